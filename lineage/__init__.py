@@ -1,0 +1,3 @@
+"""One movie -> its annotated lineage."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,241 @@
+"""Video + events -> one 12-frame, two-channel square around each event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lineage.outputs import whole
+from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, SEPARATION_INDEX, Crops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+    from lineage.schema import FrameQuality, MitosisEvent, Video
+
+WINDOW_PADDED = "window_padded"  # the movie begins or ends within the two hours
+SQUARE_PADDED = "square_padded"  # the square reaches over the image's edge
+FRAME_REPLACED = "frame_replaced"  # an unusable frame was replaced by the nearest usable one
+RESAMPLED = "interval_resampled"  # the movie's interval is not the clips'
+INTERVAL_TOO_LONG = "interval_too_long"  # too few frames a mitosis to judge it
+NO_PHASE = "no_phase"
+
+
+@dataclass(frozen=True)
+class Square:
+    """Where the camera points for one event: a square on the dish, and the frames it looks at."""
+
+    event_id: int
+    y_um: float  # centre, drift taken out
+    x_um: float
+    side_um: float
+    frames: tuple[int, ...]  # CROP_FRAMES of them
+    flags: tuple[str, ...]
+
+
+def window(frame: int, minutes_per_frame: float) -> tuple[int, ...]:
+    """The frames that show an event: 12 of them, ten minutes apart, the separation at index 3.
+
+    Frames outside the movie are listed too; where the interval is longer than ten minutes, frames repeat.
+
+    >>> window(1, 10.0)
+    (-2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
+    >>> window(10, 15.0)
+    (8, 9, 9, 10, 11, 11, 12, 13, 13, 14, 15, 15)
+    """
+    offsets = (np.arange(CROP_FRAMES) - SEPARATION_INDEX) * CROP_INTERVAL_MIN / minutes_per_frame
+    # Halves go down, so that the frame before the separation is never taken for it.
+    return tuple(int(frame + np.ceil(o - 0.5)) for o in offsets)
+
+
+def point(
+    events: list[MitosisEvent],
+    detections: pd.DataFrame,
+    quality: FrameQuality,
+    *,
+    minutes_per_frame: float,
+    has_phase: bool,
+    least_side_um: float = 58.0,
+    most_side_um: float = 190.0,
+    margin_um: float = 12.0,
+    longest_interval_min: float = 20.0,
+) -> list[Square]:
+    """Choose the square and the frames of each event.
+
+    Args:
+        events: in frames of the movie.
+        detections: DETECTION_COLUMNS.
+        quality: unusable frames are replaced by the nearest usable one.
+        minutes_per_frame: of the movie.
+        has_phase: whether there is a phase channel.
+        least_side_um: the clips' smallest squares, in effect.
+        most_side_um: their largest.
+        margin_um: around the outermost nuclei: a rounded cell is wider than its chromatin.
+        longest_interval_min: above it an event is flagged INTERVAL_TOO_LONG.
+
+    Returns:
+        One square an event, in their order.
+    """
+    usable = np.flatnonzero(quality.usable)
+    general = [] if has_phase else [NO_PHASE]
+    if abs(minutes_per_frame - CROP_INTERVAL_MIN) > 0.1 * CROP_INTERVAL_MIN:
+        general.append(RESAMPLED)
+    if minutes_per_frame > longest_interval_min:
+        general.append(INTERVAL_TOO_LONG)
+    by_cell = dict(tuple(detections.groupby("tracklet_id")))
+    squares = []
+    for event in events:
+        wanted = window(event.frame, minutes_per_frame)
+        inside = np.clip(wanted, 0, len(quality.table) - 1)
+        frames = tuple(int(usable[np.abs(usable - t).argmin()]) for t in inside)
+        flags = list(general)
+        if tuple(inside) != wanted:
+            flags.append(WINDOW_PADDED)
+        if frames != tuple(inside):
+            flags.append(FRAME_REPLACED)
+        family = [by_cell[c] for c in (event.mother, *event.daughters)]
+        y, x, side = _around(
+            family, wanted, least_um=least_side_um, most_um=most_side_um, margin_um=margin_um
+        )
+        squares.append(Square(event.event_id, y, x, side, frames, tuple(flags)))
+    return squares
+
+
+def _around(
+    family: list[pd.DataFrame], frames: tuple[int, ...], *, least_um: float, most_um: float, margin_um: float
+) -> tuple[float, float, float]:
+    """Centre and side of the square that covers mother and daughters during `frames`."""
+    boxes = []
+    for cell in family:
+        shown = cell[cell["frame"].between(frames[0], frames[-1])]
+        radius = np.sqrt(shown["area_um2"].to_numpy(float) / np.pi)
+        place = shown[["y_um", "x_um"]].to_numpy(float)
+        boxes += [place - radius[:, None], place + radius[:, None]]
+    corners = np.concatenate(boxes)
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    y, x = (low + high) / 2
+    return float(y), float(x), float(np.clip((high - low).max() + 2 * margin_um, least_um, most_um))
+
+
+def cut(
+    video: Video, quality: FrameQuality, squares: list[Square], *, size_px: int = 96, batch: int = 32
+) -> Iterator[Crops]:
+    """Cut the squares, a batch at a time; every frame is read about once, and few are held.
+
+    Args:
+        video: raw intensities; 8 and 16 bit stay what they are, anything else becomes float32.
+        quality: its drift is followed.
+        squares: sorted by first frame, or reading goes back and forth.
+        size_px: each square is resampled to this many pixels a side.
+        batch: events cut together.
+
+    Yields:
+        Crops, pixels (n, 12, 2, size_px, size_px), n at most `batch`.
+    """
+    for start in range(0, len(squares), batch):
+        yield _cut_batch(video, quality, squares[start : start + batch], size_px)
+
+
+def _cut_batch(video: Video, quality: FrameQuality, squares: list[Square], size_px: int) -> Crops:
+    kept = video.dtype if video.dtype in (np.uint8, np.uint16) else np.float32  # what ImageJ reads
+    pixels = np.zeros((len(squares), CROP_FRAMES, 2, size_px, size_px), kept)
+    over_edge = np.zeros(len(squares), bool)
+    shows: dict[int, list[tuple[int, int]]] = {}
+    for n, square in enumerate(squares):
+        for i, t in enumerate(square.frames):
+            shows.setdefault(t, []).append((n, i))
+    for t in sorted(shows):
+        for c, channel in enumerate((video.phase, video.nucleus)):
+            if channel is None:
+                continue
+            image = video.frame(t, channel)
+            for n, i in shows[t]:
+                corner, side = _in_pixels(squares[n], quality.drift_px[t], video.pixel_size_um)
+                film = resample(image, corner, side, size_px)
+                pixels[n, i, c] = np.round(film) if pixels.dtype.kind == "u" else film
+                over_edge[n] |= bool((corner < -0.5).any() or (corner + side > np.array(image.shape)).any())
+    flags = tuple(
+        " ".join((*s.flags, SQUARE_PADDED) if over else s.flags)
+        for s, over in zip(squares, over_edge, strict=True)
+    )
+    ids = np.array([s.event_id for s in squares], np.int64)
+    return Crops(ids, pixels, np.array([s.side_um for s in squares], float), flags)
+
+
+def _in_pixels(square: Square, drift_px: np.ndarray, pixel_size_um: float) -> tuple[np.ndarray, float]:
+    """Upper left corner (y, x) and side, in pixels of the frame whose drift is given."""
+    side = square.side_um / pixel_size_um
+    centre = np.array([square.y_um, square.x_um]) / pixel_size_um + drift_px
+    return centre - side / 2 + 0.5, side
+
+
+def resample(image: np.ndarray, corner: np.ndarray, side: float, size_px: int) -> np.ndarray:
+    """The square at `corner` (pixel edges), `side` pixels wide, as (size_px, size_px) float32.
+
+    Linear interpolation; what lies outside the image repeats its edge. Smoothed first where pixels merge.
+    """
+    from scipy.ndimage import gaussian_filter, map_coordinates
+
+    step = side / size_px
+    low = np.floor(corner).astype(int) - 4
+    high = np.ceil(corner + side).astype(int) + 4
+    rows, columns = (
+        np.clip(np.arange(a, b), 0, n - 1) for a, b, n in zip(low, high, image.shape, strict=True)
+    )
+    patch = image[np.ix_(rows, columns)].astype(np.float32)
+    if step > 1:
+        patch = gaussian_filter(patch, 0.5 * (step - 1), mode="nearest")
+    at = [c - o + (np.arange(size_px) + 0.5) * step - 0.5 for c, o in zip(corner, low, strict=True)]
+    return map_coordinates(patch, np.meshgrid(*at, indexing="ij"), order=1, mode="nearest")
+
+
+def write(
+    video: Video,
+    quality: FrameQuality,
+    squares: list[Square],
+    folder: Path,
+    *,
+    size_px: int = 96,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> pd.DataFrame:
+    """Write each event's film as an ImageJ stack, `event_0007.tif` (T, C, Y, X); the folder is made anew.
+
+    Returns:
+        `event_id, side_um, flags`, one row an event.
+    """
+    import pandas as pd
+    import tifffile
+
+    rows: list[tuple[int, float, str]] = []
+    with whole(folder) as part:
+        part.mkdir()
+        for crops in cut(video, quality, squares, size_px=size_px):
+            for event_id, pixels, side, flags in zip(
+                crops.event_ids, crops.pixels, crops.side_um, crops.flags, strict=True
+            ):
+                tifffile.imwrite(
+                    part / name(event_id), pixels, imagej=True, resolution=(size_px / side, size_px / side),
+                    metadata={"axes": "TCYX", "unit": "um", "finterval": CROP_INTERVAL_MIN * 60},
+                )  # fmt: skip
+                rows.append((int(event_id), float(side), flags))
+            progress(len(rows), len(squares))
+    return pd.DataFrame(rows, columns=["event_id", "side_um", "flags"])
+
+
+def read(folder: Path, rows: pd.DataFrame) -> Crops:
+    """The films of some events, as `write` wrote them; `rows` are some of what it gave back."""
+    import tifffile
+
+    ids = rows["event_id"].to_numpy(np.int64)
+    pixels = np.stack([tifffile.imread(folder / name(i)) for i in ids])
+    return Crops(ids, pixels, rows["side_um"].to_numpy(float), tuple(rows["flags"]))
+
+
+def name(event_id: int) -> str:
+    """The file of an event's film."""
+    return f"event_{event_id:04d}.tif"

@@ -1,0 +1,1 @@
+"""The annotated tree in other programs' formats, one file a format."""

@@ -1,0 +1,116 @@
+"""A run folder -> another program's format: `python -m lineage.export ctc RUN_DIR OUT_DIR`."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lineage.outputs import RunFolder, read_table
+from lineage.schema import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import networkx as nx
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+
+RunDir = Annotated[Path, typer.Argument(help="The folder of a finished run, VIDEO.lineage.")]
+OutDir = Annotated[Path, typer.Argument(help="Made if it is not there.")]
+OutPath = Annotated[Path, typer.Argument(help="The file or folder to write.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+@app.command()
+def ctc(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: Debug = False) -> None:
+    """Cell Tracking Challenge: 01_RES/mask000.tif ... and res_track.txt."""
+    from lineage import labels
+    from lineage.export import ctc
+
+    with one_line_errors(debug):
+        refuse_existing(out_dir / ctc.RESULT, out_dir / ctc.KEY, overwrite=overwrite)
+        run = RunFolder(run_dir)
+        found(run.labels / labels.TRACKED)
+        tracked = labels.open_array(run.labels, labels.TRACKED)
+        remarks = ctc.write(tree_of(run_dir), tracked, out_dir)
+        for remark in remarks:
+            typer.echo(f"Note: {remark}; see {ctc.KEY}")
+        typer.echo(f"Wrote {out_dir / ctc.RESULT}")
+
+
+@app.command()
+def graphml(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, debug: Debug = False) -> None:
+    """GraphML, for networkx, Gephi, Cytoscape and yEd."""
+    from lineage.export import graphml
+
+    with one_line_errors(debug):
+        refuse_existing(out_file, overwrite=overwrite)
+        graphml.write(tree_of(run_dir), out_file)
+        typer.echo(f"Wrote {out_file}")
+
+
+@app.command()
+def geff(run_dir: RunDir, out_dir: OutPath, overwrite: Overwrite = False, debug: Debug = False) -> None:
+    """GEFF, for napari, motile, traccuracy and others: one node for each nucleus in each frame."""
+    from lineage import labels
+    from lineage.export import geff
+
+    with one_line_errors(debug):
+        if out_dir.suffix != ".geff":
+            raise InputError(f"{out_dir} does not end in .geff, by which other programs know the format")
+        refuse_existing(out_dir, overwrite=overwrite)
+        run = RunFolder(run_dir)
+        detections = read_table(found(run.detections))
+        geff.write(tree_of(run_dir), detections, out_dir, labels=found(run.labels / labels.TRACKED))
+        typer.echo(f"Wrote {out_dir}")
+
+
+@app.command()
+def csv(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: Debug = False) -> None:
+    """The four tidy tables: detections, tracklets, events, lineages."""
+    from lineage.export import csv
+
+    with one_line_errors(debug):
+        refuse_existing(*(out_dir / name for name in csv.COLUMNS), overwrite=overwrite)
+        csv.copy(run_dir, out_dir)
+        typer.echo(f"Wrote {', '.join(csv.COLUMNS)} in {out_dir}")
+
+
+@contextmanager
+def one_line_errors(debug: bool) -> Iterator[None]:
+    """Turn bad input and a failing disk into one line and exit code 2."""
+    try:
+        yield
+    except (InputError, OSError) as error:
+        if debug:
+            raise
+        typer.echo(f"Error: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+def refuse_existing(*paths: Path, overwrite: bool) -> None:
+    """Raise InputError if one of the paths is taken and may not be replaced."""
+    if not overwrite and (taken := [p for p in paths if p.exists()]):
+        raise InputError(f"{taken[0]} is there already; choose another name, or say --overwrite")
+
+
+def found(result: Path) -> Path:
+    """The path of one of a run's results. Raises InputError if it is not there."""
+    if not result.exists():
+        raise InputError(f"there is no {result}; give the folder of a finished `python -m lineage.run`")
+    return result
+
+
+def tree_of(run_dir: Path) -> nx.DiGraph:
+    """The run's annotated tree."""
+    from lineage.export import graphml
+
+    return graphml.read(found(RunFolder(run_dir).graphml))
+
+
+if __name__ == "__main__":
+    app()

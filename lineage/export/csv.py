@@ -1,0 +1,48 @@
+"""A run's tidy tables -> a folder of CSV files, for R, Excel and pandas."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from lineage.outputs import whole
+from lineage.schema import (
+    DETECTION_COLUMNS,
+    EVENT_COLUMNS,
+    LINEAGE_COLUMNS,
+    TRACKLET_COLUMNS,
+    InputError,
+    check_columns,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLUMNS = {
+    "detections.csv": DETECTION_COLUMNS,
+    "tracklets.csv": TRACKLET_COLUMNS,
+    "events.csv": EVENT_COLUMNS,
+    "lineages.csv": LINEAGE_COLUMNS,
+}
+
+
+def copy(run_dir: Path, out_dir: Path) -> None:
+    """Copy the four tables, byte for byte.
+
+    Raises:
+        InputError: one of them is not there, or is not the table that its name says.
+    """
+    for name, columns in COLUMNS.items():
+        if not (run_dir / name).exists():
+            raise InputError(
+                f"{run_dir} has no {name}; give the folder of a finished `python -m lineage.run`"
+            )
+        try:
+            check_columns(pd.read_csv(run_dir / name, nrows=1), columns, name)
+        except ValueError as error:
+            raise InputError(f"{run_dir} was not written by this version: {error}") from error
+    for name in COLUMNS:
+        with whole(out_dir / name) as part:
+            shutil.copyfile(run_dir / name, part)

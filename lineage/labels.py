@@ -1,0 +1,109 @@
+"""The label images of a run: an OME-NGFF Zarr, written frame by frame so that a killed run can go on."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pandas as pd
+
+RAW, TRACKED = "raw", "tracked"
+
+
+def create(
+    path: Path, *, n_frames: int, shape: tuple[int, int], pixel_size_um: float, minutes: float
+) -> None:
+    """Make the group and its raw array, (T, Y, X) uint32, one chunk a frame; nothing if they are there."""
+    import zarr
+
+    if not (path / RAW / ".zarray").exists():
+        group = zarr.open_group(path, mode="a", zarr_format=2)
+        _array(group, RAW, (n_frames, *shape))
+        _describe(group, (RAW,), pixel_size_um=pixel_size_um, minutes=minutes)
+    for leftover in path.glob("**/*.partial"):
+        leftover.unlink()
+
+
+def _array(group: Any, name: str, shape: tuple[int, ...]) -> Any:
+    chunks = (1, *shape[1:])
+    return group.create_array(
+        name, shape=shape, chunks=chunks, dtype="uint32", fill_value=0,
+        chunk_key_encoding={"name": "v2", "separator": "/"}, overwrite=True,
+    )  # fmt: skip
+
+
+def _describe(group: Any, names: tuple[str, ...], *, pixel_size_um: float, minutes: float) -> None:
+    axes = [
+        {"name": "t", "type": "time", "unit": "minute"},
+        {"name": "y", "type": "space", "unit": "micrometer"},
+        {"name": "x", "type": "space", "unit": "micrometer"},
+    ]
+    scale = [{"type": "scale", "scale": [minutes, pixel_size_um, pixel_size_um]}]
+    group.attrs["multiscales"] = [
+        {
+            "version": "0.4",
+            "name": name,
+            "axes": axes,
+            "datasets": [{"path": name, "coordinateTransformations": scale}],
+        }
+        for name in names
+    ]
+    group.attrs["image-label"] = {"version": "0.4"}
+
+
+def open_array(path: Path, name: str, mode: str = "r") -> Any:
+    """The array `raw` or `tracked`; what is written to it is written whole, empty frames too."""
+    import zarr
+
+    array = zarr.open_array(path / name, mode=mode)
+    return array.with_config({"write_empty_chunks": True})
+
+
+def is_written(path: Path, name: str, t: int) -> bool:
+    """Whether frame `t` has been written."""
+    return (path / name / str(t) / "0" / "0").exists()
+
+
+def write_tracked(
+    path: Path,
+    detections: pd.DataFrame,
+    *,
+    pixel_size_um: float,
+    minutes: float,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Write `tracked` beside `raw`: the same objects, numbered by cell; those of no cell are left out.
+
+    It is written under another name and then renamed, so that it is there whole or not at all.
+
+    Args:
+        path: the group; its raw array is complete.
+        detections: `frame, label, tracklet_id`.
+        pixel_size_um: of the movie.
+        minutes: a frame.
+        progress: called with (done, total) frames.
+    """
+    import zarr
+
+    raw = open_array(path, RAW)
+    group = zarr.open_group(path, mode="r+")
+    partial = TRACKED + ".partial"
+    shutil.rmtree(path / partial, ignore_errors=True)
+    out = _array(group, partial, raw.shape).with_config({"write_empty_chunks": True})
+    by_frame = dict(tuple(detections.groupby("frame")[["label", "tracklet_id"]]))
+    for t in range(raw.shape[0]):
+        frame = np.asarray(raw[t])
+        number = np.zeros(int(frame.max()) + 1, np.uint32)
+        if t in by_frame:
+            number[by_frame[t]["label"]] = np.maximum(by_frame[t]["tracklet_id"], 0)
+        out[t] = number[frame]
+        progress(t + 1, raw.shape[0])
+    shutil.rmtree(path / TRACKED, ignore_errors=True)
+    (path / partial).rename(path / TRACKED)
+    _describe(group, (TRACKED, RAW), pixel_size_um=pixel_size_um, minutes=minutes)

@@ -1,0 +1,225 @@
+"""Every path of a run folder, its record `run.json`, and what in it is done and what is not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from lineage.schema import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+FORMAT = "lineage-run"
+FORMAT_VERSION = 1
+BYTES_PER_PIXEL = 0.3  # of disk, a frame: both label arrays, compressed, crops and tables beside them
+BYTES_AT_LEAST = 20_000_000
+
+
+@dataclass(eq=False)
+class RunFolder:
+    """The folder of one run. Only this class writes `run.json`."""
+
+    root: Path
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        root = self.root
+        self.json = root / "run.json"
+        self.labels = root / "labels.zarr"
+        self.detections = root / "detections.csv"
+        self.tracklets = root / "tracklets.csv"
+        self.events = root / "events.csv"
+        self.lineages = root / "lineages.csv"
+        self.graphml = root / "lineage.graphml"
+        self.geff = root / "lineage.geff"
+        self.crops = root / "crops"
+        self.report = root / "report.html"
+        # What one stage hands to the next; a run without it starts anew.
+        self.stages = root / "stages"
+        self.quality = self.stages / "quality.csv"
+        self.journal = self.stages / "nuclei"
+        self.nuclei = self.stages / "nuclei.csv"
+        self.edges = self.stages / "edges.csv"
+        self.squares = self.stages / "squares.csv"
+        self.predictions = self.stages / "predictions.csv"
+
+    @classmethod
+    def open(cls, root: Path, *, video: Path, overwrite: bool) -> RunFolder:
+        """The folder, with the record of the run that lies in it; nothing is written yet.
+
+        Args:
+            root: the folder; it need not be there.
+            video: the movie.
+            overwrite: throw away an earlier run, also of another movie.
+
+        Raises:
+            InputError: it is a file, holds something that is no run, or the run of another movie.
+        """
+        if root.exists() and not root.is_dir():
+            raise InputError(f"{root} is a file; give a folder with --out")
+        folder = cls(root)
+        if not root.exists() or not any(root.iterdir()):
+            return folder
+        try:
+            record = json.loads(folder.json.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            record = {}
+        if record.get("format") != FORMAT:
+            raise InputError(f"{root} holds something that is no run of ours; give another folder with --out")
+        if overwrite:
+            shutil.rmtree(root)
+            return folder
+        theirs = record["video"]["path"]
+        if theirs != str(video.resolve()) and record["input"]["sha256"] != content_sha256(video):
+            raise InputError(
+                f"{root} holds the run of {theirs}; give another folder with --out, or say --overwrite"
+            )
+        if record.get("format_version") != FORMAT_VERSION:
+            raise InputError(
+                f"{root} was written by another version; give another folder, or say --overwrite"
+            )
+        folder.record = record
+        return folder
+
+    def start(self, record: dict[str, Any]) -> None:
+        """Write what is known before the first stage; what finished stages left is kept."""
+        self.stages.mkdir(parents=True, exist_ok=True)
+        kept = {k: self.record[k] for k in ("stages", "warnings") if k in self.record}
+        empty: dict[str, Any] = {"stages": {}, "warnings": {}}
+        self.record = {"format": FORMAT, "format_version": FORMAT_VERSION} | record | empty | kept
+        self.save()
+
+    def save(self) -> None:
+        """Write run.json whole."""
+        with whole(self.json) as part:
+            part.write_text(json.dumps(self.record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def key(self, stage: str, *, settings: Any, after: tuple[str, ...]) -> str:
+        """What a stage's result depends on, in one word: its settings, and the stages before it."""
+        before = [self.record["stages"][name]["key"] for name in after]
+        told = json.dumps([stage, settings, before], sort_keys=True, default=str)
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+    def is_done(self, stage: str, key: str) -> bool:
+        """Whether the stage's results are there and still hold."""
+        done = self.record["stages"].get(stage, {})
+        return bool(done.get("key") == key and all((self.root / p).exists() for p in done["files"]))
+
+    @contextmanager
+    def doing(self, stage: str, key: str, *files: Path) -> Iterator[list[str]]:
+        """Record a stage as done once the block ends well; the list is for its warnings."""
+        self.record["stages"].pop(stage, None)
+        self.record["warnings"].pop(stage, None)
+        self.save()
+        warnings: list[str] = []
+        start = time.monotonic()
+        yield warnings
+        self.record["stages"][stage] = {
+            "key": key,
+            "files": [str(f.relative_to(self.root)) for f in files],
+            "seconds": round(time.monotonic() - start, 2),
+            "peak_memory_mb": peak_memory_mb(),
+        }
+        if warnings:
+            self.record["warnings"][stage] = warnings
+        self.save()
+
+    @property
+    def warnings(self) -> list[str]:
+        """Every stage's, in order."""
+        return [w for stage in self.record["warnings"].values() for w in stage]
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A path beside `path`, for a file or a folder; renamed to it, and replacing it, if all goes well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, old = (path.with_name(f".{path.name}.{word}") for word in ("part", "old"))
+    _remove(part)
+    try:
+        yield part
+        if path.is_dir():  # a folder cannot be replaced in one step
+            _remove(old)
+            os.replace(path, old)
+        os.replace(part, path)
+    finally:
+        _remove(part)
+        _remove(old)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a CSV whole; seven digits are more than any measurement here has."""
+    with whole(path) as part:
+        table.to_csv(part, index=False, float_format="%.7g", lineterminator="\n")
+
+
+def read_table(path: Path, *, text: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a CSV of `write_table`; an empty field of a `text` column is an empty string."""
+    import pandas as pd
+
+    table = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(text, str))
+    return table.fillna(dict.fromkeys(text, ""))
+
+
+def check_space(root: Path, *, n_frames: int, shape: tuple[int, int]) -> None:
+    """Raise InputError if the disk cannot hold the run."""
+    place = root
+    while not place.exists():
+        place = place.parent
+    need = BYTES_AT_LEAST + int(BYTES_PER_PIXEL * n_frames * shape[0] * shape[1])
+    free = shutil.disk_usage(place).free
+    if free < need:
+        raise InputError(
+            f"the disk of {place} has {free / 1e6:.0f} MB free, this run may need {need / 1e6:.0f} MB; "
+            "make room, or give another folder with --out"
+        )
+
+
+def fingerprint(path: Path) -> dict[str, Any]:
+    """Size and time of a file, or of all files of a folder: enough to see that nothing changed."""
+    files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+    stats = [f.stat() for f in files]
+    names = "\n".join(f"{f.relative_to(path)} {s.st_size}" for f, s in zip(files, stats, strict=True))
+    return {
+        "bytes": sum(s.st_size for s in stats),
+        "modified_ns": max((s.st_mtime_ns for s in stats), default=0),
+        "names": hashlib.sha256(names.encode()).hexdigest()[:16],
+    }
+
+
+def content_sha256(path: Path) -> str:
+    """SHA-256 of a file, or of a folder's files in order of name."""
+    files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+    total = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as f:
+            total.update(hashlib.file_digest(f, "sha256").digest())
+    return total.hexdigest()
+
+
+def peak_memory_mb() -> int:
+    """Of this process, since it started; 0 where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))

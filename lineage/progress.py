@@ -1,0 +1,69 @@
+"""What a stage is doing and how long it still takes, on a terminal or in a log."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+LOG_EVERY_S = 30.0
+
+
+class Screen:
+    """One line a stage: a bar on a terminal, a line now and then in a log."""
+
+    def __init__(self) -> None:
+        self.console = Console(stderr=False, highlight=False, soft_wrap=True)
+
+    def say(self, text: str, style: str | None = None) -> None:
+        """Print one line."""
+        self.console.print(text, style=style, markup=False)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[Callable[[int, int], None]]:
+        """Show a stage's progress while the block runs; call what it gives with (done, total)."""
+        start = time.monotonic()
+        if self.console.is_terminal:
+            columns = (
+                TextColumn("{task.description:<10}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            with Progress(*columns, console=self.console, transient=True) as progress:
+                task = progress.add_task(name, total=None)
+                yield lambda done, total: progress.update(task, completed=done, total=total)
+        else:
+            yield self._logger(name, start)
+        self.say(f"{name:<10} {duration(time.monotonic() - start)}")
+
+    def _logger(self, name: str, start: float) -> Callable[[int, int], None]:
+        said = start
+
+        def report(done: int, total: int) -> None:
+            nonlocal said
+            now = time.monotonic()
+            if done and now - said >= LOG_EVERY_S:
+                said = now
+                left = (now - start) / done * (total - done)
+                self.say(f"{name:<10} {done} of {total}, {duration(left)} left")
+
+        return report
+
+
+def duration(seconds: float) -> str:
+    """Seconds in words.
+
+    >>> duration(0.04), duration(75), duration(7300)
+    ('0.0 s', '1 min 15 s', '2 h 1 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,280 @@
+"""The annotated tree -> drawings of its lineages: time runs down, each cell has a column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+
+from lineage.report.svg import (
+    BLUE,
+    GREY,
+    INK,
+    PALE,
+    RULE,
+    VERMILLION,
+    hour_step,
+    hover,
+    picture,
+    tag,
+    text,
+)
+from lineage.schema import CellKey, Fate, MitosisClass
+from lineage.tree import is_fused
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+WIDTH, HEIGHT, LONE_HEIGHT = 1120.0, 300.0, 90.0
+AXIS, TOP, BOTTOM = 44.0, 22.0, 14.0  # left of, above and below the trees
+COLUMN, WIDEST_COLUMN, GAP = 15.0, 34.0, 16.0  # between the cells of a tree, between trees
+LONE_COLUMN = 5.0
+MINUTES_PER_HOUR = 60.0
+COLOURS = {
+    MitosisClass.NORMAL: BLUE,
+    MitosisClass.ABNORMAL: VERMILLION,
+    MitosisClass.UNCLASSIFIED: GREY,
+    MitosisClass.NONE: PALE,
+}
+
+
+def split(tree: nx.DiGraph, mothers: Iterable[int]) -> tuple[list[list[int]], list[int]]:
+    """The families, most cells first, and the cells that neither divide, fuse nor go through a mitosis.
+
+    >>> split(nx.DiGraph([(8, 9), (1, 2), (1, 3)]), mothers=[])
+    ([[1, 2, 3], [8, 9]], [])
+    """
+    eventful = set(mothers)
+    parts = sorted(
+        (sorted(part) for part in nx.weakly_connected_components(tree)), key=lambda p: (-len(p), p[0])
+    )
+    lone = [part[0] for part in parts if len(part) == 1 and part[0] not in eventful]
+    return [part for part in parts if len(part) > 1 or part[0] in eventful], lone
+
+
+def columns(tree: nx.DiGraph, family: Sequence[int]) -> dict[int, float]:
+    """Cell -> its column: ends of lines side by side, mothers over the middle of their daughters.
+
+    A fused cell hangs from its lowest-numbered parent.
+
+    >>> columns(nx.DiGraph([(1, 2), (1, 3), (2, 4), (3, 4)]), [1, 2, 3, 4])
+    {4: 0.0, 3: 1.0, 2: 0.0, 1: 0.5}
+    """
+    hangs = nx.DiGraph()
+    hangs.add_nodes_from(family)
+    hangs.add_edges_from((min(tree.predecessors(c)), c) for c in family if tree.in_degree(c))
+    order = [c for root in family if not hangs.in_degree(root) for c in nx.dfs_preorder_nodes(hangs, root)]
+    at: dict[int, float] = {}
+    for cell in [c for c in order if not hangs.out_degree(c)]:
+        at[cell] = float(len(at))
+    for cell in reversed(order):
+        if below := [at[d] for d in hangs.successors(cell)]:
+            at[cell] = (min(below) + max(below)) / 2
+    return at
+
+
+def pack(widths: Sequence[float], room: float, gap: float) -> list[list[int]]:
+    """Indices of things, row by row: each goes into the first row that still has room for it.
+
+    >>> pack([60, 50, 30], room=100, gap=10)
+    [[0, 2], [1]]
+    """
+    rows: list[list[int]] = []
+    used: list[float] = []
+    for k, width in enumerate(widths):
+        row = next((r for r, u in enumerate(used) if u + gap + width <= room), len(rows))
+        if row == len(rows):
+            rows.append([])
+            used.append(-gap)
+        rows[row].append(k)
+        used[row] += gap + width
+    return rows
+
+
+def forest(tree: nx.DiGraph, events: pd.DataFrame) -> list[str]:
+    """One drawing for each row of families; a row is as wide as the page.
+
+    Args:
+        tree: annotated tree.
+        events: EVENT_COLUMNS; those classed `none` are not drawn.
+    """
+    shown = _mitoses(events)
+    families, _ = split(tree, shown)
+    layouts = [columns(tree, family) for family in families]
+    room = WIDTH - AXIS
+    n_columns = [max(at.values()) + 1 for at in layouts]
+    # Few families spread over the one row they need; one too wide for the page is narrowed, rather than cut.
+    spread = (room - GAP * len(families)) / max(sum(n_columns), 1)
+    pitches = [min(np.clip(spread, COLUMN, WIDEST_COLUMN), room / n) for n in n_columns]
+    widths = [n * pitch for n, pitch in zip(n_columns, pitches, strict=True)]
+    drawings = []
+    for row in pack(widths, room, GAP):
+        left, pieces = AXIS, _clock(tree, HEIGHT)
+        for k in row:
+            x = {cell: left + (column + 0.5) * pitches[k] for cell, column in layouts[k].items()}
+            pieces += _family(tree, x, shown)
+            left += widths[k] + GAP
+        drawings.append(picture("".join(pieces), WIDTH, HEIGHT, "lineage trees, time running down"))
+    return drawings
+
+
+def lone_strip(tree: nx.DiGraph, events: pd.DataFrame) -> list[str]:
+    """The cells to which nothing happens, as thin lines side by side, in order of their first frames."""
+    _, lone = split(tree, _mitoses(events))
+    lone.sort(key=lambda cell: (tree.nodes[cell][CellKey.FIRST_FRAME], -tree.nodes[cell][CellKey.LAST_FRAME]))
+    a_row = int((WIDTH - AXIS) // LONE_COLUMN)
+    drawings = []
+    for start in range(0, len(lone), a_row):
+        lives = [
+            _life(tree, cell, AXIS + (k + 0.5) * LONE_COLUMN, LONE_HEIGHT, thickness=1.5)
+            for k, cell in enumerate(lone[start : start + a_row])
+        ]
+        drawings.append(
+            picture("".join(_clock(tree, LONE_HEIGHT) + lives), WIDTH, LONE_HEIGHT, "cells without a mitosis")
+        )
+    return drawings
+
+
+def _mitoses(events: pd.DataFrame) -> dict[int, list[dict[Hashable, Any]]]:
+    """Mother -> her events, less rejected proposals."""
+    found: dict[int, list[dict[Hashable, Any]]] = {}
+    for event in events[events["mitosis_class"] != MitosisClass.NONE].to_dict("records"):
+        found.setdefault(event["mother_id"], []).append(event)
+    return found
+
+
+def _y(tree: nx.DiGraph, minutes: float, height: float) -> float:
+    movie_min = tree.graph["n_frames"] * tree.graph["minutes_per_frame"]
+    return TOP + (height - TOP - BOTTOM) * minutes / movie_min
+
+
+def _clock(tree: nx.DiGraph, height: float) -> list[str]:
+    """Horizontal rules every few hours."""
+    hours = tree.graph["n_frames"] * tree.graph["minutes_per_frame"] / MINUTES_PER_HOUR
+    step = hour_step(hours, 8 if height > LONE_HEIGHT else 3)
+    ticks = [k * step for k in range(int(hours / step + 1e-9) + 1)]
+    pieces = []
+    for h in ticks:
+        y = _y(tree, h * MINUTES_PER_HOUR, height)
+        pieces.append(tag("line", x1=AXIS - 6, x2=WIDTH, y1=y, y2=y, stroke=RULE))
+        pieces.append(text(f"{h:g} h", AXIS - 10, y + 4, text_anchor="end"))
+    return pieces
+
+
+def _family(
+    tree: nx.DiGraph, x: Mapping[int, float], mitoses: Mapping[int, list[dict[Hashable, Any]]]
+) -> list[str]:
+    """Lives, what joins them, and on top the mitoses and the founders' numbers."""
+    lives = [_life(tree, cell, at, HEIGHT, thickness=2.4) for cell, at in x.items()]
+    bars = [_bar(tree, cell, x) for cell in x if tree.out_degree(cell)]
+    dots = [_mitosis(tree, event, at) for cell, at in x.items() for event in mitoses.get(cell, ())]
+    names = [
+        text(str(cell), at, _y(tree, tree.nodes[cell][CellKey.BIRTH_MIN], HEIGHT) - 7, class_="name")
+        for cell, at in x.items()
+        if not tree.in_degree(cell)
+    ]
+    return lives + bars + dots + names
+
+
+def _split_min(tree: nx.DiGraph, cell: int) -> float:
+    """When the cell becomes others: the first of their births."""
+    return min(tree.nodes[d][CellKey.BIRTH_MIN] for d in tree.successors(cell))
+
+
+def _span_min(tree: nx.DiGraph, cell: int) -> tuple[float, float]:
+    """From when to when the cell is drawn: lines meet those of parents and daughters."""
+    life = tree.nodes[cell]
+    start = min((_split_min(tree, p) for p in tree.predecessors(cell)), default=life[CellKey.BIRTH_MIN])
+    if tree.out_degree(cell):
+        return start, _split_min(tree, cell)
+    return start, life[CellKey.END_MIN] + tree.graph["minutes_per_frame"]
+
+
+def _life(tree: nx.DiGraph, cell: int, x: float, height: float, *, thickness: float) -> str:
+    top, bottom = (_y(tree, minutes, height) for minutes in _span_min(tree, cell))
+    end = _end(tree.nodes[cell][CellKey.FATE], x, bottom, 1.5 * thickness)
+    # A thin line is hard to hit with a mouse: an unseen wider one answers to it.
+    lines = [
+        tag("line", x1=x, x2=x, y1=top, y2=bottom, stroke=colour, stroke_width=width)
+        for colour, width in ((INK, thickness), ("transparent", max(4 * thickness, LONE_COLUMN)))
+    ]
+    return tag("g", hover(_story(tree, cell)) + "".join(lines) + end, class_="cell")
+
+
+def _end(fate: str, x: float, y: float, r: float) -> str:
+    """A mark for how the life ends; ends that the drawing shows anyway have none."""
+    if fate == Fate.LOST:
+        return tag(
+            "path", d=f"M{x - r:.1f} {y - r:.1f}l{2 * r} {2 * r}m0 {-2 * r}l{-2 * r} {2 * r}", class_="fate"
+        )
+    if fate == Fate.LEFT_FIELD:
+        return tag("path", d=f"M{x - r:.1f} {y - r:.1f}l{r} {1.6 * r:.1f}l{r} {-1.6 * r:.1f}", class_="fate")
+    if fate in (Fate.DIED_INTERPHASE, Fate.DIED_MITOSIS):
+        return tag("rect", x=x - r, y=y - r, width=2 * r, height=2 * r)
+    return ""
+
+
+def _bar(tree: nx.DiGraph, cell: int, x: Mapping[int, float]) -> str:
+    """The horizontal line from a cell to what it becomes; double where cells fuse."""
+    below = list(tree.successors(cell))
+    places = [x[cell], *(x[d] for d in below)]
+    y = _y(tree, _split_min(tree, cell), HEIGHT)
+    if all(is_fused(tree, d) for d in below):
+        colour, width, heights = INK, 1.2, [y - 1.8, y + 1.8]
+    else:
+        mitosis = tree.nodes[cell].get(CellKey.MITOSIS, MitosisClass.UNCLASSIFIED)
+        colour, width, heights = COLOURS[MitosisClass(mitosis)], 2.4, [y]
+    return "".join(
+        tag(
+            "line",
+            x1=min(places),
+            x2=max(places),
+            y1=at,
+            y2=at,
+            stroke=colour,
+            stroke_width=width,
+            stroke_linecap="square",
+        )
+        for at in heights
+    )
+
+
+def mark(mitosis: str, x: float, y: float, r: float = 4.6) -> str:
+    """The sign of a mitosis; its shape tells as much as its colour, for whoever prints in grey."""
+    colour, s = COLOURS[MitosisClass(mitosis)], 1.35 * r
+    if mitosis == MitosisClass.ABNORMAL:
+        corners = f"M{x:.1f} {y - s:.1f}l{s:.1f} {s:.1f}l{-s:.1f} {s:.1f}l{-s:.1f} {-s:.1f}z"
+        return tag("path", d=corners, fill=colour)
+    if mitosis == MitosisClass.NORMAL:
+        return tag("circle", cx=x, cy=y, r=r, fill=colour)
+    return tag("circle", cx=x, cy=y, r=r - 0.8, fill="#fff", stroke=colour, stroke_width=1.8)
+
+
+def _mitosis(tree: nx.DiGraph, event: Mapping[Hashable, Any], x: float) -> str:
+    """Its mark, which leads to its film strip."""
+    p = event["p_abnormal"]
+    words = (
+        f"Mitosis {event['event_id']}: {event['mitosis_class']}"
+        + (f", p(abnormal) {p:.2f}" if p == p else "")  # NaN where it was not classified
+        + f"\n{event['time_min'] / MINUTES_PER_HOUR:.1f} h, frame {event['frame']}; click to see it"
+    )
+    dot = mark(event["mitosis_class"], x, _y(tree, event["time_min"], HEIGHT))
+    return tag("a", hover(words) + dot, href=f"#event-{event['event_id']}")
+
+
+def _story(tree: nx.DiGraph, cell: int) -> str:
+    """A cell's life in a few lines."""
+    life = tree.nodes[cell]
+    parents, children = sorted(tree.predecessors(cell)), sorted(tree.successors(cell))
+    begin, end = (life[key] / MINUTES_PER_HOUR for key in (CellKey.BIRTH_MIN, CellKey.END_MIN))
+    frames = f"frames {life[CellKey.FIRST_FRAME]} to {life[CellKey.LAST_FRAME]}"
+    lines = [
+        f"Cell {cell}, generation {life[CellKey.GENERATION]}, founder {life[CellKey.FOUNDER]}",
+        f"{begin:.1f} to {end:.1f} h ({frames})",
+        f"from {' + '.join(map(str, parents))}" if parents else "",
+        life[CellKey.FATE].replace("_", " ") + (f": {' '.join(map(str, children))}" if children else ""),
+    ]
+    return "\n".join(filter(None, lines))

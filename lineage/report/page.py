@@ -1,0 +1,231 @@
+"""Tree, tables, crops and the run's own notes -> report.html."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lineage.outputs import whole
+from lineage.report.charts import Series, bands, line_chart, steps
+from lineage.report.forest import COLOURS, MINUTES_PER_HOUR, forest, lone_strip, mark, split
+from lineage.report.strips import film_strip, tile_pixels
+from lineage.report.svg import BLUE, INK, VERMILLION, picture
+from lineage.schema import EVENT_COLUMNS, CellKey, MitosisClass, check_columns
+from lineage.tree import median_intermitotic_min
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import networkx as nx
+    import pandas as pd
+
+    from lineage.schema import FrameQuality
+
+REFERENCES = (
+    (
+        "Delgado-Rodriguez P., Morales Sánchez R., Rouméas-Noël E., Paris F., Muñoz-Barrutia A. Automatic "
+        "classification of normal and abnormal cell division using deep learning. Scientific Reports (2024).",
+        "10.1038/s41598-024-64834-7",
+    ),
+    (
+        "Schmidt U., Weigert M., Broaddus C., Myers G. Cell detection with star-convex polygons. "
+        "MICCAI (2018).",
+        "10.1007/978-3-030-00934-2_30",
+    ),
+    (
+        "Ulicna K., Vallardi G., Charras G., Lowe A. R. Automated deep lineage tree analysis using a "
+        "Bayesian single cell tracking approach. Frontiers in Computer Science 3 (2021).",
+        "10.3389/fcomp.2021.734559",
+    ),
+)
+ROWS_OPEN = 10  # rows of lineages that are not folded away, so that the mitoses stay within reach
+CLASSES = tuple(m.value for m in (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.UNCLASSIFIED))
+
+
+def write_report(
+    path: Path,
+    *,
+    tree: nx.DiGraph,
+    detections: pd.DataFrame,
+    events: pd.DataFrame,
+    quality: FrameQuality,
+    crops_dir: Path,
+    run: Mapping[str, Any],
+) -> None:
+    """Write one page that needs nothing beside it, whole or not at all.
+
+    Args:
+        path: report.html; replaced if it is there.
+        tree: annotated tree.
+        detections: DETECTION_COLUMNS.
+        events: EVENT_COLUMNS, rejected proposals included.
+        quality: of every frame.
+        crops_dir: holds `event_0007.tif`, (12, 2, H, W), channels (phase, dna); an event without a file is
+            listed without its pictures.
+        run: what run.json holds: `video`, `settings`, `versions`, `stages`, `warnings`, `dose_gy`.
+    """
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    check_columns(events, EVENT_COLUMNS, "events")
+    page = Environment(
+        loader=PackageLoader("lineage", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("report.html.j2")
+    families, lone = split(tree, events.loc[events["mitosis_class"] != MitosisClass.NONE, "mother_id"])
+    html = page.render(
+        video=run["video"],
+        dose_gy=run.get("dose_gy"),
+        cautions=_cautions(run, quality),
+        facts=facts(tree, events),
+        n_families=len(families),
+        n_lone=len(lone),
+        lone_fates=_fates(tree, lone),
+        forest=forest(tree, events),
+        rows_open=ROWS_OPEN,
+        lone_strip=lone_strip(tree, events),
+        sign={name: picture(mark(name, 8, 8), 16, 16, name) for name in COLOURS},
+        counts=_count_charts(tree, detections, events, quality),
+        quality=_quality_charts(tree, quality),
+        unusable=quality.table.loc[~quality.usable, ["frame", "time_min", "reason"]].to_dict("records"),
+        cards=list(_cards(events, crops_dir)),
+        n_in=Counter(events["mitosis_class"]),
+        notes=[
+            (title, flat(run[key]))
+            for title, key in (("Settings", "settings"), ("Versions", "versions"), ("Stages", "stages"))
+            if run.get(key)
+        ],
+        references=REFERENCES,
+    )
+    with whole(path) as part:
+        part.write_text(html, encoding="utf-8")
+
+
+def facts(tree: nx.DiGraph, events: pd.DataFrame) -> dict[str, Any]:
+    """The numbers at the top of the page."""
+    n = Counter(events["mitosis_class"])
+    judged = n["normal"] + n["abnormal"]
+    cycle_min = median_intermitotic_min(tree)
+    return {
+        "frames": tree.graph["n_frames"],
+        "hours": tree.graph["n_frames"] * tree.graph["minutes_per_frame"] / MINUTES_PER_HOUR,
+        "cells": len(tree),
+        "founders": sum(not tree.in_degree(cell) for cell in tree),
+        "mitoses": sum(n[name] for name in CLASSES),
+        **{name: n[name] for name in CLASSES},
+        "rejected": n["none"],
+        "abnormal_percent": 100 * n["abnormal"] / judged if judged else None,
+        "intermitotic_h": None if cycle_min is None else cycle_min / MINUTES_PER_HOUR,
+    }
+
+
+def flat(values: Any, name: str = "") -> list[tuple[str, str]]:
+    """Nested settings as (dotted name, value) lines.
+
+    >>> flat({"track": {"max_step_um": 20.0}, "names": ["a", "b"]})
+    [('track.max_step_um', '20.0'), ('names', 'a, b')]
+    """
+    if isinstance(values, dict):
+        return [line for key, value in values.items() for line in flat(value, f"{name}.{key}".lstrip("."))]
+    if isinstance(values, (list, tuple)) and not any(isinstance(v, dict) for v in values):
+        return [(name, ", ".join(map(str, values)))]
+    if isinstance(values, (list, tuple)):
+        return [line for k, value in enumerate(values) for line in flat(value, f"{name}.{k}".lstrip("."))]
+    return [(name, str(values))]
+
+
+def _cautions(run: Mapping[str, Any], quality: FrameQuality) -> dict[str, list[str]]:
+    """What was taken on trust, and what went less than well; each sentence once."""
+    warned = [*run.get("warnings", ()), *quality.warnings]
+    assumed = list(run["video"].get("assumed", ()))
+    return {"assumed": assumed, "warnings": [w for w in dict.fromkeys(warned) if w not in assumed]}
+
+
+def _fates(tree: nx.DiGraph, cells: list[int]) -> list[tuple[str, int]]:
+    ends = Counter(tree.nodes[cell][CellKey.FATE].replace("_", " ") for cell in cells)
+    return ends.most_common()
+
+
+def _count_charts(
+    tree: nx.DiGraph, detections: pd.DataFrame, events: pd.DataFrame, quality: FrameQuality
+) -> list[tuple[str, str]]:
+    frame_h = tree.graph["minutes_per_frame"] / MINUTES_PER_HOUR
+    n_frames = tree.graph["n_frames"]
+    hours = n_frames * frame_h
+    unusable = bands(quality.usable, frame_h)
+    nuclei = np.bincount(detections["frame"].to_numpy(int), minlength=n_frames).astype(float)
+    nuclei[~quality.usable] = np.nan
+    found = [Series("nuclei", np.arange(n_frames) * frame_h, nuclei, INK)]
+    mitoses = []
+    for name in CLASSES:
+        times = events.loc[events["mitosis_class"] == name, "time_min"].to_numpy(float) / MINUTES_PER_HOUR
+        if len(times) or name != MitosisClass.UNCLASSIFIED:
+            colour = COLOURS[MitosisClass(name)]
+            mitoses.append(Series(name, *steps(times, hours), colour, end=f"{len(times)}"))
+    return [
+        ("Nuclei in each frame", line_chart(found, hours=hours, unusable=unusable, label="nuclei a frame")),
+        ("Mitoses so far", line_chart(mitoses, hours=hours, unusable=unusable, label="cumulative mitoses")),
+    ]
+
+
+def _quality_charts(tree: nx.DiGraph, quality: FrameQuality) -> list[tuple[str, str]]:
+    frame_h = tree.graph["minutes_per_frame"] / MINUTES_PER_HOUR
+    hours, table = tree.graph["n_frames"] * frame_h, quality.table
+    at = table["frame"].to_numpy(float) * frame_h
+    unusable = bands(quality.usable, frame_h)
+
+    def chart(*lines: tuple[str, str, str | None], from_zero: bool, label: str) -> str:
+        series = [Series(c, at, table[c].to_numpy(float), colour, dash) for c, colour, dash in lines]
+        return line_chart(
+            series,
+            hours=hours,
+            unusable=unusable,
+            label=label,
+            width=370.0,
+            height=190.0,
+            from_zero=from_zero,
+        )
+
+    return [
+        ("Focus (higher is sharper)", chart(("focus", INK, None), from_zero=True, label="focus")),
+        ("Mean intensity", chart(("mean_intensity", INK, None), from_zero=True, label="mean intensity")),
+        (
+            "Stage drift, px: y solid, x dashed",
+            chart(
+                ("drift_y_px", BLUE, None),
+                ("drift_x_px", VERMILLION, "5 4"),
+                from_zero=False,
+                label="stage drift",
+            ),
+        ),
+    ]
+
+
+def _cards(events: pd.DataFrame, crops_dir: Path) -> Iterator[dict[str, Any]]:
+    """One event after another, in order of frame."""
+    tile_px = tile_pixels(len(events))
+    for event in events.sort_values(["frame", "event_id"], kind="stable").to_dict("records"):
+        crop = crops_dir / f"event_{event['event_id']:04d}.tif"
+        yield {
+            **{str(name): value for name, value in event.items()},
+            "hours": event["time_min"] / MINUTES_PER_HOUR,
+            "daughters": str(event["daughter_ids"]).split()
+            if event["daughter_ids"] == event["daughter_ids"]
+            else [],
+            "flags": _words(event["flags"]),
+            "strip": film_strip(crop, side_um=event["side_um"], tile_px=tile_px) if crop.exists() else None,
+        }
+
+
+def _words(flags: Any) -> list[str]:
+    """The flags of an event as they are read; a table read back from CSV holds NaN for none.
+
+    >>> _words("square_padded no_phase"), _words(float("nan"))
+    (['square padded', 'no phase'], [])
+    """
+    return [flag.replace("_", " ") for flag in flags.split()] if isinstance(flags, str) else []

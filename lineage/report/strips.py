@@ -1,0 +1,124 @@
+"""The crops of an event -> a film strip: SiR-DNA above, phase below, minutes from separation under it."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lineage.report.svg import picture, tag, text
+from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, SEPARATION_INDEX
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TILE, SEAM = 90.0, 2.0  # SVG units
+LEFT, TOP, BOTTOM = 52.0, 10.0, 22.0
+BAR_UM = 20.0
+PHASE, DNA = 0, 1  # order of the channels in a crop
+
+
+def tile_pixels(n_events: int) -> int:
+    """Pixels a tile, fewer as there are more events, so that the page stays below some 30 MB.
+
+    >>> [tile_pixels(n) for n in (10, 200, 5000)]
+    [96, 72, 48]
+    """
+    return 96 if n_events <= 100 else 72 if n_events <= 400 else 48
+
+
+def stretch(channel: np.ndarray, percentiles: tuple[float, float]) -> np.ndarray:
+    """Grey levels 0 to 255 between two percentiles, the same for all frames; zeros are padding.
+
+    >>> stretch(np.array([0, 10, 20, 30]), (0, 100))
+    array([  0,   0, 127, 255], dtype=uint8)
+    """
+    seen = channel[channel != 0]
+    low, high = np.percentile(seen, percentiles) if seen.size else (0.0, 1.0)
+    return (np.clip((channel - low) / max(high - low, 1e-9), 0, 1) * 255).astype(np.uint8)
+
+
+def montage(pixels: np.ndarray, side: int) -> np.ndarray:
+    """(12, 2, H, W) -> (rows * side, 12 * side) uint8: SiR-DNA, then phase where there is any."""
+    from skimage.transform import resize
+
+    rows = [stretch(pixels[:, DNA], (1.0, 99.8))]
+    if pixels[:, PHASE].any():
+        rows.append(stretch(pixels[:, PHASE], (0.5, 99.5)))
+    if pixels.shape[2:] != (side, side):
+        rows = [
+            (resize(row / 255.0, (len(row), side, side), order=1, anti_aliasing=False) * 255).astype(np.uint8)
+            for row in rows
+        ]
+    return np.concatenate([np.concatenate(list(row), axis=1) for row in rows])
+
+
+def jpeg_uri(image: np.ndarray, quality: int = 82) -> str:
+    """A grey image as a data URI."""
+    from imagecodecs import jpeg8_encode
+
+    return (
+        "data:image/jpeg;base64,"
+        + b64encode(jpeg8_encode(np.ascontiguousarray(image), level=quality)).decode()
+    )
+
+
+def film_strip(crop: Path, *, side_um: float, tile_px: int) -> str:
+    """Draw one event.
+
+    Args:
+        crop: TIFF of (12, 2, H, W), channels (phase, dna).
+        side_um: side of the square; no scale bar if it is not known.
+        tile_px: pixels a frame in the page.
+    """
+    import tifffile
+
+    pixels = tifffile.imread(crop)
+    image = montage(pixels.reshape(CROP_FRAMES, 2, *pixels.shape[-2:]), tile_px)
+    n_rows = image.shape[0] // tile_px
+    width, height = CROP_FRAMES * TILE, n_rows * TILE
+    pieces = [
+        tag(
+            "image",
+            href=jpeg_uri(image),
+            x=LEFT,
+            y=TOP,
+            width=width,
+            height=height,
+            preserveAspectRatio="none",
+        ),
+        *(_seam(LEFT + k * TILE, TOP, 0, height) for k in range(1, CROP_FRAMES)),
+        *([_seam(LEFT, TOP + TILE, width, 0)] if n_rows > 1 else []),
+        *(_minutes(k, TOP + height + 16) for k in range(CROP_FRAMES)),
+        tag("rect", class_="separation", x=LEFT + SEPARATION_INDEX * TILE, y=TOP, width=TILE, height=height),
+        *(
+            text(name, LEFT - 8, TOP + (k + 0.5) * TILE + 4, text_anchor="end")
+            for k, name in enumerate(("SiR-DNA", "phase")[:n_rows])
+        ),
+    ]
+    if side_um > 0:
+        pieces.append(_scale_bar(BAR_UM * TILE / side_um))
+    return picture("".join(pieces), LEFT + width, TOP + height + BOTTOM, "film strip of twelve frames")
+
+
+def _seam(x: float, y: float, dx: float, dy: float) -> str:
+    return tag("line", x1=x, y1=y, x2=x + dx, y2=y + dy, stroke="#fff", stroke_width=SEAM)
+
+
+def _minutes(k: int, y: float) -> str:
+    minutes = (k - SEPARATION_INDEX) * CROP_INTERVAL_MIN
+    words = f"{minutes:+.0f}" if minutes else "0 min"
+    return text(
+        words.replace("-", "−"),
+        LEFT + (k + 0.5) * TILE,
+        y,
+        text_anchor="middle",
+        class_="" if minutes else "zero",
+    )
+
+
+def _scale_bar(length: float) -> str:
+    right, y = LEFT + CROP_FRAMES * TILE - 7, TOP + TILE - 9
+    bar = tag("line", x1=right - length, x2=right, y1=y, y2=y, class_="bar")
+    return bar + text(f"{BAR_UM:g} µm", right, y - 5, text_anchor="end", class_="bar-text")

@@ -1,0 +1,74 @@
+"""Numbers and names -> pieces of SVG."""
+
+from __future__ import annotations
+
+from html import escape
+
+import numpy as np
+
+BLUE, VERMILLION, GREY, PALE = "#0072B2", "#D55E00", "#8A9099", "#C9CED6"  # the first two: Okabe & Ito
+INK, RULE = "#4A5361", "#E6E9EE"
+
+
+def tag(name: str, content: str = "", **attributes: object) -> str:
+    """One element. Underscores in names become hyphens; floats keep one decimal; None is left out.
+
+    >>> tag("line", x1=0.123, stroke_width=2)
+    '<line x1="0.1" stroke-width="2"/>'
+    >>> tag("a", text("<b>", 0, 0), class_="m", href="#e")
+    '<a class="m" href="#e"><text x="0" y="0">&lt;b&gt;</text></a>'
+    """
+    words = " ".join(
+        [name]
+        + [
+            f'{key.rstrip("_").replace("_", "-")}="{_value(value)}"'
+            for key, value in attributes.items()
+            if value is not None
+        ]
+    )
+    return f"<{words}>{content}</{name}>" if content else f"<{words}/>"
+
+
+def _value(value: object) -> str:
+    return f"{value:.1f}" if isinstance(value, float) else escape(str(value))
+
+
+def text(words: str, x: float, y: float, **attributes: object) -> str:
+    """A line of text; whatever it holds, it stays text."""
+    return tag("text", escape(words), x=x, y=y, **attributes)
+
+
+def hover(words: str) -> str:
+    """What the browser shows when the mouse rests on the element that holds it."""
+    return tag("title", escape(words))
+
+
+def picture(content: str, width: float, height: float, label: str) -> str:
+    """A whole drawing, which scales with the page; `label` is read to those who cannot see it."""
+    box = f"0 0 {width:g} {height:g}"
+    return tag(
+        "svg", content, viewBox=box, width=f"{width:g}", height=f"{height:g}", role="img", aria_label=label
+    )
+
+
+def nice_step(span: float, most: int) -> float:
+    """The smallest of 1, 2, 5 times a power of ten that cuts `span` into at most `most` pieces.
+
+    >>> nice_step(721, 8), nice_step(0.3, 4), nice_step(0, 4)
+    (100.0, 0.1, 1.0)
+    """
+    if not span > 0:
+        return 1.0
+    power = 10.0 ** np.floor(np.log10(span / most))
+    return next(float(f"{m * power:g}") for m in (1, 2, 5, 10) if span <= m * power * most * (1 + 1e-9))
+
+
+def hour_step(span_h: float, most: int) -> float:
+    """Hours between ticks: of the clock's own lengths, the first that gives at most `most` pieces.
+
+    >>> hour_step(120, 10), hour_step(16.5, 6), hour_step(1e4, 8)
+    (12, 3, 2000.0)
+    """
+    return next(
+        (h for h in (0.5, 1, 2, 3, 4, 6, 8, 12, 24, 48, 96) if span_h / h <= most), nice_step(span_h, most)
+    )

@@ -1,0 +1,378 @@
+"""A movie -> its annotated lineage: the stages in order. `python -m lineage.run video.tif`."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from lineage import __version__, labels, tables
+from lineage.export import graphml
+from lineage.outputs import RunFolder, check_space, content_sha256, fingerprint, read_table, write_table
+from lineage.schema import FrameQuality, InputError, Lineage, Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    import networkx as nx
+
+    from lineage.config import Config
+    from lineage.progress import Screen
+    from lineage.schema import MitosisEvent, Video
+
+    Progress = Callable[[int, int], None]
+
+THREADS = 2  # of the networks: another number changes the last digits, and with them a label now and then
+BATCH = 32  # events classified together
+PACKAGES = ("btrack", "networkx", "numpy", "scikit-image", "scipy", "stardist", "torch", "trackpy", "zarr")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One movie on its way."""
+
+    folder: RunFolder
+    video: Video
+    config: Config
+    screen: Screen
+
+    def once(
+        self,
+        stage: str,
+        do: Callable[[Progress], Iterable[str]],
+        *,
+        after: tuple[str, ...],
+        settings: object,
+        files: tuple[Path, ...],
+    ) -> None:
+        """Do a stage unless its results lie there and nothing that they depend on has changed.
+
+        Args:
+            stage: its name.
+            do: writes `files` and gives back warnings.
+            after: the stages whose results it uses.
+            settings: whatever else its result depends on.
+            files: what it leaves in the run folder.
+        """
+        key = self.folder.key(stage, settings=settings, after=after)
+        if self.folder.is_done(stage, key):
+            return
+        with self.screen.stage(stage) as progress, self.folder.doing(stage, key, *files) as warnings:
+            warnings.extend(do(progress))
+
+
+def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: bool = False) -> RunFolder:
+    """Take a movie through every stage that is not done yet.
+
+    Args:
+        path: the movie.
+        out: the run folder; made if it is not there.
+        config: all settings.
+        screen: where progress and warnings are said.
+        overwrite: throw away an earlier run in `out`.
+
+    Raises:
+        InputError: the movie, a setting or the folder cannot be used.
+    """
+    from lineage.video import open_video
+
+    video = open_video(path, **config.video.model_dump())
+    folder = RunFolder.open(out, video=path, overwrite=overwrite)
+    check_space(out, n_frames=video.n_frames, shape=video.shape)
+    is_new = not out.exists()
+    try:
+        job = start(folder, video, config, screen)
+        quality = assess(job)
+        segment(job, quality)
+        lineage = track(job, quality)
+        events = propose(lineage)
+        crop(job, quality, lineage, events)
+        predictions = classify(job)
+        tree = annotate(job, quality, lineage, events, predictions)
+        report(job, quality, tree)
+    except InputError:
+        if is_new:
+            shutil.rmtree(out, ignore_errors=True)
+        raise
+    return folder
+
+
+def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Job:
+    """Say what was read and what was assumed, and open the record."""
+    facts = {
+        "path": str(video.path.resolve()),
+        "name": video.path.name,
+        "n_frames": video.n_frames,
+        "shape": list(video.shape),
+        "dtype": str(video.dtype),
+        "channels": list(video.channels),
+        "nucleus_channel": video.nucleus,
+        "phase_channel": video.phase,
+        "pixel_size_um": video.pixel_size_um,
+        "minutes_per_frame": video.minutes_per_frame,
+        "assumed": list(video.assumed),
+        "notes": list(video.notes),
+    }
+    hours = video.n_frames * video.minutes_per_frame / 60
+    screen.say(
+        f"{video.path.name}: {video.n_frames} frames of {video.shape[1]} x {video.shape[0]} px, "
+        f"{hours:.1f} h; "
+        f"nuclei in channel {video.nucleus} ({video.channels[video.nucleus]}), "
+        + ("no phase contrast" if video.phase is None else f"phase in {video.phase}")
+        + f"; {video.pixel_size_um:g} um a pixel, {video.minutes_per_frame:g} min a frame"
+    )
+    for sentence in video.assumed:
+        screen.say(f"assumed: {sentence}", "yellow")
+    now = fingerprint(video.path)
+    known = folder.record.get("input", {})
+    same = known.get("fingerprint") == now
+    digest = known["sha256"] if same else content_sha256(video.path)
+    folder.start(
+        {
+            "lineage": __version__,
+            "video": facts,
+            "input": {"fingerprint": now, "sha256": digest},
+            "dose_gy": config.dose_gy,
+            "settings": config.model_dump(mode="json"),
+            "versions": {name: version(name) for name in PACKAGES},
+            "threads": THREADS,
+            "seeds": "none: no stage draws random numbers",
+        }
+    )
+    job = Job(folder, video, config, screen)
+    units = [facts[k] for k in ("nucleus_channel", "phase_channel", "pixel_size_um", "minutes_per_frame")]
+    job.once("video", lambda _: (), after=(), settings=[__version__, digest, units], files=())
+    return job
+
+
+def assess(job: Job) -> FrameQuality:
+    """Which frames can be used, and where the stage was."""
+    from lineage.quality import assess
+
+    def do(progress: Progress) -> Iterable[str]:
+        found = assess(job.video, **job.config.quality.model_dump(), progress=progress)
+        write_table(found.table, job.folder.quality)
+        return found.warnings
+
+    job.once(
+        "quality", do, after=("video",), settings=job.config.quality.model_dump(), files=(job.folder.quality,)
+    )  # fmt: skip
+    return FrameQuality(read_table(job.folder.quality, text=("reason",)))
+
+
+def segment(job: Job, quality: FrameQuality) -> None:
+    """Label images and measured nuclei, frame by frame."""
+    from lineage import segment
+    from lineage.quality.check import check_with_trackpy
+    from lineage.stardist import model
+
+    folder, video, config = job.folder, job.video, job.config
+    weights = config.segment.model or model.BUNDLED
+    masks = fingerprint(config.labels) if config.labels else None
+    told = [config.segment.least_area_um2, masks or model.digest(weights), str(config.labels)]
+    # A journal of other settings is another journal.
+    journal = folder.journal / folder.key("segment", settings=told, after=("quality",))
+
+    def do(progress: Progress) -> Iterable[str]:
+        if not journal.exists():
+            shutil.rmtree(folder.labels, ignore_errors=True)
+            shutil.rmtree(folder.journal, ignore_errors=True)
+            journal.mkdir(parents=True)
+        nuclei = segment.segment(
+            video,
+            quality,
+            segment.existing(config.labels, video) if config.labels else segment.stardist(weights, THREADS),
+            labels=folder.labels,
+            journal=journal,
+            least_area_um2=config.segment.least_area_um2,
+            progress=progress,
+        )
+        write_table(nuclei, folder.nuclei)
+        return check_with_trackpy(nuclei, quality)
+
+    files = (folder.nuclei, folder.labels / labels.RAW)
+    job.once("segment", do, after=("quality",), settings=told, files=files)
+    shutil.rmtree(folder.journal, ignore_errors=True)
+
+
+def track(job: Job, quality: FrameQuality) -> Lineage:
+    """Nuclei to cells, cells to mothers and daughters."""
+    import networkx as nx
+
+    from lineage import state
+    from lineage.resolve import resolve
+    from lineage.track import link
+
+    folder, video, config = job.folder, job.video, job.config
+
+    def do(progress: Progress) -> Iterable[str]:
+        nuclei = state.estimate(read_table(folder.nuclei), usable=quality.usable, **config.state.model_dump())
+        height, width = (n * video.pixel_size_um for n in video.shape)
+        tracklets = link(
+            nuclei,
+            usable=quality.usable,
+            shape_um=(height, width),
+            minutes_per_frame=video.minutes_per_frame,
+            **config.track.model_dump(),
+        )
+        lineage = resolve(tracklets, **config.resolve.model_dump())
+        labels.write_tracked(
+            folder.labels,
+            lineage.detections,
+            pixel_size_um=video.pixel_size_um,
+            minutes=video.minutes_per_frame,
+            progress=progress,
+        )
+        write_table(lineage.detections, folder.detections)
+        edges = pd.DataFrame(sorted(lineage.graph.edges), columns=["mother_id", "daughter_id"])
+        write_table(edges, folder.edges)
+        return lineage.warnings
+
+    sections = [config.state.model_dump(), config.track.model_dump(), config.resolve.model_dump()]
+    files = (folder.detections, folder.edges, folder.labels / labels.TRACKED)
+    job.once("track", do, after=("segment",), settings=sections, files=files)
+    detections = read_table(folder.detections)
+    graph = nx.DiGraph()
+    graph.add_nodes_from(sorted(set(detections["tracklet_id"]) - {-1}))
+    graph.add_edges_from(read_table(folder.edges).itertuples(index=False, name=None))
+    return Lineage(detections, graph)
+
+
+def propose(lineage: Lineage) -> list[MitosisEvent]:
+    """The candidate mitoses."""
+    from lineage.events import propose
+
+    return propose(lineage)
+
+
+def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[MitosisEvent]) -> None:
+    """A film of each event."""
+    from lineage import crops
+
+    folder, video, config = job.folder, job.video, job.config
+
+    def do(progress: Progress) -> Iterable[str]:
+        options = config.crop.model_dump(exclude={"size_px"})
+        squares = crops.point(
+            events, lineage.detections, quality, minutes_per_frame=video.minutes_per_frame,
+            has_phase=video.phase is not None, **options,
+        )  # fmt: skip
+        rows = crops.write(
+            video, quality, squares, folder.crops, size_px=config.crop.size_px, progress=progress
+        )
+        write_table(rows, folder.squares)
+        return ()
+
+    job.once(
+        "crop", do, after=("track",), settings=config.crop.model_dump(), files=(folder.squares, folder.crops)
+    )  # fmt: skip
+
+
+def classify(job: Job) -> Predictions:
+    """What kind of division each event is."""
+    from classifier import checkpoint, predict
+    from lineage import crops
+
+    folder = job.folder
+    weights = job.config.classify.model or predict.BUNDLED
+
+    def do(progress: Progress) -> Iterable[str]:
+        rows = read_table(folder.squares, text=("flags",))
+        judged = rows[~rows["flags"].str.contains(crops.INTERVAL_TOO_LONG)]
+        classifier = predict.load(weights)
+        found = []
+        for i in range(0, len(judged), BATCH):
+            films = crops.read(folder.crops, judged.iloc[i : i + BATCH])
+            found.append(predict.classify(films, classifier=classifier))
+            progress(min(i + BATCH, len(judged)), len(judged))
+        classes = list(classifier.card.classes)
+        probabilities = np.concatenate([np.zeros((0, len(classes))), *(p.probabilities for p in found)])
+        table = pd.DataFrame(probabilities, columns=classes)
+        table.insert(0, "event_id", judged["event_id"].to_numpy(np.int64))
+        write_table(table, folder.predictions)
+        return ()
+
+    job.once(
+        "classify", do, after=("crop",), settings=checkpoint.sha256(weights), files=(folder.predictions,)
+    )
+    table = read_table(folder.predictions)
+    classes = tuple(table.columns[1:])
+    probabilities = table[list(classes)].to_numpy(np.float32)
+    return Predictions(table["event_id"].to_numpy(np.int64), probabilities, classes)
+
+
+def annotate(
+    job: Job, quality: FrameQuality, lineage: Lineage, events: list[MitosisEvent], predictions: Predictions
+) -> nx.DiGraph:
+    """The tree, and every table and graph that people take away."""
+    from lineage.export import geff
+    from lineage.tree import annotate
+
+    folder, video, config = job.folder, job.video, job.config
+
+    def do(_: Progress) -> Iterable[str]:
+        usable = np.flatnonzero(quality.usable)
+        tree = annotate(
+            lineage,
+            events,
+            predictions,
+            n_frames=video.n_frames,
+            shape=video.shape,
+            pixel_size_um=video.pixel_size_um,
+            minutes_per_frame=video.minutes_per_frame,
+            video_name=video.path.name,
+            dose_gy=config.dose_gy,
+            last_usable_frame=int(usable[-1]) if len(usable) else None,
+        )
+        squares = read_table(folder.squares, text=("flags",))
+        found = tables.event_table(
+            events,
+            predictions,
+            minutes_per_frame=video.minutes_per_frame,
+            side_um=dict(zip(squares["event_id"], squares["side_um"], strict=True)),
+            flags=dict(zip(squares["event_id"], squares["flags"], strict=True)),
+        )
+        tracklets, lineages = tables.tables(tree)
+        write_table(found, folder.events)
+        write_table(tracklets, folder.tracklets)
+        write_table(lineages, folder.lineages)
+        geff.write(tree, lineage.detections, folder.geff, labels=folder.labels / labels.TRACKED)
+        graphml.write(tree, folder.graphml)
+        return ()
+
+    files = (folder.events, folder.tracklets, folder.lineages, folder.geff, folder.graphml)
+    told = [config.dose_gy, video.path.name]
+    job.once("tree", do, after=("track", "classify"), settings=told, files=files)
+    return graphml.read(folder.graphml)
+
+
+def report(job: Job, quality: FrameQuality, tree: nx.DiGraph) -> None:
+    """The page that people look at."""
+    from lineage.report import write_report
+
+    folder = job.folder
+
+    def do(_: Progress) -> Iterable[str]:
+        write_report(
+            folder.report,
+            tree=tree,
+            detections=read_table(folder.detections),
+            events=read_table(folder.events, text=("daughter_ids", "flags")),
+            quality=quality,
+            crops_dir=folder.crops,
+            run=folder.record | {"warnings": folder.warnings},
+        )
+        return ()
+
+    job.once("report", do, after=("tree",), settings=None, files=(folder.report,))
+
+
+if __name__ == "__main__":
+    from lineage.command import app
+
+    app()

@@ -1,0 +1,270 @@
+"""The words: columns, node keys, and the records that stages pass on, checked when they are made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    import networkx as nx
+    import pandas as pd
+
+CROP_FRAMES = 12  # a mitosis is judged on two hours at ten minutes a frame, as the paper's clips are
+SEPARATION_INDEX = 3  # index, within those frames, of the first frame with separated chromatin
+CROP_INTERVAL_MIN = 10.0  # the clips' interval; other movies are sampled at it
+
+
+class InputError(ValueError):
+    """What the user gave cannot be used: says what was found, what is wanted, what to do. Exit code 2."""
+
+
+class Fate(StrEnum):
+    """How a cell's life ends."""
+
+    DIVIDED = "divided"
+    SLIPPED = "slipped"
+    DIED_INTERPHASE = "died_interphase"
+    DIED_MITOSIS = "died_mitosis"
+    FUSED = "fused"
+    LEFT_FIELD = "left_field"
+    LOST = "lost"
+    END_OF_MOVIE = "end_of_movie"
+
+
+class MitosisClass(StrEnum):
+    """What kind of division it was."""
+
+    NORMAL = "normal"
+    ABNORMAL = "abnormal"
+    NONE = "none"  # a proposal that is no mitosis
+    UNCLASSIFIED = "unclassified"
+
+
+class State(StrEnum):
+    """First estimate of a nucleus's place in the cell cycle."""
+
+    INTERPHASE = "interphase"
+    METAPHASE = "metaphase"  # condensed, one body: prometaphase and metaphase
+    ANAPHASE = "anaphase"  # condensed, one of a separating pair
+
+
+class CellKey(StrEnum):
+    """Attributes of a node of the annotated tree; a key that does not apply to a cell is left out."""
+
+    FIRST_FRAME = "first_frame"
+    LAST_FRAME = "last_frame"  # the last frame the cell is seen in, inclusive
+    BIRTH_MIN = "birth_min"
+    END_MIN = "end_min"
+    Y_UM = "y_um"  # where it is first seen, drift taken out
+    X_UM = "x_um"
+    FATE = "fate"
+    GENERATION = "generation"  # founders are 0
+    FOUNDER = "founder"  # the lowest-numbered ancestor without parents
+    DNA_MASS = "dna_mass"  # median over its life
+    AREA_UM2 = "area_um2"  # median over its life
+    N_SLIPPAGES = "n_slippages"
+    EVENT_ID = "event_id"  # set on mothers only, as are the three below
+    MITOSIS = "mitosis_class"
+    P_ABNORMAL = "p_abnormal"
+    P_NONE = "p_none"
+
+
+# y_px, x_px: where the nucleus lies in that frame's image.
+# y_um, x_um: the same place with the stage's drift taken out (in the first usable frame's coordinates).
+NUCLEUS_COLUMNS = (
+    "detection_id", "frame", "time_min", "label", "y_px", "x_px", "y_um", "x_um", "area_um2", "dna_mass",
+    "mean_intensity", "eccentricity", "solidity", "texture", "probability",
+)  # fmt: skip
+STATE_COLUMNS = ("condensation", "state")
+DETECTION_COLUMNS = (*NUCLEUS_COLUMNS[:4], "tracklet_id", *NUCLEUS_COLUMNS[4:], *STATE_COLUMNS)
+TRACKLET_COLUMNS = (
+    "tracklet_id", "first_frame", "last_frame", "birth_min", "end_min", "parent_ids", "daughter_ids", "fate",
+    "generation", "founder_id", "y_um", "x_um", "dna_mass", "area_um2", "n_slippages", "event_id",
+    "mitosis_class", "p_abnormal", "p_none",
+)  # fmt: skip
+LINEAGE_COLUMNS = (
+    "founder_id", "first_frame", "last_frame", "birth_min", "end_min", "n_cells", "n_generations",
+    "n_mitoses", "n_normal", "n_abnormal", "n_unclassified", "n_alive_at_end", "n_lost",
+)  # fmt: skip
+EVENT_COLUMNS = (
+    "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
+    "mitosis_class", "p_abnormal", "p_none", "source", "side_um", "flags",
+)  # fmt: skip
+HYPOTHESIS_COLUMNS = ("kind", "tracklet", "first", "second", "log_likelihood")
+QUALITY_COLUMNS = (
+    "frame", "time_min", "usable", "reason", "mean_intensity", "saturated_fraction", "focus",
+    "drift_y_px", "drift_x_px",
+)  # fmt: skip
+
+
+def check_columns(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
+    """Raise ValueError unless `table` has all of `columns`."""
+    if missing := [c for c in columns if c not in table.columns]:
+        raise ValueError(f"{name} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
+
+
+@dataclass(frozen=True, eq=False)
+class Video:
+    """A movie, read a frame at a time.
+
+    `assumed` holds one sentence for each thing that the file did not say and that was taken on trust;
+    `notes` one for each choice that was made from its metadata.
+    """
+
+    path: Path
+    n_frames: int
+    shape: tuple[int, int]  # (Y, X)
+    dtype: np.dtype
+    channels: tuple[str, ...]
+    nucleus: int  # index of the channel with the DNA stain
+    phase: int | None  # index of the phase-contrast channel
+    pixel_size_um: float
+    minutes_per_frame: float
+    read: Callable[[int, int], np.ndarray]  # (t, channel) -> (Y, X)
+    assumed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        indices = [i for i in (self.nucleus, self.phase) if i is not None]
+        if not all(0 <= i < len(self.channels) for i in indices):
+            raise ValueError(f"channels {indices} of {len(self.channels)}")
+        if not (self.pixel_size_um > 0 and self.minutes_per_frame > 0):
+            raise ValueError(
+                f"pixel size {self.pixel_size_um}, interval {self.minutes_per_frame}: not positive"
+            )
+
+    def frame(self, t: int, channel: int) -> np.ndarray:
+        """(Y, X), the file's own numbers. Raises IndexError outside the movie."""
+        if not (0 <= t < self.n_frames and 0 <= channel < len(self.channels)):
+            raise IndexError(f"frame {t}, channel {channel} of {self.n_frames} x {len(self.channels)}")
+        return self.read(t, channel)
+
+
+@dataclass(frozen=True, eq=False)
+class FrameQuality:
+    """Which frames can be used, and where the stage was.
+
+    `table` has QUALITY_COLUMNS, one row a frame. `drift_y_px, drift_x_px` is how far the whole field has
+    moved since the first usable frame: position in the image minus drift is position on the dish.
+    """
+
+    table: pd.DataFrame
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_columns(self.table, QUALITY_COLUMNS, "quality")
+        if not np.array_equal(self.table["frame"], np.arange(len(self.table))):
+            raise ValueError("quality: one row a frame, from 0, in order")
+
+    @property
+    def usable(self) -> np.ndarray:
+        """(T,) bool."""
+        return self.table["usable"].to_numpy(bool)
+
+    @property
+    def drift_px(self) -> np.ndarray:
+        """(T, 2) float: y, x."""
+        return self.table[["drift_y_px", "drift_x_px"]].to_numpy(float)
+
+
+class Hypothesis(StrEnum):
+    """What may have happened to a tracklet."""
+
+    FALSE_POSITIVE = "false_positive"
+    START = "start"
+    END = "end"
+    LINK = "link"  # goes on as another tracklet
+    DIVISION = "division"
+
+
+@dataclass(frozen=True, eq=False)
+class Tracklets:
+    """Unbranched pieces of tracks, and what may join them.
+
+    `detections` has DETECTION_COLUMNS; `tracklet_id` counts from 0, -1 where a detection is in no tracklet.
+    `hypotheses` has HYPOTHESIS_COLUMNS; `tracklet, first, second` are tracklet ids, -1 where the kind has
+    none: a link goes to `first`, a division to `first` and `second`.
+    """
+
+    detections: pd.DataFrame
+    hypotheses: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_columns(self.detections, DETECTION_COLUMNS, "detections")
+        check_columns(self.hypotheses, HYPOTHESIS_COLUMNS, "hypotheses")
+
+
+@dataclass(frozen=True, eq=False)
+class Lineage:
+    """Who became whom.
+
+    `detections` has DETECTION_COLUMNS; `tracklet_id` is the cell, -1 where a detection belongs to none.
+    `graph` has a node for each cell and an edge from mother to daughter.
+    """
+
+    detections: pd.DataFrame
+    graph: nx.DiGraph
+    warnings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_columns(self.detections, DETECTION_COLUMNS, "detections")
+        seen = set(self.detections["tracklet_id"]) - {-1}
+        if seen != set(self.graph.nodes):
+            raise ValueError(f"{len(seen)} cells have detections, {len(self.graph)} are in the graph")
+
+
+@dataclass(frozen=True)
+class MitosisEvent:
+    """A candidate mitosis. `frame` is the first frame with separated chromatin."""
+
+    event_id: int
+    mother: int
+    daughters: tuple[int, ...]
+    frame: int
+    y_px: float
+    x_px: float
+    y_um: float
+    x_um: float
+    source: str  # who proposed it
+    evidence: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.event_id < 0 or self.frame < 0:
+            raise ValueError(f"event {self.event_id} at frame {self.frame}: neither may be negative")
+
+
+@dataclass(frozen=True, eq=False)
+class Crops:
+    """What the classifier sees of each event. Channels are (phase, dna); a missing channel is zeros."""
+
+    event_ids: np.ndarray  # (N,) int64
+    pixels: np.ndarray  # (N, 12, 2, H, W), the movie's own numbers
+    side_um: np.ndarray  # (N,) float64, side of the square
+    flags: tuple[str, ...]  # (N,) words, space-separated: what was padded, missing or resampled
+
+    def __post_init__(self) -> None:
+        n = len(self.event_ids)
+        if self.pixels.shape[:3] != (n, CROP_FRAMES, 2) or len(self.side_um) != n or len(self.flags) != n:
+            raise ValueError(f"{n} events, pixels {self.pixels.shape}, {len(self.side_um)} sides")
+
+
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """The classifier's verdicts."""
+
+    event_ids: np.ndarray  # (N,) int64
+    probabilities: np.ndarray  # (N, K) float32, rows sum to 1
+    classes: tuple[str, ...]  # K names, in column order
+
+    def __post_init__(self) -> None:
+        if self.probabilities.shape != (len(self.event_ids), len(self.classes)):
+            raise ValueError(f"{self.probabilities.shape} for {len(self.event_ids)} events, {self.classes}")
+        if len(self.event_ids) and not np.allclose(self.probabilities.sum(axis=1), 1, atol=1e-4):
+            raise ValueError("probabilities do not sum to 1")

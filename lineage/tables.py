@@ -1,0 +1,104 @@
+"""The annotated tree and its events -> tidy tables, one row a thing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from lineage.schema import EVENT_COLUMNS, LINEAGE_COLUMNS, TRACKLET_COLUMNS, CellKey, Fate, MitosisClass
+from lineage.tree import MITOSES, daughters, mothers, verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import networkx as nx
+
+    from lineage.schema import MitosisEvent, Predictions
+
+
+def tables(tree: nx.DiGraph) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The annotated tree as two tidy tables.
+
+    Returns:
+        tracklets: TRACKLET_COLUMNS, one row a cell; ids of several cells are space-separated.
+        lineages: LINEAGE_COLUMNS, one row a founder, over the cells that have it as their founder.
+    """
+    rows = [
+        {"tracklet_id": cell, "founder_id": life[CellKey.FOUNDER]}
+        | {"parent_ids": _ids(mothers(tree, cell)), "daughter_ids": _ids(daughters(tree, cell))}
+        | life
+        for cell, life in sorted(tree.nodes.items())
+    ]
+    tracklets = pd.DataFrame(rows, columns=list(TRACKLET_COLUMNS)).astype({"event_id": "Int64"})
+    lineages = [_lineage_row(founder, cells) for founder, cells in tracklets.groupby("founder_id")]
+    return tracklets, pd.DataFrame(lineages, columns=list(LINEAGE_COLUMNS))
+
+
+def _lineage_row(founder: Any, cells: pd.DataFrame) -> dict[str, Any]:
+    mitosis, ends = cells["mitosis_class"], cells["fate"]
+    return {
+        "founder_id": founder,
+        "first_frame": cells["first_frame"].min(),
+        "last_frame": cells["last_frame"].max(),
+        "birth_min": cells["birth_min"].min(),
+        "end_min": cells["end_min"].max(),
+        "n_cells": len(cells),
+        "n_generations": cells["generation"].max() + 1,
+        "n_mitoses": mitosis.isin([m.value for m in MITOSES]).sum(),
+        "n_normal": (mitosis == MitosisClass.NORMAL).sum(),
+        "n_abnormal": (mitosis == MitosisClass.ABNORMAL).sum(),
+        "n_unclassified": (mitosis == MitosisClass.UNCLASSIFIED).sum(),
+        "n_alive_at_end": (ends == Fate.END_OF_MOVIE).sum(),
+        "n_lost": (ends == Fate.LOST).sum(),
+    }
+
+
+def event_table(
+    events: Sequence[MitosisEvent],
+    predictions: Predictions,
+    *,
+    minutes_per_frame: float,
+    side_um: Mapping[int, float],
+    flags: Mapping[int, str],
+) -> pd.DataFrame:
+    """EVENT_COLUMNS, one row an event, in order of frame; rejected proposals stay in, as `none`.
+
+    Args:
+        events: candidate mitoses.
+        predictions: verdicts, matched by event_id.
+        minutes_per_frame: interval.
+        side_um: event_id -> side of its crop, micrometres; empty where there is no crop.
+        flags: event_id -> what was padded, missing or resampled in its crop.
+    """
+    told = verdicts(predictions)
+    rows = [
+        {
+            "event_id": event.event_id,
+            "mother_id": event.mother,
+            "daughter_ids": _ids(event.daughters),
+            "frame": event.frame,
+            "time_min": event.frame * float(minutes_per_frame),
+            "y_px": event.y_px,
+            "x_px": event.x_px,
+            "y_um": event.y_um,
+            "x_um": event.x_um,
+            "mitosis_class": MitosisClass.UNCLASSIFIED.value,
+            "source": event.source,
+            "side_um": side_um.get(event.event_id),
+            "flags": flags.get(event.event_id, ""),
+        }
+        | told.get(event.event_id, {})
+        for event in sorted(events, key=lambda e: (e.frame, e.event_id))
+    ]
+    numbers = {"p_abnormal": float, "p_none": float, "side_um": float}
+    return pd.DataFrame(rows, columns=list(EVENT_COLUMNS)).astype(numbers)
+
+
+def _ids(cells: Iterable[int]) -> str:
+    """Ids as one cell of a table.
+
+    >>> _ids([3, 4])
+    '3 4'
+    """
+    return " ".join(map(str, cells))

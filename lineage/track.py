@@ -1,0 +1,219 @@
+"""Nuclei with their states -> tracklets and btrack's hypotheses. The only module that knows btrack."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from lineage.schema import (
+    DETECTION_COLUMNS,
+    HYPOTHESIS_COLUMNS,
+    NUCLEUS_COLUMNS,
+    STATE_COLUMNS,
+    Hypothesis,
+    State,
+    Tracklets,
+    check_columns,
+)
+
+if TYPE_CHECKING:
+    from btrack import BayesianTracker
+
+EXACT_UP_TO = 200  # nuclei a frame; above, btrack looks at near candidates only
+
+_LABELS = {State.INTERPHASE: 0, State.METAPHASE: 2, State.ANAPHASE: 3}  # btrack.constants.States
+_KINDS = {
+    0: Hypothesis.FALSE_POSITIVE,
+    **dict.fromkeys((1, 10, 11, 12), Hypothesis.START),
+    **dict.fromkeys((2, 20, 21, 22), Hypothesis.END),
+    3: Hypothesis.LINK,
+    4: Hypothesis.DIVISION,
+}  # btrack.constants.Fates
+
+
+def link(
+    nuclei: pd.DataFrame,
+    *,
+    usable: np.ndarray,
+    shape_um: tuple[float, float],
+    minutes_per_frame: float,
+    max_speed_um_per_min: float = 1.2,
+    least_step_um: float = 8.0,
+    division_reach_um: float = 18.0,
+    max_gap_frames: int = 3,
+    miss_rate: float = 0.05,
+) -> Tracklets:
+    """Join nuclei of consecutive frames, and list what may join the pieces.
+
+    Args:
+        nuclei: NUCLEUS_COLUMNS and STATE_COLUMNS.
+        usable: (T,) bool; the others are left out and the rest numbered through, so that no track breaks.
+        shape_um: (Y, X) of the image.
+        minutes_per_frame: with the speed, how far a nucleus may go between two frames.
+        max_speed_um_per_min: of a nucleus.
+        least_step_um: a nucleus may always seem to move as far as this, by segmentation alone.
+        division_reach_um: how far from its mother a daughter may first be seen.
+        max_gap_frames: a track may lose its nucleus for one frame less than this.
+        miss_rate: share of nuclei that segmentation misses or makes up.
+
+    Returns:
+        Tracklets; detections sorted by frame and place.
+
+    Source: Ulicna et al. 2021 (Front. Comput. Sci. 3:734559), the Bayesian tracker and its hypotheses.
+    """
+    check_columns(nuclei, (*NUCLEUS_COLUMNS, *STATE_COLUMNS), "nuclei")
+    # btrack's result depends on the order of the objects within a frame.
+    table = nuclei.sort_values(["frame", "y_um", "x_um", "detection_id"], ignore_index=True)
+    time = np.cumsum(usable)[table["frame"]] - 1
+    if len(np.unique(time)) < 2:
+        return _unlinked(table)
+    step_um = max(max_speed_um_per_min * minutes_per_frame, least_step_um)
+    method = "EXACT" if np.bincount(time).max() <= EXACT_UP_TO else "APPROXIMATE"
+    settings = _settings(step_um, division_reach_um, max_gap_frames, miss_rate, method)
+    tracker = _tracker(settings, _volume(table, shape_um, margin_um=least_step_um))
+    tracker.append(_objects(table, time))
+    tracker.track()
+    tracklet = np.full(len(table), -1)
+    for i, refs in enumerate(tracker.refs):
+        # btrack bridges gaps with dummy objects, numbered below zero; they have no nucleus.
+        tracklet[[r for r in refs if r >= 0]] = i
+    table["tracklet_id"] = tracklet
+    note = f"btrack: {method}, steps up to {step_um:g} um, {tracklet.max() + 1} tracklets"
+    return Tracklets(table[list(DETECTION_COLUMNS)], _hypotheses(tracker), (note,))
+
+
+def _unlinked(table: pd.DataFrame) -> Tracklets:
+    """Every nucleus a tracklet of its own: one frame, or none, leaves nothing to link."""
+    n = len(table)
+    table["tracklet_id"] = np.arange(n)
+    kinds = [Hypothesis.FALSE_POSITIVE, Hypothesis.START, Hypothesis.END]
+    rows = [(kind, i, -1, -1, -5.0 * (kind is kinds[0])) for i in range(n) for kind in kinds]
+    hypotheses = pd.DataFrame(rows, columns=list(HYPOTHESIS_COLUMNS))
+    return Tracklets(table[list(DETECTION_COLUMNS)], hypotheses, ("fewer than two frames with nuclei",))
+
+
+def _settings(
+    step_um: float, division_reach_um: float, max_gap_frames: int, miss_rate: float, method: str
+) -> dict[str, Any]:
+    """The configuration of btrack, in micrometres and usable frames."""
+    identity = np.eye(3)
+    settings = {
+        "motion_model": {
+            "measurements": 3,
+            "states": 6,
+            "dt": 1.0,
+            "accuracy": min(step_um / 3, 10.0),
+            "prob_not_assign": 0.001,
+            "max_lost": max_gap_frames,
+            "A": np.block([[identity, identity], [0 * identity, identity]]),
+            "H": np.hstack([identity, 0 * identity]),
+            # The velocity of a new track is unknown up to a step; that of an old one changes by a third.
+            "P": np.diag([1.0] * 3 + [(step_um / 2) ** 2] * 3),
+            "Q": np.diag([1.0] * 3 + [(step_um / 4) ** 2] * 3),
+            "R": identity * 1.5**2,
+        },
+        "hypothesis_model": {
+            "hypotheses": ["P_FP", "P_init", "P_term", "P_link", "P_branch"],
+            "lambda_time": 5.0,
+            "lambda_dist": 1.2,
+            "lambda_link": 3.5,
+            # btrack's own 50 makes every branch as good as certain; this lets states and angle decide.
+            "lambda_branch": 0.25,
+            "eta": 1e-10,
+            "theta_dist": 8.0,
+            "theta_time": 5.0,
+            "dist_thresh": max(division_reach_um, step_um),
+            "time_thresh": float(max_gap_frames),
+            "apop_thresh": 5,
+            "segmentation_miss_rate": miss_rate,
+            "apoptosis_rate": 0.001,
+            "relax": True,
+        },
+        "max_search_radius": 2 * step_um,
+        "update_method": method,
+    }
+    check(settings)
+    return settings
+
+
+def check(settings: dict[str, Any]) -> None:
+    """Raise ValueError where btrack's C++ would silently ignore the whole motion model."""
+    motion = settings["motion_model"]
+    if not 0 < motion["accuracy"] <= 10:
+        raise ValueError(f"btrack: accuracy is {motion['accuracy']}, wanted above 0 and at most 10")
+    if not 0 <= motion["max_lost"] <= 10:
+        raise ValueError(f"btrack: max_lost is {motion['max_lost']}, wanted 0 to 10")
+    if not 0 < motion["prob_not_assign"] < 1:
+        raise ValueError(f"btrack: prob_not_assign is {motion['prob_not_assign']}, wanted between 0 and 1")
+    if not 0 <= settings["hypothesis_model"]["segmentation_miss_rate"] < 1:
+        raise ValueError("btrack: segmentation_miss_rate must lie in [0, 1)")
+
+
+def _tracker(settings: dict[str, Any], volume: tuple[tuple[float, float], ...]) -> BayesianTracker:
+    from lineage import btrack_library
+
+    btrack_library.install()
+    import btrack
+    from btrack.config import TrackerConfig
+    from btrack.constants import BayesianUpdates
+    from btrack.models import HypothesisModel, MotionModel
+
+    logging.getLogger("btrack").setLevel(logging.ERROR)
+    tracker = btrack.BayesianTracker(verbose=False)
+    tracker.configure(
+        TrackerConfig(
+            motion_model=MotionModel(**settings["motion_model"]),
+            hypothesis_model=HypothesisModel(**settings["hypothesis_model"]),
+            max_search_radius=settings["max_search_radius"],
+            update_method=BayesianUpdates[settings["update_method"]],
+            volume=volume,
+        )
+    )
+    return tracker
+
+
+def _volume(
+    table: pd.DataFrame, shape_um: tuple[float, float], *, margin_um: float
+) -> tuple[tuple[float, float], ...]:
+    """x, y and z ranges that hold every nucleus: with the drift taken out some lie outside the image."""
+    y, x = (
+        (min(0.0, table[c].min()) - margin_um, max(side, table[c].max()) + margin_um)
+        for c, side in zip(("y_um", "x_um"), shape_um, strict=True)
+    )
+    return x, y, (-1e5, 1e5)
+
+
+def _objects(table: pd.DataFrame, time: np.ndarray) -> list[Any]:
+    from btrack.btypes import PyTrackObject
+
+    objects = []
+    columns = (time, table["x_um"], table["y_um"], table["state"])
+    for t, x, y, state in zip(*columns, strict=True):
+        one = PyTrackObject()
+        one.t, one.x, one.y, one.z, one.label = int(t), float(x), float(y), 0.0, _LABELS[State(state)]
+        objects.append(one)
+    return objects
+
+
+def _hypotheses(tracker: BayesianTracker) -> pd.DataFrame:
+    from btrack.optimise.hypothesis import Hypothesis as Raw
+
+    raw = tracker.hypotheses()
+    read = np.frombuffer((Raw * len(raw))(*raw), np.dtype(Raw))
+    kind = np.array([_KINDS[k] for k in read["hypothesis"]], object)
+    links, divides = kind == Hypothesis.LINK, kind == Hypothesis.DIVISION
+    # Fields that do not belong to a hypothesis's kind are uninitialised; ids count from 1.
+    first = np.where(links, read["link_ID"], read["child_one_ID"]).astype(np.int64) - 1
+    second = read["child_two_ID"].astype(np.int64) - 1
+    return pd.DataFrame(
+        {
+            "kind": kind,
+            "tracklet": read["ID"].astype(np.int64) - 1,
+            "first": np.where(links | divides, first, -1),
+            "second": np.where(divides, second, -1),
+            "log_likelihood": read["probability"].astype(float),
+        }
+    )

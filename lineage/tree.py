@@ -1,0 +1,325 @@
+"""Lineage + events + predictions -> the annotated tree, and the questions asked of it.
+
+The tree is a directed graph: a node is one cell's life, an edge goes from mother to daughter. Two sisters
+that fuse make one cell with two parents, so every function here allows several.
+"""
+
+from __future__ import annotations
+
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+
+from lineage.schema import (
+    CellKey,
+    Fate,
+    Lineage,
+    MitosisClass,
+    MitosisEvent,
+    Predictions,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+UNITS = "frames count from 0; _min minutes since frame 0; _um micrometres; _um2 square micrometres; _gy gray"
+DECIDED = 0.5  # the probability from which a verdict is taken
+MITOSES = (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.UNCLASSIFIED)
+
+
+def annotate(
+    lineage: Lineage,
+    events: Sequence[MitosisEvent],
+    predictions: Predictions,
+    *,
+    n_frames: int,
+    shape: tuple[int, int],
+    pixel_size_um: float,
+    minutes_per_frame: float,
+    video_name: str,
+    dose_gy: float | None = None,
+    border_um: float = 20.0,
+    last_usable_frame: int | None = None,
+) -> nx.DiGraph:
+    """Write on each cell what is known of its life.
+
+    Args:
+        lineage: cells and who became whom; left as it is.
+        events: candidate mitoses; their mothers are cells of `lineage`.
+        predictions: verdicts, matched to `events` by event_id; an event without one is `unclassified`.
+        n_frames: frames of the movie.
+        shape: (Y, X) of a frame, pixels.
+        pixel_size_um: micrometres a pixel.
+        minutes_per_frame: interval.
+        video_name: file name, for whoever opens the graph later.
+        dose_gy: gray; left out of the graph if unknown.
+        border_um: a cell last seen this close to the edge of the image, or that the stage would have
+            carried there by the next frame, has left the field.
+        last_usable_frame: a cell seen in it has reached the end of the movie; n_frames - 1 if None.
+
+    Returns:
+        A new graph. Nodes have CellKey attributes, Python bool, int, float and str only, and a key that
+        does not apply to a cell is left out.
+
+    Raises:
+        ValueError: an event's mother is not a cell of the lineage.
+    """
+    tree = nx.DiGraph()
+    tree.add_nodes_from(sorted(lineage.graph.nodes))
+    tree.add_edges_from(sorted(lineage.graph.edges))
+    tree.graph |= {
+        "video": video_name,
+        "n_frames": int(n_frames),
+        "height_px": int(shape[0]),
+        "width_px": int(shape[1]),
+        "pixel_size_um": float(pixel_size_um),
+        "minutes_per_frame": float(minutes_per_frame),
+        "units": UNITS,
+    } | ({} if dose_gy is None else {"dose_gy": float(dose_gy)})
+
+    final_frame = n_frames - 1 if last_usable_frame is None else last_usable_frame
+    lives = _lives(lineage.detections, shape=shape, pixel_size_um=pixel_size_um, border_um=border_um)
+    generation, founder = _descent(tree)
+    mitosis = _mitosis_of_mother(events, verdicts(predictions), cells=set(tree))
+    for cell, life in lives.items():
+        tree.nodes[cell].update(
+            {
+                "first_frame": life["first_frame"],
+                "last_frame": life["last_frame"],
+                "birth_min": life["first_frame"] * float(minutes_per_frame),
+                "end_min": life["last_frame"] * float(minutes_per_frame),
+                "fate": fate(tree, cell, ended=life["last_frame"] < final_frame, at_border=life["at_border"]),
+                "generation": generation[cell],
+                "founder": founder[cell],
+                "n_slippages": int(lineage.graph.nodes[cell].get(CellKey.N_SLIPPAGES, 0)),
+            }
+            | {k: life[k] for k in ("y_um", "x_um", "dna_mass", "area_um2") if np.isfinite(life[k])}
+            | mitosis.get(cell, {})
+        )
+    return tree
+
+
+def verdict(p_abnormal: float, p_none: float | None) -> str:
+    """The class of a mitosis; `none` is asked first.
+
+    >>> verdict(0.5, None), verdict(0.5, 0.5), verdict(0.4, 0.4)
+    ('abnormal', 'none', 'normal')
+    """
+    if p_none is not None and p_none >= DECIDED:
+        return MitosisClass.NONE.value
+    return (MitosisClass.ABNORMAL if p_abnormal >= DECIDED else MitosisClass.NORMAL).value
+
+
+def verdicts(predictions: Predictions) -> dict[int, dict[str, Any]]:
+    """event_id -> mitosis_class, p_abnormal and, where the model knows that class, p_none."""
+    column = {name: k for k, name in enumerate(predictions.classes)}
+    told = {}
+    for event_id, row in zip(predictions.event_ids, predictions.probabilities, strict=True):
+        # Rounded before the verdict, so that the tables contradict nobody who applies the rule to them.
+        p_abnormal = round(float(row[column["abnormal"]]), 6)
+        p_none = round(float(row[column["none"]]), 6) if "none" in column else None
+        told[int(event_id)] = {"mitosis_class": verdict(p_abnormal, p_none), "p_abnormal": p_abnormal} | (
+            {} if p_none is None else {"p_none": p_none}
+        )
+    return told
+
+
+def _mitosis_of_mother(
+    events: Iterable[MitosisEvent], told: Mapping[int, dict[str, Any]], *, cells: set[int]
+) -> dict[int, dict[str, Any]]:
+    """Mother -> the attributes of her mitosis. Of several events the one with daughters, then the last."""
+    found: dict[int, dict[str, Any]] = {}
+    for event in sorted(events, key=lambda e: (bool(e.daughters), e.frame, e.event_id)):
+        if event.mother not in cells:
+            raise ValueError(f"event {event.event_id}: its mother {event.mother} is not in the lineage")
+        unclassified = {"mitosis_class": MitosisClass.UNCLASSIFIED.value}
+        found[event.mother] = {"event_id": event.event_id} | told.get(event.event_id, unclassified)
+    return found
+
+
+def fate(graph: nx.DiGraph, cell: int, *, ended: bool, at_border: bool) -> str:
+    """How the cell's life ends. What it became says more than where it was last seen.
+
+    Args:
+        graph: mother -> daughter edges.
+        cell: one of its nodes.
+        ended: last seen before the last usable frame.
+        at_border: last seen at the edge of the image.
+
+    >>> sisters_fuse = nx.DiGraph([(1, 2), (1, 3), (2, 4), (3, 4)])
+    >>> [fate(sisters_fuse, cell, ended=True, at_border=True) for cell in (1, 2, 4)]
+    ['divided', 'fused', 'left_field']
+    """
+    children = list(graph.successors(cell))
+    if children and all(is_fused(graph, child) for child in children):
+        return Fate.FUSED.value
+    if children:
+        return Fate.DIVIDED.value
+    if not ended:
+        return Fate.END_OF_MOVIE.value
+    return (Fate.LEFT_FIELD if at_border else Fate.LOST).value
+
+
+def _lives(
+    detections: pd.DataFrame, *, shape: tuple[int, int], pixel_size_um: float, border_um: float
+) -> dict[int, dict[Hashable, Any]]:
+    """Cell -> its first and last frame, first place, medians, and whether it was last seen at the border."""
+    seen = detections[detections["tracklet_id"] != -1].sort_values("frame", kind="stable")
+    cells = seen.groupby("tracklet_id")
+    table = cells.agg(
+        first_frame=("frame", "min"),
+        last_frame=("frame", "max"),
+        y_um=("y_um", "first"),
+        x_um=("x_um", "first"),
+        dna_mass=("dna_mass", "median"),
+        area_um2=("area_um2", "median"),
+    )
+    last_px = cells[["y_px", "x_px"]].last().to_numpy(float)
+    shift = _shift_to_next_px(seen, pixel_size_um).loc[table["last_frame"]].to_numpy(float)
+    border_px = border_um / pixel_size_um
+    table["at_border"] = near_border(last_px, shape, border_px) | near_border(last_px + shift, shape, 0)
+    return dict(zip(table.index.tolist(), table.to_dict("records"), strict=True))
+
+
+def _shift_to_next_px(seen: pd.DataFrame, pixel_size_um: float) -> pd.DataFrame:
+    """Frame -> how far (y, x, pixels) the stage carries the image until the next frame with nuclei."""
+    # A place in the image less the same place on the dish is the stage's drift.
+    drift = (seen[["y_px", "x_px"]] - seen[["y_um", "x_um"]].to_numpy() / pixel_size_um).groupby(
+        seen["frame"]
+    )
+    return drift.median().diff().shift(-1).fillna(0.0)
+
+
+def near_border(places_px: np.ndarray, shape: tuple[int, int], border_px: float) -> np.ndarray:
+    """Whether places (N, 2) lie within `border_px` of the edge of an image of `shape`, or outside it.
+
+    >>> near_border(np.array([[5.0, 50.0], [6.0, 50.0], [50.0, 102.0]]), (100, 100), 5)
+    array([ True, False,  True])
+    """
+    far_edge = np.asarray(shape, float) - 1
+    return np.minimum(places_px, far_edge - places_px).min(axis=1) <= border_px
+
+
+def _descent(graph: nx.DiGraph) -> tuple[dict[int, int], dict[int, int]]:
+    """Cell -> generation, and cell -> founder (its lowest-numbered ancestor without parents)."""
+    generation: dict[int, int] = {}
+    founder: dict[int, int] = {}
+    for cell in nx.topological_sort(graph):
+        parents = list(graph.predecessors(cell))
+        oldest = max((generation[p] for p in parents), default=0)
+        generation[cell] = oldest + (len(parents) == 1)  # a fusion is no division
+        founder[cell] = min((founder[p] for p in parents), default=cell)
+    return generation, founder
+
+
+# --- Questions
+
+
+def is_fused(tree: nx.DiGraph, cell: int) -> bool:
+    """Whether the cell came of a fusion."""
+    return tree.in_degree(cell) > 1
+
+
+def mothers(tree: nx.DiGraph, cell: int) -> list[int]:
+    """The cell's parents, lowest id first: none for a founder, two for a fused cell."""
+    return sorted(tree.predecessors(cell))
+
+
+def daughters(tree: nx.DiGraph, cell: int) -> list[int]:
+    """The cells it became, lowest id first; empty if it never divides or fuses."""
+    return sorted(tree.successors(cell))
+
+
+def sisters(tree: nx.DiGraph, cell: int) -> list[int]:
+    """The other daughters of the same division; none for a founder or a fused cell.
+
+    >>> tree = nx.DiGraph([(1, 2), (1, 3), (1, 4), (2, 5), (3, 5)])
+    >>> sisters(tree, 3), sisters(tree, 5), sisters(tree, 1)
+    ([2, 4], [], [])
+    """
+    if tree.in_degree(cell) != 1:
+        return []
+    return [d for d in daughters(tree, mothers(tree, cell)[0]) if d != cell]
+
+
+def generation(tree: nx.DiGraph, cell: int) -> int:
+    """Divisions since the founder; a fused cell has the larger of its parents'.
+
+    >>> tree = nx.DiGraph([(1, 2), (1, 3), (2, 4), (3, 4), (4, 5), (4, 6)])
+    >>> [generation(tree, cell) for cell in (1, 2, 4, 5)]
+    [0, 1, 1, 2]
+    """
+    return _descent(tree.subgraph(nx.ancestors(tree, cell) | {cell}))[0][cell]
+
+
+def founders(tree: nx.DiGraph, cell: int) -> list[int]:
+    """All its ancestors without parents, itself if it has none; several after a fusion of two clones.
+
+    >>> founders(nx.DiGraph([(1, 3), (2, 3)]), 3)
+    [1, 2]
+    """
+    return sorted(a for a in nx.ancestors(tree, cell) | {cell} if not tree.in_degree(a))
+
+
+def clone(tree: nx.DiGraph, cell: int) -> list[int]:
+    """The cell and all its descendants, lowest id first.
+
+    >>> clone(nx.DiGraph([(1, 2), (1, 3), (2, 4), (3, 4)]), 2)
+    [2, 4]
+    """
+    return sorted(nx.descendants(tree, cell) | {cell})
+
+
+def lifetime(tree: nx.DiGraph, cell: int) -> range:
+    """The frames of its life: to the first of its daughters, through blank frames and gaps.
+
+    >>> tree = nx.DiGraph([(1, 2), (1, 3)])
+    >>> nx.set_node_attributes(tree, {1: 0, 2: 5, 3: 6}, "first_frame")
+    >>> nx.set_node_attributes(tree, {1: 2, 2: 9, 3: 9}, "last_frame")
+    >>> lifetime(tree, 1), lifetime(tree, 3)        # frames 3 and 4 are blank
+    (range(0, 5), range(6, 10))
+    """
+    life = tree.nodes[cell]
+    births = [tree.nodes[d][CellKey.FIRST_FRAME] for d in tree.successors(cell)]
+    return range(life[CellKey.FIRST_FRAME], min(births, default=life[CellKey.LAST_FRAME] + 1))
+
+
+def clone_size(tree: nx.DiGraph, cell: int, frame: int) -> int:
+    """How many of the cell's clone, itself included, live in `frame`.
+
+    >>> tree = nx.DiGraph([(1, 2), (1, 3)])
+    >>> nx.set_node_attributes(tree, {1: 0, 2: 5, 3: 5}, "first_frame")
+    >>> nx.set_node_attributes(tree, {1: 4, 2: 9, 3: 6}, "last_frame")
+    >>> [clone_size(tree, 1, frame) for frame in (4, 5, 7, 10)]
+    [1, 2, 1, 0]
+    """
+    return sum(frame in lifetime(tree, member) for member in clone(tree, cell))
+
+
+def intermitotic_min(tree: nx.DiGraph, cell: int) -> float | None:
+    """Minutes from birth by division to the cell's own division; None unless both were seen.
+
+    >>> tree = nx.DiGraph([(1, 2), (1, 3), (2, 4), (2, 5)])
+    >>> nx.set_node_attributes(tree, {1: 0.0, 2: 100.0, 3: 100.0, 4: 1300.0, 5: 1310.0}, "birth_min")
+    >>> [intermitotic_min(tree, cell) for cell in (1, 2, 3)]
+    [None, 1200.0, None]
+    """
+    own = [d for d in daughters(tree, cell) if not is_fused(tree, d)]
+    if tree.in_degree(cell) != 1 or not own:
+        return None
+    return min(tree.nodes[d][CellKey.BIRTH_MIN] for d in own) - tree.nodes[cell][CellKey.BIRTH_MIN]
+
+
+def median_intermitotic_min(tree: nx.DiGraph) -> float | None:
+    """Median over the cells whose birth and division were both seen; None if there is none."""
+    times = [t for cell in tree if (t := intermitotic_min(tree, cell)) is not None]
+    return median(times) if times else None
+
+
+def mitoses(tree: nx.DiGraph) -> list[int]:
+    """The cells that went through a mitosis, in order of their ids; rejected proposals are left out."""
+    return sorted(c for c, life in tree.nodes.items() if life.get(CellKey.MITOSIS) in MITOSES)

@@ -1,0 +1,7 @@
+"""File or folder -> Video: TIFF in its dialects, folders of TIFFs, OME-Zarr, Nikon ND2."""
+
+from __future__ import annotations
+
+from lineage.video.movie import open_video
+
+__all__ = ["open_video"]

@@ -1,0 +1,92 @@
+"""Nikon ND2 -> Source. The only module that knows nd2."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lineage.schema import InputError
+from lineage.video.source import Source, read_axes
+from lineage.video.units import square_um, to_minutes, to_um
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import nd2
+
+MAGIC = (b"\xda\xce\xbe\x0a", b"\x00\x00\x00\x0cjP  ")  # of today's files, and of those before 2009
+
+
+def read_nd2(path: Path) -> Source:
+    """Open an ND2 file; one frame, with all its channels, is read at a time.
+
+    Raises:
+        InputError: damaged, in colour, or several positions or Z planes.
+    """
+    import nd2
+
+    try:
+        file = nd2.ND2File(path)
+    except Exception as error:  # nd2 meets damage with whatever its parsing runs into
+        raise _damaged(path, error) from error
+    try:
+        source = _describe(file, path)
+    except InputError:
+        file.close()
+        raise
+    except Exception as error:
+        file.close()
+        raise _damaged(path, error) from error
+    weakref.finalize(source.read, file.close)
+    return source
+
+
+def _describe(file: nd2.ND2File, path: Path) -> Source:
+    if file.is_rgb:
+        raise InputError(
+            f"{path.name} is an RGB picture; a movie with its channels apart is wanted: "
+            "export the raw channels, not the coloured view"
+        )
+    sizes = dict(file.sizes)
+    axes = read_axes("".join(sizes), tuple(sizes.values()), path.name)
+
+    def read(t: int, channel: int) -> np.ndarray:
+        planes = file.read_frame(t)  # (C, Y, X), a view into the mapped file; (Y, X) with one channel
+        return np.array(planes[channel] if planes.ndim == 3 else planes)
+
+    channels = (file.metadata.channels if file.metadata else None) or []
+    names = tuple(c.channel.name or "" for c in channels)
+    return Source(
+        axes.n_frames,
+        axes.shape,
+        file.dtype,
+        names if len(names) == axes.n_channels else ("",) * axes.n_channels,
+        read,
+        _pixel_size_um(channels),
+        _minutes_per_frame(file.experiment),
+        axes.assumed,
+    )
+
+
+def _pixel_size_um(channels: list[Any]) -> float | None:
+    """None where the objective was not calibrated: nd2 gives 1.0 then."""
+    if not channels or not all(channels[0].volume.axesCalibrated[:2]):
+        return None
+    x, y = channels[0].volume.axesCalibration[:2]
+    return square_um(to_um(y, "um"), to_um(x, "um"))
+
+
+def _minutes_per_frame(loops: list[Any]) -> float | None:
+    """The interval that was kept (mean of the measured ones), else the one that was asked for."""
+    for loop in loops:
+        if loop.type in ("TimeLoop", "NETimeLoop"):
+            phase = loop.parameters if loop.type == "TimeLoop" else loop.parameters.periods[0]
+            measured = phase.periodDiff.avg if phase.periodDiff else None
+            return to_minutes(measured, "ms") or to_minutes(phase.periodMs, "ms")
+    return None
+
+
+def _damaged(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path.name} is damaged or cut short ({error}): copy or export it again")

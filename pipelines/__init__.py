@@ -1,0 +1,1 @@
+"""Many movies -> per-dose statistics of abnormal mitosis."""

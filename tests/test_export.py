@@ -1,0 +1,367 @@
+"""What the exports promise: other programs' own readers find what was written."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import worlds
+import zarr
+from test_tree import annotate
+from typer.testing import CliRunner
+from worlds import as_lineage, divisions, told
+
+from lineage import tables
+from lineage.export import csv, ctc, geff, graphml
+from lineage.export.__main__ import app
+from lineage.outputs import whole
+from lineage.schema import InputError, Lineage
+
+
+def same(a: nx.DiGraph, b: nx.DiGraph) -> bool:
+    return nx.utils.graphs_equal(a, b) and list(a) == list(b)
+
+
+def paint(lineage: Lineage) -> np.ndarray:
+    """(T, Y, X) uint32: each nucleus a square of its cell's number."""
+    seen = lineage.detections
+    labels = np.zeros((int(seen["frame"].max() if len(seen) else 0) + 1, *worlds.SHAPE), np.uint32)
+    for row in seen.itertuples():
+        y, x = int(row.y_px), int(row.x_px)
+        labels[row.frame, y - 3 : y + 4, x - 3 : x + 4] = row.tracklet_id
+    return labels
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    """The folder of a run over `two_generations`, with cell 2 unseen in frames 13 and 14."""
+    folder = tmp_path / "video.lineage"
+    folder.mkdir()
+    lineage = as_lineage(worlds.two_generations(), unseen={2: [13, 14]})
+    predictions = told({7: (0.25, 0.75), 8: (0.875, 0.125)})
+    tree = annotate(lineage, predictions=predictions, n_frames=30)
+    graphml.write(tree, folder / "lineage.graphml")
+    labels = zarr.create_array(
+        folder / "labels.zarr" / "tracked",
+        shape=(30, *worlds.SHAPE),
+        chunks=(1, *worlds.SHAPE),
+        dtype="uint32",
+    )
+    labels[:] = paint(lineage)
+    tracklets, lineages = tables.tables(tree)
+    events = tables.event_table(
+        divisions(lineage), predictions, minutes_per_frame=10.0, side_um={7: 80.0, 8: 90.0}, flags={}
+    )
+    for name, table in zip(csv.COLUMNS, (lineage.detections, tracklets, events, lineages), strict=True):
+        table.to_csv(folder / name, index=False)
+    return folder
+
+
+def command(*words: object):
+    return CliRunner().invoke(app, [str(w) for w in words])
+
+
+# --- GraphML
+
+
+@pytest.mark.parametrize("world", worlds.WORLDS)
+def test_graphml_comes_back_equal(tmp_path, world):
+    tree = annotate(as_lineage(world()), predictions=told({7: (1 / 3, 2 / 3)}), dose_gy=0.1 + 0.2)
+    graphml.write(tree, tmp_path / "lineage.graphml")
+
+    back = graphml.read(tmp_path / "lineage.graphml")
+
+    assert same(back, tree)
+    assert back.graph == tree.graph
+    assert [(type(v)) for v in back.graph.values()] == [type(v) for v in tree.graph.values()]
+
+
+def test_graphml_comes_back_equal_through_networkx_alone(tmp_path):
+    tree = annotate(as_lineage(worlds.sisters_fuse()))
+    graphml.write(tree, tmp_path / "lineage.graphml")
+
+    back = nx.read_graphml(tmp_path / "lineage.graphml", node_type=int)
+
+    back.graph = {k: v for k, v in back.graph.items() if not k.endswith("_default")}  # networkx's own notes
+    assert same(back, tree)
+
+
+def test_graphml_drops_what_xml_cannot_hold(tmp_path):
+    tree = annotate(as_lineage(worlds.lone_cell()), video_name="a\x00b\x1b <&> \udcff\ufffe\U0001f52c µ.tif")
+    graphml.write(tree, tmp_path / "lineage.graphml")
+
+    assert graphml.read(tmp_path / "lineage.graphml").graph["video"] == "ab <&> \U0001f52c µ.tif"
+
+
+def test_graphml_refuses_what_it_cannot_hold_and_leaves_the_old_file(tmp_path):
+    path = tmp_path / "lineage.graphml"
+    tree = annotate(as_lineage(worlds.lone_cell()))
+    graphml.write(tree, path)
+    before = path.read_bytes()
+    tree.nodes[1]["dna_mass"] = np.float64(2.0)
+
+    with pytest.raises(TypeError, match="dna_mass"):
+        graphml.write(tree, path)
+
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "not xml",
+        "<graphml/>",
+        '<!DOCTYPE g [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><graphml>&b;</graphml>',
+        '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="directed">'
+        '<node id="a"/></graph></graphml>',
+        '<graphml xmlns="http://graphml.graphdrawing.org/xmlns"><graph edgedefault="undirected"/></graphml>',
+    ],
+)
+def test_graphml_of_something_else_is_refused_in_one_line(tmp_path, text):
+    path = tmp_path / "lineage.graphml"
+    path.write_text(text)
+
+    with pytest.raises(InputError, match=r"lineage\.graphml") as error:
+        graphml.read(path)
+
+    assert "\n" not in str(error.value)
+
+
+# --- GEFF
+
+
+@pytest.mark.parametrize("world", worlds.WORLDS)
+def test_geff_is_valid_and_holds_every_nucleus(tmp_path, world):
+    import geff as reader
+    from geff.validate.data import ValidationConfig
+
+    lineage = as_lineage(world(), unseen={2: [13, 14]})
+    geff.write(annotate(lineage), lineage.detections, tmp_path / "a.geff", labels=tmp_path / "l.zarr/tracked")
+
+    graph, metadata = reader.read(
+        tmp_path / "a.geff", data_validation=ValidationConfig(graph=True, lineage=True, tracklet=True)
+    )
+
+    assert set(graph) == set(lineage.detections["detection_id"])
+    assert metadata.related_objects[0].path == "../l.zarr/tracked"
+    seg_id = dict(graph.nodes("seg_id"))
+    between = {(int(seg_id[a]), int(seg_id[b])) for a, b in graph.edges if seg_id[a] != seg_id[b]}
+    assert between == set(lineage.graph.edges)
+    for _, nucleus in graph.nodes.items():
+        assert nucleus["y"] * worlds.PIXEL_UM == nucleus["y_um"]
+        assert ("mitosis_class" in nucleus) == (lineage.graph.out_degree(int(nucleus["seg_id"])) > 1)
+
+
+def test_geff_leaves_out_detections_of_no_cell(tmp_path):
+    import geff as reader
+    from geff.validate.data import ValidationConfig
+
+    lineage = as_lineage(worlds.one_division())
+    lineage.detections.loc[lineage.detections["tracklet_id"] == 3, "tracklet_id"] = -1
+    lineage.graph.remove_node(3)
+    tree = annotate(lineage, events=[])
+    geff.write(tree, lineage.detections, tmp_path / "a.geff", labels=tmp_path / "l.zarr/tracked")
+
+    graph, _ = reader.read(tmp_path / "a.geff", data_validation=ValidationConfig(tracklet=True))
+
+    assert len(graph) == (lineage.detections["tracklet_id"] != -1).sum() == 20
+    # One mother, one daughter: one chain, which GEFF calls one tracklet.
+    assert set(dict(graph.nodes("tracklet")).values()) == {1}
+
+
+# --- Cell Tracking Challenge
+
+
+def ctc_faults(folder) -> list[str]:
+    """The challenge's rules, checked without our own code."""
+    lines = [tuple(map(int, line.split())) for line in (folder / "res_track.txt").read_text().splitlines()]
+    files = sorted(folder.glob("mask*.tif"))
+    masks = [tifffile.imread(f) for f in files]
+    frames = {label: range(b, e + 1) for label, b, e, _ in lines}
+    faults = [f"{f.name} {m.dtype}" for f, m in zip(files, masks, strict=True) if m.dtype != np.uint16]
+    faults += [f"{f.name} is not number {t}" for t, f in enumerate(files) if f.stem != f"mask{t:03}"]
+    faults += [f"label {label} twice" for label in frames if sum(k[0] == label for k in lines) > 1]
+    for t, mask in enumerate(masks):
+        if (there := set(np.unique(mask)) - {0}) != {label for label, life in frames.items() if t in life}:
+            faults.append(f"frame {t} holds {there}")
+    for label, b, e, p in lines:
+        if not 0 < label <= 65535 or b > e:
+            faults.append(f"line {label} {b} {e} {p}")
+        if p and (p not in frames or frames[p].stop > b):
+            faults.append(f"{label} begins at {b}, before its parent {p} ends")
+    return faults
+
+
+@pytest.mark.parametrize("world", worlds.WORLDS)
+@pytest.mark.parametrize("unseen", [{}, {1: [4], 2: [13, 14, 17], 4: [20]}])
+def test_ctc_follows_the_rules(tmp_path, world, unseen):
+    lineage = as_lineage(world(), unseen=unseen)
+
+    ctc.write(annotate(lineage), paint(lineage), tmp_path)
+
+    assert ctc_faults(tmp_path / "01_RES") == []
+    key = pd.read_csv(tmp_path / "01_RES_labels.csv")
+    assert set(key["cell"]) == set(lineage.graph)
+    for k in key.itertuples():
+        mask = tifffile.imread(tmp_path / f"01_RES/mask{k.first_frame:03}.tif")
+        assert np.array_equal(mask == k.label, paint(lineage)[k.first_frame] == k.cell)
+
+
+def test_ctc_checker_finds_faults(tmp_path):
+    """The checker above can fail: a gap within a label is one."""
+    lineage = as_lineage(worlds.one_division())
+    ctc.write(annotate(lineage), paint(lineage), tmp_path)
+    assert ctc_faults(tmp_path / "01_RES") == []
+
+    tifffile.imwrite(tmp_path / "01_RES/mask004.tif", np.zeros(worlds.SHAPE, np.uint16))
+
+    assert ctc_faults(tmp_path / "01_RES") == ["frame 4 holds set()"]
+
+
+def test_ctc_gap_makes_a_track_that_is_the_child_of_the_earlier_one():
+    lineage = as_lineage(worlds.one_division(), unseen={1: [4, 5]})
+    stretches = ctc.presence(paint(lineage))
+    assert stretches[1] == [range(0, 4), range(6, 10)]
+
+    lines = ctc.tracks(annotate(lineage), stretches)
+
+    assert [(k.label, k.first_frame, k.last_frame, k.parent) for k in lines] == [
+        (1, 0, 3, 0),
+        (2, 10, 19, 4),
+        (3, 10, 19, 4),
+        (4, 6, 9, 1),
+    ]
+
+
+def test_ctc_fusion_has_no_parent_and_is_told(tmp_path):
+    lineage = as_lineage(worlds.clones_fuse())
+
+    remarks = ctc.write(annotate(lineage), paint(lineage), tmp_path)
+
+    key = pd.read_csv(tmp_path / "01_RES_labels.csv").set_index("cell")
+    assert key.loc[5, "parent"] == 0
+    assert key.loc[5, "note"] == "fusion of cells 2 4"
+    assert any("fusion" in remark and "[5]" in remark for remark in remarks)
+
+
+def test_ctc_refuses_more_labels_than_uint16_holds():
+    graph = nx.DiGraph()
+    graph.add_nodes_from([1, 65535])
+    assert len(ctc.tracks(graph, {1: [range(2)], 65535: [range(2)]})) == 2
+
+    with pytest.raises(InputError, match="65536"):
+        ctc.tracks(graph, {1: [range(2), range(3, 4)], 65535: [range(2)]})
+
+
+def test_ctc_refuses_labels_of_another_run():
+    with pytest.raises(InputError, match="cell 9 has labels but is not in the tree"):
+        ctc.tracks(worlds.one_division(), {9: [range(2)]})
+
+
+def test_ctc_counts_files_with_four_digits_past_999(tmp_path):
+    labels = np.ones((1001, 1, 1), np.uint32)
+
+    ctc.write(worlds.lone_cell(), labels, tmp_path)
+
+    assert (tmp_path / "01_RES/mask0000.tif").exists()
+    assert (tmp_path / "01_RES/mask1000.tif").exists()
+
+
+def test_ctc_is_read_by_traccuracy(tmp_path):
+    loaders = pytest.importorskip("traccuracy.loaders")
+    lineage = as_lineage(worlds.two_generations(), unseen={2: [13, 14]})
+    ctc.write(annotate(lineage), paint(lineage), tmp_path)
+
+    read = loaders.load_ctc_data(str(tmp_path / "01_RES"), run_checks=True)
+
+    assert read.graph.number_of_nodes() == len(lineage.detections)
+    # A forest has as many edges as nodes, less one a founder: gaps and divisions are all linked.
+    assert read.graph.number_of_edges() == len(lineage.detections) - 2
+
+
+# --- CSV and the command
+
+
+def test_csv_copies_the_four_tables(run_dir, tmp_path):
+    csv.copy(run_dir, tmp_path / "out")
+
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(csv.COLUMNS)
+    for name in csv.COLUMNS:
+        assert (tmp_path / "out" / name).read_bytes() == (run_dir / name).read_bytes()
+
+
+def test_csv_refuses_a_table_that_is_not_what_its_name_says(run_dir, tmp_path):
+    (run_dir / "lineages.csv").write_text("a,b\n1,2\n")
+
+    with pytest.raises(InputError, match=r"lineages\.csv lacks founder_id"):
+        csv.copy(run_dir, tmp_path / "out")
+
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("export", "out"), [("ctc", "out"), ("graphml", "out.graphml"), ("geff", "out.geff"), ("csv", "out")]
+)
+def test_command_exports_and_overwrites_only_when_told(run_dir, tmp_path, export, out):
+    assert command(export, run_dir, tmp_path / out).exit_code == 0
+    assert (tmp_path / out).exists()
+
+    again = command(export, run_dir, tmp_path / out)
+
+    assert again.exit_code == 2
+    assert "--overwrite" in again.stderr
+    assert len(again.stderr.splitlines()) == 1
+    assert command(export, run_dir, tmp_path / out, "--overwrite").exit_code == 0
+    assert not list(tmp_path.rglob("*.part")) + list(tmp_path.rglob("*.old"))
+
+
+@pytest.mark.parametrize("export", ["ctc", "graphml", "geff", "csv"])
+def test_command_refuses_a_folder_that_is_no_run(tmp_path, export):
+    (tmp_path / "empty").mkdir()
+
+    result = command(export, tmp_path / "empty", tmp_path / "out.geff")
+
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "empty" in result.stderr
+    assert not (tmp_path / "out.geff").exists()
+    debugged = command(export, tmp_path / "empty", tmp_path / "out.geff", "--debug")
+    assert isinstance(debugged.exception, InputError)
+
+
+def test_command_says_what_ctc_cannot_hold(run_dir, tmp_path):
+    result = command("ctc", run_dir, tmp_path / "out")
+
+    assert "gaps within cells: 1" in result.stdout
+    assert ctc_faults(tmp_path / "out/01_RES") == []
+
+
+def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "a.geff"
+    with whole(folder) as part:
+        part.mkdir()
+        (part / "old").touch()
+
+    def fail_halfway() -> None:
+        with whole(folder) as part:
+            part.mkdir()
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        fail_halfway()
+
+    assert [p.name for p in folder.iterdir()] == ["old"]
+    assert [p.name for p in tmp_path.iterdir()] == ["a.geff"]
+
+
+def test_formats_load_their_libraries_only_when_used():
+    code = "import sys, lineage.export.__main__; print({'zarr', 'pandas', 'tifffile'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "set()"

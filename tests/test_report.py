@@ -1,0 +1,281 @@
+"""What the report promises: one page that needs nothing beside it and says what was found."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import worlds
+from test_tree import NOTHING, annotate
+from worlds import as_lineage, divisions, told
+
+from lineage import tables
+from lineage.report import write_report
+from lineage.report.forest import columns, forest, lone_strip, split
+from lineage.report.page import facts
+from lineage.report.strips import montage
+from lineage.schema import FrameQuality
+
+N_FRAMES = 40
+
+
+class Page(HTMLParser):
+    """The elements of a page, each with its attributes, and its text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.open: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in ("meta", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if not self.open or self.open[-1] not in ("style", "script"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def having(self, name, **attributes):
+        return [a for tag, a in self.elements if tag == name and attributes.items() <= a.items()]
+
+
+def quality(unusable=()):
+    frames = np.arange(N_FRAMES)
+    table = pd.DataFrame({"frame": frames, "time_min": frames * worlds.MINUTES})
+    table["usable"] = ~table["frame"].isin(unusable)
+    table["reason"] = np.where(table["usable"], "", "blank")
+    for column in ("mean_intensity", "saturated_fraction", "focus", "drift_y_px", "drift_x_px"):
+        table[column] = 0.0
+    return FrameQuality(table)
+
+
+def run_of(**changes):
+    video = {
+        "path": "/d/world.tif",
+        "name": "world.tif",
+        "n_frames": N_FRAMES,
+        "shape": list(worlds.SHAPE),
+        "channels": ["phase", "SiR-DNA"],
+        "pixel_size_um": worlds.PIXEL_UM,
+        "minutes_per_frame": worlds.MINUTES,
+        "assumed": [],
+        "notes": [],
+    }
+    run = {"video": video, "settings": {}, "versions": {}, "stages": {}, "warnings": [], "dose_gy": None}
+    return run | {k: v for k, v in changes.items() if k in run} | {"video": video | changes.get("video", {})}
+
+
+@pytest.fixture
+def report(tmp_path):
+    """World -> the page of its report, with a crop for every event but event 8."""
+
+    def write(world, predictions=NOTHING, unusable=(), n_frames=N_FRAMES, **run):
+        lineage = as_lineage(world())
+        events = divisions(lineage)
+        table = tables.event_table(
+            events,
+            predictions,
+            minutes_per_frame=worlds.MINUTES,
+            side_um={e.event_id: 80.0 for e in events},
+            flags={7: "square_padded no_phase"},
+        )
+        (tmp_path / "crops").mkdir(exist_ok=True)
+        rng = np.random.default_rng(0)
+        for event_id in set(table["event_id"]) - {8}:
+            pixels = rng.integers(1, 255, (12, 2, 32, 32), np.uint8)
+            tifffile.imwrite(tmp_path / f"crops/event_{event_id:04d}.tif", pixels, imagej=True)
+        write_report(
+            tmp_path / "report.html",
+            tree=annotate(lineage, predictions=predictions, n_frames=n_frames),
+            detections=lineage.detections,
+            events=table,
+            quality=quality(unusable),
+            crops_dir=tmp_path / "crops",
+            run=run_of(**run),
+        )
+        return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
+
+    return write
+
+
+@pytest.mark.parametrize("world", worlds.WORLDS)
+def test_report_of_every_world_stands_alone(report, world):
+    page = report(world)
+
+    assert page.open == []
+    assert not page.having("link")
+    assert not [a for a in page.having("script") if "src" in a]
+    loaded = [a.get("href", a.get("src", "")) for tag, a in page.elements if tag in ("image", "img")]
+    assert all(source.startswith("data:image/jpeg;base64,") for source in loaded)
+    for link in page.having("a"):
+        assert re.match(r"#|https://doi\.org/", link["href"])
+    targets = {a["id"] for _, a in page.elements if "id" in a}
+    assert {link["href"][1:] for link in page.having("a") if link["href"][0] == "#"} <= targets
+
+
+def test_report_shows_each_event_with_its_verdict(report):
+    page = report(worlds.two_generations, told({7: (0.25, 0.75), 8: (0.875, 0.125)}), dose_gy=5.0)
+
+    assert "world.tif, 5 Gy" in page.text
+    abnormal, normal = page.having("article", id="event-7")[0], page.having("article", id="event-8")[0]
+    assert abnormal["class"] == "event abnormal"
+    assert normal["class"] == "event normal"
+    assert "p(abnormal) 0.75" in page.text
+    assert "square padded" in page.text
+    assert "cell 1 → 2 + 3" in page.text
+    assert len(page.having("image")) == 1
+    assert "There is no crop of this event." in page.text
+    assert "−30" in page.text
+    assert "20 µm" in page.text
+
+
+def test_report_puts_assumptions_and_warnings_first(report):
+    quiet = report(worlds.lone_cell)
+    assert not quiet.having("section", **{"class": "caution"})
+
+    page = report(
+        worlds.lone_cell,
+        unusable=[3, 4],
+        video={"assumed": ["Pixel size: 1.1518 is taken."]},
+        warnings=["The solver stopped early.", "Pixel size: 1.1518 is taken."],
+    )
+
+    assert page.text.index("Pixel size: 1.1518") < page.text.index("founders")
+    assert page.text.count("Pixel size: 1.1518") == 1
+    assert "The solver stopped early." in page.text
+    assert "2 frames could not be used" in page.text
+    assert page.having("rect", **{"class": "unusable"})
+
+
+def test_report_of_nothing_says_so(report):
+    page = report(worlds.empty)
+
+    assert "No nuclei were found in this movie" in page.text
+
+
+def test_report_of_no_mitosis_says_so(report):
+    assert "No mitosis was proposed" in report(worlds.lone_cell).text
+
+
+def test_report_does_not_run_what_it_quotes(report):
+    evil = "<script>alert(1)</script>"
+
+    page = report(
+        worlds.one_division,
+        video={"name": evil, "channels": [evil]},
+        warnings=[evil],
+        settings={"a": {evil: evil}},
+    )
+
+    assert len(page.having("script")) == 1
+    assert evil in page.text
+
+
+def test_rejected_proposals_are_listed_but_not_counted_or_drawn(report):
+    rejected = told({7: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
+    assert report(worlds.one_division).having("a", href="#event-7")
+
+    page = report(worlds.one_division, rejected)
+
+    assert page.having("article", id="event-7")[0]["class"] == "event none"
+    assert "rejected proposals 1" in page.text
+    assert not page.having("a", href="#event-7")
+    assert "0 mitoses" in page.text
+
+
+def test_report_is_written_whole_or_not_at_all(report, tmp_path):
+    report(worlds.lone_cell)
+    before = (tmp_path / "report.html").read_bytes()
+
+    with pytest.raises(ValueError, match="events lacks"):
+        write_report(
+            tmp_path / "report.html",
+            tree=annotate(as_lineage(worlds.lone_cell())),
+            detections=as_lineage(worlds.lone_cell()).detections,
+            events=pd.DataFrame({"event_id": [1]}),
+            quality=quality(),
+            crops_dir=tmp_path,
+            run=run_of(),
+        )
+
+    assert (tmp_path / "report.html").read_bytes() == before
+    assert not list(tmp_path.glob(".report*"))
+
+
+def test_facts_count_what_the_page_shows():
+    lineage = as_lineage(worlds.two_generations())
+    predictions = told({7: (0.25, 0.75), 8: (0.875, 0.125)})
+    events = tables.event_table(divisions(lineage), predictions, minutes_per_frame=10.0, side_um={}, flags={})
+
+    found = facts(annotate(lineage, predictions=predictions), events)
+
+    assert (found["cells"], found["founders"], found["mitoses"]) == (6, 2, 2)
+    assert (found["normal"], found["abnormal"], found["abnormal_percent"]) == (1, 1, 50.0)
+    assert found["intermitotic_h"] == pytest.approx(100 / 60)
+
+
+# --- The forest
+
+
+@pytest.mark.parametrize("world", worlds.WORLDS)
+def test_every_cell_is_drawn_once(world):
+    lineage = as_lineage(world())
+    tree = annotate(lineage)
+    events = tables.event_table(divisions(lineage), NOTHING, minutes_per_frame=10.0, side_um={}, flags={})
+
+    drawn = "".join(forest(tree, events) + lone_strip(tree, events))
+
+    assert sorted(map(int, re.findall(r"<title>Cell (\d+),", drawn))) == sorted(tree)
+    assert len(re.findall(r"#event-", drawn)) == len(events)
+
+
+def test_no_two_cells_share_a_place_at_the_same_time():
+    for world in worlds.WORLDS:
+        tree = annotate(as_lineage(world()))
+        for family in split(tree, [])[0]:
+            at = columns(tree, family)
+            for a in family:
+                for b in family:
+                    together = tree.nodes[a]["first_frame"] == tree.nodes[b]["first_frame"]
+                    assert a == b or not together or at[a] != at[b]
+
+
+def test_mother_of_an_event_without_daughters_is_not_folded_away():
+    tree = annotate(as_lineage(worlds.lone_cell()))
+
+    assert split(tree, []) == ([], [1])
+    assert split(tree, [1]) == ([[1]], [])
+
+
+# --- Film strips
+
+
+def test_montage_leaves_out_a_missing_phase_and_stretches_each_channel_over_all_frames():
+    pixels = np.full((12, 2, 8, 8), 100, np.uint16)
+    pixels[:, 1] = 10
+    pixels[3, 1, 2:5, 2:5] = 1000
+    assert montage(pixels, 8).shape == (16, 96)
+    pixels[:, 0] = 0
+
+    image = montage(pixels, 8)
+
+    assert image.shape == (8, 96)
+    assert image[:, 24:32].max() == 255
+    assert image[:, :24].max() == 0

@@ -1,0 +1,184 @@
+"""Named little lineages, drawn. Time runs to the right, one generation every ten frames.
+
+Each is a graph mother -> daughter; `as_lineage` gives its cells nuclei to be seen by.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+
+from lineage.schema import DETECTION_COLUMNS, Lineage, MitosisEvent, Predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+LIFE_FRAMES = 10
+PIXEL_UM = 2.0
+MINUTES = 10.0
+SHAPE = (200, 300)  # (Y, X)
+
+
+def lone_cell() -> nx.DiGraph:
+    """A founder that nothing happens to.
+
+    1 ----
+    """
+    graph = nx.DiGraph()
+    graph.add_node(1)
+    return graph
+
+
+def one_division() -> nx.DiGraph:
+    """The easy one.
+
+    1 --+-- 2
+        +-- 3
+    """
+    return nx.DiGraph([(1, 2), (1, 3)])
+
+
+def three_daughters() -> nx.DiGraph:
+    """A tripolar division.
+
+    1 --+-- 2
+        +-- 3
+        +-- 4
+    """
+    return nx.DiGraph([(1, 2), (1, 3), (1, 4)])
+
+
+def two_generations() -> nx.DiGraph:
+    """Two divisions, and a second founder.
+
+    1 --+-- 2 --+-- 4
+        |       +-- 5
+        +-- 3
+    8 ----
+    """
+    graph = nx.DiGraph([(1, 2), (1, 3), (2, 4), (2, 5)])
+    graph.add_node(8)
+    return graph
+
+
+def sisters_fuse() -> nx.DiGraph:
+    """Daughters become one cell again, which divides.
+
+    1 --+-- 2 --+-- 4 --+-- 5
+        +-- 3 --+       +-- 6
+    """
+    return nx.DiGraph([(1, 2), (1, 3), (2, 4), (3, 4), (4, 5), (4, 6)])
+
+
+def clones_fuse() -> nx.DiGraph:
+    """A daughter fuses with a founder of another clone.
+
+    1 --+-- 3
+        +-- 4 --+-- 5
+    2 ----------+
+    """
+    return nx.DiGraph([(1, 3), (1, 4), (4, 5), (2, 5)])
+
+
+def empty() -> nx.DiGraph:
+    """Nobody."""
+    return nx.DiGraph()
+
+
+WORLDS = (lone_cell, one_division, three_daughters, two_generations, sisters_fuse, clones_fuse, empty)
+
+
+def lives_of(graph: nx.DiGraph) -> dict[int, range]:
+    """Cell -> its frames: ten from the end of its longest-lived parent."""
+    lives: dict[int, range] = {}
+    for cell in nx.topological_sort(graph):
+        birth = max((lives[p].stop for p in graph.predecessors(cell)), default=0)
+        lives[cell] = range(birth, birth + LIFE_FRAMES)
+    return lives
+
+
+def as_lineage(
+    graph: nx.DiGraph,
+    *,
+    lives: Mapping[int, range] | None = None,
+    places_px: Mapping[int, tuple[float, float]] | None = None,
+    unseen: Mapping[int, Collection[int]] | None = None,
+    drift_px: Sequence[tuple[float, float]] | None = None,
+) -> Lineage:
+    """The graph with one nucleus a frame of each cell's life.
+
+    Args:
+        graph: mother -> daughter.
+        lives: cell -> frames, for the cells that do not live the ten that `lives_of` gives them.
+        places_px: cell -> (y, x) on the dish, in pixels; by default in a row, far from the border.
+        unseen: cell -> frames of its life without a nucleus.
+        drift_px: the stage's (y, x) a frame; none by default.
+    """
+    lives, places_px, unseen = lives_of(graph) | dict(lives or {}), places_px or {}, unseen or {}
+    rows = [
+        _nucleus(cell, frame, *places_px.get(cell, (100.0, 60.0 + 20 * k)))
+        for k, cell in enumerate(sorted(graph))
+        for frame in lives[cell]
+        if frame not in unseen.get(cell, ())
+    ]
+    table = pd.DataFrame(rows, columns=list(DETECTION_COLUMNS)).sort_values(["frame", "label"])
+    table["detection_id"] = np.arange(len(table))
+    if drift_px is not None:
+        table[["y_px", "x_px"]] += np.asarray(drift_px)[table["frame"].to_numpy(int)]
+    return Lineage(table.reset_index(drop=True), graph)
+
+
+def _nucleus(cell: int, frame: int, y_px: float, x_px: float) -> dict[str, object]:
+    return {
+        "frame": frame,
+        "time_min": frame * MINUTES,
+        "label": cell,
+        "tracklet_id": cell,
+        "y_px": y_px,
+        "x_px": x_px,
+        "y_um": y_px * PIXEL_UM,
+        "x_um": x_px * PIXEL_UM,
+        "area_um2": 150.0 + cell,
+        "dna_mass": 1000.0 + frame,
+        "mean_intensity": 40.0,
+        "eccentricity": 0.3,
+        "solidity": 0.95,
+        "texture": 1.0,
+        "probability": 0.9,
+        "condensation": 0.1,
+        "state": "interphase",
+    }
+
+
+def divisions(lineage: Lineage) -> list[MitosisEvent]:
+    """An event for every cell that becomes more than one, numbered from 7 so that no id is a position."""
+    seen, graph = lineage.detections, lineage.graph
+    mothers = [c for c in sorted(graph) if graph.out_degree(c) > 1]
+    events = []
+    for event_id, mother in enumerate(mothers, start=7):
+        first = seen[seen["tracklet_id"].isin(list(graph.successors(mother)))].iloc[0]
+        events.append(
+            MitosisEvent(
+                event_id=event_id,
+                mother=mother,
+                daughters=tuple(sorted(graph.successors(mother))),
+                frame=int(first["frame"]),
+                y_px=float(first["y_px"]),
+                x_px=float(first["x_px"]),
+                y_um=float(first["y_um"]),
+                x_um=float(first["x_um"]),
+                source="world",
+            )
+        )
+    return events
+
+
+def told(
+    probabilities: Mapping[int, tuple[float, ...]], classes: tuple[str, ...] = ("normal", "abnormal")
+) -> Predictions:
+    """Predictions from event_id -> one probability a class."""
+    values = np.array(list(probabilities.values()), np.float32).reshape(-1, len(classes))
+    return Predictions(np.array(list(probabilities), np.int64), values, classes)
