@@ -37,10 +37,10 @@ class QualitySettings(_Settings):
         0.1, ge=0, description="blank below this share of its neighbours' contrast"
     )
     max_saturated_fraction: float = Field(
-        0.1, ge=0, le=1, description="saturated above this share more pixels"
+        0.02, ge=0, le=1, description="saturated above this share more pixels"
     )
     min_relative_focus: float = Field(
-        0.62, ge=0, description="out of focus below this share of its neighbours'"
+        0.6, ge=0, description="out of focus below this share of its neighbours'"
     )
     window_frames: int = Field(51, ge=3, description="how many frames are its neighbours")
     max_jump_px: float = Field(100.0, gt=0, description="the stage may jump this far, by y and by x")
@@ -59,14 +59,10 @@ class SegmentSettings(_Settings):
 class StateSettings(_Settings):
     """Which nuclei are about to divide, and which just did."""
 
-    reach_um: float = Field(16.0, gt=0, description="from a mother to either daughter")
+    reach_um: float = Field(22.0, gt=0, description="from a mother to either daughter")
     least_separation_um: float = Field(4.0, ge=0, description="between two daughters")
-    most_separation_um: float = Field(26.0, gt=0, description="between two daughters")
-    least_mass_ratio: float = Field(0.6, ge=0, description="DNA mass of both daughters over their mother's")
-    most_mass_ratio: float = Field(1.7, gt=0, description="DNA mass of both daughters over their mother's")
-    least_symmetry: float = Field(
-        0.45, ge=0, le=1, description="lighter daughter's DNA mass over the heavier's"
-    )
+    most_separation_um: float = Field(34.0, gt=0, description="between two daughters")
+    most_misfit: float = Field(6.0, gt=0, description="how unlike a division a pair of nuclei may look")
 
 
 class TrackSettings(_Settings):
@@ -78,7 +74,7 @@ class TrackSettings(_Settings):
     max_gap_frames: int = Field(
         3, ge=1, le=10, description="frames a track may take from one nucleus to the next"
     )
-    miss_rate: float = Field(0.05, gt=0, lt=1, description="share of nuclei missed or made up")
+    miss_rate: float = Field(0.01, gt=0, lt=1, description="share of nuclei missed or made up")
 
 
 class ResolveSettings(_Settings):

@@ -64,7 +64,7 @@ def solve(hypotheses: pd.DataFrame, n_tracklets: int, *, time_limit_s: float) ->
     constraint = LinearConstraint(explained(hypotheses, n_tracklets), 1, 1)
     likelihood = hypotheses["log_likelihood"].to_numpy(float)
     # Equal solutions are told apart by the hypotheses' order, the same on every machine.
-    order = np.arange(len(likelihood)) * (1e-7 / max(len(likelihood), 1))
+    order = np.arange(len(likelihood)) * (1e-4 / max(len(likelihood), 1))
     result = milp(
         order - likelihood,
         integrality=np.ones(len(likelihood)),

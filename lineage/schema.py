@@ -81,7 +81,7 @@ NUCLEUS_COLUMNS = (
     "detection_id", "frame", "time_min", "label", "y_px", "x_px", "y_um", "x_um", "area_um2", "dna_mass",
     "mean_intensity", "eccentricity", "solidity", "texture", "probability",
 )  # fmt: skip
-STATE_COLUMNS = ("condensation", "state")
+STATE_COLUMNS = ("condensation", "state", "divides")
 DETECTION_COLUMNS = (*NUCLEUS_COLUMNS[:4], "tracklet_id", *NUCLEUS_COLUMNS[4:], *STATE_COLUMNS)
 TRACKLET_COLUMNS = (
     "tracklet_id", "first_frame", "last_frame", "birth_min", "end_min", "parent_ids", "daughter_ids", "fate",

@@ -18,20 +18,22 @@ if TYPE_CHECKING:
 
 CONDENSED = 1.6  # times the brightness of the movie's interphase nuclei
 REFERENCE_FRAMES = 25  # half-width of the window in which interphase brightness is measured
+RESIDENT_UM = 8.0  # a nucleus this near to where one was is that one
+# Spreads of what divisions look like: of the logarithm of the DNA mass of both daughters over their mother's,
+# of that of one daughter over the other's, and, in parts of their distance, of their middle about the mother.
+MASS_SPREAD, SYMMETRY_SPREAD, MIDDLE_SPREAD = 0.4, 0.6, 0.25
 
 
 def estimate(
     nuclei: pd.DataFrame,
     *,
     usable: np.ndarray,
-    reach_um: float = 16.0,
+    reach_um: float = 22.0,
     least_separation_um: float = 4.0,
-    most_separation_um: float = 26.0,
-    least_mass_ratio: float = 0.6,
-    most_mass_ratio: float = 1.7,
-    least_symmetry: float = 0.45,
+    most_separation_um: float = 34.0,
+    most_misfit: float = 6.0,
 ) -> pd.DataFrame:
-    """Add `condensation` and `state`.
+    """Add `condensation`, `state`, and `divides`: whether the nucleus is two in the next usable frame.
 
     A nucleus is in anaphase if it is one of two that appear, in the next usable frame, on both sides of
     where one nucleus was, with about its DNA mass between them; that one is then in metaphase. Any other
@@ -43,9 +45,8 @@ def estimate(
         reach_um: a daughter is no further from its mother.
         least_separation_um: between the centres of the two daughters.
         most_separation_um: likewise.
-        least_mass_ratio: DNA mass of both daughters over their mother's.
-        most_mass_ratio: likewise.
-        least_symmetry: mass of the lighter daughter over the heavier.
+        most_misfit: how unlike a division a pair may look; half the summed squares of how many spreads its
+            mass, symmetry and middle are off.
 
     Returns:
         A new table, sorted by frame, then place, with STATE_COLUMNS.
@@ -54,6 +55,7 @@ def estimate(
     table = nuclei.sort_values(["frame", "y_um", "x_um", "detection_id"], ignore_index=True)
     table["condensation"] = condensation(table)
     state = np.where(_is_condensed(table), State.METAPHASE, State.INTERPHASE).astype(object)
+    divides = np.zeros(len(table), bool)
     frames = np.flatnonzero(usable)
     rows = {t: g.index.to_numpy() for t, g in table.groupby("frame")}
     none = np.zeros(0, int)
@@ -63,12 +65,13 @@ def estimate(
             table.loc[rows.get(later, none)],
             reach_um=reach_um,
             separation_um=(least_separation_um, most_separation_um),
-            mass_ratio=(least_mass_ratio, most_mass_ratio),
-            least_symmetry=least_symmetry,
+            most_misfit=most_misfit,
         )
         state[mothers] = State.METAPHASE
+        divides[mothers] = True
         state[pairs.ravel()] = State.ANAPHASE
     table["state"] = state
+    table["divides"] = divides
     return table
 
 
@@ -98,55 +101,59 @@ def _divisions(
     *,
     reach_um: float,
     separation_um: tuple[float, float],
-    mass_ratio: tuple[float, float],
-    least_symmetry: float,
+    most_misfit: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mothers (M,) and their daughters (M, 2), as index labels of the two tables; each nucleus once."""
     from scipy.spatial import cKDTree
 
-    nothing = np.zeros(0, int), np.zeros((0, 2), int)
     if len(earlier) == 0 or len(later) < 2:
-        return nothing
-    place, after = (t[["y_um", "x_um"]].to_numpy(float) for t in (earlier, later))
-    mass, mass_after = (t["dna_mass"].to_numpy(float) for t in (earlier, later))
+        return np.zeros(0, int), np.zeros((0, 2), int)
+    before, after = (t[["y_um", "x_um"]].to_numpy(float) for t in (earlier, later))
     tree = cKDTree(after)
     pairs = tree.query_pairs(separation_um[1], output_type="ndarray")
-    if len(pairs) == 0:
-        return nothing
     pairs = pairs[np.lexsort(pairs.T[::-1])]
+    # Every pair with every nucleus that lay within reach of both.
+    near = cKDTree(before).query_ball_point(after[pairs].mean(axis=1), reach_um, return_sorted=True)
+    pairs = np.repeat(pairs, [len(n) for n in near], axis=0)
+    mother = np.concatenate([*near, []]).astype(int)
     apart = np.linalg.norm(after[pairs[:, 0]] - after[pairs[:, 1]], axis=1)
-    both = mass_after[pairs]
-    symmetry = both.min(axis=1) / np.maximum(both.max(axis=1), 1e-9)
-    keep = (apart >= separation_um[0]) & (symmetry >= least_symmetry)
-    pairs, apart, symmetry, both = pairs[keep], apart[keep], symmetry[keep], both[keep].sum(axis=1)
-    if len(pairs) == 0:
-        return nothing
-    middle = after[pairs].mean(axis=1)
-    off, mother = cKDTree(place).query(middle)
-    ratio = both / np.maximum(mass[mother], 1e-9)
-    area = earlier["area_um2"].to_numpy(float)[mother]
-    areas = later["area_um2"].to_numpy(float)[pairs]
-    # Two neighbours that stood there before are no daughters: each must be nearer to its own earlier self
-    # than to the middle of the pair for that, so a daughter has no nucleus of its own where it is.
-    before, whose = cKDTree(place).query(after[pairs])
-    resident = ((whose != mother[:, None]) & (before < apart[:, None] / 2)).any(axis=1)
-    likely = (
-        (off <= np.minimum(apart / 2, reach_um))
-        & (np.linalg.norm(after[pairs] - place[mother][:, None], axis=2) <= reach_um).all(axis=1)
-        & (ratio >= mass_ratio[0])
-        & (ratio <= mass_ratio[1])
-        & (areas < area[:, None] * 1.3).all(axis=1)
-        & ~resident
+    from_mother = np.linalg.norm(after[pairs] - before[mother][:, None], axis=2)
+    resident = _residents(before, after)[pairs]
+    possible = (
+        (apart >= separation_um[0])
+        & (from_mother <= reach_um).all(axis=1)
+        & ((resident == -1) | (resident == mother[:, None])).all(axis=1)
     )
-    cost = off / reach_um + np.abs(np.log(np.maximum(ratio, 1e-9))) + (1 - symmetry)
-    used_mothers: set[int] = set()
-    used: set[int] = set()
-    chosen = []
-    for i in np.argsort(cost, kind="stable"):
-        a, b = pairs[i]
-        if likely[i] and mother[i] not in used_mothers and not used & {a, b}:
-            used_mothers.add(mother[i])
-            used |= {a, b}
-            chosen.append(i)
-    kept = np.array(chosen, int)
-    return earlier.index.to_numpy()[mother[kept]], later.index.to_numpy()[pairs[kept]]
+    pairs, mother, apart = pairs[possible], mother[possible], apart[possible]
+    misfit = _misfit(earlier, later, mother, pairs, apart)
+    chosen: list[int] = []
+    for i in np.argsort(misfit, kind="stable"):
+        free = mother[i] not in mother[chosen] and not np.isin(pairs[i], pairs[chosen]).any()
+        if misfit[i] <= most_misfit and free:
+            chosen.append(int(i))
+    return earlier.index.to_numpy()[mother[chosen]], later.index.to_numpy()[pairs[chosen]]
+
+
+def _residents(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    """For each later nucleus, the earlier one that it simply is: nearest to each other, and near; or -1."""
+    from scipy.spatial import cKDTree
+
+    distance, earlier = cKDTree(before).query(after)
+    _, later = cKDTree(after).query(before)
+    same = (later[earlier] == np.arange(len(after))) & (distance <= RESIDENT_UM)
+    return np.where(same, earlier, -1)
+
+
+def _misfit(
+    earlier: pd.DataFrame, later: pd.DataFrame, mother: np.ndarray, pairs: np.ndarray, apart: np.ndarray
+) -> np.ndarray:
+    """(P,) how unlike a division each pair looks; 0 is as it should be."""
+    mass = np.maximum(earlier["dna_mass"].to_numpy(float), 1e-9)[mother]
+    both = np.maximum(later["dna_mass"].to_numpy(float), 1e-9)[pairs]
+    middle = later[["y_um", "x_um"]].to_numpy(float)[pairs].mean(axis=1)
+    off = np.linalg.norm(middle - earlier[["y_um", "x_um"]].to_numpy(float)[mother], axis=1)
+    return 0.5 * (
+        (np.log(both.sum(axis=1) / mass) / MASS_SPREAD) ** 2
+        + (np.log(both[:, 0] / both[:, 1]) / SYMMETRY_SPREAD) ** 2
+        + (off / (MIDDLE_SPREAD * apart + 1.0)) ** 2
+    )

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 EXACT_UP_TO = 200  # nuclei a frame; above, btrack looks at near candidates only
 
+# btrack bridges gaps, and so a mother goes on as one of her daughters two frames later, where states no
+# longer forbid it. A track that leaves the volume ends for good: mothers leave it upwards as they divide.
+MOTHER_Z = 0.5  # micrometres, too little to matter to anything else
+
 _LABELS = {State.INTERPHASE: 0, State.METAPHASE: 2, State.ANAPHASE: 3}  # btrack.constants.States
 _KINDS = {
     0: Hypothesis.FALSE_POSITIVE,
@@ -44,7 +48,7 @@ def link(
     least_step_um: float = 8.0,
     division_reach_um: float = 18.0,
     max_gap_frames: int = 3,
-    miss_rate: float = 0.05,
+    miss_rate: float = 0.01,
 ) -> Tracklets:
     """Join nuclei of consecutive frames, and list what may join the pieces.
 
@@ -73,9 +77,11 @@ def link(
     step_um = max(max_speed_um_per_min * minutes_per_frame, least_step_um)
     method = "EXACT" if np.bincount(time).max() <= EXACT_UP_TO else "APPROXIMATE"
     settings = _settings(step_um, division_reach_um, max_gap_frames, miss_rate, method)
-    tracker = _tracker(settings, _volume(table, shape_um, margin_um=least_step_um))
+    y_range, x_range = _field(table, shape_um, margin_um=least_step_um)
+    tracker = _tracker(settings, (x_range, y_range, (-MOTHER_Z / 10, MOTHER_Z / 10)))
     tracker.append(_objects(table, time))
     tracker.track()
+    tracker.volume = (x_range, y_range, (-1e5, 1e5))  # the z of mothers has done its work
     tracklet = np.full(len(table), -1)
     for i, refs in enumerate(tracker.refs):
         # btrack bridges gaps with dummy objects, numbered below zero; they have no nucleus.
@@ -175,25 +181,26 @@ def _tracker(settings: dict[str, Any], volume: tuple[tuple[float, float], ...]) 
     return tracker
 
 
-def _volume(
+def _field(
     table: pd.DataFrame, shape_um: tuple[float, float], *, margin_um: float
-) -> tuple[tuple[float, float], ...]:
-    """x, y and z ranges that hold every nucleus: with the drift taken out some lie outside the image."""
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Ranges of y and x that hold every nucleus: with the drift taken out some lie outside the image."""
     y, x = (
         (min(0.0, table[c].min()) - margin_um, max(side, table[c].max()) + margin_um)
         for c, side in zip(("y_um", "x_um"), shape_um, strict=True)
     )
-    return x, y, (-1e5, 1e5)
+    return y, x
 
 
 def _objects(table: pd.DataFrame, time: np.ndarray) -> list[Any]:
     from btrack.btypes import PyTrackObject
 
     objects = []
-    columns = (time, table["x_um"], table["y_um"], table["state"])
-    for t, x, y, state in zip(*columns, strict=True):
+    columns = (time, table["x_um"], table["y_um"], table["state"], table["divides"])
+    for t, x, y, state, divides in zip(*columns, strict=True):
         one = PyTrackObject()
-        one.t, one.x, one.y, one.z, one.label = int(t), float(x), float(y), 0.0, _LABELS[State(state)]
+        one.t, one.x, one.y, one.label = int(t), float(x), float(y), _LABELS[State(state)]
+        one.z = MOTHER_Z if divides else 0.0
         objects.append(one)
     return objects
 

@@ -110,14 +110,15 @@ def write_nd2(path: Path, stack: np.ndarray, names: tuple[str, ...], calibrated:
            {"dStart": 0, "dPeriod": 300_000, "dDuration": 0, "dAvgPeriodDiff": 303_000}.items()]
     )  # fmt: skip
     experiment = document(tag("eType", "lx_uint32", 1), f"<uLoopPars>{loop}</uLoopPars>")
+    probe = f"<pFluorescentProbe>{tag('m_sName', 'CLxStringW', 'any')}</pFluorescentProbe>"
     planes = "".join(
-        f"<a{i}>{tag('sDescription', 'CLxStringW', n)}{tag('uiCompCount', 'lx_uint32', 1)}</a{i}>"
-        for i, n in enumerate(names)
+        f"<a{i}>{tag('sDescription', 'CLxStringW', n)}{probe}</a{i}>" for i, n in enumerate(names)
     )
+    count = tag("uiCount", "lx_uint32", n_channels)
     picture = document(
         tag("bCalibrated", "bool", str(calibrated).lower()),
         tag("dCalibration", "double", 0.65 if calibrated else 1.0),
-        f"<sPicturePlanes>{tag('uiCount', 'lx_uint32', n_channels)}<sPlaneNew>{planes}</sPlaneNew></sPicturePlanes>",
+        f"<sPicturePlanes>{count}<sPlaneNew>{planes}</sPlaneNew></sPicturePlanes>",
     )
     chunks = {
         "ImageAttributesLV!": attributes,
@@ -137,7 +138,7 @@ def write_nd2(path: Path, stack: np.ndarray, names: tuple[str, ...], calibrated:
     chunk(b"ND2 FILE SIGNATURE CHUNK NAME01!", b"Ver3.0".ljust(64, b"\0"), 32)
     for name, data in (chunks | frames).items():
         places += name.encode() + struct.pack("<QQ", len(content), len(data))
-        chunk(name.encode(), data, 4080)  # so that a frame starts 4096 bytes, and its time stamp, further on
+        chunk(name.encode(), data, 4072)  # nd2 looks for the pixels 4096 bytes on, after the time stamp
     end = struct.pack("<32sQ", b"ND2 CHUNK MAP SIGNATURE 0000001!", len(content))
     chunk(b"ND2 FILEMAP SIGNATURE NAME 0001!", places + end, 32)
     path.write_bytes(bytes(content) + end)

@@ -45,11 +45,11 @@ def predict(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         labels (Y, X) int32, 0 is background, and the probability (N,) of label 1, 2, ... N.
     """
-    prob, dist = _forward(model, normalise(image))
-    return _draw(model, prob, dist, image.shape)
+    prob, dist = forward(model, normalise(image))
+    return draw(model, prob, dist, image.shape)
 
 
-def _forward(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def forward(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(Y, X) -> probability (Y/g, X/g) and distances (Y/g, X/g, n_rays), of the image padded at its end."""
     import torch
 
@@ -62,7 +62,7 @@ def _forward(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return prob, dist[0].permute(1, 2, 0).contiguous().numpy()
 
 
-def _draw(
+def draw(
     model: Model, prob: np.ndarray, dist: np.ndarray, shape: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Candidates above the threshold -> non-maximum suppression -> polygons -> labels."""

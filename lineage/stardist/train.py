@@ -15,7 +15,7 @@ from lineage.simulate.nuclei import nucleus_field
 from lineage.stardist.data import Annotated, disturb, patch, targets
 from lineage.stardist.model import Model
 from lineage.stardist.network import StarDist, StarDistConfig
-from lineage.stardist.predict import normalise, predict
+from lineage.stardist.predict import draw, forward, normalise, predict
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,14 +72,19 @@ def train(
     learning_rate: float = 1e-3,
     seed: int = 0,
     every: int = 500,
+    start: Model | None = None,
     say: Callable[[str], None],
 ) -> Model:
     """Train, optimise the thresholds on `validation`, and return the model.
 
+    `start` gives the first weights in place of random ones; its architecture must be that of `config`.
     A checkpoint is written every `every` steps; where one lies at `checkpoint`, training goes on from it.
     """
     torch.manual_seed(seed)
-    network = StarDist(config).to(memory_format=torch.channels_last)
+    network = StarDist(config)
+    if start:
+        network.load_state_dict(start.network.state_dict())
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
     )
@@ -96,7 +101,7 @@ def train(
             part.load_state_dict(saved[name])
     patches = Patches(pairs, config, size=size, simulated=simulated, seed=seed + first)
     samples = iter(DataLoader(patches, batch_size=batch, num_workers=1, prefetch_factor=4))
-    start, running = time.monotonic(), 0.0
+    began, running = time.monotonic(), 0.0
     for step in range(first, steps):
         x, prob, dist = next(samples)
         with torch.autocast("cpu", torch.bfloat16):
@@ -113,7 +118,7 @@ def train(
             state = {name: part.state_dict() for name, part in parts.items()}
             torch.save({"step": step + 1, **state}, checkpoint.with_suffix(".partial"))
             checkpoint.with_suffix(".partial").replace(checkpoint)
-            left = (time.monotonic() - start) / (step + 1 - first) * (steps - step - 1) / 60
+            left = (time.monotonic() - began) / (step + 1 - first) * (steps - step - 1) / 60
             score = average_precision(Model(average.module.eval(), 0.5, 0.4), validation[:20], 0.5)
             say(f"step {step + 1} of {steps}, loss {running:.3f}, AP {score:.3f}, {left:.0f} min left")
     return with_best_thresholds(Model(average.module.eval(), 0.5, 0.4), validation)
@@ -130,7 +135,17 @@ def average_precision(model: Model, pairs: list[Annotated], iou: float) -> float
 
 def with_best_thresholds(model: Model, pairs: list[Annotated]) -> Model:
     """The model with the thresholds of the best mean average precision at IoU 0.5 and 0.7 on `pairs`."""
+    from stardist.matching import matching_dataset
+
+    truth = [p.mask for p in pairs]
+    seen = [forward(model, normalise(p.image)) for p in pairs]
+
+    def score(candidate: Model) -> float:
+        found = [draw(candidate, *s, t.shape)[0] for s, t in zip(seen, truth, strict=True)]
+        matches = matching_dataset(truth, found, thresh=(0.5, 0.7), show_progress=False)
+        return sum(float(m.accuracy) for m in matches)
+
     candidates = [
         replace(model, prob_threshold=p, nms_threshold=n) for p in PROB_THRESHOLDS for n in NMS_THRESHOLDS
     ]
-    return max(candidates, key=lambda m: sum(average_precision(m, pairs, iou) for iou in (0.5, 0.7)))
+    return max(candidates, key=score)

@@ -56,7 +56,7 @@ def _describe(file: nd2.ND2File, path: Path) -> Source:
         planes = file.read_frame(t)  # (C, Y, X), a view into the mapped file; (Y, X) with one channel
         return np.array(planes[channel] if planes.ndim == 3 else planes)
 
-    channels = (file.metadata.channels if file.metadata else None) or []
+    channels = _read_channels(file)
     names = tuple(c.channel.name or "" for c in channels)
     return Source(
         axes.n_frames,
@@ -68,6 +68,18 @@ def _describe(file: nd2.ND2File, path: Path) -> Source:
         _minutes_per_frame(file.experiment),
         axes.assumed,
     )
+
+
+def _read_channels(file: nd2.ND2File) -> list[Any]:
+    """The metadata of the channels; none where nd2 cannot make sense of them, as the pixels do not need it.
+
+    nd2 0.12 fails so on a channel that has no fluorescent probe.
+    """
+    try:
+        metadata = file.metadata
+    except Exception:
+        return []
+    return list(getattr(metadata, "channels", None) or [])
 
 
 def _pixel_size_um(channels: list[Any]) -> float | None:

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from clips import rgb_clip
 
-from classifier.augment import augment, background, deform, drop_channel, random_shift, shift_in_time
+from classifier.augment import (
+    augment,
+    background,
+    deform,
+    drop_channel,
+    random_scale,
+    random_shift,
+    shift_in_time,
+)
 from classifier.data import decode
 
 
@@ -23,6 +31,12 @@ def test_the_separation_lands_anywhere_from_0_to_8_and_mostly_near_3():
         assert np.median(landed) == 3
 
 
+def test_the_side_that_an_expert_cut_says_little_about_the_side_that_is_shown():
+    rng = np.random.default_rng(0)
+    shown = {side: np.median([side * random_scale(side, rng) for _ in range(500)]) for side in (65, 85, 115)}
+    assert max(shown.values()) < 1.1 * min(shown.values())
+
+
 def test_end_frames_stand_still_where_a_clip_ends():
     frames = np.arange(12)
     assert shift_in_time(frames, -3).tolist() == [3, 4, 5, 6, 7, 8, 9, 10, 11, 11, 11, 11]
@@ -32,7 +46,7 @@ def test_end_frames_stand_still_where_a_clip_ends():
 def test_all_frames_and_channels_move_alike():
     rng = np.random.default_rng(1)
     clip = spot_clip()
-    moved = deform(clip, rng)
+    moved = deform(clip, 1.0, rng)
     assert not np.allclose(moved, clip)
     assert (np.abs(moved - moved[:1, :1]) < 1e-3).all()
 
@@ -41,7 +55,7 @@ def test_the_clip_keeps_its_event_in_view():
     rng = np.random.default_rng(2)
     clip = np.zeros((12, 2, 48, 48), np.float32)
     clip[:, :, 21:27, 21:27] = 100
-    assert all(deform(clip, rng).max() > 50 for _ in range(50))
+    assert all(deform(clip, 1.3, rng).max() > 50 for _ in range(50))
 
 
 def test_an_empty_place_is_the_median_of_phase_and_dark_in_dna():
@@ -54,7 +68,7 @@ def test_an_empty_place_is_the_median_of_phase_and_dark_in_dna():
 def test_equal_seeds_give_equal_clips_and_the_input_is_left_alone():
     clip = decode(rgb_clip(0))
     before = clip.copy()
-    first, again, other = (augment(clip, 4, np.random.default_rng(s)) for s in (7, 7, 8))
+    first, again, other = (augment(clip, 4, 80.0, np.random.default_rng(s)) for s in (7, 7, 8))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
     np.testing.assert_array_equal(clip, before)

@@ -41,6 +41,13 @@ def test_a_verdict_does_not_depend_on_the_batch_around_it(classifier):
     np.testing.assert_array_equal(together[:1], alone)
 
 
+def test_a_mirrored_mitosis_is_the_same_mitosis(classifier):
+    plain = crops(2)
+    mirrored = Crops(plain.event_ids, plain.pixels[..., ::-1], plain.side_um, plain.flags)
+    expected = classify(plain, classifier=classifier).probabilities
+    np.testing.assert_allclose(classify(mirrored, classifier=classifier).probabilities, expected, atol=1e-5)
+
+
 def test_no_events_are_no_rows(classifier):
     assert classify(crops(0), classifier=classifier).probabilities.shape == (0, 2)
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import torch
-from clips import small_folder
+from clips import clips_folder, small_folder
 from typer.testing import CliRunner
 
 from classifier import checkpoint, train
@@ -85,6 +85,15 @@ def test_bad_input_is_one_line_and_exit_2(tmp_path, monkeypatch, arguments, mess
     assert run.exit_code == 2
     assert message in run.output
     assert len(run.output.splitlines()) == 1
+
+
+def test_a_class_that_is_wholly_held_out_is_refused(tmp_path):
+    names = {"NormalMitosis": ["2Gy_p1_1"], "AbnormalMitosis": ["8Gy_p1_1"]}
+    folder = clips_folder(tmp_path / "clips", names)
+    arguments = [str(folder), "--out", str(tmp_path / "out"), "--hold-out-fold", "0", "--folds", "2"]
+    run = CliRunner().invoke(train.app, arguments)
+    assert run.exit_code == 2
+    assert "the 1 clips left for training lack a class" in run.output
 
 
 def test_temperature_cools_the_timid_and_warms_the_bold():

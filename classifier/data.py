@@ -1,0 +1,251 @@
+"""The paper's clips -> pixels, names parsed, duplicates dropped, split by field of view."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lineage.schema import CROP_FRAMES, InputError, MitosisClass
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+CLASS_FOLDERS = {"NormalMitosis": MitosisClass.NORMAL, "AbnormalMitosis": MitosisClass.ABNORMAL}
+CLIP_PIXEL_UM = 1.1518  # by the clips' own metadata
+UNDATED_LINE = "U251"  # the paper's clips without date and cell line are U251
+NAME = re.compile(
+    r"(?:[AN]_(?P<date>\d{6})\.nd2_(?P<line>[A-Za-z0-9]+)_)?"
+    r"(?P<dose>\d+(?:\.\d+)?)Gy_p(?P<position>\d+(?:-\d+)?)_(?P<first>\d+)(?:[-_]\d+)?_?(?: \(\d+\))?"
+)
+PHASE_PERCENTILES = [0.5, 50.0, 99.5]
+DNA_PERCENTILES = [10.0, 99.9]
+LIMIT = 2.0
+# Written into every checkpoint, and compared when it is loaded.
+NORMALISATION = {"name": "percentiles", "phase": PHASE_PERCENTILES, "dna": DNA_PERCENTILES, "limit": LIMIT}
+
+
+@dataclass(frozen=True)
+class ClipName:
+    """What the name of one of the paper's clips says."""
+
+    line: str
+    date: str | None  # yymmdd
+    dose_gy: float
+    position: str  # "2", "3-2"
+    first_frame: int  # counted from 1, as in the name
+
+    @property
+    def place(self) -> tuple[str, float, str]:
+        """Cell line, dose and stage position.
+
+        `p3-2` is taken as a second visit to `p3`: joining two fields costs a little balance, parting
+        one would put the same cells on both sides of a split.
+        """
+        return self.line, self.dose_gy, self.position.split("-")[0]
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One labelled clip. `field` is shared by all clips that may show the same cells."""
+
+    path: Path
+    label: MitosisClass
+    name: ClipName
+    field: str
+
+
+def parse_name(stem: str) -> ClipName:
+    """What a clip's file name, without its suffix, says.
+
+    Raises:
+        InputError: it is not named as the paper's clips are.
+
+    >>> parse_name("N_160930.nd2_U251c_2Gy_p1_203_214")
+    ClipName(line='U251', date='160930', dose_gy=2.0, position='1', first_frame=203)
+    >>> parse_name("10Gy_p3-2_250-261")
+    ClipName(line='U251', date=None, dose_gy=10.0, position='3-2', first_frame=250)
+    """
+    match = NAME.fullmatch(stem)
+    if match is None:
+        raise InputError(
+            f"{stem}: not a clip's name; wanted one like N_160930.nd2_PC3_2Gy_p4_149_160 or 10Gy_p1_425"
+        )
+    # "U251c" is how the dated files spell the same cell line.
+    line = UNDATED_LINE if match["line"] in (None, "U251c") else match["line"]
+    return ClipName(line, match["date"], float(match["dose"]), match["position"], int(match["first"]))
+
+
+def field_names(names: Sequence[ClipName]) -> list[str]:
+    """The field of view of each clip.
+
+    An undated clip joins the dated ones of equal place; where two dates share such a place, all of them
+    become one field, since nobody can say which of the two the undated clip was cut from.
+
+    >>> dated = parse_name("A_160930.nd2_U251c_4Gy_p2_297_308")
+    >>> field_names([dated, parse_name("4Gy_p2-2_43-54")])
+    ['U251 4Gy p2', 'U251 4Gy p2']
+    >>> field_names([dated])
+    ['U251 4Gy p2 160930']
+    """
+    undated = {n.place for n in names if n.date is None}
+    return ["{} {:g}Gy p{}".format(*n.place) + ("" if n.place in undated else f" {n.date}") for n in names]
+
+
+def tiff_paths(folder: Path) -> list[Path]:
+    """The TIFF files in a folder and its subfolders, by path.
+
+    Raises:
+        InputError: no such folder, or no TIFF in it.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; wanted a folder of 12-frame TIFF clips")
+    paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in (".tif", ".tiff"))
+    if not paths:
+        raise InputError(f"{folder}: no TIFF file in it; wanted 12-frame clips")
+    return paths
+
+
+def find_clips(folder: Path) -> list[Clip]:
+    """The labelled clips under `folder`, by class and name; of exact copies, the first.
+
+    Raises:
+        InputError: a class has no folder or no clip, a file has a strange name, or one clip is filed
+            under two classes.
+    """
+    wanted = " and ".join(f"{name}/" for name in CLASS_FOLDERS)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; wanted one with {wanted}")
+    if missing := [name for name in CLASS_FOLDERS if not (folder / name).is_dir()]:
+        raise InputError(f"{folder} has no {missing[0]}/; wanted a folder with {wanted}")
+    labelled = [(p, label) for name, label in CLASS_FOLDERS.items() for p in tiff_paths(folder / name)]
+    seen: dict[str, tuple[Path, MitosisClass]] = {}
+    for path, label in labelled:
+        copy, known = seen.setdefault(hashlib.sha256(path.read_bytes()).hexdigest(), (path, label))
+        if known != label:
+            raise InputError(f"{path.name} is filed as {label} and, as {copy.name}, as {known}; remove one")
+    names = [parse_name(path.stem) for path, _ in seen.values()]
+    fields = field_names(names)
+    return [Clip(p, label, n, f) for (p, label), n, f in zip(seen.values(), names, fields, strict=True)]
+
+
+def data_hash(clips: Sequence[Clip]) -> str:
+    """SHA-256 over the clips' labels and bytes, whatever folder they lie in."""
+    digest = hashlib.sha256()
+    for clip in sorted(clips, key=lambda c: (c.label, c.path.name)):
+        digest.update(f"{clip.label} {clip.path.name} ".encode() + clip.path.read_bytes())
+    return digest.hexdigest()
+
+
+def read_clip(path: Path) -> np.ndarray:
+    """One clip's own numbers: (12, 2, H, W) float32, channels (phase, dna).
+
+    Takes the paper's RGB composites, (12, H, W, 3) with G = phase and R = phase + SiR-DNA, and
+    two-channel stacks, (12, 2, H, W).
+
+    Raises:
+        InputError: not a TIFF, or of another shape.
+    """
+    import tifffile
+
+    try:
+        stack = tifffile.imread(path)
+    except (tifffile.TiffFileError, OSError, ValueError, IndexError) as error:
+        raise InputError(f"{path.name}: cannot be read as a TIFF ({error})") from error
+    if stack.ndim == 4 and stack.shape[0] == CROP_FRAMES:
+        if stack.shape[3] == 3:
+            return decode(stack)
+        if stack.shape[1] == 2:
+            return stack.astype(np.float32)
+    raise InputError(
+        f"{path.name} is {stack.shape}; wanted {CROP_FRAMES} RGB frames, ({CROP_FRAMES}, H, W, 3), "
+        f"or {CROP_FRAMES} of phase and DNA, ({CROP_FRAMES}, 2, H, W)"
+    )
+
+
+def decode(rgb: np.ndarray) -> np.ndarray:
+    """(T, H, W, 3) composites, G = phase, R = phase + dna -> (T, 2, H, W) float32 (phase, dna)."""
+    red, green = (rgb[..., c].astype(np.float32) for c in (0, 1))
+    return np.stack([green, np.clip(red - green, 0, None)], axis=1)
+
+
+def resample(pixels: np.ndarray, side: int) -> np.ndarray:
+    """(T, C, H, W) -> (T, C, side, side) float32, anti-aliased where it shrinks."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    x = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
+    if x.shape[-2:] == (side, side):
+        return x.numpy()
+    return interpolate(x, size=(side, side), mode="bilinear", antialias=True).numpy()
+
+
+def normalise(pixels: np.ndarray) -> np.ndarray:
+    """Make one crop independent of each channel's gain and offset.
+
+    DNA: 0 at the 10th percentile over all 12 frames, 1 at the 99.9th, so that mitotic chromatin is about
+    1 and an interphase nucleus about 0.2. Phase: 0 at the median, and 2 between the 0.5th and the 99.5th
+    percentile. The percentiles lie far out so that a wider crop, or an empty border, hardly moves them.
+    Both channels are clipped to -2..2. One scale serves all frames, as condensation is a change over
+    time. A constant channel, such as one that the movie lacks, becomes zeros.
+
+    Args:
+        pixels: (12, 2, H, W), any unit.
+
+    Returns:
+        (12, 2, H, W) float32.
+
+    >>> crop = np.random.default_rng(0).normal(size=(12, 2, 8, 8))
+    >>> bool(np.allclose(normalise(crop), normalise(40 * crop + 1000), atol=1e-4))
+    True
+    """
+    x = pixels.astype(np.float32)
+    low, centre, high = np.percentile(x[:, 0], PHASE_PERCENTILES)
+    dark, bright = np.percentile(x[:, 1], DNA_PERCENTILES)
+    phase = 2 * (x[:, 0] - centre) / (high - low) if high > low else np.zeros_like(x[:, 0])
+    dna = (x[:, 1] - dark) / (bright - dark) if bright > dark else np.zeros_like(x[:, 1])
+    return np.clip(np.stack([phase, dna], axis=1), -LIMIT, LIMIT).astype(np.float32)
+
+
+def folds(clips: Sequence[Clip], n_folds: int) -> np.ndarray:
+    """The fold of each clip: (N,) int64, 0..n_folds-1; a field is never parted.
+
+    The fields with most to deal out go first, each to the fold that it leaves most even in class, and
+    within class in cell line. Nothing is random: equal clips give equal folds.
+
+    Raises:
+        InputError: fewer fields than folds.
+    """
+    fields: dict[str, list[Clip]] = defaultdict(list)
+    for clip in clips:
+        fields[clip.field].append(clip)
+    if not 1 < n_folds <= len(fields):
+        raise InputError(f"{n_folds} folds of {len(fields)} fields; wanted 2 to {len(fields)}")
+    holds = {f: Counter(s for c in members for s in _strata(c)) for f, members in fields.items()}
+    total = sum(holds.values(), Counter())
+    loads: list[Counter] = [Counter() for _ in range(n_folds)]
+    fold_of = {}
+    # A clip of the rarer class weighs more: such fields are the harder to place.
+    shares = {f: sum(1 / total[c.label] for c in members) for f, members in fields.items()}
+    for name in sorted(fields, key=lambda f: (-shares[f], f)):
+        growth = [_unevenness(load, holds[name], total) for load in loads]
+        # Of equals, the emptiest: with few fields, every fold gets one.
+        fold_of[name] = min(range(n_folds), key=lambda k: (growth[k], loads[k].total()))
+        loads[fold_of[name]] += holds[name]
+    return np.array([fold_of[clip.field] for clip in clips])
+
+
+def _strata(clip: Clip) -> tuple[str, str]:
+    """What a clip counts towards when folds are balanced."""
+    return clip.label, f"{clip.label} {clip.name.line}"
+
+
+def _unevenness(load: Counter, added: Counter, total: Counter) -> float:
+    """By how much the sum of squared shares grows when `added` joins `load`; class counts three times."""
+    weight = {s: 3.0 if s in set(MitosisClass) else 1.0 for s in added}
+    return sum(weight[s] * ((load[s] + n) ** 2 - load[s] ** 2) / total[s] ** 2 for s, n in added.items())

@@ -1,0 +1,93 @@
+"""Drift from the images against drift from the nuclei. The only module that knows trackpy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from lineage.schema import FrameQuality
+
+_MIN_LINKED = 5  # nuclei found in both of two frames, for their mean displacement to say anything
+_WANDERING = 4.0  # standard deviations that the sum of random steps may reach
+
+
+def check_with_trackpy(
+    detections: pd.DataFrame,
+    quality: FrameQuality,
+    *,
+    search_range_px: float = 15.0,
+    max_disagreement_px: float = 3.0,
+) -> tuple[str, ...]:
+    """Compare the stage drift with the nuclei: once it is taken out, they should not move on the whole.
+
+    Two things are looked at: single steps, and the way over the whole movie. Cells that walk at random have
+    a mean that wanders too, and that is allowed for.
+
+    Args:
+        detections: `frame, y_px, x_px`, places in the images.
+        quality: what `assess` found.
+        search_range_px: how far a nucleus may move by itself between two frames.
+        max_disagreement_px: what is worth a warning.
+
+    Returns:
+        Warnings, a sentence each; none where the two agree, or where there is too little to compare.
+    """
+    import trackpy
+    from trackpy.linking.utils import SubnetOversizeException
+
+    table = _dish_coordinates(detections, quality)
+    if table["frame"].nunique() < 2:
+        return ()
+    trackpy.quiet()
+    try:
+        # In a crowd the range is shortened, down to an eighth, before it is given up.
+        linked = trackpy.link(table, search_range_px, adaptive_stop=search_range_px / 8, adaptive_step=0.7)
+    except SubnetOversizeException:
+        return ("drift: could not be checked with trackpy, the nuclei are too crowded to be linked",)
+    counts = _linked_nuclei(linked)
+    steps = (
+        trackpy.compute_drift(linked)[["y", "x"]].diff().loc[lambda s: counts.reindex(s.index) >= _MIN_LINKED]
+    )
+    return _compare(steps.dropna(), np.flatnonzero(quality.usable), max_disagreement_px)
+
+
+def _dish_coordinates(detections: pd.DataFrame, quality: FrameQuality) -> pd.DataFrame:
+    """Places with the drift taken out, in usable frames, renumbered: trackpy takes a gap for an end."""
+    kept = detections[quality.usable[detections["frame"].to_numpy(int)]]
+    frames = kept["frame"].to_numpy(int)
+    places = kept[["y_px", "x_px"]].to_numpy(float) - quality.drift_px[frames]
+    number = np.cumsum(quality.usable) - 1
+    return pd.DataFrame({"frame": number[frames], "y": places[:, 0], "x": places[:, 1]})
+
+
+def _linked_nuclei(linked: pd.DataFrame) -> pd.Series:
+    """How many nuclei of each frame were in the frame before."""
+    ordered = linked.sort_values(["particle", "frame"])
+    before = ordered.groupby("particle")["frame"].diff()
+    return (before == 1).groupby(ordered["frame"]).sum()
+
+
+def _compare(steps: pd.DataFrame, usable: np.ndarray, max_disagreement_px: float) -> tuple[str, ...]:
+    """Warnings, of (N, 2) mean displacements between consecutive usable frames."""
+    if steps.empty:
+        return ()
+    warnings = []
+    sizes = np.linalg.norm(steps.to_numpy(), axis=1)
+    far = steps.index.to_numpy(int)[sizes > max_disagreement_px]
+    if len(far):
+        warnings.append(
+            f"drift: in {len(far)} frames (first: {usable[far[0]]}) the nuclei moved on the whole by up to "
+            f"{sizes.max():.1f} px that the images do not show; look at the drift before trusting links there"
+        )
+    middle = steps.median()
+    wandering = 1.2533 * float((steps - middle).abs().to_numpy().mean()) * np.sqrt(len(steps))
+    way = float(np.linalg.norm(steps.sum()))
+    if not len(far) and way > max_disagreement_px + _WANDERING * wandering:
+        warnings.append(
+            f"drift: over the movie the nuclei moved on the whole by {way:.1f} px that the images do not "
+            "show; the cells may migrate together, or slow drift was missed"
+        )
+    return tuple(warnings)

@@ -1,0 +1,261 @@
+"""Frames -> where the stage was: sub-pixel phase correlation, put to the vote over the whole field.
+
+Stage drift moves everything; cells move one by one. So a shift counts only if it is that of many places:
+blocks are cut around the objects of an earlier frame, each is looked for by itself, and the median of their
+shifts is the drift where it stands clear of their scatter. A loose cell, however bright, is one block of
+many. Otherwise nothing has moved, exactly; and frames are compared with an old one for as long as they
+resemble it, so that a stage that stands still does not seem to wander.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_WORKING_PX = 512  # longer fields are halved until they fit: 1024 px are registered at 512
+_BLOCKS_A_SIDE = 12  # blocks are a twelfth of the field wide,
+_MIN_BLOCK_PX = 32  # but hold a cell and its surroundings, in working pixels
+_MAX_BLOCKS = 64
+_UPSAMPLING = 20  # registration in twentieths of a working pixel
+_BAND_PX = (1.0, 8.0)  # Gaussian sigmas, working pixels: noise is finer, shading coarser than nuclei
+_NOISE_IN_BAND = 0.28  # of white noise, by the finer of them: 1 / (2 sqrt(pi))
+_NOISE_CUT = 3.0  # standard deviations
+_MIN_ENERGY = 0.15  # of the richest place's: poorer places are no objects
+_MIN_MATCH = 0.5  # correlation of a block with its counterpart, to count as found
+_MIN_BLOCKS = 3
+_FEW_BLOCKS = 6  # fewer must agree outright, as their scatter cannot be estimated
+_AGREEMENT_PX = 2.0  # movie pixels
+_LOCALISATION_PX = 0.3  # movie pixels; blocks that stand still scatter by less
+_JUMP_ADVANTAGE = 1.5  # a jump must explain so many times the blocks that no jump does
+_CLEAR = 4.5  # standard errors
+_BLUNT_PX = 1.0  # an anchor that gives the median no better than this is replaced
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A frame as it is registered: objects of about equal weight on zero."""
+
+    image: np.ndarray  # (Y, X) float32, working pixels
+    scale: int  # movie pixels a working pixel
+
+
+@dataclass(frozen=True, eq=False)
+class Votes:
+    """The displacements of the blocks that were found again, movie pixels."""
+
+    shifts: np.ndarray  # (N, 2): y, x
+    n_blocks: int  # that were looked for
+
+    @property
+    def middle(self) -> np.ndarray:
+        """(2,) median displacement; zero where there is no block."""
+        return np.median(self.shifts, axis=0) if len(self.shifts) else np.zeros(2)
+
+    @property
+    def standard_error(self) -> float:
+        """Of the median, by y or x, from the scatter; infinite where the blocks are few and disagree."""
+        if self.n_agreeing < _MIN_BLOCKS or (
+            len(self.shifts) < _FEW_BLOCKS and self.n_agreeing < len(self.shifts)
+        ):
+            return np.inf
+        n = len(self.shifts)
+        scatter = max(_LOCALISATION_PX, 1.4826 * float(np.median(np.abs(self.shifts - self.middle))))
+        return 1.2533 * scatter / np.sqrt(n) * (1 + 4 / n)  # the last for the scatter of the scatter
+
+    @property
+    def n_agreeing(self) -> int:
+        """Blocks that moved as the median did."""
+        return int(np.count_nonzero(np.linalg.norm(self.shifts - self.middle, axis=1) <= _AGREEMENT_PX))
+
+    @property
+    def is_found(self) -> bool:
+        """Half of the blocks were found again, and they tell the median."""
+        return len(self.shifts) >= self.n_blocks / 2 and self.standard_error < _BLUNT_PX
+
+    @property
+    def is_rigid(self) -> bool:
+        """Half of the blocks agree: there is no need to look further."""
+        return self.n_agreeing >= max(_MIN_BLOCKS, self.n_blocks / 2)
+
+
+def prepare(channels: list[np.ndarray]) -> View:
+    """Band-pass and compress the channels of one frame and add them up.
+
+    Args:
+        channels: one or more, each (Y, X); nucleus, and phase contrast where there is some.
+    """
+    scale = 1
+    while max(channels[0].shape) > _WORKING_PX * scale:
+        scale *= 2
+    flat = [_flatten(_block_means(c.astype(np.float32), scale)) for c in channels]
+    return View(np.sum(flat, axis=0), scale)
+
+
+def vote(reference: View, view: View, offset_px: np.ndarray) -> Votes:
+    """Look for each object of the reference in the view, near the place `offset_px` away.
+
+    Args:
+        reference: where the blocks are cut.
+        view: where they are looked for.
+        offset_px: (2,) expected displacement, y and x, movie pixels.
+    """
+    step = np.rint(offset_px / view.scale).astype(int)
+    side = max(min(view.image.shape) // _BLOCKS_A_SIDE, min(_MIN_BLOCK_PX, *view.image.shape))
+    window = np.outer(*[np.hanning(side + 2)[1:-1].astype(np.float32)] * 2)
+    padded = np.pad(view.image, side)  # a block may reach over the edge, its middle may not
+    shifts = []
+    n_blocks = 0
+    for corner in _find_blocks(reference.image, side):
+        middle = corner + step + side // 2
+        if (middle < 0).any() or (middle >= view.image.shape).any():
+            continue
+        n_blocks += 1
+        block = _cut(reference.image, corner, side) * window
+        found = _find(block, window, padded, corner + step)
+        if found is not None:
+            shifts.append((found - corner) * view.scale)
+    return Votes(np.array(shifts).reshape(-1, 2), n_blocks)
+
+
+def _find(
+    block: np.ndarray, window: np.ndarray, padded: np.ndarray, expected: np.ndarray
+) -> np.ndarray | None:
+    """Where a windowed block is in an image that was padded by its side; (2,) its corner, None if nowhere."""
+    from skimage.registration import phase_cross_correlation
+
+    side = len(block)
+    place = expected
+    for _ in range(2):  # registered again where it was found, as half of what is out of the frame misleads
+        there = _cut(padded, place + side, side)
+        if there.shape != block.shape or not there.any():
+            return None
+        # Windowed on one side only: on both, the windows would pull the shift towards zero.
+        moved = -phase_cross_correlation(block, there, upsample_factor=_UPSAMPLING, normalization=None)[0]
+        whole = np.rint(moved).astype(int)
+        place = place + whole
+        if not whole.any():
+            break
+    match = _cut(padded, place + side, side)
+    if match.shape != block.shape or _correlate(block, match * window) < _MIN_MATCH:
+        return None
+    return place + moved - whole
+
+
+def propose_jump(reference: View, view: View, max_shift_px: float) -> np.ndarray | None:
+    """The displacement that phase correlation of the whole fields suggests, movie pixels; None if too far."""
+    from skimage.registration import phase_cross_correlation
+
+    if not (reference.image.any() and view.image.any()):
+        return None
+    moved, _, _ = phase_cross_correlation(reference.image, view.image, normalization=None)
+    shift = -np.asarray(moved, float) * view.scale
+    return shift if np.abs(shift).max() <= max_shift_px else None
+
+
+class DriftTracker:
+    """Follows the stage through the usable frames, in order.
+
+    Two earlier frames are kept: the anchor, old, which displacements are measured from so that errors do not
+    add up; and the last one, for jumps, and for when the cells no longer resemble the anchor.
+    """
+
+    def __init__(self, *, max_jump_px: float, min_shift_px: float) -> None:
+        self._max_jump_px = max_jump_px
+        self._min_shift_px = min_shift_px
+        self._anchor: tuple[View, np.ndarray] | None = None
+        self._last: tuple[View, np.ndarray] | None = None
+
+    def follow(self, view: View) -> tuple[np.ndarray, bool]:
+        """Where the field is now, as displacement (y, x) since the first frame, and whether that is known.
+
+        It is where it was in the last frame unless it is clearly elsewhere.
+        """
+        if self._anchor is None or self._last is None:
+            self._anchor = self._last = (view, np.zeros(2))
+            return np.zeros(2), True
+        before = self._last[1]
+        reference, origin = self._anchor
+        votes = vote(reference, view, before - origin)
+        candidates = [(origin + votes.middle, votes.standard_error)]
+        jumped = False
+        if not votes.is_rigid:
+            recent, jumped = self._vote_on_jump(self._last[0], view)
+            if jumped or not votes.is_found:
+                votes, candidates = recent, []
+                self._anchor = self._last
+            candidates.append((before + recent.middle, 0.0 if jumped else recent.standard_error))
+        position = self._choose(before, candidates)
+        self._last = (view, position)
+        if jumped:
+            self._anchor = self._last  # much of the old one is out of view
+        return position, len(votes.shifts) >= min(_MIN_BLOCKS, votes.n_blocks)
+
+    def _choose(self, before: np.ndarray, candidates: list[tuple[np.ndarray, float]]) -> np.ndarray:
+        """The best known position that is clearly not the one before, or else that."""
+        for position, error in sorted(candidates, key=lambda c: c[1]):
+            if np.linalg.norm(position - before) > max(self._min_shift_px, _CLEAR * error):
+                return position
+        return before
+
+    def _vote_on_jump(self, reference: View, view: View) -> tuple[Votes, bool]:
+        """The votes since the last frame, and whether they are for a jump."""
+        stay = vote(reference, view, np.zeros(2))
+        offset = None if stay.is_rigid else propose_jump(reference, view, 1.5 * self._max_jump_px)
+        if offset is None:
+            return stay, False
+        jump = vote(reference, view, offset)
+        jumped = jump.n_agreeing >= max(_MIN_BLOCKS, _JUMP_ADVANTAGE * stay.n_agreeing)
+        return (jump, True) if jumped else (stay, False)
+
+
+def _flatten(image: np.ndarray) -> np.ndarray:
+    """Take out shading and noise, and compress, so that no bright mitosis or debris outweighs the field."""
+    from scipy.ndimage import gaussian_filter
+
+    band = gaussian_filter(image, _BAND_PX[0]) - gaussian_filter(image, _BAND_PX[1], truncate=3)
+    # Of differences in both directions little is left but noise: four pixels' worth.
+    noise = 1.4826 * float(np.median(np.abs(np.diff(np.diff(image, axis=0), axis=1)))) / 2
+    signal = np.sign(band) * np.maximum(np.abs(band) - _NOISE_CUT * _NOISE_IN_BAND * noise, 0)
+    present = signal != 0
+    if not present.any():
+        return signal
+    return signal / (np.abs(signal) + float(np.abs(signal[present]).mean()))
+
+
+def _find_blocks(image: np.ndarray, side: int) -> np.ndarray:
+    """(N, 2) corners of squares around the richest places, at least a third of a side apart."""
+    from scipy.ndimage import gaussian_filter
+    from skimage.feature import peak_local_max
+
+    coarse = 4
+    energy = gaussian_filter(_block_means(np.square(image), coarse), side / coarse / 6)
+    centres = peak_local_max(
+        energy,
+        min_distance=max(side // coarse // 3, 1),
+        threshold_rel=_MIN_ENERGY,
+        exclude_border=side // coarse // 4,
+        num_peaks=_MAX_BLOCKS,
+    )
+    last = np.array(image.shape) - side
+    return np.clip(centres * coarse + coarse // 2 - side // 2, 0, last)
+
+
+def _cut(image: np.ndarray, corner: np.ndarray, side: int) -> np.ndarray:
+    """The square at a corner; less of it, or nothing, where it is not wholly inside."""
+    y, x = np.maximum(corner, 0)
+    return image[y : max(corner[0] + side, 0), x : max(corner[1] + side, 0)]
+
+
+def _correlate(a: np.ndarray, b: np.ndarray) -> float:
+    """Normalised correlation; the means are left in, as the band-pass has made them small."""
+    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(np.vdot(a, b)) / norm if norm > 0 else 0.0
+
+
+def _block_means(image: np.ndarray, scale: int) -> np.ndarray:
+    if scale == 1:
+        return image
+    height, width = (n // scale for n in image.shape)
+    cut = image[: height * scale, : width * scale]
+    return cut.reshape(height, scale, width, scale).mean(axis=(1, 3))

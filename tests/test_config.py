@@ -1,0 +1,77 @@
+"""One tree of settings; what it does not know it refuses; its defaults are the stages' own."""
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from lineage import config, crops, quality, resolve, segment, state, track
+from lineage.schema import InputError
+
+
+@pytest.mark.parametrize(
+    ("section", "function"),
+    [
+        (config.QualitySettings(), quality.assess),
+        (config.StateSettings(), state.estimate),
+        (config.TrackSettings(), track.link),
+        (config.ResolveSettings(), resolve.resolve),
+    ],
+)
+def test_defaults_are_the_stages_own(section, function):
+    parameters = inspect.signature(function).parameters
+    for name, value in section.model_dump().items():
+        assert parameters[name].default == value, name
+
+
+def test_defaults_of_shared_sections_are_the_stages_own():
+    crop = config.CropSettings().model_dump()
+    pointed, written = inspect.signature(crops.point).parameters, inspect.signature(crops.write).parameters
+    for name, value in crop.items():
+        assert {**written, **pointed}[name].default == value, name
+    measured = inspect.signature(segment.segment).parameters
+    assert measured["least_area_um2"].default == config.SegmentSettings().least_area_um2
+
+
+def test_every_setting_is_described():
+    for section in config.Config.model_fields.values():
+        fields = getattr(section.annotation, "model_fields", {"": section})
+        assert all(f.description for f in fields.values()), section
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_the_command_line_goes_above_the_file(tmp_path):
+    file = write(tmp_path / "c.toml", "dose_gy = 4\n[video]\npixel_size_um = 0.5\nminutes_per_frame = 5\n")
+    got = config.read(file, {"video.pixel_size_um": 0.7, "video.minutes_per_frame": None})
+    assert (got.dose_gy, got.video.pixel_size_um, got.video.minutes_per_frame) == (4, 0.7, 5)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("dosis = 4", "unknown setting dosis; known here: dose_gy, labels, video"),
+        ("[track]\nspeed = 4", "unknown setting track.speed; known here: max_speed_um_per_min"),
+        ("[video]\npixel_size_um = -1", "video.pixel_size_um = -1: .*greater than 0"),
+        ("[video]\nminutes_per_frame = 0", "video.minutes_per_frame"),
+        ("dose_gy = 'four'", "dose_gy = 'four'"),
+        ("dose_gy = ", "not TOML"),
+    ],
+)
+def test_what_is_not_understood_is_refused(tmp_path, text, words):
+    with pytest.raises(InputError, match=words):
+        config.read(write(tmp_path / "c.toml", text), {})
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match="cannot be read"):
+        config.read(tmp_path / "none.toml", {})
+
+
+@pytest.mark.parametrize("value", [-1.0, 0.0, float("nan")])
+def test_units_must_be_positive(value):
+    with pytest.raises(InputError, match="pixel_size_um"):
+        config.read(None, {"video.pixel_size_um": value})

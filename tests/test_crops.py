@@ -1,0 +1,129 @@
+"""A film of each event: which frames, which square, what was padded."""
+
+import movies
+import numpy as np
+import pytest
+import tifffile
+import worlds
+
+from lineage import crops
+from lineage.events import propose
+from lineage.schema import SEPARATION_INDEX
+
+WINDOW = {"minutes_per_frame": 10.0, "has_phase": True}
+
+
+@pytest.fixture
+def lineage():
+    return worlds.as_lineage(worlds.one_division())
+
+
+def moving_spot(n_frames=40, shape=(200, 300), drift=(0, 0)):
+    """DNA: one bright pixel block at (100, 150) on the dish; phase: frame number everywhere."""
+    frames = np.zeros((n_frames, 2, *shape), np.uint8)
+    for t in range(n_frames):
+        frames[t, 0] = t
+        y, x = 100 + drift[0] * t, 150 + drift[1] * t
+        frames[t, 1, y - 1 : y + 2, x - 1 : x + 2] = 200
+    return frames
+
+
+def square(**changes):
+    values = dict(event_id=1, y_um=100.0, x_um=150.0, side_um=60.0, frames=tuple(range(3, 15)), flags=())
+    return crops.Square(**values | changes)
+
+
+def test_the_first_separated_frame_is_at_its_index(lineage):
+    (event,) = propose(lineage)
+    (pointed,) = crops.point([event], lineage.detections, movies.fine(40), **WINDOW)
+    assert pointed.frames[SEPARATION_INDEX] == event.frame
+    assert pointed.flags == ()
+
+
+def test_windows_that_leave_the_movie_are_padded_and_flagged(lineage):
+    (event,) = propose(lineage)
+    n = event.frame + 4
+    (pointed,) = crops.point([event], lineage.detections, movies.fine(n), **WINDOW)
+    assert pointed.frames[-1] == n - 1
+    assert crops.WINDOW_PADDED in pointed.flags
+
+
+def test_frames_that_cannot_be_used_are_replaced_and_flagged(lineage):
+    (event,) = propose(lineage)
+    bad = event.frame + 2
+    (pointed,) = crops.point([event], lineage.detections, movies.fine(40, unusable=(bad,)), **WINDOW)
+    assert bad not in pointed.frames
+    assert crops.FRAME_REPLACED in pointed.flags
+
+
+@pytest.mark.parametrize(("minutes", "flag"), [(15.0, crops.RESAMPLED), (25.0, crops.INTERVAL_TOO_LONG)])
+def test_other_intervals_are_flagged(lineage, minutes, flag):
+    (event,) = propose(lineage)
+    quality = movies.fine(40)
+    (pointed,) = crops.point([event], lineage.detections, quality, minutes_per_frame=minutes, has_phase=True)
+    assert flag in pointed.flags
+
+
+def test_the_square_covers_the_family_and_stays_within_its_bounds(lineage):
+    (event,) = propose(lineage)
+    (pointed,) = crops.point([event], lineage.detections, movies.fine(40), **WINDOW)
+    shown = lineage.detections[lineage.detections["frame"].between(pointed.frames[0], pointed.frames[-1])]
+    assert 58 <= pointed.side_um <= 190
+    assert (np.abs(shown["y_um"] - pointed.y_um) < pointed.side_um / 2).all()
+    (narrow,) = crops.point([event], lineage.detections, movies.fine(40), most_side_um=58, **WINDOW)
+    assert narrow.side_um == 58
+
+
+def test_a_crop_shows_its_place_in_every_frame():
+    (cut,) = crops.cut(movies.movie(moving_spot()), movies.fine(40), [square()], size_px=60)
+    assert cut.pixels.shape == (1, 12, 2, 60, 60)
+    assert cut.pixels.dtype == np.uint8
+    assert [int(p.mean()) for p in cut.pixels[0, :, 0]] == list(range(3, 15))
+    assert cut.pixels[0, :, 1, 29:31, 29:31].min() == 200
+    assert cut.flags == ("",)
+
+
+def test_a_crop_follows_the_stage():
+    drift = np.stack([2.0 * np.arange(40), np.zeros(40)], axis=1)
+    video = movies.movie(moving_spot(drift=(2, 0)))
+    (lost,) = crops.cut(video, movies.fine(40), [square()], size_px=60)
+    assert lost.pixels[0, -1, 1, 29:31, 29:31].max() == 0
+    (kept,) = crops.cut(video, movies.fine(40, drift_px=drift), [square()], size_px=60)
+    assert kept.pixels[0, :, 1, 29:31, 29:31].min() == 200
+
+
+def test_a_square_over_the_edge_is_padded_and_flagged():
+    (cut,) = crops.cut(movies.movie(moving_spot()), movies.fine(40), [square(y_um=5.0)], size_px=60)
+    assert crops.SQUARE_PADDED in cut.flags[0]
+    assert [int(p.mean()) for p in cut.pixels[0, :, 0]] == list(range(3, 15))
+
+
+def test_a_missing_phase_channel_is_zeros(lineage):
+    (event,) = propose(lineage)
+    quality = movies.fine(40)
+    (pointed,) = crops.point([event], lineage.detections, quality, minutes_per_frame=10.0, has_phase=False)
+    assert crops.NO_PHASE in pointed.flags
+    video = movies.movie(moving_spot()[:, 1:], phase=False)
+    (cut,) = crops.cut(video, quality, [square()], size_px=60)
+    assert cut.pixels[:, :, 0].max() == 0
+    assert cut.pixels[:, :, 1].max() == 200
+
+
+def test_films_are_imagej_stacks_with_their_scale(tmp_path):
+    video = movies.movie(moving_spot().astype(np.uint16) * 100)
+    rows = crops.write(video, movies.fine(40), [square(), square(event_id=7)], tmp_path / "crops", size_px=60)
+    assert list(rows["event_id"]) == [1, 7]
+    with tifffile.TiffFile(tmp_path / "crops" / "event_0007.tif") as tif:
+        assert tif.imagej_metadata is not None
+        assert tif.imagej_metadata["finterval"] == 600
+        assert tif.series[0].axes == "TCYX"
+        assert tif.asarray().dtype == np.uint16
+    again = crops.read(tmp_path / "crops", rows)
+    (cut,) = crops.cut(video, movies.fine(40), [square(), square(event_id=7)], size_px=60)
+    assert np.array_equal(again.pixels, cut.pixels)
+
+
+def test_no_events_leave_an_empty_folder(tmp_path):
+    rows = crops.write(movies.movie(moving_spot()), movies.fine(40), [], tmp_path / "crops")
+    assert len(rows) == 0
+    assert list((tmp_path / "crops").iterdir()) == []

@@ -1,0 +1,77 @@
+"""Who may import whom, and what must stay cheap to import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+RECORDS = {
+    "lineage.schema", "lineage.outputs", "lineage.labels", "lineage.tree", "lineage.tables", "lineage.export",
+    "lineage.video",
+}  # fmt: skip
+STAGES = {
+    "quality", "segment", "masks", "state", "track", "btrack_library", "resolve", "events", "crops", "stardist",
+    "simulate", "report",
+}  # fmt: skip
+
+
+def imports(file: Path) -> set[str]:
+    """Modules a file imports, at any depth of it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+    return found
+
+
+def own(names: set[str], package: str) -> set[str]:
+    return {n for n in names if n == package or n.startswith(package + ".")}
+
+
+def files(package: str) -> list[Path]:
+    found = sorted((ROOT / package).rglob("*.py"))
+    assert found
+    return found
+
+
+def test_the_classifier_knows_nothing_of_the_pipeline_but_its_words():
+    for file in files("classifier"):
+        lineage = own(imports(file), "lineage")
+        assert {".".join(n.split(".")[:2]) for n in lineage} <= {"lineage", "lineage.schema"}, file
+
+
+def test_only_run_knows_the_classifier():
+    knows = {f.relative_to(ROOT).as_posix() for f in files("lineage") if own(imports(f), "classifier")}
+    assert knows == {"lineage/run.py"}
+
+
+def test_stages_do_not_know_each_other():
+    for file in files("lineage"):
+        stage = file.relative_to(ROOT / "lineage").parts[0].removesuffix(".py")
+        if stage not in STAGES:
+            continue
+        others = {n.split(".")[1] for n in own(imports(file), "lineage") if "." in n} & STAGES - {stage}
+        helpers = {"segment": {"masks", "stardist"}, "track": {"btrack_library"}, "stardist": {"simulate"}}
+        assert others <= helpers.get(stage, set()), f"{file} imports {others}"
+
+
+def test_only_track_knows_btrack():
+    knows = {f.name for f in files("lineage") if own(imports(f), "btrack")}
+    assert knows == {"track.py", "btrack_library.py"}
+
+
+def test_nothing_of_lineage_knows_many_movies():
+    assert not [f for p in ("lineage", "classifier") for f in files(p) if own(imports(f), "pipelines")]
+
+
+@pytest.mark.parametrize("module", ["lineage", "lineage.schema", "lineage.run", "lineage.command"])
+def test_importing_is_cheap(module):
+    heavy = "{'torch', 'btrack', 'stardist', 'trackpy', 'matplotlib', 'skimage', 'zarr', 'numba'}"
+    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert loaded.stdout.strip() == "[]"

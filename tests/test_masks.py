@@ -1,0 +1,76 @@
+"""Existing masks are taken from wherever people keep them."""
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from lineage.masks import open_masks
+from lineage.schema import InputError
+
+MASKS = np.arange(3 * 20 * 30, dtype=np.uint16).reshape(3, 20, 30) % 7
+
+
+def stack(path):
+    tifffile.imwrite(path / "masks.tif", MASKS, photometric="minisblack")
+    return path / "masks.tif"
+
+
+def ctc(path):
+    for t, mask in enumerate(MASKS):
+        tifffile.imwrite(path / f"man_track{t:03d}.tif", mask)
+    (path / "man_track.txt").write_text("1 0 2 0\n")
+    return path
+
+
+def array(path):
+    zarr.create_array(path / "masks.zarr", data=MASKS)
+    return path / "masks.zarr"
+
+
+def group(path):
+    with_channel = MASKS[:, None, None]
+    zarr.open_group(path / "labels.zarr", mode="w").create_array("0", data=with_channel)
+    return path / "labels.zarr"
+
+
+@pytest.mark.parametrize("write", [stack, ctc, array, group])
+def test_every_form_gives_the_same_masks(tmp_path, write):
+    read = open_masks(write(tmp_path), n_frames=3, shape=(20, 30))
+    for t in (2, 0, 1):
+        assert np.array_equal(read(t), MASKS[t])
+
+
+def test_a_stack_of_compressed_pages_is_read_a_page_at_a_time(tmp_path):
+    tifffile.imwrite(tmp_path / "m.tif", MASKS, compression="zlib", photometric="minisblack")
+    assert np.array_equal(open_masks(tmp_path / "m.tif", n_frames=3, shape=(20, 30))(2), MASKS[2])
+
+
+@pytest.mark.parametrize(
+    ("n_frames", "shape", "words"),
+    [(4, (20, 30), r"\(3, 20, 30\).*\(4, 20, 30\)"), (3, (30, 20), r"\(3, 30, 20\)")],
+)
+def test_masks_of_another_shape_are_refused(tmp_path, n_frames, shape, words):
+    with pytest.raises(InputError, match=words):
+        open_masks(stack(tmp_path), n_frames=n_frames, shape=shape)
+
+
+def test_what_is_no_mask_is_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "image.tif", MASKS.astype(np.float32), photometric="minisblack")
+    with pytest.raises(InputError, match="no mask of instances"):
+        open_masks(tmp_path / "image.tif", n_frames=3, shape=(20, 30))(0)
+    (tmp_path / "notes.tif").write_text("not an image")
+    with pytest.raises(InputError, match="no TIFF"):
+        open_masks(tmp_path / "notes.tif", n_frames=3, shape=(20, 30))
+    with pytest.raises(InputError, match="no such masks"):
+        open_masks(tmp_path / "nothing", n_frames=3, shape=(20, 30))
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no numbered TIFFs"):
+        open_masks(tmp_path / "empty", n_frames=3, shape=(20, 30))
+
+
+def test_a_gap_in_the_numbers_is_refused(tmp_path):
+    ctc(tmp_path)
+    (tmp_path / "man_track001.tif").unlink()
+    with pytest.raises(InputError, match="gaps"):
+        open_masks(tmp_path, n_frames=2, shape=(20, 30))
