@@ -35,9 +35,9 @@ class MitosisNet(nn.Module):
         super().__init__()
         self.backbone = BACKBONES[backbone](**backbone_kwargs)
         pooled = 2 * self.backbone.n_features
-        # Folded batch norm leaves features of any size; unnormalised, they saturate the LSTM's gates.
+        # With its batch norms folded the backbone gives features of any mean and size.
         self.squeeze = nn.Sequential(
-            nn.LayerNorm(pooled), nn.Dropout(dropout), nn.Linear(pooled, hidden), nn.ReLU()
+            nn.BatchNorm1d(pooled), nn.Dropout(dropout), nn.Linear(pooled, hidden), nn.ReLU()
         )
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
         self.head = nn.Sequential(

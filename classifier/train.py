@@ -50,7 +50,7 @@ class Settings:
     batch: int = 12
     rate: float = 1e-3  # of all but the backbone, at its highest
     backbone_rate: float = 1e-4
-    head_epochs: int = 10  # at first, in which a pretrained backbone rests
+    head_epochs: int = 6  # at first, in which a pretrained backbone rests
     n_frozen: int = 4  # first layers of a pretrained backbone that rest throughout
     weight_decay: float = 0.05
     label_smoothing: float = 0.05  # a few expert labels look wrong
@@ -84,7 +84,7 @@ def train(clips: Sequence[Clip], settings: Settings, out: Path, pretrained: Path
     torch.manual_seed(settings.seed)
     model = new_model(settings, pretrained).to(device)
     head = [p for name, p in model.named_parameters() if not name.startswith("backbone.")]
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging), use_buffers=True)
     optimiser = torch.optim.AdamW(
         [
             {"params": model.backbone.parameters(), "peak": settings.backbone_rate},
@@ -93,7 +93,8 @@ def train(clips: Sequence[Clip], settings: Settings, out: Path, pretrained: Path
         weight_decay=settings.weight_decay,
     )
     labels = torch.tensor([CLASSES.index(clip.label) for clip in clips])
-    weights = len(labels) / (len(CLASSES) * torch.bincount(labels, minlength=len(CLASSES)))
+    # Full balance would call too much abnormal at the rate of abnormal mitoses that is usual.
+    weights = (len(labels) / (len(CLASSES) * torch.bincount(labels, minlength=len(CLASSES)))).sqrt()
     loss_of = torch.nn.CrossEntropyLoss(weights.to(device), label_smoothing=settings.label_smoothing)
     clip_pixels = [read_clip(clip.path) for clip in clips]
     sides = [max(p.shape[-2:]) * CLIP_PIXEL_UM for p in clip_pixels]
@@ -117,8 +118,10 @@ def train(clips: Sequence[Clip], settings: Settings, out: Path, pretrained: Path
         losses = []
         for start in range(0, len(order), settings.batch):
             chosen = order[start : start + settings.batch]
-            for group in optimiser.param_groups:
-                group["lr"] = group["peak"] * learning_rate((epoch + start / len(order)) / settings.epochs)
+            done = epoch + start / len(order)
+            ramp = min(max(done - settings.head_epochs, 0), 1) if settings.pretrained else 1
+            for group, share in zip(optimiser.param_groups, (ramp, 1), strict=True):
+                group["lr"] = share * group["peak"] * learning_rate(done / settings.epochs)
             crops = np.stack([augment(pixels[i], separations[i], sides[i], rng) for i in chosen])
             with torch.autocast(device.type, torch.bfloat16):
                 logits = model(torch.from_numpy(crops).to(device))  # (B, K)

@@ -6,8 +6,6 @@ import pytest
 
 from lineage import btrack_library
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pydantic's, of btrack
-
 
 @pytest.fixture
 def wheel() -> bytes:

@@ -29,7 +29,8 @@ def moving_spot(n_frames=40, shape=(200, 300), drift=(0, 0)):
 
 
 def square(**changes):
-    values = dict(event_id=1, y_um=100.0, x_um=150.0, side_um=60.0, frames=tuple(range(3, 15)), flags=())
+    values = {"event_id": 1, "y_um": 100.0, "x_um": 150.0, "side_um": 60.0}
+    values |= {"frames": tuple(range(3, 15)), "flags": ()}
     return crops.Square(**values | changes)
 
 

@@ -8,13 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-RECORDS = {
-    "lineage.schema", "lineage.outputs", "lineage.labels", "lineage.tree", "lineage.tables", "lineage.export",
-    "lineage.video",
-}  # fmt: skip
 STAGES = {
-    "quality", "segment", "masks", "state", "track", "btrack_library", "resolve", "events", "crops", "stardist",
-    "simulate", "report",
+    "quality", "segment", "masks", "state", "track", "btrack_library", "resolve", "events", "crops",
+    "stardist", "simulate", "report",
 }  # fmt: skip
 
 

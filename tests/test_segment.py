@@ -12,7 +12,7 @@ SHAPE = (128, 160)
 
 
 def measured(image, mask, **changes):
-    options = dict(frame=2, pixel_size_um=0.5, minutes_per_frame=10.0, drift_px=np.zeros(2))
+    options = {"frame": 2, "pixel_size_um": 0.5, "minutes_per_frame": 10.0, "drift_px": np.zeros(2)}
     return segment.measure(mask, image, np.full(int(mask.max()), 0.9), **options | changes)
 
 

@@ -9,7 +9,6 @@ from lineage import state, track
 from lineage.resolve import resolve
 from lineage.schema import Hypothesis
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # pydantic's, of btrack
 FIELD = {"shape_um": (200.0, 200.0), "minutes_per_frame": 10.0}
 
 

@@ -45,7 +45,8 @@ def load(path: Path = BUNDLED) -> Model:
         raise InputError(f"{path} is no StarDist model of ours; give a .safetensors file") from error
     network = StarDist(StarDistConfig(**header["config"]))
     network.load_state_dict(weights)
-    return Model(network.eval(), **header["thresholds"], facts=header["facts"])
+    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Model(network, **header["thresholds"], facts=header["facts"])
 
 
 def save(model: Model, path: Path) -> None:

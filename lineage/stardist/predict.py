@@ -57,7 +57,7 @@ def forward(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     padded = np.pad(image, [(0, -n % multiple) for n in image.shape], mode="reflect")
     x = torch.from_numpy(padded)[None, None].contiguous(memory_format=torch.channels_last)
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
-        logits, dist = model.network.to(memory_format=torch.channels_last)(x)
+        logits, dist = model.network(x)
     prob = torch.sigmoid(logits[0, 0]).numpy()
     return prob, dist[0].permute(1, 2, 0).contiguous().numpy()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -92,6 +92,10 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, learning_rate, total_steps=steps, pct_start=0.05
     )
+
+    def smooth() -> Model:
+        return Model(cast("StarDist", average.module).eval(), prob_threshold=0.5, nms_threshold=0.4)
+
     parts: dict[str, Any] = {"net": network, "ema": average, "optimiser": optimiser, "schedule": schedule}
     first = 0
     if checkpoint.exists():
@@ -119,9 +123,9 @@ def train(
             torch.save({"step": step + 1, **state}, checkpoint.with_suffix(".partial"))
             checkpoint.with_suffix(".partial").replace(checkpoint)
             left = (time.monotonic() - began) / (step + 1 - first) * (steps - step - 1) / 60
-            score = average_precision(Model(average.module.eval(), 0.5, 0.4), validation[:20], 0.5)
+            score = average_precision(smooth(), validation[:20], 0.5)
             say(f"step {step + 1} of {steps}, loss {running:.3f}, AP {score:.3f}, {left:.0f} min left")
-    return with_best_thresholds(Model(average.module.eval(), 0.5, 0.4), validation)
+    return with_best_thresholds(smooth(), validation)
 
 
 def average_precision(model: Model, pairs: list[Annotated], iou: float) -> float:

@@ -1,0 +1,258 @@
+"""One command from a movie to an annotated lineage; killed, started again, or given nonsense."""
+
+import errno
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from typer.testing import CliRunner
+
+from lineage.command import app, one_line_errors
+from lineage.progress import Screen
+from lineage.schema import DETECTION_COLUMNS, EVENT_COLUMNS, TRACKLET_COLUMNS
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+FRAMES, SIDE = 24, 240  # a corner of the example movie, with three mitoses in it
+TABLES = ("detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml")
+
+
+def start(*arguments: object):
+    return CliRunner().invoke(app, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="session")
+def corner(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("movie") / "corner.tif"
+    pixels = tifffile.imread(EXAMPLES / "demo.tif")[:FRAMES, :, :SIDE, :SIDE]
+    tifffile.imwrite(
+        path, pixels, imagej=True, resolution=(1 / 1.1518, 1 / 1.1518),
+        metadata={"axes": "TCYX", "unit": "um", "finterval": 600, "Labels": ["phase", "SiR-DNA"] * FRAMES},
+    )  # fmt: skip
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(corner, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "corner.lineage"
+    result = start(corner, "--out", out, "--dose-gy", 4)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+@pytest.fixture(scope="session")
+def truth() -> pd.DataFrame:
+    events = pd.read_csv(EXAMPLES / "demo.truth" / "events.csv", dtype={"daughter_ids": str})
+    divisions = events[events["daughter_ids"].str.contains(" ", na=False)]
+    inside = (divisions["y_px"] < SIDE - 15) & (divisions["x_px"] < SIDE - 15) & (divisions["frame"] < FRAMES)
+    return divisions[inside]
+
+
+def test_the_divisions_are_found_where_and_when_they_are(finished, truth):
+    assert len(truth) == 3
+    events = pd.read_csv(finished / "events.csv")
+    for _, true in truth.iterrows():
+        near = np.hypot(events["y_px"] - true["y_px"], events["x_px"] - true["x_px"]) < 10
+        assert (events.loc[near, "frame"] - true["frame"]).abs().min() <= 1
+    assert len(events) <= len(truth) + 1
+
+
+def test_the_run_folder_is_what_it_should_be(finished):
+    assert list(pd.read_csv(finished / "events.csv").columns) == list(EVENT_COLUMNS)
+    assert list(pd.read_csv(finished / "detections.csv").columns) == list(DETECTION_COLUMNS)
+    tracklets = pd.read_csv(finished / "tracklets.csv")
+    assert list(tracklets.columns) == list(TRACKLET_COLUMNS)
+    tree = nx.read_graphml(finished / "lineage.graphml", node_type=int)
+    assert set(tree) == set(tracklets["tracklet_id"])
+    assert tree.graph["dose_gy"] == 4
+    events = pd.read_csv(finished / "events.csv")
+    assert set(events["mitosis_class"]) <= {"normal", "abnormal"}
+    assert events["p_abnormal"].between(0, 1).all()
+    films = sorted(p.name for p in (finished / "crops").iterdir())
+    assert films == [f"event_{i:04d}.tif" for i in events["event_id"]]
+    record = json.loads((finished / "run.json").read_text())
+    assert list(record["stages"]) == [
+        "video", "quality", "segment", "track", "crop", "classify", "tree", "report",
+    ]  # fmt: skip
+
+
+def test_the_report_needs_nothing_beside_it(finished):
+    page = (finished / "report.html").read_text()
+    assert "corner.tif" in page
+    assert not re.findall(r"(?:src|href)=[\"'](?!data:|#|https://doi\.org)", page)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    names = [*TABLES, *(f"crops/{p.name}" for p in (folder / "crops").iterdir())]
+    arrays = [p for p in (folder / "labels.zarr").rglob("*") if p.is_file()]
+    return {n: (folder / n).read_bytes() for n in names} | {
+        str(p.relative_to(folder)): p.read_bytes() for p in arrays
+    }
+
+
+KILLED = """
+import os, signal, sys
+import lineage.outputs as outputs
+left, replace = [int(sys.argv[1])], os.replace
+def deadly(*paths):
+    left[0] -= 1
+    if left[0] < 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    replace(*paths)
+outputs.os.replace = deadly
+from lineage.command import app
+app(sys.argv[2:])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_result(corner, finished, tmp_path):
+    # Each start is killed in the middle of a write, some tens of writes further on.
+    out = tmp_path / "killed.lineage"
+    deaths = 0
+    for writes in (1, 17, 21, 9, 11, 100):
+        arguments = [str(writes), str(corner), "--out", str(out), "--dose-gy", "4"]
+        ended = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, check=False)
+        if ended.returncode == 0:
+            break
+        deaths += 1
+    assert ended.returncode == 0, ended.stdout.decode() + ended.stderr.decode()
+    assert deaths >= 3
+    assert contents(out) == contents(finished)
+
+
+def test_a_second_start_with_nothing_changed_does_nothing(corner, finished):
+    before = json.loads((finished / "run.json").read_text())["stages"]
+    times = {p: p.stat().st_mtime_ns for p in finished.rglob("*") if p.is_file() and p.name != "run.json"}
+    assert start(corner, "--out", finished, "--dose-gy", 4).exit_code == 0
+    assert json.loads((finished / "run.json").read_text())["stages"] == before
+    assert {p: p.stat().st_mtime_ns for p in times} == times
+
+
+def test_changed_settings_redo_only_what_depends_on_them(corner, finished):
+    def keys():
+        return {k: v["key"] for k, v in json.loads((finished / "run.json").read_text())["stages"].items()}
+
+    before = keys()
+    detections = (finished / "detections.csv").stat().st_mtime_ns
+    assert start(corner, "--out", finished, "--dose-gy", 8).exit_code == 0
+    assert nx.read_graphml(finished / "lineage.graphml").graph["dose_gy"] == 8
+    assert {k for k, v in keys().items() if v != before[k]} == {"tree", "report"}
+    assert (finished / "detections.csv").stat().st_mtime_ns == detections
+    assert start(corner, "--out", finished, "--dose-gy", 4).exit_code == 0
+
+
+def test_existing_masks_take_the_place_of_the_segmentation(corner, finished, tmp_path):
+    masks = tmp_path / "masks.tif"
+    truth = [tifffile.imread(EXAMPLES / f"demo.truth/TRA/man_track{t:03d}.tif") for t in range(FRAMES)]
+    tifffile.imwrite(masks, np.stack(truth)[:, :SIDE, :SIDE], photometric="minisblack")
+    result = start(corner, "--out", tmp_path / "out", "--labels", masks)
+    assert result.exit_code == 0, result.output
+    assert (pd.read_csv(tmp_path / "out" / "detections.csv")["probability"] == 1).all()
+    assert len(pd.read_csv(tmp_path / "out" / "events.csv")) >= 2
+
+
+def noise(path: Path, shape=(14, 2, 64, 64), **options) -> Path:
+    pixels = np.random.default_rng(0).normal(100, 3, shape).astype(np.uint8)
+    metadata = {"axes": "TCYX", "unit": "um", "finterval": 600}
+    tifffile.imwrite(path, pixels, imagej=True, resolution=(1, 1), metadata=metadata, **options)
+    return path
+
+
+def test_a_movie_without_nuclei_has_an_empty_lineage_and_says_so(tmp_path):
+    movie = noise(tmp_path / "empty.tif")
+    result = start(movie, "--nucleus-channel", 1)
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "empty.lineage"
+    assert len(pd.read_csv(out / "tracklets.csv")) == 0
+    assert len(nx.read_graphml(out / "lineage.graphml")) == 0
+    assert re.search(r"[Nn]o (nuclei|cells|nucleus)", (out / "report.html").read_text())
+
+
+def truncated(path: Path) -> Path:
+    noise(path)
+    path.write_bytes(path.read_bytes()[:-40_000])
+    return path
+
+
+def photo(path: Path) -> Path:
+    tifffile.imwrite(path, np.zeros((64, 64, 3), np.uint8), photometric="rgb")
+    return path
+
+
+def text(path: Path) -> Path:
+    path.write_text("not an image")
+    return path
+
+
+def settings(path: Path, words: str) -> Path:
+    path.write_text(words)
+    return path
+
+
+def occupied(path: Path) -> Path:
+    path.mkdir()
+    (path / "thesis.tex").write_text("years of work")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("movie", "options", "words"),
+    [
+        (lambda p: p / "none.tif", lambda p: [], "no such"),
+        (lambda p: text(p / "notes.tif"), lambda p: [], "notes.tif"),
+        (lambda p: truncated(p / "m.tif"), lambda p: [], "m.tif.*(truncated|damaged|cut|incomplete)"),
+        (lambda p: photo(p / "m.tif"), lambda p: [], "RGB"),
+        (lambda p: noise(p / "m.tif", (1, 2, 64, 64)), lambda p: [], "one frame|1 frame"),
+        (lambda p: noise(p / "m.tif", (9, 2, 64, 64)), lambda p: [], "9 frames.*12"),
+        (lambda p: noise(p / "m.tif"), lambda p: ["--nucleus-channel", 5], "channel 5|no channel"),
+        (lambda p: noise(p / "m.tif"), lambda p: ["--nucleus-channel", -1], "nucleus_channel"),
+        (lambda p: noise(p / "m.tif"), lambda p: ["--pixel-size-um", -1], "pixel_size_um"),
+        (lambda p: noise(p / "m.tif"), lambda p: ["--minutes-per-frame", 0], "minutes_per_frame"),
+        (
+            lambda p: noise(p / "m.tif"),
+            lambda p: ["--nucleus-channel", 1, "--labels", noise(p / "l.tif", (14, 1, 32, 32))],
+            r"masks are .*the movie is",
+        ),
+        (
+            lambda p: noise(p / "m.tif"),
+            lambda p: ["--config", settings(p / "c.toml", "speed = 1")],
+            "unknown",
+        ),
+        (lambda p: noise(p / "m.tif"), lambda p: ["--out", occupied(p / "thesis")], "no run of ours"),
+    ],
+)
+def test_bad_input_is_one_clear_line_and_leaves_nothing_behind(tmp_path, movie, options, words):
+    path, given = movie(tmp_path), options(tmp_path)
+    before = sorted(tmp_path.rglob("*"))
+    result = start(path, *given)
+    assert result.exit_code == 2, result.output
+    errors = [line for line in result.output.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert re.search(words, errors[0]), errors[0]
+    assert "Traceback" not in result.output
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_full_disk_is_told_in_words(capsys):
+    with pytest.raises(Exception, match="2"), one_line_errors(Screen(), debug=False):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert "the disk is full; make room" in capsys.readouterr().out
+
+
+def test_units_that_are_assumed_are_said_everywhere(tmp_path):
+    movie = tmp_path / "bare.tif"
+    tifffile.imwrite(movie, np.zeros((14, 64, 64), np.uint8), photometric="minisblack")
+    result = start(movie)
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "bare.lineage" / "run.json").read_text())
+    for number in ("1.1518", "10"):
+        for place in (result.output, " ".join(record["video"]["assumed"])):
+            assert re.search(rf"assumed.*{number}|{number}.*assumed", place, re.DOTALL), place
+    assert "1.1518" in (tmp_path / "bare.lineage" / "report.html").read_text().split("</section>")[0]
