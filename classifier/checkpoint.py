@@ -26,7 +26,8 @@ class Card:
     kwargs: dict[str, Any]  # of MitosisNet, beside the number of classes
     classes: tuple[str, ...]  # K names, in the order of the outputs
     side_px: int  # crops are resampled to this
-    temperature: float = 1.0  # logits are divided by it
+    temperature: float = 1.0  # logits are divided by it,
+    offset: float = 0.0  # and that of abnormal is then raised by this
     normalisation: dict[str, Any] = field(default_factory=lambda: dict(NORMALISATION))
     training: dict[str, Any] = field(default_factory=dict)  # settings, data hash, counts
     held_out: dict[str, Any] = field(default_factory=dict)  # figures on clips that the model has not seen
@@ -72,7 +73,7 @@ def load(path: Path) -> tuple[MitosisNet, Card]:
     """The model, in evaluation mode and float32, and its card.
 
     Raises:
-        InputError: no such file, not one of ours, or made for another normalisation of the crops.
+        InputError: no such file, not one of ours, or made for another normalisation or network.
     """
     from safetensors.torch import load_file
 
@@ -85,7 +86,12 @@ def load(path: Path) -> tuple[MitosisNet, Card]:
             f"use version {card.version} or train again"
         )
     model = MitosisNet(len(card.classes), **card.kwargs)
-    model.load_state_dict({name: p.float() for name, p in load_file(path).items()})
+    try:
+        model.load_state_dict({name: p.float() for name, p in load_file(path).items()})
+    except RuntimeError as error:
+        raise InputError(
+            f"{path.name} is of another version of the network, {card.version}; train again"
+        ) from error
     return model.eval(), card
 
 

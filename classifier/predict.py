@@ -44,8 +44,9 @@ class Classifier:
         crop = torch.from_numpy(normalise(resample(pixels, self.card.side_px)))
         views = torch.stack([crop, crop.flip(-1), crop.flip(-2), crop.flip(-1, -2)])  # (4, 12, 2, H, W)
         with torch.inference_mode():
-            logits = self.model(views).mean(0)  # (K,)
-        return torch.softmax(logits / self.card.temperature, dim=0).numpy()
+            logits = self.model(views).mean(0) / self.card.temperature  # (K,)
+            logits[self.card.classes.index(MitosisClass.ABNORMAL)] += self.card.offset
+        return torch.softmax(logits, dim=0).numpy()
 
     def summary(self) -> dict[str, Any]:
         """What run.json says about the weights."""
@@ -55,6 +56,7 @@ class Classifier:
             "version": card.version,
             "classes": list(card.classes),
             "temperature": card.temperature,
+            "offset": card.offset,
             "training": card.training,
             "held_out": card.held_out,
             "licence": card.licence,

@@ -183,28 +183,38 @@ def resume(path: Path, identity: dict[str, Any], *parts: Any) -> int:
     return int(state["epoch"])
 
 
-def temperature(logit: np.ndarray, abnormal: np.ndarray) -> float:
-    """What to divide log-odds by, (N,), so that the labels, (N,) bool, are likeliest; 0.25 to 4.
+def calibration(log_odds: np.ndarray, abnormal: np.ndarray) -> dict[str, float]:
+    """The temperature (0.25 to 4) and offset (-3 to 3) under which the labels are likeliest.
 
-    Source: Guo et al. 2017, On calibration of modern neural networks.
+    Args:
+        log_odds: (N,) of abnormal, uncalibrated; calibrated they are `log_odds / temperature + offset`.
+        abnormal: (N,) bool, the expert's label.
+
+    Source: Platt 1999, Probabilistic outputs for support vector machines; Guo et al. 2017, On calibration
+    of modern neural networks.
     """
-    from scipy.optimize import minimize_scalar
+    from scipy.optimize import minimize
 
-    signed = np.where(abnormal, logit, -logit)
-    return float(minimize_scalar(lambda t: np.logaddexp(0, -signed / t).sum(), (0.25, 4)).x)
+    sign = np.where(abnormal, 1, -1)
+    best = minimize(
+        lambda q: np.logaddexp(0, -sign * (log_odds / q[0] + q[1])).mean(),
+        (1, 0),
+        bounds=((0.25, 4), (-3, 3)),
+    )
+    return {"temperature": float(best.x[0]), "offset": float(best.x[1])}
 
 
 def held_out_figures(classifier: Classifier, clips: Sequence[Clip]) -> dict[str, Any]:
-    """Figures on clips that the model has not seen, in all and by cell line, and their temperature."""
+    """Figures on clips that the model has not seen, in all and by cell line, and their calibration."""
     truth, p = is_abnormal(clips), judge(clips, classifier)
     lines = np.array([clip.name.line for clip in clips])
-    log_odds = classifier.card.temperature * (np.log(p) - np.log1p(-p))
+    log_odds = classifier.card.temperature * (np.log(p) - np.log1p(-p) - classifier.card.offset)
     return {
         **figures(truth, p),
         "by_line": {
             name: figures(truth[lines == name], p[lines == name]) for name in np.unique(lines).tolist()
         },
-        "temperature": temperature(log_odds, truth),
+        **calibration(log_odds, truth),
     }
 
 
@@ -220,7 +230,7 @@ def main(
     like: Annotated[
         Path | None,
         typer.Option(
-            help="Checkpoint trained alike with a fold held out: its temperature and figures are taken."
+            help="Checkpoint trained alike with a fold held out: its calibration and figures are taken."
         ),
     ] = None,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
@@ -247,6 +257,7 @@ def main(
             classes=CLASSES,
             side_px=settings.side_px,
             temperature=known.get("temperature", 1.0),
+            offset=known.get("offset", 0.0),
             training={
                 **asdict(settings),
                 "data_sha256": data_hash(trained_on),

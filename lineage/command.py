@@ -1,19 +1,15 @@
-"""The command line of a run: options in, one clear line and exit code 2 where something is wrong."""
+"""The command line of a run."""
 
 from __future__ import annotations
 
-import errno
-from contextlib import contextmanager
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lineage.schema import InputError
+from lineage.console import one_line_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from lineage.outputs import RunFolder
     from lineage.progress import Screen
 
@@ -43,7 +39,7 @@ def main(
     from lineage.run import run
 
     screen = Screen()
-    with one_line_errors(screen, debug=debug):
+    with one_line_errors(debug=debug):
         options = {
             "video.nucleus_channel": nucleus_channel,
             "video.phase_channel": phase_channel,
@@ -85,28 +81,3 @@ def say_result(folder: RunFolder, screen: Screen) -> None:
     screen.say(f"{cells} cells from {founders} founders; mitoses: {told}")
     screen.say(f"report: {folder.report}", "bold")
     screen.say(f"tables, graphs and films: {folder.root}")
-
-
-@contextmanager
-def one_line_errors(screen: Screen, *, debug: bool) -> Iterator[None]:
-    """What went wrong in one line: exit code 2 for input, 1 for the rest, 130 for Ctrl-C."""
-    from lineage.resolve import Unsolved
-
-    try:
-        yield
-    except KeyboardInterrupt:
-        screen.say("stopped; the same command goes on where it was", "yellow")
-        raise typer.Exit(130) from None
-    except (InputError, OSError, Unsolved) as error:
-        if debug:
-            raise
-        screen.say(f"error: {_in_words(error)}", "red")
-        raise typer.Exit(1 if isinstance(error, Unsolved) else 2) from error
-
-
-def _in_words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full; make room and give the same command again: it goes on where it was"
-    if isinstance(error, PermissionError):
-        return f"{error.filename} may not be written; give another folder with --out"
-    return str(error)

@@ -17,7 +17,7 @@ def table(cells: Mapping[str, Mapping[int, Place]], **of_cell: Mapping[str, floa
             row = dict.fromkeys(NUCLEUS_COLUMNS, 0.0) | {
                 "frame": frame, "time_min": 10.0 * frame, "y_px": y, "x_px": x, "y_um": y, "x_um": x,
                 "area_um2": 150.0, "dna_mass": 1000.0, "mean_intensity": 10.0, "solidity": 0.95,
-                "probability": 0.8, "state": State.INTERPHASE, "condensation": 1.0,
+                "probability": 0.8, "state": State.INTERPHASE, "condensation": 1.0, "divides": False,
             }  # fmt: skip
             rows.append(row | {column: values[name] for column, values in of_cell.items() if name in values})
     nuclei = pd.DataFrame(rows).sort_values(["frame", "y_um", "x_um"], ignore_index=True)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lineage.console import one_line_errors
 from lineage.outputs import RunFolder, read_table
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import networkx as nx
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -31,7 +29,7 @@ def ctc(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: D
     from lineage import labels
     from lineage.export import ctc
 
-    with one_line_errors(debug):
+    with one_line_errors(debug=debug):
         refuse_existing(out_dir / ctc.RESULT, out_dir / ctc.KEY, overwrite=overwrite)
         run = RunFolder(run_dir)
         found(run.labels / labels.TRACKED)
@@ -47,7 +45,7 @@ def graphml(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, de
     """GraphML, for networkx, Gephi, Cytoscape and yEd."""
     from lineage.export import graphml
 
-    with one_line_errors(debug):
+    with one_line_errors(debug=debug):
         refuse_existing(out_file, overwrite=overwrite)
         graphml.write(tree_of(run_dir), out_file)
         typer.echo(f"Wrote {out_file}")
@@ -59,7 +57,7 @@ def geff(run_dir: RunDir, out_dir: OutPath, overwrite: Overwrite = False, debug:
     from lineage import labels
     from lineage.export import geff
 
-    with one_line_errors(debug):
+    with one_line_errors(debug=debug):
         if out_dir.suffix != ".geff":
             raise InputError(f"{out_dir} does not end in .geff, by which other programs know the format")
         refuse_existing(out_dir, overwrite=overwrite)
@@ -74,22 +72,10 @@ def csv(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: D
     """The four tidy tables: detections, tracklets, events, lineages."""
     from lineage.export import csv
 
-    with one_line_errors(debug):
+    with one_line_errors(debug=debug):
         refuse_existing(*(out_dir / name for name in csv.COLUMNS), overwrite=overwrite)
         csv.copy(run_dir, out_dir)
         typer.echo(f"Wrote {', '.join(csv.COLUMNS)} in {out_dir}")
-
-
-@contextmanager
-def one_line_errors(debug: bool) -> Iterator[None]:
-    """Turn bad input and a failing disk into one line and exit code 2."""
-    try:
-        yield
-    except (InputError, OSError) as error:
-        if debug:
-            raise
-        typer.echo(f"Error: {error}", err=True)
-        raise typer.Exit(2) from None
 
 
 def refuse_existing(*paths: Path, overwrite: bool) -> None:

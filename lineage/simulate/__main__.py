@@ -36,43 +36,35 @@ def main(
     from pydantic import ValidationError
     from rich.progress import Progress
 
+    from lineage.console import one_line_errors
     from lineage.schema import InputError
     from lineage.simulate.movie import simulate
     from lineage.simulate.settings import Settings
 
-    try:
-        settings = Settings(
-            frames=frames,
-            size=size,
-            founders=founders,
-            dose_gy=dose_gy,
-            seed=seed,
-            pixel_size_um=pixel_size_um,
-            minutes_per_frame=minutes_per_frame,
-            cycle_hours=cycle_hours,
-            drift_px_per_hour=drift_px_per_hour,
-            jump_frames=tuple(jump_frame or ()),
-            jump_px=jump_px,
-            blank_frames=tuple(blank_frame or ()),
-        )
+    with one_line_errors(debug=debug):
+        try:
+            settings = Settings(
+                frames=frames,
+                size=size,
+                founders=founders,
+                dose_gy=dose_gy,
+                seed=seed,
+                pixel_size_um=pixel_size_um,
+                minutes_per_frame=minutes_per_frame,
+                cycle_hours=cycle_hours,
+                drift_px_per_hour=drift_px_per_hour,
+                jump_frames=tuple(jump_frame or ()),
+                jump_px=jump_px,
+                blank_frames=tuple(blank_frame or ()),
+            )
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"])) or "settings"
+            raise InputError(f"{name}: {first['input']} was given; {first['msg']}") from error
         with Progress(transient=True) as bar:
             task = bar.add_task("simulating", total=frames)
             truth = simulate(out, settings, overwrite=overwrite, progress=lambda _: bar.advance(task))
-    except (ValidationError, InputError, OSError) as error:
-        if debug:
-            raise
-        typer.echo(f"error: {_one_line(error)}", err=True)
-        raise typer.Exit(2) from None
     typer.echo(f"{out} and {truth}")
-
-
-def _one_line(error: Exception) -> str:
-    from pydantic import ValidationError
-
-    if not isinstance(error, ValidationError):
-        return str(error)
-    first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'settings'}: {first['input']} was given; {first['msg']}"
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich import print as say
 
-from lineage.schema import InputError
+from lineage.console import one_line_errors
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -39,11 +39,8 @@ def train(
     from lineage.stardist.train import average_precision
     from lineage.stardist.train import train as fit
 
-    try:
+    with one_line_errors(debug=False):
         pairs, validation = data.split(data.read_folders(images, masks), aside)
-    except InputError as error:
-        say(f"[red]{error}[/red]")
-        raise typer.Exit(2) from error
     out.mkdir(parents=True, exist_ok=True)
     config = StarDistConfig(unet_n_filter_base=filters, net_conv_after_unet=4 * filters)
     checkpoint = out / "checkpoint.pt"

@@ -70,6 +70,17 @@ def test_temperature_softens_the_verdict(classifier):
     assert p.max() > classify(crops(1), classifier=warm).probabilities.max() > 0.5
 
 
+def test_the_offset_moves_the_odds_of_abnormal(classifier):
+    def odds(found):
+        return p_abnormal(found.probabilities, found.classes) / (
+            1 - p_abnormal(found.probabilities, found.classes)
+        )
+
+    shifted = Classifier(classifier.model, small_card(offset=-1.0), "hash")
+    ratio = odds(classify(crops(1), classifier=shifted)) / odds(classify(crops(1), classifier=classifier))
+    assert ratio == pytest.approx(np.exp(-1), rel=1e-4)
+
+
 def test_the_bundled_model_knows_a_division_in_either_channel_alone():
     """One-channel movies are classified, too: what comes out is finite and sums to 1."""
     bundled = predict.load()

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from classifier import checkpoint, train
 from classifier.data import find_clips
-from classifier.train import Settings, temperature
+from classifier.train import Settings, calibration
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -96,10 +96,11 @@ def test_a_class_that_is_wholly_held_out_is_refused(tmp_path):
     assert "the 1 clips left for training lack a class" in run.output
 
 
-def test_temperature_cools_the_timid_and_warms_the_bold():
+def test_calibration_finds_what_was_done_to_true_odds():
     rng = np.random.default_rng(0)
     log_odds = rng.normal(0, 2, 4000)
     abnormal = rng.random(4000) < 1 / (1 + np.exp(-log_odds))
-    assert temperature(log_odds, abnormal) == pytest.approx(1, abs=0.1)
-    assert temperature(3 * log_odds, abnormal) == pytest.approx(3, abs=0.3)
-    assert temperature(log_odds / 2, abnormal) == pytest.approx(0.5, abs=0.05)
+    for temperature, offset in ((1.0, 0.0), (3.0, 0.0), (0.5, -1.0)):
+        found = calibration(temperature * (log_odds - offset), abnormal)
+        assert found["temperature"] == pytest.approx(temperature, rel=0.1)
+        assert found["offset"] == pytest.approx(offset, abs=0.15)
