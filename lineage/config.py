@@ -59,7 +59,7 @@ class SegmentSettings(_Settings):
 class StateSettings(_Settings):
     """Which nuclei are about to divide, and which just did."""
 
-    reach_um: float = Field(22.0, gt=0, description="from a mother to either daughter")
+    reach_um: float = Field(24.0, gt=0, description="from a mother to either daughter")
     least_separation_um: float = Field(4.0, ge=0, description="between two daughters")
     most_separation_um: float = Field(34.0, gt=0, description="between two daughters")
     most_misfit: float = Field(6.0, gt=0, description="how unlike a division a pair of nuclei may look")
@@ -70,7 +70,7 @@ class TrackSettings(_Settings):
 
     max_speed_um_per_min: float = Field(1.2, gt=0, description="of a nucleus")
     least_step_um: float = Field(8.0, gt=0, description="a nucleus may always seem to move this far")
-    division_reach_um: float = Field(18.0, gt=0, description="from a mother to a daughter's first place")
+    division_reach_um: float = Field(24.0, gt=0, description="from a mother to a daughter's first place")
     max_gap_frames: int = Field(
         3, ge=1, le=10, description="frames a track may take from one nucleus to the next"
     )

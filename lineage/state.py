@@ -18,17 +18,19 @@ if TYPE_CHECKING:
 
 CONDENSED = 1.6  # times the brightness of the movie's interphase nuclei
 REFERENCE_FRAMES = 25  # half-width of the window in which interphase brightness is measured
-RESIDENT_UM = 8.0  # a nucleus this near to where one was is that one
-# Spreads of what divisions look like: of the logarithm of the DNA mass of both daughters over their mother's,
-# of that of one daughter over the other's, and, in parts of their distance, of their middle about the mother.
-MASS_SPREAD, SYMMETRY_SPREAD, MIDDLE_SPREAD = 0.4, 0.6, 0.25
+RESIDENT_UM = 11.0  # a nucleus this near to where one was is that one
+# Spreads of what divisions look like: of the logarithm of the DNA mass of both daughters over their mother's, of
+# that of one daughter over the other's; of their middle about the mother, in parts of their distance; and of how
+# far the condensation of the brightest of the three falls short of CHROMATIN.
+MASS_SPREAD, SYMMETRY_SPREAD, MIDDLE_SPREAD, CONDENSATION_SPREAD = 0.4, 0.6, 0.25, 0.35
+CHROMATIN = 1.5
 
 
 def estimate(
     nuclei: pd.DataFrame,
     *,
     usable: np.ndarray,
-    reach_um: float = 22.0,
+    reach_um: float = 24.0,
     least_separation_um: float = 4.0,
     most_separation_um: float = 34.0,
     most_misfit: float = 6.0,
@@ -46,7 +48,7 @@ def estimate(
         least_separation_um: between the centres of the two daughters.
         most_separation_um: likewise.
         most_misfit: how unlike a division a pair may look; half the summed squares of how many spreads its
-            mass, symmetry and middle are off.
+            mass, symmetry, middle and condensation are off.
 
     Returns:
         A new table, sorted by frame, then place, with STATE_COLUMNS.
@@ -60,12 +62,15 @@ def estimate(
     rows = {t: g.index.to_numpy() for t, g in table.groupby("frame")}
     none = np.zeros(0, int)
     for earlier, later in pairwise(frames):
+        # A nucleus that has just divided does not do so again in the next frame.
+        here = rows.get(earlier, none)
         mothers, pairs = _divisions(
-            table.loc[rows.get(earlier, none)],
+            table.loc[here],
             table.loc[rows.get(later, none)],
             reach_um=reach_um,
             separation_um=(least_separation_um, most_separation_um),
             most_misfit=most_misfit,
+            barred=state[here] == State.ANAPHASE,
         )
         state[mothers] = State.METAPHASE
         divides[mothers] = True
@@ -102,8 +107,12 @@ def _divisions(
     reach_um: float,
     separation_um: tuple[float, float],
     most_misfit: float,
+    barred: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mothers (M,) and their daughters (M, 2), as index labels of the two tables; each nucleus once."""
+    """Mothers (M,) and their daughters (M, 2), as index labels of the two tables; each nucleus once.
+
+    `barred` (of the earlier) cannot be mothers.
+    """
     from scipy.spatial import cKDTree
 
     if len(earlier) == 0 or len(later) < 2:
@@ -123,6 +132,7 @@ def _divisions(
         (apart >= separation_um[0])
         & (from_mother <= reach_um).all(axis=1)
         & ((resident == -1) | (resident == mother[:, None])).all(axis=1)
+        & ~barred[mother]
     )
     pairs, mother, apart = pairs[possible], mother[possible], apart[possible]
     misfit = _misfit(earlier, later, mother, pairs, apart)
@@ -152,8 +162,13 @@ def _misfit(
     both = np.maximum(later["dna_mass"].to_numpy(float), 1e-9)[pairs]
     middle = later[["y_um", "x_um"]].to_numpy(float)[pairs].mean(axis=1)
     off = np.linalg.norm(middle - earlier[["y_um", "x_um"]].to_numpy(float)[mother], axis=1)
+    brightest = np.maximum(
+        earlier["condensation"].to_numpy(float)[mother],
+        later["condensation"].to_numpy(float)[pairs].max(axis=1),
+    )
     return 0.5 * (
         (np.log(both.sum(axis=1) / mass) / MASS_SPREAD) ** 2
         + (np.log(both[:, 0] / both[:, 1]) / SYMMETRY_SPREAD) ** 2
         + (off / (MIDDLE_SPREAD * apart + 1.0)) ** 2
+        + (np.maximum(CHROMATIN - brightest, 0) / CONDENSATION_SPREAD) ** 2
     )

@@ -46,7 +46,7 @@ def link(
     minutes_per_frame: float,
     max_speed_um_per_min: float = 1.2,
     least_step_um: float = 8.0,
-    division_reach_um: float = 18.0,
+    division_reach_um: float = 24.0,
     max_gap_frames: int = 3,
     miss_rate: float = 0.01,
 ) -> Tracklets:
