@@ -63,6 +63,9 @@ class StateSettings(_Settings):
     least_separation_um: float = Field(4.0, ge=0, description="between two daughters")
     most_separation_um: float = Field(34.0, gt=0, description="between two daughters")
     most_misfit: float = Field(6.0, gt=0, description="how unlike a division a pair of nuclei may look")
+    refractory_min: float = Field(
+        30.0, ge=0, description="a nucleus just divided does not divide for so long"
+    )
 
 
 class TrackSettings(_Settings):

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 CONDENSED = 1.6  # times the brightness of the movie's interphase nuclei
 REFERENCE_FRAMES = 25  # half-width of the window in which interphase brightness is measured
 RESIDENT_UM = 11.0  # a nucleus this near to where one was is that one
-# Spreads of what divisions look like: of the logarithm of the DNA mass of both daughters over their mother's, of
-# that of one daughter over the other's; of their middle about the mother, in parts of their distance; and of how
-# far the condensation of the brightest of the three falls short of CHROMATIN.
+# Spreads of what divisions look like: of the logarithm of the DNA mass of both daughters over their mother's,
+# of that of one daughter over the other's; of their middle about the mother, in parts of their distance; and
+# of how far the condensation of the brightest of the three falls short of CHROMATIN.
 MASS_SPREAD, SYMMETRY_SPREAD, MIDDLE_SPREAD, CONDENSATION_SPREAD = 0.4, 0.6, 0.25, 0.35
 CHROMATIN = 1.5
 
@@ -34,6 +34,7 @@ def estimate(
     least_separation_um: float = 4.0,
     most_separation_um: float = 34.0,
     most_misfit: float = 6.0,
+    refractory_min: float = 30.0,
 ) -> pd.DataFrame:
     """Add `condensation`, `state`, and `divides`: whether the nucleus is two in the next usable frame.
 
@@ -49,6 +50,7 @@ def estimate(
         most_separation_um: likewise.
         most_misfit: how unlike a division a pair may look; half the summed squares of how many spreads its
             mass, symmetry, middle and condensation are off.
+        refractory_min: a nucleus that has just come out of a division does not divide for so long.
 
     Returns:
         A new table, sorted by frame, then place, with STATE_COLUMNS.
@@ -58,20 +60,26 @@ def estimate(
     table["condensation"] = condensation(table)
     state = np.where(_is_condensed(table), State.METAPHASE, State.INTERPHASE).astype(object)
     divides = np.zeros(len(table), bool)
+    time = table["time_min"].to_numpy(float)
+    born = np.full(len(table), -np.inf)  # minutes; when a nucleus last came out of a division
     frames = np.flatnonzero(usable)
     rows = {t: g.index.to_numpy() for t, g in table.groupby("frame")}
     none = np.zeros(0, int)
     for earlier, later in pairwise(frames):
-        # A nucleus that has just divided does not do so again in the next frame.
-        here = rows.get(earlier, none)
+        here, there = (rows.get(t, none) for t in (earlier, later))
+        resident = _residents(*(table.loc[r, ["y_um", "x_um"]].to_numpy(float) for r in (here, there)))
+        stayed = resident >= 0
+        born[there[stayed]] = born[here[resident[stayed]]]
         mothers, pairs = _divisions(
             table.loc[here],
-            table.loc[rows.get(later, none)],
+            table.loc[there],
+            resident,
+            time[here] - born[here] >= refractory_min,
             reach_um=reach_um,
             separation_um=(least_separation_um, most_separation_um),
             most_misfit=most_misfit,
-            barred=state[here] == State.ANAPHASE,
         )
+        born[pairs.ravel()] = time[pairs.ravel()]
         state[mothers] = State.METAPHASE
         divides[mothers] = True
         state[pairs.ravel()] = State.ANAPHASE
@@ -103,16 +111,14 @@ def _is_condensed(table: pd.DataFrame) -> np.ndarray:
 def _divisions(
     earlier: pd.DataFrame,
     later: pd.DataFrame,
+    resident: np.ndarray,
+    may_divide: np.ndarray,
     *,
     reach_um: float,
     separation_um: tuple[float, float],
     most_misfit: float,
-    barred: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mothers (M,) and their daughters (M, 2), as index labels of the two tables; each nucleus once.
-
-    `barred` (of the earlier) cannot be mothers.
-    """
+    """Mothers (M,) and their daughters (M, 2), as index labels of the two tables; each nucleus once."""
     from scipy.spatial import cKDTree
 
     if len(earlier) == 0 or len(later) < 2:
@@ -127,12 +133,12 @@ def _divisions(
     mother = np.concatenate([*near, []]).astype(int)
     apart = np.linalg.norm(after[pairs[:, 0]] - after[pairs[:, 1]], axis=1)
     from_mother = np.linalg.norm(after[pairs] - before[mother][:, None], axis=2)
-    resident = _residents(before, after)[pairs]
+    known = resident[pairs]
     possible = (
         (apart >= separation_um[0])
         & (from_mother <= reach_um).all(axis=1)
-        & ((resident == -1) | (resident == mother[:, None])).all(axis=1)
-        & ~barred[mother]
+        & ((known == -1) | (known == mother[:, None])).all(axis=1)
+        & may_divide[mother]
     )
     pairs, mother, apart = pairs[possible], mother[possible], apart[possible]
     misfit = _misfit(earlier, later, mother, pairs, apart)
@@ -148,6 +154,8 @@ def _residents(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     """For each later nucleus, the earlier one that it simply is: nearest to each other, and near; or -1."""
     from scipy.spatial import cKDTree
 
+    if len(before) == 0:
+        return np.full(len(after), -1)
     distance, earlier = cKDTree(before).query(after)
     _, later = cKDTree(after).query(before)
     same = (later[earlier] == np.arange(len(after))) & (distance <= RESIDENT_UM)

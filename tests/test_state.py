@@ -2,6 +2,7 @@
 
 import nuclei
 import numpy as np
+import pandas as pd
 import pytest
 
 from lineage import state
@@ -40,6 +41,24 @@ def test_daughters_must_bring_about_the_mothers_dna():
     assert (state.estimate(table, usable=np.ones(12, bool))["state"] == State.ANAPHASE).sum() == 2
     table.loc[table["frame"] >= 5, "dna_mass"] *= 5
     assert (state.estimate(table, usable=np.ones(12, bool))["state"] == State.ANAPHASE).sum() == 0
+
+
+def test_a_nucleus_that_has_just_divided_does_not_divide_again():
+    # The lower daughter seems to be two itself, two frames after it was born.
+    table = nuclei.division(at=5)
+    again = nuclei.table(
+        {
+            "left": dict.fromkeys(range(7, 12), (57.0, 44.0)),
+            "right": dict.fromkeys(range(7, 12), (57.0, 56.0)),
+        },
+        dna_mass={"left": 500.0, "right": 500.0},
+        area_um2={"left": 40.0, "right": 40.0},
+    )
+    lower = (table["frame"] >= 7) & (table["x_um"] == 50) & (table["y_um"] > 50)
+    table = pd.concat([table[~lower], again], ignore_index=True).assign(detection_id=range(len(table) + 5))
+    usable = np.ones(12, bool)
+    assert State.ANAPHASE in states(state.estimate(table, usable=usable, refractory_min=0), 7)
+    assert State.ANAPHASE not in states(state.estimate(table, usable=usable), 7)
 
 
 def test_condensation_is_brightness_over_that_of_interphase_nuclei():
