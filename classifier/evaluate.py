@@ -10,8 +10,8 @@ import typer
 
 from classifier.console import one_line_errors
 from classifier.data import find_clips, folds, read_clip
-from classifier.predict import load, p_abnormal
-from lineage.schema import InputError, MitosisClass
+from classifier.predict import load
+from lineage.schema import InputError, MitosisClass, p_abnormal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ import typer
 from classifier import checkpoint
 from classifier.console import one_line_errors
 from classifier.data import normalise, read_clip, resample, tiff_paths
-from lineage.schema import InputError, MitosisClass, Predictions
+from lineage.schema import InputError, MitosisClass, Predictions, p_abnormal, verdict
 
 if TYPE_CHECKING:
     from classifier.model import MitosisNet
@@ -90,29 +90,6 @@ def classify(crops: Crops, *, classifier: Classifier | None = None) -> Predictio
     classes = classifier.card.classes
     probabilities = np.array(rows, np.float32).reshape(-1, len(classes))
     return Predictions(crops.event_ids, probabilities, classes)
-
-
-def p_abnormal(probabilities: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
-    """(N, K) -> (N,): the probability of abnormal, given that it is a mitosis.
-
-    >>> p_abnormal(np.array([[0.3, 0.1, 0.6]]), ("normal", "abnormal", "none"))
-    array([0.25])
-    """
-    normal, abnormal = (
-        probabilities[:, classes.index(c)] for c in (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
-    )
-    return abnormal / (normal + abnormal)
-
-
-def verdict(abnormal: float, none: float | None) -> MitosisClass:
-    """The class that goes with the probabilities.
-
-    >>> verdict(0.9, 0.5).value, verdict(0.5, None).value
-    ('none', 'abnormal')
-    """
-    if none is not None and none >= 0.5:
-        return MitosisClass.NONE
-    return MitosisClass.ABNORMAL if abnormal >= 0.5 else MitosisClass.NORMAL
 
 
 def row(path: Path, classifier: Classifier) -> tuple[str, str, str, str]:

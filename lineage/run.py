@@ -95,8 +95,9 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
         predictions = classify(job)
         tree = annotate(job, quality, lineage, events, predictions)
         report(job, quality, tree)
-    except InputError:
-        if is_new:
+    except (InputError, OSError):
+        # Bad masks, a full disk: a folder that this start made, and in which no nuclei lie yet, goes.
+        if is_new and "segment" not in folder.record.get("stages", {}):
             shutil.rmtree(out, ignore_errors=True)
         raise
     return folder

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CROP_FRAMES = 12  # a mitosis is judged on two hours at ten minutes a frame, as the paper's clips are
 SEPARATION_INDEX = 3  # index, within those frames, of the first frame with separated chromatin
+DECIDED = 0.5  # the probability from which a class is taken
 CROP_INTERVAL_MIN = 10.0  # the clips' interval; other movies are sampled at it
 
 
@@ -73,6 +74,29 @@ class CellKey(StrEnum):
     MITOSIS = "mitosis_class"
     P_ABNORMAL = "p_abnormal"
     P_NONE = "p_none"
+
+
+def p_abnormal(probabilities: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    """(N, K) -> (N,): the probability of abnormal, given that it is a mitosis.
+
+    >>> p_abnormal(np.array([[0.3, 0.1, 0.6]]), ("normal", "abnormal", "none"))
+    array([0.25])
+    """
+    normal, abnormal = (
+        probabilities[:, classes.index(c)] for c in (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
+    )
+    return abnormal / (normal + abnormal)
+
+
+def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
+    """The class of an event; whether it is a mitosis at all is asked first.
+
+    >>> verdict(0.9, 0.5).value, verdict(0.5, None).value
+    ('none', 'abnormal')
+    """
+    if p_none is not None and p_none >= DECIDED:
+        return MitosisClass.NONE
+    return MitosisClass.ABNORMAL if p_abnormal >= DECIDED else MitosisClass.NORMAL
 
 
 # y_px, x_px: where the nucleus lies in that frame's image.

@@ -19,6 +19,8 @@ from lineage.schema import (
     MitosisClass,
     MitosisEvent,
     Predictions,
+    p_abnormal,
+    verdict,
 )
 
 if TYPE_CHECKING:
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNITS = "frames count from 0; _min minutes since frame 0; _um micrometres; _um2 square micrometres; _gy gray"
-DECIDED = 0.5  # the probability from which a verdict is taken
 MITOSES = (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.UNCLASSIFIED)
 
 
@@ -103,28 +104,17 @@ def annotate(
     return tree
 
 
-def verdict(p_abnormal: float, p_none: float | None) -> str:
-    """The class of a mitosis; `none` is asked first.
-
-    >>> verdict(0.5, None), verdict(0.5, 0.5), verdict(0.4, 0.4)
-    ('abnormal', 'none', 'normal')
-    """
-    if p_none is not None and p_none >= DECIDED:
-        return MitosisClass.NONE.value
-    return (MitosisClass.ABNORMAL if p_abnormal >= DECIDED else MitosisClass.NORMAL).value
-
-
 def verdicts(predictions: Predictions) -> dict[int, dict[str, Any]]:
     """event_id -> mitosis_class, p_abnormal and, where the model knows that class, p_none."""
-    column = {name: k for k, name in enumerate(predictions.classes)}
-    told = {}
-    for event_id, row in zip(predictions.event_ids, predictions.probabilities, strict=True):
+    abnormal = p_abnormal(predictions.probabilities, predictions.classes)
+    none = dict(zip(predictions.classes, predictions.probabilities.T, strict=True)).get(MitosisClass.NONE)
+    told: dict[int, dict[str, Any]] = {}
+    for i, event_id in enumerate(predictions.event_ids.tolist()):
         # Rounded before the verdict, so that the tables contradict nobody who applies the rule to them.
-        p_abnormal = round(float(row[column["abnormal"]]), 6)
-        p_none = round(float(row[column["none"]]), 6) if "none" in column else None
-        told[int(event_id)] = {"mitosis_class": verdict(p_abnormal, p_none), "p_abnormal": p_abnormal} | (
-            {} if p_none is None else {"p_none": p_none}
-        )
+        found = {"p_abnormal": round(float(abnormal[i]), 6)}
+        if none is not None:
+            found["p_none"] = round(float(none[i]), 6)
+        told[event_id] = {"mitosis_class": verdict(found["p_abnormal"], found.get("p_none")).value} | found
     return told
 
 

@@ -96,7 +96,7 @@ def test_the_run_of_another_movie_is_kept_unless_asked(tmp_path, video):
 def test_a_movie_that_was_moved_is_the_same_movie(tmp_path, video):
     started(tmp_path / "run", video)
     moved = video.rename(tmp_path / "renamed.tif")
-    RunFolder.open(tmp_path / "run", video=moved, overwrite=False)
+    assert RunFolder.open(tmp_path / "run", video=moved, overwrite=False).record
 
 
 def test_what_is_written_is_there_whole_or_not_at_all(tmp_path):

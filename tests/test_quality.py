@@ -224,4 +224,5 @@ def test_trackpy_in_a_crowd() -> None:
     crowd = pd.DataFrame(
         {"frame": np.repeat([0, 1], 2000), "y_px": rng.uniform(0, 60, 4000), "x_px": rng.uniform(0, 60, 4000)}
     )
-    check_with_trackpy(crowd, quality_with(STILL))
+    warnings = check_with_trackpy(crowd, quality_with(STILL))
+    assert all(isinstance(w, str) for w in warnings)

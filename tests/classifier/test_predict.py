@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from classifier import checkpoint, evaluate, predict
 from classifier.data import decode
 from classifier.evaluate import figures
-from classifier.predict import Classifier, classify, p_abnormal, verdict
-from lineage.schema import Crops
+from classifier.predict import Classifier, classify
+from lineage.schema import Crops, p_abnormal, verdict
 
 NORMAL, ABNORMAL, NONE = np.eye(3)
 
