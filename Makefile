@@ -32,11 +32,11 @@ $(VENV)/torch: $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/installed: pyproject.toml $(VENV)/torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml $(VENV)/torch
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[test]"
 	@touch $@ $(VENV)/installed
 
 clean:
