@@ -18,25 +18,26 @@ test: $(VENV)/installed-test
 install: $(VENV)/installed
 
 $(VENV)/bin/python:
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 	  || { echo "Python 3.11 or newer is needed; say: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
-	$(PYTHON) -m venv $(VENV) \
+	@$(PYTHON) -m venv $(VENV) \
 	  || { echo "python3-venv is missing; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
 
 # On Linux plain pip brings the CUDA build of torch, several gigabytes of it. The CPU build is asked for first;
-# where it cannot be had, whatever pip finds will do. For a GPU: make TORCH_INDEX=https://download.pytorch.org/whl/cu128
+# where it cannot be had, whatever pip finds will do.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 $(VENV)/torch: $(VENV)/bin/python
-	-$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --retries 0 --timeout 15 \
+	@echo "Installing torch, then the rest: a minute or two ..."
+	-@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --retries 0 --timeout 15 \
 	  --index-url $(TORCH_INDEX) "torch==2.13.0"
 	@touch $@
 
 $(VENV)/installed: pyproject.toml $(VENV)/torch
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e .
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml $(VENV)/torch
-	$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[test]"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[test]"
 	@touch $@ $(VENV)/installed
 
 clean:
