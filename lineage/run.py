@@ -81,6 +81,9 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
     """
     from lineage.video import open_video
 
+    for given in (config.labels, config.segment.model, config.classify.model):
+        if given and not given.exists():
+            raise InputError(f"{given} is not there: check the name")
     video = open_video(path, **config.video.model_dump())
     folder = RunFolder.open(out, video=path, overwrite=overwrite)
     check_space(out, n_frames=video.n_frames, shape=video.shape)
@@ -221,6 +224,7 @@ def track(job: Job, quality: FrameQuality) -> Lineage:
             minutes_per_frame=video.minutes_per_frame,
             **config.track.model_dump(),
         )
+        folder.record["notes"] = {"track": tracklets.notes}
         lineage = resolve(tracklets, **config.resolve.model_dump())
         labels.write_tracked(
             folder.labels,

@@ -220,6 +220,7 @@ def occupied(path: Path) -> Path:
             lambda p: ["--nucleus-channel", 1, "--labels", noise(p / "l.tif", (14, 1, 32, 32))],
             r"masks are .*the movie is",
         ),
+        (lambda p: noise(p / "m.tif"), lambda p: ["--labels", p / "none"], "none is not there"),
         (
             lambda p: noise(p / "m.tif"),
             lambda p: ["--config", settings(p / "c.toml", "speed = 1")],
