@@ -148,6 +148,8 @@ def read(path: Path | None, options: Mapping[str, Any]) -> Config:
         place = settings
         for section in sections:
             place = place.setdefault(section, {})
+            if not isinstance(place, dict):
+                raise InputError(f"setting {section} = {place!r}: wanted a section, [{section}]")
         place[key] = value
     try:
         return Config.model_validate(settings)

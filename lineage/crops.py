@@ -53,6 +53,28 @@ def window(frame: int, minutes_per_frame: float) -> tuple[int, ...]:
     return tuple(int(frame + np.ceil(o - 0.5)) for o in offsets)
 
 
+def warnings(minutes_per_frame: float, has_phase: bool, longest_interval_min: float) -> list[str]:
+    """What makes the classifier's verdicts on a movie less sure than on those it learned from.
+
+    >>> warnings(10.0, True, 20.0)
+    []
+    """
+    said = []
+    if minutes_per_frame > longest_interval_min:
+        said.append(
+            f"at {minutes_per_frame:g} min a frame no mitosis is classified: "
+            f"above {longest_interval_min:g} min too few frames show it"
+        )
+    elif abs(minutes_per_frame - CROP_INTERVAL_MIN) > 0.1 * CROP_INTERVAL_MIN:
+        said.append(
+            f"the classifier learned from films at {CROP_INTERVAL_MIN:g} min a frame; this movie has one "
+            f"every {minutes_per_frame:g} min and shows it the nearest: its verdicts are less sure"
+        )
+    if not has_phase:
+        said.append("no phase contrast: verdicts rest on the DNA stain alone and are less sure")
+    return said
+
+
 def point(
     events: list[MitosisEvent],
     detections: pd.DataFrame,

@@ -206,13 +206,12 @@ def fingerprint(path: Path) -> dict[str, Any]:
 
 
 def content_sha256(path: Path) -> str:
-    """SHA-256 of a file, or of a folder's files in order of name."""
-    files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
-    total = hashlib.sha256()
-    for file in files:
-        with file.open("rb") as f:
-            total.update(hashlib.file_digest(f, "sha256").digest())
-    return total.hexdigest()
+    """SHA-256 of a file; of a folder that of its files' sums, in order of name."""
+    if path.is_file():
+        with path.open("rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+    sums = [content_sha256(f) for f in sorted(path.rglob("*")) if f.is_file()]
+    return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
 
 def peak_memory_mb() -> int:

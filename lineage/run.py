@@ -79,12 +79,15 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
     Raises:
         InputError: the movie, a setting or the folder cannot be used.
     """
+    from lineage.segment import existing
     from lineage.video import open_video
 
     for given in (config.labels, config.segment.model, config.classify.model):
         if given and not given.exists():
             raise InputError(f"{given} is not there: check the name")
     video = open_video(path, **config.video.model_dump())
+    if config.labels:
+        existing(config.labels, video)  # masks of another shape are refused before anything is read
     folder = RunFolder.open(out, video=path, overwrite=overwrite)
     check_space(out, n_frames=video.n_frames, shape=video.shape)
     is_new = not out.exists()
@@ -233,7 +236,7 @@ def track(job: Job, quality: FrameQuality) -> Lineage:
             minutes=video.minutes_per_frame,
             progress=progress,
         )
-        write_table(lineage.detections, folder.detections)
+        write_table(lineage.detections.sort_values("detection_id"), folder.detections)
         edges = pd.DataFrame(sorted(lineage.graph.edges), columns=["mother_id", "daughter_id"])
         write_table(edges, folder.edges)
         return lineage.warnings
@@ -271,7 +274,9 @@ def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[Mitosis
             video, quality, squares, folder.crops, size_px=config.crop.size_px, progress=progress
         )
         write_table(rows, folder.squares)
-        return ()
+        return crops.warnings(
+            video.minutes_per_frame, video.phase is not None, config.crop.longest_interval_min
+        )
 
     job.once(
         "crop", do, after=("track",), settings=config.crop.model_dump(), files=(folder.squares, folder.crops)

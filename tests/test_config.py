@@ -66,6 +66,11 @@ def test_what_is_not_understood_is_refused(tmp_path, text, words):
         config.read(write(tmp_path / "c.toml", text), {})
 
 
+def test_a_section_that_is_none_is_refused_with_an_option_too(tmp_path):
+    with pytest.raises(InputError, match=r"video = 3: wanted a section"):
+        config.read(write(tmp_path / "c.toml", "video = 3"), {"video.pixel_size_um": 1.0})
+
+
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         config.read(tmp_path / "none.toml", {})

@@ -65,6 +65,15 @@ def test_other_intervals_are_flagged(lineage, minutes, flag):
     assert flag in pointed.flags
 
 
+@pytest.mark.parametrize(
+    ("minutes", "phase", "words"),
+    [(30.0, True, "no mitosis is classified"), (15.0, True, "less sure"), (10.0, False, "no phase contrast")],
+)
+def test_what_makes_verdicts_less_sure_is_a_warning(minutes, phase, words):
+    (warning,) = crops.warnings(minutes, phase, 20.0)
+    assert words in warning
+
+
 def test_the_square_covers_the_family_and_stays_within_its_bounds(lineage):
     (event,) = propose(lineage)
     (pointed,) = crops.point([event], lineage.detections, movies.fine(40), **WINDOW)

@@ -1,5 +1,7 @@
 """A run folder is whole, ours, and says what is done."""
 
+import hashlib
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -119,6 +121,11 @@ def test_tables_come_back_as_they_are_after_one_writing(tmp_path):
     assert (tmp_path / "t.csv").read_bytes() == (tmp_path / "u.csv").read_bytes()
     assert once["flags"].tolist() == table["flags"].tolist()
     assert once["a"].to_numpy() == pytest.approx(table["a"].to_numpy(), rel=1e-6)
+
+
+def test_the_sum_of_a_movie_is_the_one_that_other_tools_give(video):
+    assert outputs.content_sha256(video) == hashlib.sha256(b"pixels").hexdigest()
+    assert outputs.content_sha256(video.parent) != outputs.content_sha256(video)
 
 
 def test_a_small_disk_is_noticed_before_anything_is_written(tmp_path):
