@@ -75,7 +75,7 @@ class TrackSettings(_Settings):
     least_step_um: float = Field(8.0, gt=0, description="a nucleus may always seem to move this far")
     division_reach_um: float = Field(24.0, gt=0, description="from a mother to a daughter's first place")
     max_gap_frames: int = Field(
-        3, ge=1, le=10, description="frames a track may take from one nucleus to the next"
+        3, ge=1, le=10, description="about how many frames a track may go without a nucleus"
     )
     miss_rate: float = Field(0.01, gt=0, lt=1, description="share of nuclei missed or made up")
 

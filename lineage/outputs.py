@@ -69,7 +69,8 @@ class RunFolder:
         if root.exists() and not root.is_dir():
             raise InputError(f"{root} is a file; give a folder with --out")
         folder = cls(root)
-        if not root.exists() or not any(root.iterdir()):
+        # A start that was killed before its first record was whole leaves no more than a part of it.
+        if not root.exists() or not {p.name for p in root.iterdir()} - {_part(folder.json).name}:
             return folder
         try:
             record = json.loads(folder.json.read_text(encoding="utf-8"))
@@ -78,7 +79,10 @@ class RunFolder:
         if record.get("format") != FORMAT:
             raise InputError(f"{root} holds something that is no run of ours; give another folder with --out")
         if overwrite:
-            shutil.rmtree(root)
+            # The record goes last: killed half way, the folder is still known as a run.
+            for path in sorted(root.iterdir(), key=lambda p: p == folder.json):
+                _remove(path)
+            root.rmdir()
             return folder
         theirs = record["video"]["path"]
         if theirs != str(video.resolve()) and record["input"]["sha256"] != content_sha256(video):
@@ -94,11 +98,11 @@ class RunFolder:
 
     def start(self, record: dict[str, Any]) -> None:
         """Write what is known before the first stage; what finished stages left is kept."""
-        self.stages.mkdir(parents=True, exist_ok=True)
         kept = {k: self.record[k] for k in ("stages", "warnings", "notes") if k in self.record}
         empty: dict[str, Any] = {"stages": {}, "warnings": {}}
         self.record = {"format": FORMAT, "format_version": FORMAT_VERSION} | record | empty | kept
         self.save()
+        self.stages.mkdir(exist_ok=True)
 
     def save(self) -> None:
         """Write run.json whole."""
@@ -145,7 +149,7 @@ class RunFolder:
 def whole(path: Path) -> Iterator[Path]:
     """A path beside `path`, for a file or a folder; renamed to it, and replacing it, if all goes well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part, old = (path.with_name(f".{path.name}.{word}") for word in ("part", "old"))
+    part, old = _part(path), path.with_name(f".{path.name}.old")
     _remove(part)
     try:
         yield part
@@ -156,6 +160,10 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         _remove(part)
         _remove(old)
+
+
+def _part(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
 
 
 def _remove(path: Path) -> None:

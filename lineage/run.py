@@ -89,8 +89,9 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
     if config.labels:
         existing(config.labels, video)  # masks of another shape are refused before anything is read
     folder = RunFolder.open(out, video=path, overwrite=overwrite)
-    check_space(out, n_frames=video.n_frames, shape=video.shape)
     is_new = not out.exists()
+    if not folder.record:
+        check_space(out, n_frames=video.n_frames, shape=video.shape)
     try:
         job = start(folder, video, config, screen)
         quality = assess(job)
@@ -292,6 +293,9 @@ def classify(job: Job) -> Predictions:
     weights = job.config.classify.model or predict.BUNDLED
 
     def do(progress: Progress) -> Iterable[str]:
+        import torch
+
+        torch.set_num_threads(THREADS)
         rows = read_table(folder.squares, text=("flags",))
         judged = rows[~rows["flags"].str.contains(crops.INTERVAL_TOO_LONG)]
         classifier = predict.load(weights)

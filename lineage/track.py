@@ -60,7 +60,7 @@ def link(
         max_speed_um_per_min: of a nucleus.
         least_step_um: a nucleus may always seem to move as far as this, by segmentation alone.
         division_reach_um: how far from its mother a daughter may first be seen.
-        max_gap_frames: a track may lose its nucleus for one frame less than this.
+        max_gap_frames: about how many frames a track may go without its nucleus.
         miss_rate: share of nuclei that segmentation misses or makes up.
 
     Returns:
@@ -116,7 +116,7 @@ def _settings(
             "max_lost": max_gap_frames,
             "A": np.block([[identity, identity], [0 * identity, identity]]),
             "H": np.hstack([identity, 0 * identity]),
-            # The velocity of a new track is unknown up to a step; that of an old one changes by a third.
+            # The velocity of a new track is unknown up to a step; that of an old one changes by a quarter.
             "P": np.diag([1.0] * 3 + [(step_um / 2) ** 2] * 3),
             "Q": np.diag([1.0] * 3 + [(step_um / 4) ** 2] * 3),
             "R": identity * 1.5**2,

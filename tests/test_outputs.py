@@ -95,6 +95,12 @@ def test_the_run_of_another_movie_is_kept_unless_asked(tmp_path, video):
     assert not folder.root.exists()
 
 
+def test_a_start_that_was_killed_before_its_first_record_is_no_hindrance(tmp_path, video):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / ".run.json.part").write_text("{")
+    assert not RunFolder.open(tmp_path / "run", video=video, overwrite=False).record
+
+
 def test_a_movie_that_was_moved_is_the_same_movie(tmp_path, video):
     started(tmp_path / "run", video)
     moved = video.rename(tmp_path / "renamed.tif")
