@@ -31,17 +31,24 @@ class Subtype(StrEnum):
     NORMAL = "normal"
     TRIPOLAR = "tripolar"
     TETRAPOLAR = "tetrapolar"
-    SISTER_FUSION = "sister_fusion"
-    SLIPPAGE = "slippage"
+    FURROW_REGRESSION = "furrow_regression"  # daughters reunite within REGRESSION_MIN of anaphase
+    SLIPPAGE = "slippage"  # never separates, and returns to interphase
     DEATH = "death_in_mitosis"
+    LAGGING = "lagging_chromatin"  # chromosomes, or a bridge, stay between the plates
+    MICRONUCLEI = "micronuclei"  # beside the daughters' nuclei
 
     @property
     def mitosis_class(self) -> MitosisClass:
         """Normal or abnormal."""
         return MitosisClass.NORMAL if self is Subtype.NORMAL else MitosisClass.ABNORMAL
 
+    @property
+    def n_poles(self) -> int:
+        """How many daughters separate, if any do."""
+        return {Subtype.TRIPOLAR: 3, Subtype.TETRAPOLAR: 4}.get(self, 2)
 
-N_DAUGHTERS = {Subtype.NORMAL: 2, Subtype.SISTER_FUSION: 2, Subtype.TRIPOLAR: 3, Subtype.TETRAPOLAR: 4}
+
+REGRESSION_MIN = 120.0  # sisters that reunite later have divided; their fusion is a fate
 
 
 @dataclass(frozen=True)
@@ -49,11 +56,13 @@ class Mitosis:
     """One attempt to divide. `event_min`: chromatin first separate, mitotic exit, or first blebbing."""
 
     subtype: Subtype
-    start_min: float  # begins to condense and to round up
+    start_min: float  # prophase: begins to condense and to round up
     plate_min: float  # the metaphase plate stands
     event_min: float
     axis: float  # radians, where the first daughter goes
     tilt: float  # 0 the plate is seen from its edge, 1 half way to its face
+    lagging: float = 0.0  # share of the DNA that stays between the plates
+    bridge: bool = False  # it spans them, rather than lying loose
 
 
 @dataclass(frozen=True)
@@ -62,26 +71,31 @@ class Cell:
 
     cell_id: int  # from 1
     parents: tuple[int, ...]  # none for founders, two or more for a fused cell
-    generation: int  # a fused cell's is the larger of its parents'
+    generation: int  # after irradiation: founders are 0; a fused cell's is the larger of its parents'
     founder: int
     born_min: float
     dna: float  # at birth; 1 is G1
     seed: int
-    cycle_min: float = np.inf
+    replication_min: tuple[float, float] = (np.inf, np.inf)  # S phase, from and to
     birth_axis: float = 0.0  # radians, from the mother's centre to its own
     siblings: int = 1  # born of the same division, itself included
     parents_age_min: float = 0.0  # of a fused cell: how long its parents had lived
+    micronuclei: tuple[float, ...] = ()  # shares of its DNA, from birth on
     mitosis: Mitosis | None = None
+    arrested: bool = False  # will not divide any more: grows flat and large
+    dying_min: float = np.inf  # of a death in interphase: begins to shrink and to bleb
     end_min: float = np.inf
     fate: Fate = Fate.END_OF_MOVIE
     daughters: tuple[int, ...] = ()
 
     def dna_at(self, minutes: float) -> float:
-        """DNA content; it doubles through S phase, the middle of the cycle.
+        """DNA content; it doubles through S phase.
 
-        A cell that slipped stays where it is: tetraploid, arrested.
+        >>> Cell(1, (), 0, 1, 0.0, 1.0, 0, (300, 700)).dna_at(500)
+        1.5
         """
-        replicated = np.interp(minutes - self.born_min, (0.4 * self.cycle_min, 0.75 * self.cycle_min), (0, 1))
+        start, stop = self.replication_min
+        replicated = np.interp(minutes, (start, stop), (0, 1)) if np.isfinite(start) else 0.0
         return self.dna * (1 + float(replicated))
 
 
