@@ -2,10 +2,14 @@
 
 Everything that is drawn, chromatin as well as cells, is a `Body`: a bent ellipse with a rough edge, a texture
 and a mass. Its outline and texture follow from its seed, so a nucleus looks like itself from frame to frame.
+
+Pixels are computed in double precision, and by sums, products and square roots alone, which every processor
+rounds alike: a movie is the same wherever it is made.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,8 +20,9 @@ from scipy.ndimage import gaussian_filter
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-HARMONICS = np.arange(2, 6)  # of the outline: the first would only shift it
-N_WAVES = 16  # of the texture
+HARMONICS = range(2, 6)  # of the outline: the first would only shift it
+TILE = 512  # side of the texture that all bodies cut theirs from
+TILE_PER_GRAIN = 16  # of its pixels, a grain
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +41,8 @@ class Body:
     mass: float
     seed: int
     roughness: float = 0.0  # relative amplitude of the outline's harmonics
-    texture: float = 0.0  # relative amplitude of the texture
-    grain: float = 5.0  # wavelength of the texture
+    texture: float = 0.0  # relative standard deviation of the texture
+    grain: float = 5.0  # size of the texture's grains
     bend: float = 0.0  # sagitta over length: 0 straight, 0.2 a banana
     hollow: float = 0.0  # 0 filled, 1 a rim with an empty middle
     blur: float = 1.0  # standard deviation of the point spread at its focus
@@ -65,18 +70,6 @@ class Stamp:
     closeness: np.ndarray  # (h, w), 1 on the contour at half of the body's maximum, more inside
 
 
-@lru_cache(maxsize=4096)
-def _character(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outline (4, 2) cosine and sine amplitudes; texture (16, 2) wave vectors, (16,) phases."""
-    rng = np.random.default_rng(seed)
-    outline = rng.normal(size=(len(HARMONICS), 2)) / HARMONICS[:, None]
-    heading = (
-        np.pi * (np.arange(N_WAVES) + rng.uniform(0, 1, N_WAVES)) / N_WAVES
-    )  # all ways alike: no stripes
-    waves = rng.uniform(0.5, 1.9, N_WAVES)[:, None] * np.stack([np.cos(heading), np.sin(heading)], axis=1)
-    return outline, waves, rng.uniform(0, 2 * np.pi, N_WAVES)
-
-
 def draw(body: Body, shape: tuple[int, int]) -> Stamp:
     """Draw one body.
 
@@ -85,36 +78,106 @@ def draw(body: Body, shape: tuple[int, int]) -> Stamp:
         shape: (Y, X) of the image.
 
     Returns:
-        The stamp, float32; empty where the body misses the image.
+        The stamp, float64; empty where the body misses the image.
     """
-    outline, waves, phases = _character(body.seed)
-    reach = int(
-        np.ceil(0.5 * max(body.length, body.width) * (1 + 1.5 * body.roughness) + 3.5 * body.blur + 1)
-    )
-    y0, x0 = int(np.floor(body.y)) - reach, int(np.floor(body.x)) - reach
-    dy = np.arange(y0, y0 + 2 * reach + 2, dtype=np.float32)[:, None] - np.float32(body.y)
-    dx = np.arange(x0, x0 + 2 * reach + 2, dtype=np.float32)[None, :] - np.float32(body.x)
-    along = np.cos(body.angle) * dx + np.sin(body.angle) * dy
-    across = np.cos(body.angle) * dy - np.sin(body.angle) * dx
-    across = across + body.bend * (4 * along**2 / body.length - body.length / 4)
+    reach = 0.5 * max(body.length, body.width) * (1 + 1.2 * body.roughness + 2 * abs(body.bend))
+    reach = math.ceil(reach + 3 * body.blur + 1)
+    y0, x0 = math.floor(body.y) - reach, math.floor(body.x) - reach
+    n = 2 * reach + 2
+    rows = slice(min(max(y0, 0), shape[0]), min(max(y0 + n, 0), shape[0]))
+    cols = slice(min(max(x0, 0), shape[1]), min(max(x0 + n, 0), shape[1]))
+    if rows.start == rows.stop or cols.start == cols.stop:
+        nothing = np.zeros((rows.stop - rows.start, cols.stop - cols.start))
+        return Stamp(rows, cols, nothing, nothing)
+    dy = np.arange(y0, y0 + n)[:, None] - body.y
+    dx = np.arange(x0, x0 + n)[None, :] - body.x
+    cos, sin = math.cos(body.angle), math.sin(body.angle)
+    along, across = cos * dx + sin * dy, cos * dy - sin * dx
+    if body.bend:
+        across += body.bend * (4 / body.length * along * along - body.length / 4)
 
-    theta = np.arctan2(across / body.width, along / body.length)[..., None] * HARMONICS
-    edge = 1 + body.roughness * (np.cos(theta) @ outline[:, 0] + np.sin(theta) @ outline[:, 1])
-    rho = np.hypot(2 * along / body.length, 2 * across / body.width) / np.maximum(edge, 0.3)
-    solid = np.sqrt(np.clip(1 - rho**3, 0, None))  # between a dome and a slab: a flattened nucleus
-    ripple = np.cos(
-        2 * np.pi / body.grain * (along[..., None] * waves[:, 0] + across[..., None] * waves[:, 1]) + phases
-    )
-    matter = solid * (1 + body.texture * np.sqrt(2 / N_WAVES) * ripple.sum(axis=-1)).clip(0.1)
-    matter *= 1 - body.hollow * np.exp(-((rho / 0.6) ** 4))
-
-    matter = gaussian_filter(matter.astype(np.float32), body.blur)
-    solid = gaussian_filter(solid.astype(np.float32), body.blur)
-    rows = slice(min(max(y0, 0), shape[0]), min(max(y0 + len(dy), 0), shape[0]))
-    cols = slice(min(max(x0, 0), shape[1]), min(max(x0 + dx.shape[1], 0), shape[1]))
+    u, v = along * (2 / body.length), across * (2 / body.width)
+    rho = np.sqrt(u * u + v * v)
+    if body.roughness:
+        rho /= np.maximum(1 + body.roughness * _outline(body.seed, u, v, rho), 0.3)
+    solid = np.sqrt(np.maximum(1 - rho * rho * rho, 0))  # between a dome and a slab: a flattened nucleus
+    if body.hollow:
+        near = np.minimum(rho / 0.6, 2)
+        solid *= 1 - body.hollow / (1 + near**8)
+    solid = _blurred(solid, body.blur)
+    matter = solid
+    if body.texture:
+        matter = solid * np.maximum(1 + body.texture * _texture(body.seed, along, across, body.grain), 0.1)
     window = slice(rows.start - y0, rows.stop - y0), slice(cols.start - x0, cols.stop - x0)
-    density = matter * np.float32(body.mass / max(float(matter.sum()), 1e-6))
-    return Stamp(rows, cols, density[window], (solid / (0.5 * solid.max()))[window])
+    density = matter[window] * (body.mass / max(float(matter.sum()), 1e-6))
+    return Stamp(rows, cols, density, solid[window] / (0.5 * max(float(solid.max()), 1e-6)))
+
+
+def _outline(seed: int, u: np.ndarray, v: np.ndarray, rho: np.ndarray) -> np.ndarray:
+    """The harmonics of a seed's outline around the body: (Y, X) from the place on the unit circle."""
+    safe = np.maximum(rho, 1e-9)
+    cos, sin = u / safe, v / safe
+    c, s = cos, sin
+    edge = np.zeros_like(rho)
+    for a, b in _character(seed)[0]:
+        c, s = c * cos - s * sin, s * cos + c * sin  # of the next multiple of the angle
+        edge += a * c + b * s
+    return edge
+
+
+def _texture(seed: int, along: np.ndarray, across: np.ndarray, grain: float) -> np.ndarray:
+    """A seed's texture, (Y, X): mean about 0, standard deviation about 1."""
+    at = _character(seed)[1]
+    scale = TILE_PER_GRAIN / grain
+    rows = np.floor(across * scale + at[0]).astype(np.intp) % TILE
+    cols = np.floor(along * scale + at[1]).astype(np.intp) % TILE
+    return _tile()[rows, cols]
+
+
+@lru_cache(maxsize=8192)
+def _character(seed: int) -> tuple[tuple[tuple[float, float], ...], tuple[float, float]]:
+    """Outline: cosine and sine amplitude a harmonic; texture: a place on the tile."""
+    rng = np.random.default_rng(seed)
+    outline = rng.normal(size=(len(HARMONICS), 2)) / np.array(HARMONICS)[:, None]
+    y, x = rng.uniform(0, TILE, 2).tolist()
+    return tuple((a, b) for a, b in outline.tolist()), (y, x)
+
+
+@lru_cache(maxsize=1)
+def _tile() -> np.ndarray:
+    """A periodic texture of coarse and fine grains, (TILE, TILE), mean 0, standard deviation 1."""
+    white = np.random.default_rng(2024).standard_normal((2, TILE, TILE))
+    layers = [
+        gaussian_filter(w, TILE_PER_GRAIN * size, mode="wrap")
+        for w, size in zip(white, (0.4, 0.18), strict=True)
+    ]
+    tile = sum(weight * layer / layer.std() for weight, layer in zip((1.0, 0.6), layers, strict=True))
+    return (tile - tile.mean()) / tile.std()
+
+
+def _blurred(patch: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian blur; the patch's edge is empty. For small patches faster than a filter of the whole."""
+    for axis in (0, 1):
+        out = np.zeros_like(patch)
+        for step, weight in enumerate(_kernel(round(20 * sigma))):
+            ahead, behind = (slice(step, None), slice(None, patch.shape[0] - step))
+            if axis:
+                out[:, behind] += weight * patch[:, ahead]
+                out[:, ahead] += weight * patch[:, behind]
+            else:
+                out[behind] += weight * patch[ahead]
+                out[ahead] += weight * patch[behind]
+        patch = out
+    return patch
+
+
+@lru_cache(maxsize=512)
+def _kernel(twentieths: int) -> tuple[float, ...]:
+    """Half a Gaussian, from its middle outwards, the middle halved since it is added from both sides."""
+    sigma = max(twentieths, 1) / 20
+    half = [math.exp(-0.5 * (k / sigma) ** 2) for k in range(math.ceil(3 * sigma) + 1)]
+    total = 2 * sum(half) - half[0]
+    return (half[0] / (2 * total), *(h / total for h in half[1:]))
 
 
 def paint(bodies: Iterable[tuple[int, Body]], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -125,12 +188,12 @@ def paint(bodies: Iterable[tuple[int, Body]], shape: tuple[int, int]) -> tuple[n
         shape: (Y, X) of the image.
 
     Returns:
-        Density (Y, X) float32, masks (Y, X) uint16: each pixel belongs to the body that it lies deepest in,
+        Density (Y, X) float64, masks (Y, X) uint16: each pixel belongs to the body that it lies deepest in,
         within the contour at half of that body's maximum.
     """
-    density = np.zeros(shape, np.float32)
+    density = np.zeros(shape)
     masks = np.zeros(shape, np.uint16)
-    deepest = np.ones(shape, np.float32)
+    deepest = np.ones(shape)
     for label, body in bodies:
         stamp = draw(body, shape)
         density[stamp.rows, stamp.cols] += stamp.density

@@ -1,9 +1,37 @@
-"""What was drawn -> what the camera records: haze, uneven background, shot and read noise."""
+"""What was drawn -> what the camera records: haze, phase contrast, uneven background, noise.
+
+Spreads are taken in Fourier space, so a wide glow costs no more than a narrow one; the image is taken to
+repeat beyond its border, and should be wider than what is looked at.
+"""
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
-from scipy.ndimage import gaussian_filter, zoom
+from scipy.fft import irfft2, rfft2
+from scipy.ndimage import zoom
+from scipy.special import ndtri
+
+
+def spread(image: np.ndarray, weights: dict[float, float]) -> np.ndarray:
+    """A weighted sum of Gaussian blurs.
+
+    Args:
+        image: (Y, X).
+        weights: standard deviation in pixels -> weight; 0 is the image itself.
+
+    Returns:
+        (Y, X) float64.
+    """
+    return irfft2(rfft2(image) * _transfer(image.shape, tuple(weights.items())), s=image.shape)
+
+
+@lru_cache(maxsize=8)
+def _transfer(shape: tuple[int, int], weights: tuple[tuple[float, float], ...]) -> np.ndarray:
+    y, x = np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]
+    square = 2 * np.pi**2 * (y * y + x * x)
+    return sum((weight * np.exp(-(sigma**2) * square) for sigma, weight in weights), np.zeros(1))
 
 
 def haze(
@@ -12,17 +40,16 @@ def haze(
     """Add the out-of-focus glow of a widefield microscope.
 
     Args:
-        density: (Y, X) float32.
+        density: (Y, X).
         near: share of the light that glows around each nucleus.
         far: share that spreads over its neighbourhood.
         near_px: width of the near glow.
         far_px: width of the far glow.
 
     Returns:
-        (Y, X) float32: the sharp image and its glow.
+        (Y, X) float64: the sharp image and its glow.
     """
-    glow = near * gaussian_filter(density, near_px) + far * gaussian_filter(density, far_px, truncate=3)
-    return density + glow.astype(np.float32)
+    return spread(density, {0.0: 1.0, near_px: near, far_px: far})
 
 
 def uneven(rng: np.random.Generator, shape: tuple[int, int], *, depth: float) -> np.ndarray:
@@ -33,6 +60,15 @@ def uneven(rng: np.random.Generator, shape: tuple[int, int], *, depth: float) ->
 
 
 def expose(rng: np.random.Generator, light: np.ndarray, *, read: float, shot: float) -> np.ndarray:
-    """Add noise of variance read^2 + shot * light; (Y, X) float32."""
-    spread = np.sqrt(read**2 + shot * np.maximum(light, 0)).astype(np.float32)
-    return light + spread * rng.standard_normal(light.shape, dtype=np.float32)
+    """Add noise of variance read^2 + shot * light; (Y, X) float32.
+
+    Noise is looked up in a table of the normal distribution's quantiles: fast, and alike everywhere.
+    """
+    light = light.astype(np.float32)
+    deviation = np.sqrt(np.float32(read**2) + np.float32(shot) * np.maximum(light, 0))
+    return light + deviation * _quantiles()[rng.integers(0, 2**16, light.shape, dtype=np.uint16)]
+
+
+@lru_cache(maxsize=1)
+def _quantiles() -> np.ndarray:
+    return ndtri((np.arange(2**16) + 0.5) / 2**16).astype(np.float32)

@@ -2,106 +2,161 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.schema import Fate
 from lineage.simulate.bodies import Body
-from lineage.simulate.course import condition
+from lineage.simulate.course import breaks_up_min, condition, n_pieces
+from lineage.simulate.motion import separation_um
 
 if TYPE_CHECKING:
-    from lineage.simulate.population import Cell
+    from lineage.simulate.course import Condition
+    from lineage.simulate.population import Cell, Mitosis
 
-MASS_PER_DNA = (
-    2700.0  # grey levels of 8 bit x um2: with the haze, a G1 nucleus stands about 14 above background
-)
+# Grey levels of 8 bit x um2: with the haze, a G1 nucleus stands about 14 above background.
+MASS_PER_DNA = 2700.0
 STAIN_SPREAD = 0.15  # from clone to clone
-N_FRAGMENTS = 7
-FADING_MIN = 45.0
+N_FRAGMENTS = 9
+FADING_MIN = 90.0
+BRIDGED_MIN = 60.0  # chromatin between daughters is taken up within about this time
+FOCUS_UM = 1.7  # blur of a cell in focus
+DEPTH_UM = 3.0  # spread of heights; rounded cells lie higher still
+BLUR_PER_UM = 0.16  # more blur for each micrometre out of focus
+
+Pieces = list[tuple[bool, Body]]  # whether it belongs to the living cell's mask, and what is drawn
 
 
 def dna_mass(cell: Cell, minutes: float) -> float:
     """Summed SiR-DNA light of a cell, grey levels x um2; a clone keeps its stain: division conserves it."""
-    stain = np.exp(np.random.default_rng([cell.founder, 2]).normal(0, STAIN_SPREAD))
-    return MASS_PER_DNA * float(stain) * cell.dna_at(minutes)
+    stain = math.exp(np.random.default_rng([cell.founder, 2]).normal(0, STAIN_SPREAD))
+    return MASS_PER_DNA * stain * cell.dna_at(minutes)
 
 
-def chromatin(cell: Cell, minutes: float, place: np.ndarray) -> list[tuple[bool, Body]]:
+def chromatin(
+    cell: Cell, minutes: float, place: np.ndarray, *, origin: Mitosis | None = None, focus_um: float = 0.0
+) -> Pieces:
     """The cell's chromatin.
 
     Args:
         cell: alive, or dead with remains to be seen.
         minutes: since the first frame.
         place: (2,) y, x of the cell, um.
+        origin: the mitosis that it was born of.
+        focus_um: height of the focal plane.
 
     Returns:
         (whether it belongs to the living cell's mask, body); lengths in um. A fused cell has a nucleus for
-        each parent, in one mask; of a dying cell the largest fragment keeps the mask until the cell's end.
+        each parent, in one mask. Micronuclei, and what lags between two plates, have no mask. Of a dying cell
+        the largest fragment keeps the mask until the cell's end.
     """
-    if cell.fate is Fate.DIED_MITOSIS and cell.mitosis is not None and minutes >= cell.mitosis.event_min:
-        return _fragments(cell, minutes, minutes - cell.mitosis.event_min, place)
-    now, n = condition(cell, minutes), max(len(cell.parents), 1)
-    ways = cell.birth_axis + 2 * np.pi * np.arange(n) / n
-    nuclei = (
+    if minutes >= breaks_up_min(cell):
+        return _fragments(cell, minutes, minutes - breaks_up_min(cell), place, focus_um)
+    now, n = condition(cell, minutes), n_pieces(cell, minutes)
+    blur, heading = blur_um(cell, minutes, now.roundness, focus_um), heading_rad(cell, minutes)
+    beside = sum(cell.micronuclei)
+    behind = _lagging(cell, origin, minutes, place, blur)
+    mass = dna_mass(cell, minutes) * (1 - beside) - sum(piece.mass for _, piece in behind)
+    plated = cell.mitosis is not None and minutes >= cell.mitosis.plate_min
+    way0 = cell.mitosis.axis + np.pi / n if cell.mitosis is not None and plated else cell.birth_axis
+    bodies = [
         Body(
-            y=place[0] + now.apart * np.sin(way),
-            x=place[1] + now.apart * np.cos(way),
+            y=place[0] + now.apart * math.sin(way),
+            x=place[1] + now.apart * math.cos(way),
             length=now.length,
             width=now.width,
-            angle=_heading(cell, minutes),
-            mass=dna_mass(cell, minutes) / n,
+            angle=way if plated and n > 2 else heading,
+            mass=mass / n,
             seed=cell.seed + k,
             roughness=now.roughness,
             texture=now.texture,
-            grain=0.4 * now.width,
+            grain=max(0.3 * now.width, 4.0),
             bend=now.bend,
             hollow=now.hollow,
-            blur=_focus_um(cell),
+            blur=blur,
         )
-        for k, way in enumerate(ways)
-    )
-    return [(True, nucleus) for nucleus in nuclei]
+        for k, way in enumerate(way0 + 2 * np.pi * np.arange(n) / n)
+    ]
+    return [*((True, body) for body in bodies), *_micronuclei(cell, minutes, place, now, blur), *behind]
 
 
-def _focus_um(cell: Cell) -> float:
+def blur_um(cell: Cell, minutes: float, roundness: float, focus_um: float) -> float:
     """Blur of a cell: most lie in focus, rounded or piled-up ones may not."""
-    return 1.45 + 0.3 * float(np.random.default_rng([cell.seed, 3]).exponential())
+    rng = np.random.default_rng([cell.seed, 3])
+    height, lift = abs(rng.normal(0, DEPTH_UM)), rng.exponential(3.0)
+    rocking = 1.5 * math.sin(minutes / 17 + cell.seed) * roundness
+    return FOCUS_UM + BLUR_PER_UM * abs(height + lift * roundness + rocking - focus_um)
 
 
-def _heading(cell: Cell, minutes: float) -> float:
+def heading_rad(cell: Cell, minutes: float) -> float:
     """Direction of the long axis: it wanders, and lies across the spindle in mitosis."""
-    wander = 0.5 * np.sin((minutes - cell.born_min) / 150 + cell.seed) - 0.5 * np.sin(cell.seed)
-    young = cell.birth_axis + np.pi / 2 + wander
+    wander = 0.5 * math.sin((minutes - cell.born_min) / 150 + cell.seed) - 0.5 * math.sin(cell.seed)
+    young = cell.birth_axis + math.pi / 2 + wander
     mitosis = cell.mitosis
     if mitosis is None or minutes < mitosis.start_min:
-        return float(young)
-    rocking = 0.2 * np.sin((minutes - mitosis.event_min) / 12)
+        return young
+    rocking = 0.25 * math.sin((minutes - mitosis.event_min) / 12)
     # It turns while the ball of chromosomes is round, so the turn is not seen.
-    turned = np.clip((minutes - mitosis.start_min) / (mitosis.plate_min - mitosis.start_min), 0, 1)
-    turn = (mitosis.axis + np.pi / 2 - young + np.pi / 2) % np.pi - np.pi / 2
-    return float(young + turned * (turn + rocking))
+    turned = min(max((minutes - mitosis.start_min) / (mitosis.plate_min - mitosis.start_min), 0), 1)
+    turn = (mitosis.axis + math.pi / 2 - young + math.pi / 2) % math.pi - math.pi / 2
+    return young + turned * (turn + rocking)
 
 
-def _fragments(cell: Cell, minutes: float, age: float, place: np.ndarray) -> list[tuple[bool, Body]]:
+def _micronuclei(cell: Cell, minutes: float, place: np.ndarray, now: Condition, blur: float) -> Pieces:
+    """Small round bodies beside the nucleus; they show once it has formed."""
+    rng = np.random.default_rng([cell.seed, 10])
+    pieces = []
+    for k, share in enumerate(cell.micronuclei):
+        way = rng.uniform(0, 2 * np.pi) + 0.3 * math.sin(minutes / 90 + k)
+        far = 0.5 * max(now.length, now.width) + now.apart + rng.uniform(0.5, 3.0)
+        size = 9.0 * math.sqrt(share / 0.25) * cell.dna**0.4
+        piece = Body(
+            y=place[0] + far * math.sin(way), x=place[1] + far * math.cos(way), length=1.1 * size, width=size,
+            angle=way, mass=share * dna_mass(cell, minutes), seed=cell.seed + 50 + k, blur=blur,
+        )  # fmt: skip
+        pieces.append((False, piece))
+    return pieces
+
+
+def _lagging(cell: Cell, origin: Mitosis | None, minutes: float, place: np.ndarray, blur: float) -> Pieces:
+    """A daughter's half of what was left between the plates: loose chromosomes, or half a bridge."""
+    age = minutes - cell.born_min
+    if origin is None or not origin.lagging or age >= BRIDGED_MIN:
+        return []
+    back = cell.birth_axis + math.pi
+    reach = 0.5 * separation_um(age)
+    left = origin.lagging * (1 - age / BRIDGED_MIN)
+    length, far = (reach, 0.5 * reach) if origin.bridge else (3.5, 0.75 * reach)
+    piece = Body(
+        y=place[0] + far * math.sin(back), x=place[1] + far * math.cos(back), length=length,
+        width=1.6 if origin.bridge else 2.4, angle=back, mass=left * dna_mass(cell, minutes),
+        seed=cell.seed + 40, blur=blur,
+    )  # fmt: skip
+    return [(False, piece)]
+
+
+def _fragments(cell: Cell, minutes: float, age: float, place: np.ndarray, focus_um: float) -> Pieces:
     """Pyknotic pieces that drift apart and fade; the largest is the first."""
     rng = np.random.default_rng([cell.seed, 4])
-    shares = np.sort(rng.dirichlet(np.full(N_FRAGMENTS, 2.0)))[::-1] * np.exp(-age / FADING_MIN)
-    spread = 3.0 + 4.0 * (1 - np.exp(-age / 20))
+    shares = np.sort(rng.dirichlet(np.full(N_FRAGMENTS, 1.5)))[::-1] * math.exp(-age / FADING_MIN)
+    spread = 2.0 + 5.0 * (1 - math.exp(-age / 20))
+    blur = blur_um(cell, minutes, 1.0, focus_um)
     pieces = []
-    for k, share in enumerate(shares):
-        way, far = rng.uniform(0, 2 * np.pi), spread * rng.uniform(0.5, 1.3) * (k > 0)
-        size = 4.5 + 14.0 * float(share)
+    for k, share in enumerate(shares.tolist()):
+        way, far = rng.uniform(0, 2 * np.pi), spread * rng.uniform(0.3, 1.3) * (k > 0)
+        way += 0.2 * math.sin(minutes / 25 + k)
+        size = 3.0 + 14.0 * math.sqrt(share)
         piece = Body(
-            y=place[0] + far * np.sin(way),
-            x=place[1] + far * np.cos(way),
+            y=place[0] + far * math.sin(way),
+            x=place[1] + far * math.cos(way),
             length=size,
             width=0.85 * size,
             angle=way,
-            mass=float(share) * dna_mass(cell, minutes),
+            mass=share * dna_mass(cell, minutes),
             seed=cell.seed + k,
             roughness=0.2,
-            blur=1.25,
+            blur=blur,
         )
         pieces.append((k == 0 and minutes < cell.end_min, piece))
     return pieces

@@ -5,7 +5,7 @@ Each life is a table of key frames between which the condition changes linearly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,7 +17,10 @@ from lineage.simulate.population import Subtype
 if TYPE_CHECKING:
     from lineage.simulate.population import Cell, Mitosis
 
-REMAINS_MIN = 90.0  # how long fragments of a dead cell stay visible after its end
+REMAINS_MIN = 240.0  # how long fragments of a dead cell stay visible after its end
+SHRINKING_MIN = 25.0  # of a cell that dies in interphase, before it breaks up
+SPREADING_MIN = 48 * 60.0  # in which an arrested cell becomes as flat and large as it will be
+KeyFrame = tuple[float, "Condition"]  # minutes, and what the cell is like then
 
 
 @dataclass(frozen=True)
@@ -30,13 +33,22 @@ class Condition:
     texture: float
     bend: float = 0.0
     hollow: float = 0.0
-    apart: float = 0.0  # of each nucleus of a fused cell from its centre
+    apart: float = 0.0  # of each nucleus of a fused cell, or arm of a multipolar plate, from the centre
     roundness: float = 0.0  # of the cell: 0 flat and attached, 1 a ball
+
+
+def breaks_up_min(cell: Cell) -> float:
+    """When a dying cell's chromatin falls to pieces; infinity for all others."""
+    if cell.fate is Fate.DIED_MITOSIS and cell.mitosis is not None:
+        return cell.mitosis.event_min
+    if cell.fate is Fate.DIED_INTERPHASE:
+        return min(cell.dying_min + SHRINKING_MIN, cell.end_min)
+    return np.inf
 
 
 def present(cell: Cell, minutes: float) -> bool:
     """Whether there is anything of the cell to be seen, its remains included."""
-    remains = REMAINS_MIN if cell.fate is Fate.DIED_MITOSIS else 0.0
+    remains = REMAINS_MIN if np.isfinite(breaks_up_min(cell)) else 0.0
     return cell.born_min <= minutes < cell.end_min + remains
 
 
@@ -53,7 +65,15 @@ def alive(cell: Cell, minutes: float) -> bool:
 
 def nucleus_diameter_um(dna: float) -> float:
     """Diameter of an interphase nucleus: 16 px of 1.15 um in G1, 22 in G2."""
-    return 19.0 * dna**0.4
+    return 18.5 * dna**0.4
+
+
+def n_pieces(cell: Cell, minutes: float) -> int:
+    """How many bodies its chromatin is: a nucleus for each parent, an arm for each pole of a plate."""
+    mitosis = cell.mitosis
+    if mitosis is not None and mitosis.subtype.n_poles > 2 and minutes >= mitosis.plate_min:
+        return mitosis.subtype.n_poles
+    return max(len(cell.parents), 1)
 
 
 def condition(cell: Cell, minutes: float) -> Condition:
@@ -68,106 +88,145 @@ def _key_frames(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng([cell.seed, 1])
     frames = _youth(rng, cell)
     if cell.mitosis is not None:
+        frames = [f for f in frames if f[0] < cell.mitosis.start_min]
         frames += _attempt(rng, cell, cell.mitosis)
-    times, conditions = zip(*sorted(frames, key=lambda frame: frame[0]), strict=True)
-    return np.array(times), np.array([tuple(vars(c).values()) for c in conditions]).T
+    if cell.fate is Fate.DIED_INTERPHASE:
+        frames = _shrinking(frames, cell)
+    times, conditions = zip(*frames, strict=True)
+    return np.array(times), np.array([astuple(c) for c in conditions]).T
 
 
-def _interphase(rng: np.random.Generator, cell: Cell, dna: float) -> Condition:
-    """Outline and texture that the nucleus keeps while it grows."""
+def _interphase(cell: Cell, dna: float) -> Condition:
+    """Outline and texture that the nucleus keeps while it grows; irradiation leaves some of them ragged."""
+    rng = np.random.default_rng([cell.seed, 9])
     n = max(len(cell.parents), 1)
-    diameter = nucleus_diameter_um(dna / n) * np.exp(rng.normal(0, 0.04))
-    stretch = rng.uniform(1.0, 1.2)
-    roughness = 0.06 if cell.generation == 0 else rng.choice([0.06, 0.18], p=[0.8, 0.2])
+    diameter = nucleus_diameter_um(dna / n) * float(np.exp(rng.normal(0, 0.06)))
+    stretch = rng.uniform(1.0, 1.25)
+    roughness = 0.06 if cell.generation == 0 else rng.choice([0.06, 0.16], p=[0.8, 0.2])
     return Condition(
         length=diameter * stretch,
         width=diameter / stretch,
-        roughness=roughness,
-        texture=0.16,
-        bend=0.03,
+        roughness=float(roughness),
+        texture=0.13,
+        bend=float(rng.normal(0, 0.03)),
         hollow=0.1,
-        apart=0.28 * diameter if n > 1 else 0.0,
+        apart=0.3 * diameter if n > 1 else 0.0,
     )
 
 
-def _youth(rng: np.random.Generator, cell: Cell) -> list[tuple[float, Condition]]:
-    """From birth through S phase."""
-    born, g1 = cell.born_min, _interphase(rng, cell, cell.dna)
-    replication = born + 0.4 * cell.cycle_min, born + 0.75 * cell.cycle_min
-    growth = [(replication[0], g1), (replication[1], _grown(g1))] if np.isfinite(cell.cycle_min) else []
+def _larger(now: Condition, factor: float) -> Condition:
+    return replace(now, length=now.length * factor, width=now.width * factor, apart=now.apart * factor)
+
+
+def _youth(rng: np.random.Generator, cell: Cell) -> list[KeyFrame]:
+    """From birth through S phase and, if the cell is arrested, on to where it has spread."""
+    born, g1 = cell.born_min, _interphase(cell, cell.dna)
     attached = born + rng.uniform(40, 80)
     if not cell.parents:
-        return [(born, g1), *growth]
-    if len(cell.parents) > 1:
-        return [(born, _just_fused(cell, g1)), (attached, g1), *growth]
-    return [*_telophase(rng, cell, g1, attached), (attached + 15, g1), *growth]
+        frames = [(born, g1)]
+    elif len(cell.parents) > 1:
+        frames = [(born, _just_fused(cell, g1)), (born + 0.7 * (attached - born), g1)]
+    else:
+        frames = [*_telophase(rng, cell, g1, attached), (attached + 15, g1)]
+    grown = g1
+    if np.isfinite(cell.replication_min[0]):
+        grown = _larger(g1, 2**0.4)
+        frames += [(cell.replication_min[0], g1), (cell.replication_min[1], grown)]
+    if cell.arrested:
+        last = frames[-1][0]
+        frames.append((last + SPREADING_MIN, _larger(grown, float(np.sqrt(rng.uniform(1.3, 2.2))))))
+    return sorted(frames, key=lambda frame: frame[0])
 
 
 def _just_fused(cell: Cell, g1: Condition) -> Condition:
     """Sisters that fuse at once are still condensed and round, others have spread."""
     spread = min(cell.parents_age_min / 60, 1.0)
-    size = 0.55 + 0.25 * spread
+    size = 0.55 + 0.45 * spread
     return Condition(
-        size * g1.length, size * g1.width, roughness=0.12, texture=0.2, bend=0.05, apart=5.0,
-        roundness=1 - 0.5 * spread,
+        size * g1.length, size * g1.width, roughness=0.12, texture=0.2, bend=0.05,
+        apart=5.0 + spread * (g1.apart - 5.0), roundness=1 - spread,
     )  # fmt: skip
 
 
-def _telophase(
-    rng: np.random.Generator, cell: Cell, g1: Condition, attached: float
-) -> list[tuple[float, Condition]]:
+def _telophase(rng: np.random.Generator, cell: Cell, g1: Condition, attached: float) -> list[KeyFrame]:
     """A daughter's first hour: half a plate, a small bright lump, an early nucleus."""
     born, small = cell.born_min, cell.dna**0.4
     half_plate = Condition(
-        12.5 * small, 5.2, roughness=0.08, texture=0.1, bend=rng.uniform(0.02, 0.1), roundness=1.0
-    )
+        rng.uniform(10.5, 14) * small, rng.uniform(4.8, 6.8), roughness=0.12, texture=0.15,
+        bend=rng.uniform(0.02, 0.12), roundness=1.0,
+    )  # fmt: skip
     lump = Condition(
-        11.0 * small, 7.0 * small, roughness=0.15, texture=0.15, bend=rng.uniform(0, 0.12), roundness=1.0
-    )
+        rng.uniform(9, 12) * small, rng.uniform(7, 9) * small, roughness=0.15, texture=0.15,
+        bend=rng.uniform(0, 0.12), roundness=1.0,
+    )  # fmt: skip
     early = Condition(
-        0.85 * g1.length, 0.75 * g1.width, roughness=0.12, texture=0.2, bend=0.05, roundness=0.7
-    )
+        0.85 * g1.length, 0.75 * g1.width, roughness=0.12, texture=0.2, bend=0.05,
+        roundness=rng.uniform(0.3, 0.8),
+    )  # fmt: skip
+    lumped = born + rng.uniform(14, 26)
     return [
         (born, half_plate),
-        (born + 8, half_plate),
-        (born + rng.uniform(16, 25), lump),
-        (born + 0.7 * (attached - born), early),
+        (born + rng.uniform(4, 9), half_plate),
+        (lumped, lump),
+        (lumped + rng.uniform(0.4, 0.8) * (attached - lumped), early),
     ]
 
 
-def _grown(g1: Condition) -> Condition:
-    """The nucleus with its DNA doubled."""
-    return replace(g1, length=g1.length * 2**0.4, width=g1.width * 2**0.4)
-
-
-def _attempt(rng: np.random.Generator, cell: Cell, mitosis: Mitosis) -> list[tuple[float, Condition]]:
+def _attempt(rng: np.random.Generator, cell: Cell, mitosis: Mitosis) -> list[KeyFrame]:
     """From the end of G2 through the mitosis, and out of it where nothing separated."""
-    large = nucleus_diameter_um(2 * cell.dna)
-    g2 = _grown(_interphase(rng, cell, cell.dna))
-    ball = Condition(0.63 * large, 0.56 * large, roughness=0.22, texture=0.3, roundness=1.0)
-    held = _held(rng, mitosis, large, ball)
+    large = nucleus_diameter_um(cell.dna_at(mitosis.start_min))
+    g2 = _interphase(cell, cell.dna_at(mitosis.start_min))
+    ragged = rng.uniform(0.12, 0.3)
+    prophase = replace(_larger(g2, 0.88), roughness=0.1, texture=0.35, hollow=0.25, roundness=0.25)
+    ring = Condition(
+        rng.uniform(0.6, 0.75) * large, rng.uniform(0.5, 0.65) * large, roughness=ragged, texture=0.35,
+        hollow=rng.choice([0.0, 0.45]), roundness=1.0,
+    )  # fmt: skip
+    held = _held(rng, mitosis, large, ring)
+    span = mitosis.plate_min - mitosis.start_min
     frames = [
         (mitosis.start_min, g2),
-        (mitosis.start_min + 0.6 * (mitosis.plate_min - mitosis.start_min), ball),
-        (mitosis.plate_min - 4, ball),
-        (mitosis.plate_min + 4, held),
+        (mitosis.start_min + 0.4 * span, prophase),
+        (mitosis.start_min + 0.7 * span, ring),
+        (mitosis.plate_min - 0.1 * span, ring),
+        (mitosis.plate_min, held),
         (mitosis.event_min, held),
     ]
     if mitosis.subtype is Subtype.SLIPPAGE:
-        lobed = Condition(0.95 * large, 0.8 * large, roughness=0.3, texture=0.3, bend=0.1, hollow=0.2)
-        frames.append((mitosis.event_min + rng.uniform(40, 80), lobed))
+        out = mitosis.event_min + rng.uniform(40, 100)
+        lobed = replace(
+            _larger(g2, rng.uniform(0.95, 1.1)), roughness=rng.uniform(0.2, 0.35), texture=0.3, bend=0.1,
+            hollow=0.2,
+        )  # fmt: skip
+        half = replace(_larger(g2, 0.75), roughness=0.3, texture=0.3, roundness=0.6)
+        frames += [(0.5 * (mitosis.event_min + out), half), (out, lobed)]
+        if cell.arrested:
+            frames.append((out + SPREADING_MIN, _larger(lobed, float(np.sqrt(rng.uniform(1.3, 2.2))))))
     return frames
 
 
-def _held(rng: np.random.Generator, mitosis: Mitosis, large: float, ball: Condition) -> Condition:
-    """What the chromosomes form until something happens: a plate, a ball, or a tangle."""
+def _held(rng: np.random.Generator, mitosis: Mitosis, large: float, ring: Condition) -> Condition:
+    """What the chromosomes form until something happens: a plate, arms of several plates, or a tangle."""
     if mitosis.subtype is Subtype.DEATH:
-        return ball
-    if mitosis.subtype in (Subtype.NORMAL, Subtype.SISTER_FUSION):
-        thick = (0.25 + 0.3 * mitosis.tilt) * large
-        bend = rng.normal(0, 0.03)
-        return Condition(0.73 * large, thick, roughness=0.08, texture=0.12, bend=bend, roundness=1.0)
-    hollow = rng.choice([0.0, 0.5])
+        return replace(ring, hollow=0.0)
+    if mitosis.subtype.n_poles > 2:
+        arm = rng.uniform(0.36, 0.44) * large
+        return Condition(arm, 0.24 * large, roughness=0.15, texture=0.25, apart=0.45 * arm, roundness=1.0)
+    if mitosis.subtype is Subtype.SLIPPAGE:
+        return replace(ring, length=0.68 * large, width=rng.uniform(0.35, 0.55) * large, hollow=0.0)
+    thick = (0.22 + 0.3 * mitosis.tilt) * large
+    bend = float(rng.normal(0, 0.03))
+    rough = 0.08 if mitosis.subtype is Subtype.NORMAL else 0.16
     return Condition(
-        0.7 * large, 0.5 * large, roughness=0.4, texture=0.35, bend=0.05, hollow=hollow, roundness=1.0
+        rng.uniform(0.62, 0.78) * large, thick, roughness=rough, texture=0.12, bend=bend, roundness=1.0
     )
+
+
+def _shrinking(frames: list[KeyFrame], cell: Cell) -> list[KeyFrame]:
+    """Cut off where the cell begins to die: pyknosis."""
+    times = np.array([t for t, _ in frames])
+    table = np.array([astuple(c) for _, c in frames])
+    begins = max(cell.dying_min, float(times[0]))
+    now = Condition(*(float(np.interp(begins, times, column)) for column in table.T))
+    pyknotic = replace(_larger(now, 0.55), roughness=0.2, texture=0.1, roundness=1.0)
+    return [*(f for f in frames if f[0] < begins), (begins, now), (begins + SHRINKING_MIN, pyknotic)]

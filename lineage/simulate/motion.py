@@ -1,16 +1,20 @@
 """Cells -> where each is, frame by frame: a persistent random walk with soft contact.
 
-Positions are micrometres on the dish; the stage's drift is the camera's affair.
+Positions are micrometres on the dish; the stage's drift is the camera's affair. The dish reaches MARGIN_UM
+beyond the field on each side, so cells come into view and leave it; out of sight it wraps around.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from lineage.schema import Fate
 from lineage.simulate.course import alive, condition, nucleus_diameter_um, present
+from lineage.simulate.settings import CellLine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,12 +22,32 @@ if TYPE_CHECKING:
     from lineage.simulate.population import Cell
     from lineage.simulate.settings import Settings
 
-SPEED_UM_PER_MIN = 0.22  # root mean square, interphase
+MARGIN_UM = 60.0
+# Root mean square in interphase, 13 and 9 um an hour: of the order of what is reported for both on plastic.
+SPEED_UM_PER_MIN = {CellLine.U251: 0.22, CellLine.PC3: 0.15}
+SPEED_SPREAD = 0.35  # of the logarithm, from cell to cell
 PERSISTENCE_MIN = 40.0
-WALL_UM = 8.0  # cells are turned back this far inside the field's edge
-RELAXATIONS = 8  # rounds of pushing apart, each frame
+RELAXATIONS = 6  # rounds of pushing apart, each frame
+STEP_UM = 1 / 1024  # places are rounded to it: a last digit that differs cannot grow into another movie
 
 Positions = dict[int, np.ndarray]  # cell id -> (2,) y, x
+
+
+def dish_area_ratio(settings: Settings) -> float:
+    """Area of the dish over that of the field."""
+    return (1 + 2 * MARGIN_UM / settings.field_um) ** 2
+
+
+def starts(rng: np.random.Generator, n: int, settings: Settings) -> np.ndarray:
+    """Where `n` cells of the dish start from, (n, 2) y, x in um: `settings.founders` of them in view."""
+    side = settings.field_um
+    in_view = rng.uniform(0, side, (settings.founders, 2))
+    others: list[np.ndarray] = []
+    while len(in_view) + len(others) < n:
+        place = rng.uniform(-MARGIN_UM, side + MARGIN_UM, 2)
+        if ((place < 0) | (place >= side)).any() or len(others) > n:
+            others.append(place)
+    return rng.permutation(np.concatenate([in_view, np.array(others).reshape(-1, 2)])[:n])
 
 
 def move(rng: np.random.Generator, cells: Sequence[Cell], settings: Settings) -> Iterator[Positions]:
@@ -31,61 +55,108 @@ def move(rng: np.random.Generator, cells: Sequence[Cell], settings: Settings) ->
 
     A daughter's first place is the mother's last, off along her birth axis; a fused cell's is between its
     parents.
+
+    Args:
+        rng: the only source of chance.
+        cells: all of the movie.
+        settings: of the movie.
+
+    Yields:
+        Positions on the dish, um; remains of the dead included.
     """
     by_id = {cell.cell_id: cell for cell in cells}
+    waiting = sorted(cells, key=lambda cell: (cell.born_min, cell.cell_id))
+    here: list[Cell] = []
     at: Positions = {}
     velocity: Positions = {}
+    standing = iter(starts(rng, sum(cell.born_min <= 0 for cell in cells), settings))
+    side = settings.field_um + 2 * MARGIN_UM
     for frame in range(settings.frames):
         now = frame * settings.minutes_per_frame
-        here = [cell for cell in cells if present(cell, now)]
-        at = {cell.cell_id: _place(rng, cell, at, now, settings) for cell in here}
-        velocity = {cell.cell_id: _turned(rng, cell, velocity, now, settings) for cell in here}
-        if frame:
-            at = {i: place + velocity[i] * settings.minutes_per_frame for i, place in at.items()}
-        at = _settle(here, _gather(by_id, at, now), now, settings)
+        n_born = sum(cell.born_min <= now for cell in waiting)
+        candidates = sorted([*here, *waiting[:n_born]], key=lambda cell: cell.cell_id)
+        waiting = waiting[n_born:]
+        here = [cell for cell in candidates if present(cell, now)]
+        kicks = rng.normal(0, 1 / math.sqrt(2), (len(here), 2))
+        before, velocity_before = at, velocity
+        at, velocity = {}, {}
+        for cell, kick in zip(here, kicks, strict=True):
+            i = cell.cell_id
+            at[i] = _place(by_id, cell, before, now, side, standing)
+            velocity[i] = _turned(cell, velocity_before, kick, now, settings)
+            if frame:
+                at[i] = at[i] + velocity[i] * settings.minutes_per_frame
+        at = _settle(here, _gather(by_id, at, now, side), now, side)
         yield at
 
 
-def _place(rng: np.random.Generator, cell: Cell, at: Positions, now: float, settings: Settings) -> np.ndarray:
+def _place(
+    cells: Mapping[int, Cell],
+    cell: Cell,
+    at: Positions,
+    now: float,
+    side: float,
+    standing: Iterator[np.ndarray],
+) -> np.ndarray:
     if cell.cell_id in at:
         return at[cell.cell_id]
-    if len(cell.parents) == 1:
-        outward = np.array([np.sin(cell.birth_axis), np.cos(cell.birth_axis)])
-        radius = 0.5 * _separation_um(now - cell.born_min) / np.sin(np.pi / cell.siblings)
-        return at[cell.parents[0]] + radius * outward
-    if cell.parents:
-        return np.mean([at[p] for p in cell.parents], axis=0)
-    return rng.uniform(WALL_UM, settings.field_um - WALL_UM, 2)
+    known = _forebears(cells, cell, at)
+    if len(cell.parents) == 1 and known:
+        radius = 0.5 * separation_um(now - cell.born_min) / math.sin(math.pi / cell.siblings)
+        return at[known[0]] + radius * np.array([math.sin(cell.birth_axis), math.cos(cell.birth_axis)])
+    if known:
+        apart = [_nearest(at[p] - at[known[0]], side) for p in known]
+        return at[known[0]] + np.mean(apart, axis=0)
+    return next(new)
 
 
-def _separation_um(age_min: float) -> float:
+def _forebears(cells: Mapping[int, Cell], cell: Cell, at: Positions) -> list[int]:
+    """The cell's parents or, where those came and went between two frames, theirs."""
+    known = [p for p in cell.parents if p in at]
+    if known:
+        return known
+    return sorted({g for p in cell.parents if p in cells for g in _forebears(cells, cells[p], at)})
+
+
+def _nearest(apart: np.ndarray, side: float) -> np.ndarray:
+    """A distance on a dish that wraps around: the shortest of its ways."""
+    return (apart + side / 2) % side - side / 2
+
+
+def separation_um(age_min: float) -> float:
     """Distance of two sister plates: about 8 px when they part, 14 when anaphase B is over."""
-    return 9 + 8 * (1 - float(np.exp(-age_min / 10)))
+    return 9 + 8 * (1 - math.exp(-age_min / 10))
+
+
+def speed_um_per_min(cell: Cell, settings: Settings) -> float:
+    """How fast the cell walks while it is flat; a clone keeps its pace."""
+    spread = np.random.default_rng([cell.founder, 8]).normal(0, SPEED_SPREAD)
+    return SPEED_UM_PER_MIN[settings.cell_line] * math.exp(spread)
 
 
 def _turned(
-    rng: np.random.Generator, cell: Cell, velocity: Mapping[int, np.ndarray], now: float, settings: Settings
+    cell: Cell, velocity: Mapping[int, np.ndarray], kick: np.ndarray, now: float, settings: Settings
 ) -> np.ndarray:
     """An Ornstein-Uhlenbeck velocity, (2,) um a minute; rounded cells stay where they are."""
-    kept = float(np.exp(-settings.minutes_per_frame / PERSISTENCE_MIN))
-    kick = rng.normal(0, SPEED_UM_PER_MIN / np.sqrt(2), 2)
-    old = velocity.get(cell.cell_id, kick)
+    kept = math.exp(-settings.minutes_per_frame / PERSISTENCE_MIN)
+    kick = kick * speed_um_per_min(cell, settings)
     mobile = 1 - condition(cell, now).roundness if alive(cell, now) else 0.0
-    return (kept * old + np.sqrt(1 - kept**2) * kick) * mobile**0.5
+    return (kept * velocity.get(cell.cell_id, kick) + math.sqrt(1 - kept**2) * kick) * math.sqrt(mobile)
 
 
-def _gather(cells: Mapping[int, Cell], at: Positions, now: float) -> Positions:
+def _gather(cells: Mapping[int, Cell], at: Positions, now: float, side: float) -> Positions:
     """Sisters that will fuse draw together while they still are two."""
     moved = dict(at)
     for i, place in at.items():
         cell = cells[i]
-        if cell.fate is Fate.FUSED:
+        if cell.fate is Fate.FUSED and now >= cell.born_min:
             partners = [at[p] for p in cells[cell.daughters[0]].parents if p in at]
+            middle = place + np.mean([_nearest(p - place, side) for p in partners], axis=0)
             left = max(cell.end_min - now, 1.0)
-            distance = float(np.linalg.norm(place - np.mean(partners, axis=0)))
+            distance = float(np.linalg.norm(place - middle))
             # Nuclei of a fused cell lie about 5 um from its middle; they should arrive there in time.
             pull = max(0.0, 1 - 5.5 / max(distance, 1e-6)) * min(1.0, 10 / left)
-            moved[i] = place + pull * (np.mean(partners, axis=0) - place)
+            moved[i] = place + pull * (middle - place)
     return moved
 
 
@@ -97,23 +168,28 @@ def _reach_um(cell: Cell, now: float) -> float:
     if cell.fate is Fate.FUSED:
         return min(full, 5.2)
     if len(cell.parents) == 1:
-        return float(min(full, 0.5 * _separation_um(now - cell.born_min) + 0.06 * (now - cell.born_min)))
+        return float(min(full, 0.5 * separation_um(now - cell.born_min) + 0.06 * (now - cell.born_min)))
     return full
 
 
-def _settle(cells: Sequence[Cell], at: Positions, now: float, settings: Settings) -> Positions:
-    """Push apart what overlaps, and back what has come too near the edge."""
+def _settle(cells: Sequence[Cell], at: Positions, now: float, side: float) -> Positions:
+    """Push apart what overlaps, wrap around what has left the dish, and round."""
     if not cells:
         return at
     ids = [cell.cell_id for cell in cells]
-    places = np.array([at[i] for i in ids])
+    places = np.array([at[i] for i in ids]) + MARGIN_UM
     reach = np.array([_reach_um(cell, now) for cell in cells])
-    nearest = (reach[:, None] + reach[None, :]) * ((reach[:, None] > 0) & (reach[None, :] > 0))
     for _ in range(RELAXATIONS):
-        apart = places[:, None] - places[None, :]
-        distance = np.maximum(np.linalg.norm(apart, axis=-1), 1e-3)
-        overlap = np.maximum(nearest - distance, 0)
-        np.fill_diagonal(overlap, 0)
-        places += 0.4 * (apart / distance[..., None] * overlap[..., None]).sum(axis=1)
-        places = np.clip(places, WALL_UM, settings.field_um - WALL_UM)
+        places %= side
+        places[places >= side] = 0  # the remainder of a tiny negative number
+        pairs = cKDTree(places, boxsize=side).query_pairs(2 * float(reach.max()), output_type="ndarray")
+        a, b = pairs[np.lexsort(pairs.T[::-1])].T
+        apart = _nearest(places[a] - places[b], side)
+        distance = np.maximum(np.sqrt((apart * apart).sum(axis=1)), 1e-3)
+        touching = (reach[a] > 0) & (reach[b] > 0)
+        overlap = np.maximum(reach[a] + reach[b] - distance, 0) * touching
+        push = 0.4 * apart / distance[:, None] * overlap[:, None]
+        np.add.at(places, a, push)
+        np.subtract.at(places, b, push)
+    places = np.round(places % side / STEP_UM) * STEP_UM - MARGIN_UM
     return dict(zip(ids, places, strict=True))

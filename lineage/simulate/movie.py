@@ -1,39 +1,49 @@
-"""Settings -> OUT.tif, a two-channel OME-TIFF, and OUT.truth beside it, one frame at a time."""
+"""Settings -> OUT.tif, a two-channel OME-TIFF, and OUT.truth beside it, one frame at a time.
+
+Lives and walks are drawn in order; frames are independent of each other, and processes share them out.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
-from itertools import chain
+import zlib
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
 
 from lineage.schema import InputError
-from lineage.simulate.motion import move
+from lineage.simulate import stage
+from lineage.simulate.motion import Positions, dish_area_ratio, move
 from lineage.simulate.population import grow
 from lineage.simulate.render import Scene
-from lineage.simulate.stage import drift_px
 from lineage.simulate.truth import TruthWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from lineage.simulate.population import Cell
     from lineage.simulate.settings import Settings
 
 CHANNELS = ("phase", "SiR-DNA")
+ZLIB_LEVEL = 6
+WORTH_PROCESSES = 2e7  # pixels in all; below, starting them takes longer than they save
 
 
 def truth_folder(movie: Path) -> Path:
     """Where a movie's truth lies.
 
     >>> from pathlib import Path
-    >>> truth_folder(Path("demo.ome.tif")).name
-    'demo.truth'
+    >>> truth_folder(Path("4.5Gy.ome.tif")).name
+    '4.5Gy.truth'
     """
-    return movie.with_name(movie.name.split(".")[0] + ".truth")
+    return movie.with_name(re.sub(r"(\.ome)?\.tiff?$", "", movie.name, flags=re.IGNORECASE) + ".truth")
 
 
 def simulate(
@@ -41,6 +51,7 @@ def simulate(
     settings: Settings,
     *,
     overwrite: bool = False,
+    workers: int | None = None,
     progress: Callable[[int], None] = lambda frame: None,
 ) -> Path:
     """Simulate a movie and write it with its truth.
@@ -49,6 +60,8 @@ def simulate(
         out: the movie, `*.tif`; what it replaces is replaced when all is written.
         settings: of the simulation.
         overwrite: replace an earlier movie and its truth.
+        workers: processes that draw; all cores if None, and one where the movie is small. What they draw does
+            not depend on their number.
         progress: called with each frame's number when it is done.
 
     Returns:
@@ -59,20 +72,24 @@ def simulate(
     """
     truth = truth_folder(out)
     _check_out(out, truth, overwrite=overwrite)
+    if workers is None:
+        workers = os.cpu_count() or 1 if settings.frames * settings.size**2 > WORTH_PROCESSES else 1
     rough, draft = out.with_name(out.name + ".partial"), truth.with_name(truth.name + ".partial")
     shutil.rmtree(draft, ignore_errors=True)
-    lives, walk, stage = (np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(3))
-    cells = {cell.cell_id: cell for cell in grow(lives, settings)}
+    lives, walk, course = (np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(3))
+    founders = round(settings.founders * dish_area_ratio(settings))
+    cells = {cell.cell_id: cell for cell in grow(lives, settings, founders=founders)}
+    scene = Scene(settings, cells, stage.course(course, settings))
     try:
         records = TruthWriter(draft, cells, settings)
-        frames = _frames(settings, cells, walk, drift_px(stage, settings), records, progress)
-        with tifffile.TiffWriter(rough, ome=True) as tiff:
+        views = _views(scene, move(walk, list(cells.values()), settings), workers)
+        with tifffile.TiffWriter(rough, ome=True, bigtiff=True) as tiff:
             tiff.write(
-                chain.from_iterable(frames),
+                _pages(views, scene, records, progress),
                 shape=(settings.frames, len(CHANNELS), settings.size, settings.size),
                 dtype=np.uint8,
                 compression="zlib",
-                compressionargs={"level": 9},
+                rowsperstrip=settings.size,
                 metadata={
                     "axes": "TCYX",
                     "Channel": {"Name": list(CHANNELS)},
@@ -84,7 +101,7 @@ def simulate(
                     "TimeIncrementUnit": "s",
                 },
             )
-        records.finish()
+        records.finish(out.name)
     except BaseException:
         rough.unlink(missing_ok=True)
         shutil.rmtree(draft, ignore_errors=True)
@@ -105,18 +122,59 @@ def _check_out(out: Path, truth: Path, *, overwrite: bool) -> None:
             raise InputError(f"{path} is already there; choose another name or add --overwrite")
 
 
-def _frames(
-    settings: Settings,
-    cells: Mapping[int, Cell],
-    walk: np.random.Generator,
-    drift: np.ndarray,
-    records: TruthWriter,
-    progress: Callable[[int], None],
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(phase, DNA) of each frame, (Y, X) uint8; the truth is recorded in passing."""
-    scene = Scene(settings, cells)
-    for frame, places in enumerate(move(walk, list(cells.values()), settings)):
-        phase, dna, masks = scene.frame(frame, places, drift[frame])
-        records.add(frame, masks, places, drift[frame])
+@dataclass(frozen=True, eq=False)
+class View:
+    """One drawn frame."""
+
+    places: Positions
+    pages: tuple[bytes, bytes]  # phase and DNA, (Y, X) uint8, compressed
+    masks: bytes  # (Y, X) uint16 of cell ids, compressed
+
+
+def _draw(scene: Scene, frame: int, places: Positions) -> View:
+    phase, dna, masks = scene.frame(frame, places)
+    pages = zlib.compress(phase.tobytes(), ZLIB_LEVEL), zlib.compress(dna.tobytes(), ZLIB_LEVEL)
+    return View(places, pages, zlib.compress(masks.tobytes(), 1))
+
+
+_scene: Scene | None = None  # of a worker process
+
+
+def _set_scene(scene: Scene) -> None:
+    global _scene  # sent once to each process, not with each frame
+    _scene = scene
+
+
+def _draw_in_worker(frame: int, places: Positions) -> View:
+    assert _scene is not None
+    return _draw(_scene, frame, places)
+
+
+def _views(scene: Scene, walk: Iterable[Positions], workers: int) -> Iterator[View]:
+    """The frames in order; as many are under way as keep all processes busy."""
+    if workers == 1:
+        for frame, places in enumerate(walk):
+            yield _draw(scene, frame, places)
+        return
+    under_way: deque[Future[View]] = deque()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _set_scene, (scene,))
+    try:
+        for frame, places in enumerate(walk):
+            under_way.append(pool.submit(_draw_in_worker, frame, places))
+            if len(under_way) > 2 * workers:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _pages(
+    views: Iterable[View], scene: Scene, records: TruthWriter, progress: Callable[[int], None]
+) -> Iterator[bytes]:
+    """Phase and DNA of each frame; the truth is recorded in passing."""
+    for frame, view in enumerate(views):
+        masks = np.frombuffer(zlib.decompress(view.masks), np.uint16).reshape(scene.shape)
+        records.add(frame, masks, view.places, scene.stage.drift_px[frame])
         progress(frame)
-        yield phase, dna
+        yield from view.pages

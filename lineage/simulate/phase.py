@@ -7,123 +7,153 @@ and the blurred thickness taken away.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
 
-from lineage.schema import Fate
 from lineage.simulate.bodies import Body, draw
-from lineage.simulate.course import alive, condition
+from lineage.simulate.camera import spread
+from lineage.simulate.chromatin import heading_rad
+from lineage.simulate.course import alive, breaks_up_min, condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lineage.simulate.course import Condition
     from lineage.simulate.population import Cell
 
-ROUND_UM = 25.0  # diameter of a rounded mitotic cell of G2 DNA content
-HALO_PX = 2.6  # width of the neighbourhood that the phase ring takes away
-BRIGHT = 0.6  # in the clips, dark rings are deeper than discs are bright
+ROUND_UM = 24.0  # diameter of a rounded mitotic cell of G2 DNA content
+HALO_UM = 3.0  # width of the neighbourhood that the phase ring takes away
+GLOW_UM = 7.0  # ... and of the faint bright ring around it
+BRIGHT = 0.5  # in the clips, dark rings are deeper than discs are bright
+SHEDDING_MIN = 25.0  # how long an anaphase cell blebs
+LASTING_MIN = 100.0  # in which the remains of a dead cell sink to a third
+
+Lumps = list[tuple[bool, Body]]  # whether it is a cell's own body rather than something in it
 
 
-def cell_bodies(cell: Cell, minutes: float, place: np.ndarray) -> list[Body]:
-    """The cell's body and its blebs, lengths in um, mass = thickness x area."""
-    if not alive(cell, minutes) or _bursts(cell, minutes):
+def cell_bodies(cell: Cell, minutes: float, place: np.ndarray) -> Lumps:
+    """The cell's body, what shows in it, and its blebs; lengths in um, mass = thickness x area.
+
+    Cells push each other aside and do not pile up; what is in them adds to their thickness.
+    """
+    if not alive(cell, minutes) or minutes >= breaks_up_min(cell):
         return _remains(cell, minutes, place)
     now = condition(cell, minutes)
     volume = cell.dna_at(minutes) / 2  # of a G2 cell
     rng = np.random.default_rng([cell.seed, 5])
-    ball = ROUND_UM * volume ** (1 / 3)
-    flat_length, flat_width = np.array([rng.uniform(38, 62), rng.uniform(20, 30)]) * volume**0.4
-    crawl = rng.uniform(0, 2 * np.pi) + 0.6 * np.sin(minutes / 200 + cell.seed)
+    large = 1.0 if not cell.arrested else 1.0 + 0.4 * min((minutes - cell.born_min) / 2880, 1.0)
+    flat = large * volume**0.4 * np.array([rng.uniform(40, 78), rng.uniform(17, 27)])
+    crawl = rng.uniform(0, 2 * np.pi) + 0.6 * math.sin(minutes / 200 + cell.seed)
     r = now.roundness
-    length, width = r * ball + (1 - r) * flat_length, r * ball + (1 - r) * flat_width
-    height = 0.6 + 3.4 * r**2
+    ball = ROUND_UM * volume ** (1 / 3) * (1 + 0.05 * math.sin(minutes / 13 + cell.seed))
+    length, width = (r * ball + (1 - r) * flat).tolist()
+    spindly = (1 - r) ** 2
     body = _lump(
         place,
         length,
         width,
-        height,
+        0.6 + 3.3 * r**2,
         angle=crawl,
         seed=cell.seed,
-        roughness=0.02 + 0.3 * (1 - r),
-        texture=0.10 + 0.3 * (1 - r),
-        grain=4.5 + 1.5 * r,
-        bend=0.12 * (1 - r),
+        roughness=0.03 + 0.20 * spindly,
+        texture=0.04 + 0.26 * spindly,
+        grain=4.2,
+        bend=0.16 * spindly * math.sin(cell.seed),
     )
-    nucleus = _lump(
-        place,
-        now.length + 2,
-        now.width + 2,
-        0.25 * (1 - r),
-        angle=crawl,
-        seed=cell.seed + 1,
-        roughness=0.05,
-        texture=0.9,
-        grain=6.0,
-    )
-    return [body, nucleus, *_blebs(cell, minutes, place, 0.5 * min(length, width))]
+    return [(True, body), *_inside(cell, minutes, place, now), *_blebs(cell, minutes, place, 0.5 * ball)]
 
 
 def _lump(place: np.ndarray, length: float, width: float, height: float, **looks: Any) -> Body:
-    """A body whose density is its thickness."""
-    mass = height * np.pi / 4 * length * width
-    return Body(y=place[0], x=place[1], length=length, width=width, mass=mass, blur=0.8, **looks)
+    """A body whose density is its thickness, about `height` in its middle."""
+    mass = 0.8 * height * np.pi / 4 * length * width
+    looks.setdefault("blur", 0.8)
+    return Body(y=float(place[0]), x=float(place[1]), length=length, width=width, mass=mass, **looks)
 
 
-def _bursts(cell: Cell, minutes: float) -> bool:
-    return cell.fate is Fate.DIED_MITOSIS and cell.mitosis is not None and minutes >= cell.mitosis.event_min
+def _inside(cell: Cell, minutes: float, place: np.ndarray, now: Condition) -> Lumps:
+    """The nucleus with its nucleoli in a flat cell, the plate in a round one."""
+    r, way = now.roundness, heading_rad(cell, minutes)
+    if r > 0.8:
+        return [(False, _lump(place, now.length, now.width, 0.5, angle=way, seed=cell.seed))]
+    nucleus = _lump(
+        place, now.length + 1, now.width + 1, 0.3 * (1 - r), angle=way, seed=cell.seed, roughness=0.03
+    )
+    rng = np.random.default_rng([cell.seed, 11])
+    spots = []
+    for _ in range(3):
+        around, far, size = rng.uniform(0, 2 * np.pi), rng.uniform(0, 9), rng.uniform(1.8, 3.6)
+        where = place + far * np.array([math.sin(around), math.cos(around)])
+        height = rng.choice([-0.7, 0.8]) * (1 - r)
+        spots.append((False, _lump(where, size, size, height, angle=0.0, seed=cell.seed)))
+    return [(False, nucleus), *spots]
 
 
-def _blebs(cell: Cell, minutes: float, place: np.ndarray, reach: float) -> list[Body]:
-    """Bubbles at the edge for half an hour after a separation or an exit, other ones in each frame."""
-    exited = cell.mitosis is not None and 0 <= minutes - cell.mitosis.event_min < 30
-    if not exited and not (len(cell.parents) == 1 and minutes - cell.born_min < 25):
+def _blebs(cell: Cell, minutes: float, place: np.ndarray, reach: float) -> Lumps:
+    """Bubbles at the edge after a separation or an exit, and while a cell dies: other ones each time."""
+    exited = cell.mitosis is not None and 0 <= minutes - cell.mitosis.event_min < SHEDDING_MIN
+    young = len(cell.parents) == 1 and minutes - cell.born_min < SHEDDING_MIN
+    dying = minutes >= cell.dying_min
+    if not (exited or young or dying):
         return []
     rng = np.random.default_rng([cell.seed, 6, round(60 * minutes)])
     blebs = []
-    for _ in range(rng.integers(0, 4)):
-        way, size = rng.normal(cell.birth_axis, 1.2), 4 + rng.exponential(3)
-        where = place + reach * np.array([np.sin(way), np.cos(way)])
-        blebs.append(_lump(where, size, size, 3.0, angle=0.0, seed=cell.seed, roughness=0.1))
+    for _ in range(rng.integers(3, 8) if dying else rng.integers(0, 4)):
+        way, size = rng.normal(cell.birth_axis, 1.8 if dying else 1.2), 4 + rng.exponential(3)
+        where = place + reach * rng.uniform(0.7, 1.1) * np.array([math.sin(way), math.cos(way)])
+        bleb = _lump(where, size, size, 3.0, angle=0.0, seed=cell.seed, roughness=0.1)
+        blebs.append((True, bleb))
     return blebs
 
 
-def _remains(cell: Cell, minutes: float, place: np.ndarray) -> list[Body]:
+def _remains(cell: Cell, minutes: float, place: np.ndarray) -> Lumps:
     """A boiling heap of bubbles that shrinks and fades."""
-    age = minutes - (cell.mitosis.event_min if cell.mitosis else cell.end_min)
+    age = minutes - breaks_up_min(cell)
     rng = np.random.default_rng([cell.seed, 7])
-    fade = float(np.exp(-age / 90))
+    fade = math.exp(-age / LASTING_MIN)
     turn = rng.uniform(0, np.pi)
-    core = _lump(place, 19, 15, 3 * fade, angle=turn, seed=cell.seed, roughness=0.3, texture=0.6, grain=5)
-    heap = [core]
-    for _ in range(14):
-        way, far, size = rng.uniform(0, 2 * np.pi), rng.uniform(5, 11), rng.uniform(4, 9)
-        way += 0.3 * np.sin(minutes * rng.uniform(0.05, 0.2))
-        where = place + far * np.array([np.sin(way), np.cos(way)])
-        heap.append(_lump(where, size, size, 4 * fade, angle=way, seed=cell.seed, roughness=0.15))
+    core = _lump(place, 18, 14, 2.4 * fade, angle=turn, seed=cell.seed, roughness=0.3, texture=0.5, grain=4)
+    heap = [(True, core)]
+    for _ in range(12):
+        way, far, size = rng.uniform(0, 2 * np.pi), rng.uniform(4, 11), rng.uniform(3.5, 8)
+        way += 0.3 * math.sin(minutes * rng.uniform(0.05, 0.2))
+        where = place + far * np.array([math.sin(way), math.cos(way)])
+        heap.append((True, _lump(where, size, size, 3.4 * fade, angle=way, seed=cell.seed, roughness=0.15)))
     return heap
 
 
 def phase_image(
-    bodies: Iterable[Body], shape: tuple[int, int], *, grey: float, contrast: float
+    bodies: Iterable[tuple[bool, Body]],
+    shape: tuple[int, int],
+    *,
+    grey: float,
+    contrast: float,
+    pixel_size_um: float,
+    defocus_um: float = 0.0,
 ) -> np.ndarray:
     """Phase contrast of bodies given in pixels.
 
     Args:
-        bodies: cells, blebs, debris.
+        bodies: cells and what is in them, debris: (whether it is a body of its own, body).
         shape: (Y, X).
         grey: level of the empty dish.
         contrast: grey levels for a unit of thickness.
+        pixel_size_um: of the image.
+        defocus_um: distance from the focal plane; rings grow wider with it.
 
     Returns:
-        (Y, X) float32, noiseless.
+        (Y, X) float64, noiseless.
     """
-    thickness = np.zeros(shape, np.float32)
-    for body in bodies:
+    thickness, inner = np.zeros(shape), np.zeros(shape)
+    for own, body in bodies:
         stamp = draw(body, shape)
-        view = thickness[stamp.rows, stamp.cols]
-        # Cells push each other aside, they do not pile up.
-        np.maximum(view, stamp.density, out=view)
-    relief = thickness - gaussian_filter(thickness, HALO_PX)
+        if own:
+            view = thickness[stamp.rows, stamp.cols]
+            np.maximum(view, stamp.density, out=view)
+        else:
+            inner[stamp.rows, stamp.cols] += stamp.density
+    sharp = 0.12 * abs(defocus_um) / pixel_size_um
+    halo, glow = HALO_UM / pixel_size_um + sharp, GLOW_UM / pixel_size_um + sharp
+    relief = spread(thickness + inner, {sharp: 1.0, halo: -1.12, glow: 0.12})
     return grey + contrast * np.where(relief > 0, BRIGHT * relief, relief)

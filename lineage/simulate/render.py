@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.fft import next_fast_len
 
 from lineage.simulate.bodies import Body, paint
 from lineage.simulate.camera import expose, haze, uneven
@@ -17,15 +18,21 @@ from lineage.simulate.phase import cell_bodies, phase_image
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lineage.simulate.population import Cell
+    from lineage.simulate.population import Cell, Mitosis
     from lineage.simulate.settings import Settings
+    from lineage.simulate.stage import Stage
 
-DNA_BACKGROUND = 16.0  # grey levels of 8 bit
-PHASE_GREY = 100.0
-PHASE_CONTRAST = 24.0  # grey levels for a unit of thickness; a rounded cell has 4
-BLEACHING = 0.15  # of the SiR-DNA light is gone by the last frame
+# Grey levels of 8 bit, set beside the paper's clips: `benchmarks/realism.py`.
+DNA_BACKGROUND = 15.0
+PHASE_GREY = 104.0
+PHASE_CONTRAST = 26.0  # for a unit of thickness; a rounded cell has 4
+HAZE = {"near": 0.7, "far": 0.6}
+NEAR_UM, FAR_UM = 5.8, 25.0
+BLEACHED_AT = 721  # frames, at which `Settings.bleaching` of the SiR-DNA light is gone
 DIRT_THICKNESS = 0.1  # of a speck, for a grey level of its glow
 BLANK = 2.0  # level of a frame without light
+BORDER_UM = 40.0  # drawn beyond the field: cells there are seen by their glow
+LEAST_PX = 5  # of a cell that counts as being in view
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +41,7 @@ class Scene:
 
     settings: Settings
     cells: Mapping[int, Cell]
+    stage: Stage
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -41,10 +49,16 @@ class Scene:
         return self.settings.size, self.settings.size
 
     @cached_property
+    def border(self) -> int:
+        """Pixels drawn beyond each side, so many that the whole is quick to transform."""
+        wanted = self.settings.size + 2 * round(BORDER_UM / self.settings.pixel_size_um)
+        return (next_fast_len(wanted, real=True) - self.settings.size + 1) // 2
+
+    @cached_property
     def illumination(self) -> tuple[np.ndarray, np.ndarray]:
         """Uneven light of the two channels, phase and DNA."""
         rng = np.random.default_rng([self.settings.seed, 11])
-        return uneven(rng, self.shape, depth=0.02), uneven(rng, self.shape, depth=0.08)
+        return uneven(rng, self.shape, depth=0.03), uneven(rng, self.shape, depth=0.10)
 
     @cached_property
     def dirt(self) -> list[Body]:
@@ -67,76 +81,89 @@ class Scene:
         ]
 
     def frame(
-        self, frame: int, places: Mapping[int, np.ndarray], drift: np.ndarray
+        self, frame: int, places: Mapping[int, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """One frame.
 
         Args:
             frame: its number.
             places: cell id -> (2,) y, x in um on the dish, of all that is to be seen.
-            drift: (2,) y, x in px, how far the field has moved.
 
         Returns:
             phase (Y, X) uint8, dna (Y, X) uint8, masks (Y, X) uint16 with the cells' ids, blank frame or not.
         """
         settings, minutes = self.settings, frame * self.settings.minutes_per_frame
-        per_um = 1 / settings.pixel_size_um
+        per_um, focus = 1 / settings.pixel_size_um, float(self.stage.focus_um[frame])
+        shift = self.stage.drift_px[frame] + self.border
+        wide = (settings.size + 2 * self.border,) * 2
         labelled = [
-            (i if mine else 0, body.scaled(per_um, drift))
+            (i if mine else 0, body.scaled(per_um, shift))
             for i, place in places.items()
-            for mine, body in chromatin(self.cells[i], minutes, place)
-        ]
-        # Masses are levels x um2: in pixels of another size the same light falls on another number of them.
-        density, masks = paint(labelled, self.shape)
-        self._show_all(masks, places, minutes, drift)
-        rng = np.random.default_rng([settings.seed, 13, frame])
-        if frame in settings.blank_frames:
-            dark = np.full(self.shape, BLANK, np.float32)
-            return (
-                _digital(expose(rng, dark, read=0.5, shot=0)),
-                _digital(expose(rng, dark, read=0.5, shot=0)),
-                masks,
+            for mine, body in chromatin(
+                self.cells[i], minutes, place, origin=self._origin(self.cells[i]), focus_um=focus
             )
-        dirt = [body.scaled(per_um, drift) for body in self.dirt]
-        density += paint(((0, speck) for speck in dirt), self.shape)[0]
-        cells = [
-            body.scaled(per_um, drift)
-            for i, place in places.items()
-            for body in cell_bodies(self.cells[i], minutes, place)
         ]
-        return (
-            self._phase(rng, cells + [replace(speck, mass=DIRT_THICKNESS * speck.mass) for speck in dirt]),
-            self._dna(rng, frame, density * per_um**2),
-            masks,
-        )
+        dirt = [body.scaled(per_um, shift) for body in self.dirt]
+        density, masks = paint([*labelled, *((0, speck) for speck in dirt)], wide)
+        masks = self._in_view(masks, places, minutes, self.stage.drift_px[frame])
+        rng = np.random.default_rng([settings.seed, 13, frame])
+        if frame in self.stage.blank:
+            dark = np.full(self.shape, BLANK, np.float32)
+            phase, dna = (_digital(expose(rng, dark, read=0.5, shot=0)) for _ in range(2))
+            return phase, dna, masks
+        lumps = [
+            (own, body.scaled(per_um, shift))
+            for i, place in places.items()
+            for own, body in cell_bodies(self.cells[i], minutes, place)
+        ] + [(True, replace(speck, mass=DIRT_THICKNESS * speck.mass)) for speck in dirt]
+        # Masses are levels x um2: in pixels of another size the same light falls on another number of them.
+        return self._phase(rng, lumps, wide, focus), self._dna(rng, frame, density * per_um**2), masks
 
-    def _phase(self, rng: np.random.Generator, bodies: Sequence[Body]) -> np.ndarray:
-        image = phase_image(bodies, self.shape, grey=PHASE_GREY, contrast=PHASE_CONTRAST)
-        return _digital(expose(rng, image * self.illumination[0], read=0.6, shot=0.0))
+    def _origin(self, cell: Cell) -> Mitosis | None:
+        mother = self.cells.get(cell.parents[0]) if len(cell.parents) == 1 else None
+        return mother.mitosis if mother else None
+
+    def _phase(
+        self,
+        rng: np.random.Generator,
+        lumps: Sequence[tuple[bool, Body]],
+        wide: tuple[int, int],
+        focus: float,
+    ) -> np.ndarray:
+        image = phase_image(
+            lumps, wide, grey=PHASE_GREY, contrast=PHASE_CONTRAST,
+            pixel_size_um=self.settings.pixel_size_um, defocus_um=focus,
+        )  # fmt: skip
+        return _digital(expose(rng, self._cut(image) * self.illumination[0], read=0.9, shot=0.0))
 
     def _dna(self, rng: np.random.Generator, frame: int, density: np.ndarray) -> np.ndarray:
-        bleached = 1 - BLEACHING * frame / self.settings.frames
-        light = haze(density, near=0.7, far=0.6) * bleached + DNA_BACKGROUND * self.illumination[1]
-        return _digital(expose(rng, light, read=0.45, shot=0.012))
+        pixel = self.settings.pixel_size_um
+        bleached = 1 - self.settings.bleaching * min(frame / BLEACHED_AT, 1)
+        glow = haze(density, **HAZE, near_px=NEAR_UM / pixel, far_px=FAR_UM / pixel)
+        light = self._cut(glow) * bleached + DNA_BACKGROUND * self.illumination[1]
+        return _digital(expose(rng, light, read=0.6, shot=0.012))
 
-    def _show_all(
-        self,
-        masks: np.ndarray,
-        places: Mapping[int, np.ndarray],
-        minutes: float,
-        drift: np.ndarray,
-    ) -> None:
-        """Give a few pixels to living cells within the field that others hide: the truth knows of them."""
-        shown = set(np.unique(masks).tolist())
+    def _cut(self, wide: np.ndarray) -> np.ndarray:
+        """The field, of an image that reaches beyond it."""
+        inside = slice(self.border, self.border + self.settings.size)
+        return wide[inside, inside]
+
+    def _in_view(
+        self, masks: np.ndarray, places: Mapping[int, np.ndarray], minutes: float, drift: np.ndarray
+    ) -> np.ndarray:
+        """The field's masks: what hardly reaches into view goes, and whoever is in view has a few pixels.
+
+        A living cell that others hide is shown by a small square: the truth knows of it.
+        """
+        masks = self._cut(masks).copy()
+        counts = np.bincount(masks.ravel(), minlength=max(self.cells, default=0) + 1)
+        masks[(counts < LEAST_PX)[masks]] = 0
         for i, place in places.items():
-            y, x = (round(place[k] / self.settings.pixel_size_um + drift[k]) for k in (0, 1))
-            if (
-                i not in shown
-                and alive(self.cells[i], minutes)
-                and 0 <= y < masks.shape[0]
-                and 0 <= x < masks.shape[1]
-            ):
+            y, x = (round(float(place[k]) / self.settings.pixel_size_um + float(drift[k])) for k in (0, 1))
+            inside = 0 <= y < masks.shape[0] and 0 <= x < masks.shape[1]
+            if counts[i] < LEAST_PX and inside and alive(self.cells[i], minutes):
                 masks[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = i
+        return masks
 
 
 def _digital(light: np.ndarray) -> np.ndarray:

@@ -32,7 +32,9 @@ class Settings(BaseModel):
         12, ge=0, le=2000, description="cells in view at the start, at random phases of their cycle"
     )
     dose_gy: float = Field(4.0, ge=0, le=50, description="dose that the founders received, gray")
-    irradiated_min_before_start: float = Field(0.0, ge=0, le=10_000, description="from irradiation to frame 0")
+    irradiated_min_before_start: float = Field(
+        0.0, ge=0, le=10_000, description="from irradiation to frame 0"
+    )
     cycle_hours: float | None = Field(
         None, ge=8, le=100, description="median cycle time without dose; the cell line's if left out"
     )

@@ -1,30 +1,47 @@
 """What happened in a simulated movie -> `OUT.truth/`: CTC masks and tracks, lineage, events, settings.
 
-Masks are written a frame at a time, tables at the end.
+The truth is what the movie shows: a cell that leaves the field and comes back is a new track, as it is for
+whoever annotates a real movie. Masks are written a frame at a time, tables at the end.
 """
 
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 import tifffile
 
+from lineage.export import graphml
 from lineage.schema import EVENT_COLUMNS, CellKey, Fate
 from lineage.simulate.chromatin import dna_mass
 from lineage.simulate.population import Subtype
+from lineage.tree import UNITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from lineage.simulate.population import Cell, Mitosis
+    import networkx as nx
+
+    from lineage.simulate.population import Cell
     from lineage.simulate.settings import Settings
 
-PREDICTED = {"p_abnormal", "p_none", "side_um", "flags"}  # what only a run can say
-TRUE_EVENT_COLUMNS = (*(column for column in EVENT_COLUMNS if column not in PREDICTED), "subtype")
+TRUE_EVENT_COLUMNS = (*EVENT_COLUMNS, "subtype")  # what only a run can say stays empty
+SUBTYPE, CELL = "subtype", "simulated_cell"  # node keys beside CellKey
+
+
+@dataclass
+class Track:
+    """A stretch of a cell's life in view. Frames are inclusive; y, x in um where it is first seen."""
+
+    label: int
+    cell: int
+    first: int
+    last: int
+    place_um: tuple[float, float]
 
 
 class TruthWriter:
@@ -32,72 +49,79 @@ class TruthWriter:
 
     def __init__(self, folder: Path, cells: Mapping[int, Cell], settings: Settings) -> None:
         self.folder, self.cells, self.settings = folder, cells, settings
-        self.runs: dict[int, list[list[int]]] = {}  # cell -> [label, first, last], one a stretch in view
-        self.born_at: dict[int, np.ndarray] = {}  # cell -> y, x in um where it is first seen
+        self.tracks: dict[int, list[Track]] = defaultdict(list)  # by cell
         self.events: list[dict[str, object]] = []
         self.next_label = max(cells, default=0) + 1
+        self.due: dict[int, list[Cell]] = defaultdict(list)  # frame -> cells whose mitosis comes to its event
+        for cell in cells.values():
+            if cell.mitosis is not None:
+                self.due[frame_of(cell.mitosis.event_min, settings)].append(cell)
+        self.before: Mapping[int, np.ndarray] = {}
         (folder / "TRA").mkdir(parents=True)
 
     def add(self, frame: int, masks: np.ndarray, places: Mapping[int, np.ndarray], drift: np.ndarray) -> None:
         """Take one frame: masks (Y, X) of cell ids, places in um on the dish, drift in px.
 
-        A cell's label is its id. One that comes back into view goes on under a new label, a child of the old
-        one, since the format wants a label in every frame between its first and its last.
+        A cell's label is its id; one that comes back into view goes on under a new label.
         """
         label_of = np.zeros(max(self.cells, default=0) + 1, np.uint16)
-        for cell in sorted(set(np.unique(masks).tolist()) - {0}):
-            label_of[cell] = self._seen(cell, frame)
-            self.born_at.setdefault(cell, places[cell])
-        digits = 3 if self.settings.frames <= 1000 else 4
+        for i in (np.flatnonzero(np.bincount(masks.ravel())[1:]) + 1).tolist():
+            label_of[i] = self._seen(i, frame, places[i])
+        digits = max(3, len(str(self.settings.frames - 1)))
         path = self.folder / "TRA" / f"man_track{frame:0{digits}d}.tif"
         tifffile.imwrite(path, label_of[masks], compression="zlib")
-        for cell in self.cells.values():
-            mitosis = cell.mitosis
-            if mitosis and frame_of(mitosis.event_min, self.settings) == frame and cell.cell_id in self.runs:
-                self.events.append(self._event(cell, mitosis, places, drift))
+        for cell in self.due[frame]:
+            tracks = self.tracks.get(cell.cell_id)
+            if tracks and tracks[-1].last >= frame - 1:
+                self._happened(cell, frame, places, drift)
+        self.before = places
 
-    def _seen(self, cell: int, frame: int) -> int:
-        runs = self.runs.setdefault(cell, [])
-        if runs and runs[-1][2] == frame - 1:
-            runs[-1][2] = frame
+    def _seen(self, cell: int, frame: int, place: np.ndarray) -> int:
+        tracks = self.tracks[cell]
+        if tracks and tracks[-1].last == frame - 1:
+            tracks[-1].last = frame
         else:
-            label = self.next_label if runs else cell
-            self.next_label += bool(runs)
-            runs.append([label, frame, frame])
-        return runs[-1][0]
+            label = self.next_label if tracks else cell
+            self.next_label += bool(tracks)
+            tracks.append(Track(label, cell, frame, frame, (float(place[0]), float(place[1]))))
+        return tracks[-1].label
 
-    def _event(
-        self, cell: Cell, mitosis: Mitosis, places: Mapping[int, np.ndarray], drift: np.ndarray
-    ) -> dict[str, object]:
-        y_um, x_um = np.mean([places[i] for i in cell.daughters or (cell.cell_id,)], axis=0).round(2).tolist()
-        frame = frame_of(mitosis.event_min, self.settings)
-        return {
-            "event_id": len(self.events),
-            "mother_id": cell.cell_id,
-            "daughter_ids": " ".join(map(str, cell.daughters)),
-            "frame": frame,
-            "time_min": frame * self.settings.minutes_per_frame,
-            "y_px": round(y_um / self.settings.pixel_size_um + float(drift[0]), 2),
-            "x_px": round(x_um / self.settings.pixel_size_um + float(drift[1]), 2),
-            "y_um": y_um,
-            "x_um": x_um,
-            "mitosis_class": str(mitosis.subtype.mitosis_class),
-            "source": "simulated",
-            "subtype": str(mitosis.subtype),
-        }
+    def _happened(self, cell: Cell, frame: int, places: Mapping[int, np.ndarray], drift: np.ndarray) -> None:
+        now = [places[i] for i in cell.daughters or (cell.cell_id,) if i in places]
+        y_um, x_um = np.mean(now or [self.before[cell.cell_id]], axis=0).round(2).tolist()
+        seen = [self.tracks[i][-1].label for i in cell.daughters if i in self.tracks]
+        subtype = cell.mitosis.subtype if cell.mitosis else Subtype.NORMAL
+        self.events.append(
+            {
+                "event_id": len(self.events),
+                "mother_id": self.tracks[cell.cell_id][-1].label,
+                "daughter_ids": " ".join(map(str, seen)),
+                "frame": frame,
+                "time_min": frame * self.settings.minutes_per_frame,
+                "y_px": round(y_um / self.settings.pixel_size_um + float(drift[0]), 2),
+                "x_px": round(x_um / self.settings.pixel_size_um + float(drift[1]), 2),
+                "y_um": y_um,
+                "x_um": x_um,
+                "mitosis_class": str(subtype.mitosis_class),
+                "source": "simulated",
+                SUBTYPE: str(subtype),
+            }
+        )
 
-    def finish(self) -> None:
+    def finish(self, movie_name: str) -> None:
         """Write the tables."""
-        lines = ctc_lines(self.runs, self.cells)
+        tracks = sorted((t for ts in self.tracks.values() for t in ts), key=lambda t: t.label)
+        parents = parent_labels(self.tracks, self.cells)
         (self.folder / "TRA" / "man_track.txt").write_text(
-            "".join(f"{a} {b} {c} {d}\n" for a, b, c, d in lines)
+            "".join(f"{t.label} {t.first} {t.last} {_one(parents[t.label])}\n" for t in tracks)
         )
         with (self.folder / "events.csv").open("w", newline="") as file:
             table = csv.DictWriter(file, TRUE_EVENT_COLUMNS)
             table.writeheader()
             table.writerows(self.events)
-        graph = lineage_graph(self.cells, self.runs, self.born_at, self.events, self.settings)
-        nx.write_graphml(graph, self.folder / "lineage.graphml", infer_numeric_types=True)
+        graph = lineage_graph(tracks, parents, self.cells, self.events, self.settings)
+        graph.graph |= {"video": movie_name, "units": UNITS}
+        graphml.write(graph, self.folder / "lineage.graphml")
         (self.folder / "settings.json").write_text(self.settings.model_dump_json(indent=2) + "\n")
 
 
@@ -106,69 +130,95 @@ def frame_of(minutes: float, settings: Settings) -> int:
     return int(np.ceil(minutes / settings.minutes_per_frame))
 
 
-def ctc_lines(
-    runs: Mapping[int, Sequence[Sequence[int]]], cells: Mapping[int, Cell]
-) -> list[tuple[int, int, int, int]]:
-    """Rows L B E P of man_track.txt, by label.
+def _one(parents: Sequence[int]) -> int:
+    """The parent that man_track.txt names: it knows no fusion, so a fused cell begins without."""
+    return parents[0] if len(parents) == 1 else 0
 
-    The format knows no fusion: a fused cell begins without a parent. lineage.graphml has both.
+
+def parent_labels(
+    tracks: Mapping[int, Sequence[Track]], cells: Mapping[int, Cell]
+) -> dict[int, tuple[int, ...]]:
+    """Label -> its parents' labels; none where the movie does not show the birth.
 
     >>> from lineage.simulate.population import Cell
-    >>> mother = Cell(1, (), 0, 1, born_min=-5, dna=1, seed=0)
-    >>> child = Cell(2, (1,), 1, 1, born_min=20, dna=1, seed=0)
-    >>> ctc_lines({1: [[1, 0, 1]], 2: [[2, 2, 4], [3, 7, 9]]}, {1: mother, 2: child})  # unseen at 5 and 6
-    [(1, 0, 1, 0), (2, 2, 4, 1), (3, 7, 9, 2)]
+    >>> cells = {1: Cell(1, (), 0, 1, born_min=-5, dna=1, seed=0), 2: Cell(2, (1,), 1, 1, 20, dna=1, seed=0)}
+    >>> away_from_5_to_6 = [Track(2, 2, 2, 4, (0, 0)), Track(3, 2, 7, 9, (0, 0))]
+    >>> parent_labels({1: [Track(1, 1, 0, 1, (0, 0))], 2: away_from_5_to_6}, cells)
+    {1: (), 2: (1,), 3: ()}
     """
-    lines = []
-    for i, stretches in runs.items():
-        parents = [p for p in cells[i].parents if p in runs]
-        before = runs[parents[0]][-1][0] if len(parents) == 1 and len(cells[i].parents) == 1 else 0
-        for label, first, last in stretches:
-            lines.append((label, first, last, before))
-            before = label
-    return sorted(lines)
+
+    def before(cell: int, first: int) -> list[Track]:
+        found: dict[int, Track] = {}
+        for parent in cells[cell].parents:
+            if parent in tracks:
+                found[parent] = tracks[parent][-1]
+            elif parent in cells:  # it came and went between two frames
+                found |= {t.cell: t for t in before(parent, first)}
+        return [t for t in found.values() if first - 2 <= t.last < first]
+
+    labels: dict[int, tuple[int, ...]] = {}
+    for cell, stretches in tracks.items():
+        for k, track in enumerate(stretches):
+            labels[track.label] = tuple(sorted(t.label for t in before(cell, track.first))) if not k else ()
+    return labels
 
 
 def lineage_graph(
+    tracks: Sequence[Track],
+    parents: Mapping[int, Sequence[int]],
     cells: Mapping[int, Cell],
-    runs: Mapping[int, Sequence[Sequence[int]]],
-    born_at: Mapping[int, np.ndarray],
     events: Sequence[Mapping[str, object]],
     settings: Settings,
 ) -> nx.DiGraph:
-    """One node for each cell that was seen, with the keys of `CellKey`, and its offspring's edges.
+    """One node for each track, with the keys of `CellKey`, and its offspring's edges.
 
-    An edge goes from mother to daughter, and from each fused sister to what they became. `dna_mass` is the
-    light at the middle of the cell's time in view, grey levels x um2, before bleaching.
+    An edge goes from mother to daughter, and from each fused sister to what they became. `generation` and
+    `founder` are the population's, also where the birth was out of sight. `dna_mass` is the light at the
+    middle of the track, grey levels x um2, before bleaching.
     """
-    graph = nx.DiGraph(pixel_size_um=settings.pixel_size_um, minutes_per_frame=settings.minutes_per_frame)
+    import networkx as nx
+
+    graph = nx.DiGraph(
+        n_frames=settings.frames,
+        height_px=settings.size,
+        width_px=settings.size,
+        pixel_size_um=settings.pixel_size_um,
+        minutes_per_frame=settings.minutes_per_frame,
+        dose_gy=settings.dose_gy,
+        cell_line=str(settings.cell_line),
+    )
     event_of = {event["mother_id"]: event for event in events}
-    for i in sorted(runs):
-        cell, first, last = cells[i], runs[i][0][1], runs[i][-1][2]
-        event = event_of.get(i)
+    final = {track.cell: track.label for track in tracks}
+    for track in tracks:
+        cell, event = cells[track.cell], event_of.get(track.label)
+        at_last = track.label == final[track.cell]
         node = {
-            CellKey.FIRST_FRAME: first,
-            CellKey.LAST_FRAME: last,
-            CellKey.BIRTH_MIN: first * settings.minutes_per_frame,
-            CellKey.END_MIN: last * settings.minutes_per_frame,
-            CellKey.Y_UM: float(born_at[i][0]),
-            CellKey.X_UM: float(born_at[i][1]),
-            CellKey.FATE: str(_fate(cell, last, settings)),
+            CellKey.FIRST_FRAME: track.first,
+            CellKey.LAST_FRAME: track.last,
+            CellKey.BIRTH_MIN: track.first * settings.minutes_per_frame,
+            CellKey.END_MIN: track.last * settings.minutes_per_frame,
+            CellKey.Y_UM: track.place_um[0],
+            CellKey.X_UM: track.place_um[1],
+            CellKey.FATE: str(_fate(cell, track.last, settings) if at_last else Fate.LEFT_FIELD),
             CellKey.GENERATION: cell.generation,
             CellKey.FOUNDER: cell.founder,
-            CellKey.DNA_MASS: dna_mass(cell, 0.5 * (first + last) * settings.minutes_per_frame),
-            CellKey.N_SLIPPAGES: int(event is not None and event["subtype"] == Subtype.SLIPPAGE),
+            CellKey.DNA_MASS: dna_mass(cell, 0.5 * (track.first + track.last) * settings.minutes_per_frame),
+            CellKey.N_SLIPPAGES: int(event is not None and event[SUBTYPE] == Subtype.SLIPPAGE),
+            CELL: cell.cell_id,
         }
         if event is not None:
             node |= {CellKey.EVENT_ID: event["event_id"], CellKey.MITOSIS: event["mitosis_class"]}
-        graph.add_node(i, **{str(key): value for key, value in node.items()})
-    graph.add_edges_from((p, i) for i in runs for p in cells[i].parents if p in runs)
+            node[SUBTYPE] = event[SUBTYPE]
+        graph.add_node(track.label, **{str(key): value for key, value in node.items()})
+    graph.add_edges_from((p, label) for label in sorted(parents) for p in parents[label])
     return graph
 
 
 def _fate(cell: Cell, last: int, settings: Settings) -> Fate:
     """How the cell ends as far as the movie shows it."""
-    if cell.end_min > settings.minutes:
-        return Fate.END_OF_MOVIE if last == settings.frames - 1 else Fate.LEFT_FIELD
-    final = frame_of(cell.end_min, settings) - 1
-    return cell.fate if last >= final else Fate.LEFT_FIELD
+    if cell.fate is Fate.SLIPPED and cell.mitosis is not None:
+        if frame_of(cell.mitosis.event_min, settings) <= last:
+            return Fate.SLIPPED
+    elif cell.end_min <= settings.minutes:
+        return cell.fate if last >= frame_of(cell.end_min, settings) - 1 else Fate.LEFT_FIELD
+    return Fate.END_OF_MOVIE if last == settings.frames - 1 else Fate.LEFT_FIELD
