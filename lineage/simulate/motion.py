@@ -96,7 +96,7 @@ def _place(
     at: Positions,
     now: float,
     side: float,
-    standing: Iterator[np.ndarray],
+    new: Iterator[np.ndarray],
 ) -> np.ndarray:
     if cell.cell_id in at:
         return at[cell.cell_id]
