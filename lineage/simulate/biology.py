@@ -1,0 +1,328 @@
+"""Cell line, dose, cycle phase, generation -> how long, how often, how likely: every number of the population.
+
+What is published is cited beside its number; what is marked *assumed* is ours, of the right order, and was
+chosen so that the sums agree with what is published (`benchmarks/populations.py` compares them).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lineage.simulate.cells import Subtype
+from lineage.simulate.settings import CellLine
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lineage.simulate.settings import Settings
+
+# The cycle
+CYCLE_SD = 0.18  # of the logarithm of cycle times: a coefficient of variation of 18 %, assumed
+MOTHER_DAUGHTER = 0.4  # correlation of log cycle times; see cycle_deviation
+SISTERS = 0.65
+TRANSITION_MIN = 40.0  # a cell this near to prophase is no longer held up; see delay_min
+FUSED_SLOWER = 1.2  # fused cells progress more slowly (Hurwitz & Tolmach 1969); by how much is assumed
+
+# Mitosis; medians, minutes
+PROPHASE_MIN = 14.0
+METAPHASE_MIN = 30.0  # prometaphase and metaphase
+PROPHASE_SD, METAPHASE_SD = 0.2, 0.27  # of the logarithms: nearly all within 10-20 and 18-50 min
+PROMETAPHASE_SHARE = 0.35  # of these, before the plate stands
+
+# What happens to the daughters
+REFUSION_AFTER_MULTIPOLAR = 0.85  # Hurwitz & Tolmach 1969
+MULTIPOLAR_REFUSION_MIN = 25.0  # median; in the clips masks merge again within 1-4 frames
+MICRONUCLEI_AFTER_LAGGING = 0.6  # assumed, as all below
+LATE_FUSION_HOURS = (2.0, 24.0)
+LATE_FUSION_MEAN_HOURS = 5.0
+FAILS = 0.01  # a cell without any damage arrests or dies
+FAILS_MICRONUCLEI, FAILS_ANEUPLOID, FAILS_FUSED = 0.25, 0.6, 0.2  # added to it
+MULTIPOLAR_AFTER_FUSION = 12.0  # times the odds: two centrosomes too many
+DIES_AFTER_ARREST = 0.12
+DIES_AFTER_SLIPPAGE = 0.3
+DEATH_AFTER_MIN = 4320.0  # mean time to these deaths
+
+
+class Phase(StrEnum):
+    """Of the cell cycle."""
+
+    G1 = "G1"
+    S = "S"
+    G2 = "G2"
+    M = "M"
+
+
+class End(StrEnum):
+    """How a cell ends that cannot go on dividing."""
+
+    ARREST = "arrest"
+    DEATH_INTERPHASE = "death_interphase"
+    DEATH_MITOSIS = "death_mitosis"
+    SLIPPAGE = "slippage"
+
+
+@dataclass(frozen=True)
+class Line:
+    """What sets a cell line apart. `odds` are (without dose, added at 5 Gy in a doomed clone), normal is 1."""
+
+    cycle_hours: float  # median, birth to anaphase
+    g1: float  # share of interphase
+    s: float
+    alpha: float  # of clonogenic survival, 1/Gy
+    beta: float  # 1/Gy2
+    odds: Mapping[Subtype, tuple[float, float]]
+    late_fusion: tuple[float, float]  # likewise, of sisters that separated
+    regression_min: float  # median time from anaphase to fusion where the furrow regresses
+    regression_sd: float  # of its logarithm
+    ends: Mapping[End, float]  # shares, of cells that cannot go on
+
+
+LINES: Mapping[CellLine, Line] = MappingProxyType({
+    CellLine.U251: Line(
+        cycle_hours=24.0, g1=0.48, s=0.34, alpha=0.25, beta=0.035,
+        odds={
+            Subtype.TRIPOLAR: (0.004, 0.070),
+            Subtype.TETRAPOLAR: (0.001, 0.020),
+            Subtype.FURROW_REGRESSION: (0.002, 0.045),
+            Subtype.SLIPPAGE: (0.001, 0.008),
+            Subtype.DEATH: (0.003, 0.03),
+            Subtype.LAGGING: (0.012, 0.10),
+            Subtype.MICRONUCLEI: (0.008, 0.10),
+        },
+        late_fusion=(0.003, 0.20), regression_min=35.0, regression_sd=0.55,
+        ends={End.ARREST: 0.74, End.DEATH_INTERPHASE: 0.03, End.DEATH_MITOSIS: 0.19, End.SLIPPAGE: 0.04},
+    ),
+    CellLine.PC3: Line(
+        cycle_hours=28.0, g1=0.50, s=0.33, alpha=0.487, beta=0.055,
+        odds={
+            Subtype.TRIPOLAR: (0.002, 0.020),
+            Subtype.TETRAPOLAR: (0.001, 0.005),
+            Subtype.FURROW_REGRESSION: (0.006, 0.30),
+            Subtype.SLIPPAGE: (0.003, 0.08),
+            Subtype.DEATH: (0.003, 0.03),
+            Subtype.LAGGING: (0.012, 0.08),
+            Subtype.MICRONUCLEI: (0.008, 0.08),
+        },
+        late_fusion=(0.002, 0.07), regression_min=18.0, regression_sd=0.4,
+        ends={End.ARREST: 0.62, End.DEATH_INTERPHASE: 0.04, End.DEATH_MITOSIS: 0.20, End.SLIPPAGE: 0.14},
+    ),
+})  # fmt: skip
+"""The two lines.
+
+Cycle times: U251 doubles in 24 h (23.8 h, NCI-DTP; Cellosaurus CVCL_0021), PC3 in 27 h (NCI-DTP) to 33 h. Phases are
+assumed: S phase of 8-9 h, G2 of 4 h.
+
+Clonogenic survival: PC3 Leith et al. 1993, Int J Radiat Oncol Biol Phys 25:283 (alpha 0.487 / Gy, beta 0.055 / Gy2,
+32 % at 2 Gy). U251 assumed: the alpha/beta of 7.15 Gy of Fan et al. 2011, Chin J Clin Oncol 38:391, with 53 %
+at 2 Gy, inside the 0.2-0.8 that glioblastoma lines span (Taghian et al. 1995, IJROBP 32:99).
+
+What goes wrong: the sums at 5 Gy meet Hurwitz & Tolmach 1969 (see `chances`), which is HeLa S3; the mix is that
+of the clips of Delgado-Rodriguez et al. 2024 by eye: multipolar in U251, aborted cleavage and slippage in PC3.
+Lagging chromatin and micronuclei are assumed.
+"""
+
+
+def line(settings: Settings) -> Line:
+    """The movie's cell line."""
+    return LINES[settings.cell_line]
+
+
+def median_cycle_min(settings: Settings) -> float:
+    """Median time from birth to anaphase without dose, minutes."""
+    return 60 * (settings.cycle_hours or line(settings).cycle_hours)
+
+
+def lognormal(median: float, sd: float, normal: float) -> float:
+    """A lognormal quantity from a standard normal one, cut at 2.5 standard deviations."""
+    return median * math.exp(sd * min(max(normal, -2.5), 2.5))
+
+
+def cycle_deviation(mother: float, shared: float, own: float) -> float:
+    """Standard normal deviation of a daughter's log cycle time, from three standard normal numbers.
+
+    Args:
+        mother: her mother's deviation.
+        shared: drawn once for all sisters.
+        own: drawn for her alone.
+
+    Sisters correlate by 0.65, mother and daughters by 0.4.
+
+    Source: sisters correlate strongly, mothers and daughters less: Kuchen et al. 2020, eLife 9:e51002;
+    Chakrabarti et al. 2018, Nat Commun 9:5372. The two figures are assumed, of that order.
+    """
+    return (
+        MOTHER_DAUGHTER * mother + math.sqrt(SISTERS - MOTHER_DAUGHTER**2) * shared + math.sqrt(1 - SISTERS) * own
+    )
+
+
+def phase_at(share: float, cells: Line) -> Phase:
+    """The phase of a cell that has lived this share of its interphase; from 1 on it is in mitosis.
+
+    >>> phase_at(0.0, LINES[CellLine.U251]).value, phase_at(1.0, LINES[CellLine.U251]).value
+    ('G1', 'M')
+    """
+    edges = ((cells.g1, Phase.G1), (cells.g1 + cells.s, Phase.S), (1.0, Phase.G2))
+    return next((phase for edge, phase in edges if share < edge), Phase.M)
+
+
+def delay_min(dose_gy: float, share: float, cells: Line) -> float:
+    """Mean delay of the first mitosis after irradiation, minutes, by the share of interphase that was over.
+
+    It is proportional to dose: 0.4 h per gray in early G1, 0.7 where S phase begins, 1.1 from its end on. A cell
+    less than TRANSITION_MIN before prophase, or in mitosis, is not delayed: that is for the caller to see to.
+
+    Source: proportional to dose, with one time of action late in G2 whatever the dose: Walters & Petersen 1968,
+    Biophys J 8:1475; least in early G1 and rising through the cycle: Terasima & Tolmach 1963, Biophys J 3:11;
+    0.3 h per gray in G1 and 0.7 in S phase (Chinese hamster): Yu & Sinclair 1967, J Natl Cancer Inst 39:619. About
+    1 h per gray is the common rule.
+    """
+    return 60 * dose_gy * float(np.interp(share, (0, cells.g1, cells.g1 + cells.s), (0.4, 0.7, 1.1)))
+
+
+def survival(dose_gy: float, cells: Line) -> float:
+    """Share of the irradiated cells that found a colony: linear-quadratic, whatever their phase.
+
+    >>> round(survival(2, LINES[CellLine.PC3]), 2)  # 32 % published
+    0.3
+    """
+    return math.exp(-cells.alpha * dose_gy - cells.beta * dose_gy**2)
+
+
+def divisions_left(dose_gy: float, uniform: float) -> int:
+    """How many generations of a doomed clone still divide, from a uniform number: Poisson, mean 2.2 exp(-dose / 8).
+
+    At 5 Gy 0, 1, 2, 3 or more: 31, 36, 21 and 12 %.
+
+    Source: cells that will not survive divide a few times first, fewer at higher dose: Elkind, Han & Volz 1963,
+    J Natl Cancer Inst 30:705; Thompson & Suit 1969, Int J Radiat Biol 15:347. The mean is assumed.
+    """
+    mean = 2.2 * math.exp(-dose_gy / 8)
+    term = total = math.exp(-mean)
+    n = 0
+    while uniform > total and n < 10:
+        n += 1
+        term *= mean / n
+        total += term
+    return n
+
+
+def aberrations(dose_gy: float) -> float:
+    """Yield of chromosome aberrations, relative to 5 Gy: linear-quadratic, alpha/beta of 10 Gy (assumed).
+
+    >>> aberrations(0), aberrations(5)
+    (0.0, 1.0)
+    """
+    return dose_gy * (1 + dose_gy / 10) / 7.5
+
+
+def slowdown(dose_gy: float, generation: int) -> float:
+    """By what factor the cycle of a doomed clone's cell is longer.
+
+    The irradiated cycle is delayed (`delay_min`), the next is not, the two after that are again, though less.
+
+    Source: Hurwitz & Tolmach 1969, Biophys J 9:607 (part I); the amount is assumed.
+    """
+    return 1 + min(0.03 * dose_gy, 0.3) if generation in (2, 3) else 1.0
+
+
+def metaphase_factor(subtype: Subtype, dose_gy: float, *, doomed: bool) -> float:
+    """By what factor prometaphase and metaphase last longer than in a normal mitosis of a healthy clone.
+
+    Source: mitosis is prolonged more than interphase after irradiation, and most where the cell will
+    disintegrate: Hurwitz & Tolmach 1969, part I. The factors are assumed.
+    """
+    by_subtype = {
+        Subtype.NORMAL: 1.0, Subtype.FURROW_REGRESSION: 1.2, Subtype.MICRONUCLEI: 1.2, Subtype.LAGGING: 1.5,
+        Subtype.TRIPOLAR: 2.2, Subtype.TETRAPOLAR: 2.8, Subtype.SLIPPAGE: 4.5, Subtype.DEATH: 4.5,
+    }  # fmt: skip
+    return by_subtype[subtype] * (1 + min(0.03 * dose_gy, 0.4) if doomed else 1.0)
+
+
+def metaphase_sd(subtype: Subtype) -> float:
+    """Standard deviation of the logarithm of that duration; the longer holds are also the more variable."""
+    return 0.5 if metaphase_factor(subtype, 0, doomed=False) > 2 else METAPHASE_SD
+
+
+def by_phase(phase: Phase) -> float:
+    """By what factor what goes wrong depends on the phase at irradiation.
+
+    Source: Hurwitz & Tolmach 1969, part II, J Cell Biol, found that it does; the factors are assumed, in the order of
+    the sensitivities of Terasima & Tolmach 1963.
+    """
+    return {Phase.G1: 1.0, Phase.S: 0.9, Phase.G2: 1.1, Phase.M: 1.4}[phase]
+
+
+def by_generation(subtype: Subtype | None, generation: int) -> float:
+    """By what factor the added odds change with the generation after irradiation; None is late fusion.
+
+    Fusion and multipolar division are constant over three generations, then wane. Fragments and bridges are lost:
+    by half each generation.
+
+    Source: Hurwitz & Tolmach 1969, part II; Carrano & Heddle 1973, J Theor Biol 38:289. The waning is assumed.
+    """
+    if subtype in (Subtype.LAGGING, Subtype.MICRONUCLEI):
+        return 0.5**generation
+    return 0.7 ** max(0, generation - 2)
+
+
+@dataclass(frozen=True)
+class Burden:
+    """What a cell carries that makes its mitosis go wrong."""
+
+    dose_gy: float
+    phase: Phase  # of the clone's founder, at irradiation
+    doomed: bool  # the clone will not survive
+    deviation: float  # of the log odds: clone, position and well together
+
+    def odds(self, subtype: Subtype | None, rates: tuple[float, float], generation: int) -> float:
+        """Against 1 for what is normal. A surviving clone has a tenth of the added odds, assumed."""
+        without, at_5_gy = rates
+        status = 1.0 if self.doomed else 0.1
+        added = at_5_gy * status * aberrations(self.dose_gy) * by_phase(self.phase)
+        return (without + added * by_generation(subtype, generation)) * math.exp(self.deviation)
+
+
+def chances(burden: Burden, cells: Line, generation: int, *, fused: bool) -> dict[Subtype, float]:
+    """What a mitosis comes to, with its probability: a multinomial logit, so that they sum to 1.
+
+    With U251's numbers the average over clones at 5 Gy is about 22 % of the divisions followed by fusion of sisters (within
+    120 min, later, and after multipolar division together; 0.9 % without dose) and 5.5 % multipolar (0.5 % assumed
+    without dose). A fused cell often divides multipolar.
+
+    Source: Hurwitz & Tolmach 1969, part II, J Cell Biol, HeLa S3.
+    """
+    odds = {subtype: burden.odds(subtype, rates, generation) for subtype, rates in cells.odds.items()}
+    if fused:
+        for subtype in (Subtype.TRIPOLAR, Subtype.TETRAPOLAR):
+            odds[subtype] *= MULTIPOLAR_AFTER_FUSION
+    total = 1 + sum(odds.values())
+    return {Subtype.NORMAL: 1 / total, **{subtype: value / total for subtype, value in odds.items()}}
+
+
+def late_fusion_chance(burden: Burden, cells: Line, generation: int) -> float:
+    """Probability that sisters of the given generation, who separated, fuse more than two hours later."""
+    odds = burden.odds(None, cells.late_fusion, generation)
+    return odds / (1 + odds)
+
+
+def well_deviation(settings: Settings) -> float:
+    """The well's deviation of the log odds: the same for all of its movies, whatever their seeds."""
+    rng = np.random.default_rng([settings.experiment, 101, settings.well])
+    return settings.well_sd * float(rng.standard_normal())
+
+
+def position_deviation(settings: Settings) -> float:
+    """The position's, beside its well's."""
+    rng = np.random.default_rng([settings.experiment, 102, settings.well, settings.position])
+    return settings.position_sd * float(rng.standard_normal())
+
+
+def mean_shift(settings: Settings) -> float:
+    """What is added to all log odds so that the mean odds over wells, positions and clones are the same whatever their spread."""
+    return -(settings.well_sd**2 + settings.position_sd**2 + settings.clone_sd**2) / 2
