@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HARMONICS = range(2, 6)  # of the outline: the first would only shift it
-TILE = 512  # side of the texture that all bodies cut theirs from
+TILE = 512  # side of the texture that all bodies cut theirs from; a power of two
 TILE_PER_GRAIN = 16  # of its pixels, a grain
 
 
@@ -45,7 +45,7 @@ class Body:
     grain: float = 5.0  # size of the texture's grains
     bend: float = 0.0  # sagitta over length: 0 straight, 0.2 a banana
     hollow: float = 0.0  # 0 filled, 1 a rim with an empty middle
-    blur: float = 1.0  # standard deviation of the point spread at its focus
+    blur: float = 1.0  # standard deviation of the point spread at its focus; 0 none
 
     def scaled(self, factor: float, shift: np.ndarray) -> Body:
         """The body with all lengths times `factor`, then moved by `shift` (2,) y, x."""
@@ -104,7 +104,8 @@ def draw(body: Body, shape: tuple[int, int]) -> Stamp:
     if body.hollow:
         near = np.minimum(rho / 0.6, 2)
         solid *= 1 - body.hollow / (1 + near**8)
-    solid = _blurred(solid, body.blur)
+    if body.blur:
+        solid = _blurred(solid, body.blur)
     matter = solid
     if body.texture:
         matter = solid * np.maximum(1 + body.texture * _texture(body.seed, along, across, body.grain), 0.1)
@@ -129,8 +130,8 @@ def _texture(seed: int, along: np.ndarray, across: np.ndarray, grain: float) -> 
     """A seed's texture, (Y, X): mean about 0, standard deviation about 1."""
     at = _character(seed)[1]
     scale = TILE_PER_GRAIN / grain
-    rows = np.floor(across * scale + at[0]).astype(np.intp) % TILE
-    cols = np.floor(along * scale + at[1]).astype(np.intp) % TILE
+    rows = np.floor(across * scale + at[0]).astype(np.intp) & (TILE - 1)
+    cols = np.floor(along * scale + at[1]).astype(np.intp) & (TILE - 1)
     return _tile()[rows, cols]
 
 

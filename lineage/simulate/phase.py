@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lineage.simulate.population import Cell
 
 ROUND_UM = 24.0  # diameter of a rounded mitotic cell of G2 DNA content
+SHARP_UM = 0.9  # width of the point spread
 HALO_UM = 3.0  # width of the neighbourhood that the phase ring takes away
 GLOW_UM = 7.0  # ... and of the faint bright ring around it
 BRIGHT = 0.5  # in the clips, dark rings are deeper than discs are bright
@@ -68,8 +69,7 @@ def cell_bodies(cell: Cell, minutes: float, place: np.ndarray) -> Lumps:
 def _lump(place: np.ndarray, length: float, width: float, height: float, **looks: Any) -> Body:
     """A body whose density is its thickness, about `height` in its middle."""
     mass = 0.8 * height * np.pi / 4 * length * width
-    looks.setdefault("blur", 0.8)
-    return Body(y=float(place[0]), x=float(place[1]), length=length, width=width, mass=mass, **looks)
+    return Body(y=float(place[0]), x=float(place[1]), length=length, width=width, mass=mass, blur=0.0, **looks)
 
 
 def _inside(cell: Cell, minutes: float, place: np.ndarray, now: Condition) -> Lumps:
@@ -78,16 +78,10 @@ def _inside(cell: Cell, minutes: float, place: np.ndarray, now: Condition) -> Lu
     if r > 0.8:
         return [(False, _lump(place, now.length, now.width, 0.5, angle=way, seed=cell.seed))]
     nucleus = _lump(
-        place, now.length + 1, now.width + 1, 0.3 * (1 - r), angle=way, seed=cell.seed, roughness=0.03
-    )
-    rng = np.random.default_rng([cell.seed, 11])
-    spots = []
-    for _ in range(3):
-        around, far, size = rng.uniform(0, 2 * np.pi), rng.uniform(0, 9), rng.uniform(1.8, 3.6)
-        where = place + far * np.array([math.sin(around), math.cos(around)])
-        height = rng.choice([-0.7, 0.8]) * (1 - r)
-        spots.append((False, _lump(where, size, size, height, angle=0.0, seed=cell.seed)))
-    return [(False, nucleus), *spots]
+        place, now.length + 1, now.width + 1, 0.3 * (1 - r), angle=way, seed=cell.seed, roughness=0.03,
+        texture=1.3, grain=5.0,
+    )  # fmt: skip
+    return [(False, nucleus)]
 
 
 def _blebs(cell: Cell, minutes: float, place: np.ndarray, reach: float) -> Lumps:
@@ -140,7 +134,7 @@ def phase_image(
         grey: level of the empty dish.
         contrast: grey levels for a unit of thickness.
         pixel_size_um: of the image.
-        defocus_um: distance from the focal plane; rings grow wider with it.
+        defocus_um: distance, 0 or more, from the focal plane; rings grow wider with it.
 
     Returns:
         (Y, X) float64, noiseless.
@@ -153,7 +147,6 @@ def phase_image(
             np.maximum(view, stamp.density, out=view)
         else:
             inner[stamp.rows, stamp.cols] += stamp.density
-    sharp = 0.12 * abs(defocus_um) / pixel_size_um
-    halo, glow = HALO_UM / pixel_size_um + sharp, GLOW_UM / pixel_size_um + sharp
+    sharp, halo, glow = (um / pixel_size_um + 0.1 * defocus_um for um in (SHARP_UM, HALO_UM, GLOW_UM))
     relief = spread(thickness + inner, {sharp: 1.0, halo: -1.12, glow: 0.12})
     return grey + contrast * np.where(relief > 0, BRIGHT * relief, relief)

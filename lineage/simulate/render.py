@@ -132,7 +132,7 @@ class Scene:
     ) -> np.ndarray:
         image = phase_image(
             lumps, wide, grey=PHASE_GREY, contrast=PHASE_CONTRAST,
-            pixel_size_um=self.settings.pixel_size_um, defocus_um=focus,
+            pixel_size_um=self.settings.pixel_size_um, defocus_um=abs(focus),
         )  # fmt: skip
         return _digital(expose(rng, self._cut(image) * self.illumination[0], read=0.9, shot=0.0))
 
