@@ -43,11 +43,12 @@ MULTIPOLAR_REFUSION_MIN = 25.0  # median; in the clips masks merge again within 
 MICRONUCLEI_AFTER_LAGGING = 0.6  # assumed, as all below
 LATE_FUSION_HOURS = (2.0, 24.0)
 LATE_FUSION_MEAN_HOURS = 5.0
+FUSION_RISE = 1.4  # by generation
 FAILS = 0.01  # a cell without any damage arrests or dies
 FAILS_MICRONUCLEI, FAILS_ANEUPLOID, FAILS_FUSED = 0.25, 0.6, 0.2  # added to it
-SURVIVORS_SHARE = 0.1  # a surviving clone has a tenth of the odds that the dose adds
+SURVIVORS_SHARE = 0.15  # of the odds that the dose adds to a doomed clone's, a surviving one has so much
 MULTIPOLAR_AFTER_FUSION = 12.0  # times the odds: two centrosomes too many
-DIES_AFTER_ARREST = 0.04
+DIES_AFTER_ARREST = 0.025
 DIES_AFTER_SLIPPAGE = 0.25
 DEATH_AFTER_MIN = 4320.0  # mean time to these deaths
 
@@ -95,28 +96,28 @@ LINES: Mapping[CellLine, Line] = MappingProxyType({
         odds={
             Subtype.TRIPOLAR: (0.004, 0.075),
             Subtype.TETRAPOLAR: (0.001, 0.020),
-            Subtype.FURROW_REGRESSION: (0.002, 0.050),
+            Subtype.FURROW_REGRESSION: (0.002, 0.042),
             Subtype.SLIPPAGE: (0.0005, 0.005),
-            Subtype.DEATH: (0.002, 0.025),
+            Subtype.DEATH: (0.002, 0.020),
             Subtype.LAGGING: (0.012, 0.10),
             Subtype.MICRONUCLEI: (0.008, 0.10),
         },
-        late_fusion=(0.004, 0.32), regression_min=35.0, regression_sd=0.55,
-        ends={End.ARREST: 0.88, End.DEATH_INTERPHASE: 0.015, End.DEATH_MITOSIS: 0.085, End.SLIPPAGE: 0.02},
+        late_fusion=(0.004, 0.26), regression_min=35.0, regression_sd=0.55,
+        ends={End.ARREST: 0.925, End.DEATH_INTERPHASE: 0.01, End.DEATH_MITOSIS: 0.05, End.SLIPPAGE: 0.015},
     ),
     CellLine.PC3: Line(
         cycle_hours=28.0, g1=0.50, s=0.33, alpha=0.487, beta=0.055,
         odds={
             Subtype.TRIPOLAR: (0.002, 0.035),
             Subtype.TETRAPOLAR: (0.001, 0.005),
-            Subtype.FURROW_REGRESSION: (0.006, 0.32),
+            Subtype.FURROW_REGRESSION: (0.006, 0.27),
             Subtype.SLIPPAGE: (0.002, 0.06),
-            Subtype.DEATH: (0.003, 0.03),
+            Subtype.DEATH: (0.002, 0.025),
             Subtype.LAGGING: (0.012, 0.08),
             Subtype.MICRONUCLEI: (0.008, 0.08),
         },
-        late_fusion=(0.002, 0.07), regression_min=18.0, regression_sd=0.4,
-        ends={End.ARREST: 0.82, End.DEATH_INTERPHASE: 0.02, End.DEATH_MITOSIS: 0.10, End.SLIPPAGE: 0.06},
+        late_fusion=(0.002, 0.06), regression_min=18.0, regression_sd=0.4,
+        ends={End.ARREST: 0.88, End.DEATH_INTERPHASE: 0.01, End.DEATH_MITOSIS: 0.06, End.SLIPPAGE: 0.05},
     ),
 })  # fmt: skip
 """The two lines.
@@ -273,15 +274,17 @@ def by_phase(phase: Phase) -> float:
 def by_generation(subtype: Subtype | None, generation: int) -> float:
     """By what factor the added odds change with the generation after irradiation; None is late fusion.
 
-    Fusion and multipolar division are constant over three generations, then wane. Fragments and bridges are
-    lost: by half each generation.
+    Fusion of sisters rises in doomed clones, so that over all clones, ever more of whose cells are survivors,
+    it is about constant for three generations; then all wanes. Fragments and bridges are lost, by half each
+    generation.
 
     Source: Hurwitz & Tolmach 1969, part II; Carrano & Heddle 1973, J Theor Biol 38:289. The waning is
     assumed.
     """
     if subtype in (Subtype.LAGGING, Subtype.MICRONUCLEI):
         return 0.5**generation
-    return 0.7 ** max(0, generation - 2)
+    rise = 1.0 if subtype in (Subtype.TRIPOLAR, Subtype.TETRAPOLAR) else FUSION_RISE ** min(generation, 2)
+    return rise * 0.7 ** max(0, generation - 2)
 
 
 @dataclass(frozen=True)
