@@ -1,4 +1,4 @@
-"""Cell line, dose, cycle phase, generation -> how long, how often, how likely: every number of the population.
+"""Cell line, dose, phase, generation -> how long, how often, how likely: every number of the population.
 
 What is published is cited beside its number; what is marked *assumed* is ours, of the right order, and was
 chosen so that the sums agree with what is published (`benchmarks/populations.py` compares them).
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 CYCLE_SD = 0.18  # of the logarithm of cycle times: a coefficient of variation of 18 %, assumed
 MOTHER_DAUGHTER = 0.4  # correlation of log cycle times; see cycle_deviation
 SISTERS = 0.65
+DELAY_SD = 0.25  # of the logarithm of mitotic delays, assumed
 TRANSITION_MIN = 40.0  # a cell this near to prophase is no longer held up; see delay_min
 FUSED_SLOWER = 1.2  # fused cells progress more slowly (Hurwitz & Tolmach 1969); by how much is assumed
 
@@ -41,11 +43,13 @@ MULTIPOLAR_REFUSION_MIN = 25.0  # median; in the clips masks merge again within 
 MICRONUCLEI_AFTER_LAGGING = 0.6  # assumed, as all below
 LATE_FUSION_HOURS = (2.0, 24.0)
 LATE_FUSION_MEAN_HOURS = 5.0
+FUSION_RISE = 1.4  # by generation
 FAILS = 0.01  # a cell without any damage arrests or dies
 FAILS_MICRONUCLEI, FAILS_ANEUPLOID, FAILS_FUSED = 0.25, 0.6, 0.2  # added to it
+SURVIVORS_SHARE = 0.15  # of the odds that the dose adds to a doomed clone's, a surviving one has so much
 MULTIPOLAR_AFTER_FUSION = 12.0  # times the odds: two centrosomes too many
-DIES_AFTER_ARREST = 0.12
-DIES_AFTER_SLIPPAGE = 0.3
+DIES_AFTER_ARREST = 0.025
+DIES_AFTER_SLIPPAGE = 0.25
 DEATH_AFTER_MIN = 4320.0  # mean time to these deaths
 
 
@@ -69,7 +73,10 @@ class End(StrEnum):
 
 @dataclass(frozen=True)
 class Line:
-    """What sets a cell line apart. `odds` are (without dose, added at 5 Gy in a doomed clone), normal is 1."""
+    """What sets a cell line apart.
+
+    Odds are pairs, without dose and added at 5 Gy in a doomed clone; those of what is normal are 1.
+    """
 
     cycle_hours: float  # median, birth to anaphase
     g1: float  # share of interphase
@@ -87,44 +94,44 @@ LINES: Mapping[CellLine, Line] = MappingProxyType({
     CellLine.U251: Line(
         cycle_hours=24.0, g1=0.48, s=0.34, alpha=0.25, beta=0.035,
         odds={
-            Subtype.TRIPOLAR: (0.004, 0.070),
+            Subtype.TRIPOLAR: (0.004, 0.075),
             Subtype.TETRAPOLAR: (0.001, 0.020),
-            Subtype.FURROW_REGRESSION: (0.002, 0.045),
-            Subtype.SLIPPAGE: (0.001, 0.008),
-            Subtype.DEATH: (0.003, 0.03),
+            Subtype.FURROW_REGRESSION: (0.002, 0.042),
+            Subtype.SLIPPAGE: (0.0005, 0.005),
+            Subtype.DEATH: (0.002, 0.020),
             Subtype.LAGGING: (0.012, 0.10),
             Subtype.MICRONUCLEI: (0.008, 0.10),
         },
-        late_fusion=(0.003, 0.20), regression_min=35.0, regression_sd=0.55,
-        ends={End.ARREST: 0.74, End.DEATH_INTERPHASE: 0.03, End.DEATH_MITOSIS: 0.19, End.SLIPPAGE: 0.04},
+        late_fusion=(0.004, 0.26), regression_min=35.0, regression_sd=0.55,
+        ends={End.ARREST: 0.925, End.DEATH_INTERPHASE: 0.01, End.DEATH_MITOSIS: 0.05, End.SLIPPAGE: 0.015},
     ),
     CellLine.PC3: Line(
         cycle_hours=28.0, g1=0.50, s=0.33, alpha=0.487, beta=0.055,
         odds={
-            Subtype.TRIPOLAR: (0.002, 0.020),
+            Subtype.TRIPOLAR: (0.002, 0.035),
             Subtype.TETRAPOLAR: (0.001, 0.005),
-            Subtype.FURROW_REGRESSION: (0.006, 0.30),
-            Subtype.SLIPPAGE: (0.003, 0.08),
-            Subtype.DEATH: (0.003, 0.03),
+            Subtype.FURROW_REGRESSION: (0.006, 0.27),
+            Subtype.SLIPPAGE: (0.002, 0.06),
+            Subtype.DEATH: (0.002, 0.025),
             Subtype.LAGGING: (0.012, 0.08),
             Subtype.MICRONUCLEI: (0.008, 0.08),
         },
-        late_fusion=(0.002, 0.07), regression_min=18.0, regression_sd=0.4,
-        ends={End.ARREST: 0.62, End.DEATH_INTERPHASE: 0.04, End.DEATH_MITOSIS: 0.20, End.SLIPPAGE: 0.14},
+        late_fusion=(0.002, 0.06), regression_min=18.0, regression_sd=0.4,
+        ends={End.ARREST: 0.88, End.DEATH_INTERPHASE: 0.01, End.DEATH_MITOSIS: 0.06, End.SLIPPAGE: 0.05},
     ),
 })  # fmt: skip
 """The two lines.
 
-Cycle times: U251 doubles in 24 h (23.8 h, NCI-DTP; Cellosaurus CVCL_0021), PC3 in 27 h (NCI-DTP) to 33 h. Phases are
-assumed: S phase of 8-9 h, G2 of 4 h.
+Cycle times: U251 doubles in 24 h (23.8 h, NCI-DTP; Cellosaurus CVCL_0021), PC3 in 27 h (NCI-DTP) to 33 h.
+Phases are assumed: S phase of 8-9 h, G2 of 4 h.
 
-Clonogenic survival: PC3 Leith et al. 1993, Int J Radiat Oncol Biol Phys 25:283 (alpha 0.487 / Gy, beta 0.055 / Gy2,
-32 % at 2 Gy). U251 assumed: the alpha/beta of 7.15 Gy of Fan et al. 2011, Chin J Clin Oncol 38:391, with 53 %
-at 2 Gy, inside the 0.2-0.8 that glioblastoma lines span (Taghian et al. 1995, IJROBP 32:99).
+Clonogenic survival: PC3 Leith et al. 1993, Int J Radiat Oncol Biol Phys 25:283 (alpha 0.487 / Gy, beta 0.055
+/ Gy2, 32 % at 2 Gy). U251 assumed: the alpha/beta of 7.15 Gy of Fan et al. 2011, Chin J Clin Oncol 38:391,
+with 53 % at 2 Gy, inside the 0.2-0.8 that glioblastoma lines span (Taghian et al. 1995, IJROBP 32:99).
 
-What goes wrong: the sums at 5 Gy meet Hurwitz & Tolmach 1969 (see `chances`), which is HeLa S3; the mix is that
-of the clips of Delgado-Rodriguez et al. 2024 by eye: multipolar in U251, aborted cleavage and slippage in PC3.
-Lagging chromatin and micronuclei are assumed.
+What goes wrong: the sums at 5 Gy meet Hurwitz & Tolmach 1969 (see `chances`), which is HeLa S3; the mix is
+that of the clips of Delgado-Rodriguez et al. 2024 by eye: multipolar in U251, aborted cleavage and slippage
+in PC3. Lagging chromatin and micronuclei are assumed.
 """
 
 
@@ -156,9 +163,8 @@ def cycle_deviation(mother: float, shared: float, own: float) -> float:
     Source: sisters correlate strongly, mothers and daughters less: Kuchen et al. 2020, eLife 9:e51002;
     Chakrabarti et al. 2018, Nat Commun 9:5372. The two figures are assumed, of that order.
     """
-    return (
-        MOTHER_DAUGHTER * mother + math.sqrt(SISTERS - MOTHER_DAUGHTER**2) * shared + math.sqrt(1 - SISTERS) * own
-    )
+    sisters = math.sqrt(SISTERS - MOTHER_DAUGHTER**2) * shared
+    return MOTHER_DAUGHTER * mother + sisters + math.sqrt(1 - SISTERS) * own
 
 
 def phase_at(share: float, cells: Line) -> Phase:
@@ -174,13 +180,14 @@ def phase_at(share: float, cells: Line) -> Phase:
 def delay_min(dose_gy: float, share: float, cells: Line) -> float:
     """Mean delay of the first mitosis after irradiation, minutes, by the share of interphase that was over.
 
-    It is proportional to dose: 0.4 h per gray in early G1, 0.7 where S phase begins, 1.1 from its end on. A cell
-    less than TRANSITION_MIN before prophase, or in mitosis, is not delayed: that is for the caller to see to.
+    It is proportional to dose: 0.4 h per gray in early G1, 0.7 where S phase begins, 1.1 from its end on. A
+    cell less than TRANSITION_MIN before prophase, or in mitosis, is not delayed: that is for the caller to
+    see to.
 
-    Source: proportional to dose, with one time of action late in G2 whatever the dose: Walters & Petersen 1968,
-    Biophys J 8:1475; least in early G1 and rising through the cycle: Terasima & Tolmach 1963, Biophys J 3:11;
-    0.3 h per gray in G1 and 0.7 in S phase (Chinese hamster): Yu & Sinclair 1967, J Natl Cancer Inst 39:619. About
-    1 h per gray is the common rule.
+    Source: proportional to dose, with one time of action late in G2 whatever the dose: Walters & Petersen
+    1968, Biophys J 8:1475; least in early G1 and rising through the cycle: Terasima & Tolmach 1963, Biophys J
+    3:11; 0.3 h per gray in G1 and 0.7 in S phase (Chinese hamster): Yu & Sinclair 1967, J Natl Cancer Inst
+    39:619. About 1 h per gray is the common rule.
     """
     return 60 * dose_gy * float(np.interp(share, (0, cells.g1, cells.g1 + cells.s), (0.4, 0.7, 1.1)))
 
@@ -195,12 +202,13 @@ def survival(dose_gy: float, cells: Line) -> float:
 
 
 def divisions_left(dose_gy: float, uniform: float) -> int:
-    """How many generations of a doomed clone still divide, from a uniform number: Poisson, mean 2.2 exp(-dose / 8).
+    """How many generations of a doomed clone still divide, from a uniform number.
 
+    Poisson, of mean 2.2 exp(-dose / 8).
     At 5 Gy 0, 1, 2, 3 or more: 31, 36, 21 and 12 %.
 
-    Source: cells that will not survive divide a few times first, fewer at higher dose: Elkind, Han & Volz 1963,
-    J Natl Cancer Inst 30:705; Thompson & Suit 1969, Int J Radiat Biol 15:347. The mean is assumed.
+    Source: cells that will not survive divide a few times first, fewer at higher dose: Elkind, Han & Volz
+    1963, J Natl Cancer Inst 30:705; Thompson & Suit 1969, Int J Radiat Biol 15:347. The mean is assumed.
     """
     mean = 2.2 * math.exp(-dose_gy / 8)
     term = total = math.exp(-mean)
@@ -213,12 +221,12 @@ def divisions_left(dose_gy: float, uniform: float) -> int:
 
 
 def aberrations(dose_gy: float) -> float:
-    """Yield of chromosome aberrations, relative to 5 Gy: linear-quadratic, alpha/beta of 10 Gy (assumed).
+    """Yield of chromosome aberrations, relative to 5 Gy: linear-quadratic, alpha/beta of 5 Gy (assumed).
 
     >>> aberrations(0), aberrations(5)
     (0.0, 1.0)
     """
-    return dose_gy * (1 + dose_gy / 10) / 7.5
+    return dose_gy * (1 + dose_gy / 5) / 10
 
 
 def slowdown(dose_gy: float, generation: int) -> float:
@@ -231,44 +239,52 @@ def slowdown(dose_gy: float, generation: int) -> float:
     return 1 + min(0.03 * dose_gy, 0.3) if generation in (2, 3) else 1.0
 
 
+HOLD = MappingProxyType({
+    Subtype.NORMAL: 1.0, Subtype.FURROW_REGRESSION: 1.2, Subtype.MICRONUCLEI: 1.2, Subtype.LAGGING: 1.5,
+    Subtype.TRIPOLAR: 2.2, Subtype.TETRAPOLAR: 2.8, Subtype.SLIPPAGE: 4.5, Subtype.DEATH: 4.5,
+})  # fmt: skip
+
+
 def metaphase_factor(subtype: Subtype, dose_gy: float, *, doomed: bool) -> float:
     """By what factor prometaphase and metaphase last longer than in a normal mitosis of a healthy clone.
 
     Source: mitosis is prolonged more than interphase after irradiation, and most where the cell will
     disintegrate: Hurwitz & Tolmach 1969, part I. The factors are assumed.
     """
-    by_subtype = {
-        Subtype.NORMAL: 1.0, Subtype.FURROW_REGRESSION: 1.2, Subtype.MICRONUCLEI: 1.2, Subtype.LAGGING: 1.5,
-        Subtype.TRIPOLAR: 2.2, Subtype.TETRAPOLAR: 2.8, Subtype.SLIPPAGE: 4.5, Subtype.DEATH: 4.5,
-    }  # fmt: skip
-    return by_subtype[subtype] * (1 + min(0.03 * dose_gy, 0.4) if doomed else 1.0)
+    return HOLD[subtype] * (1 + min(0.03 * dose_gy, 0.4) * doomed)
 
 
 def metaphase_sd(subtype: Subtype) -> float:
-    """Standard deviation of the logarithm of that duration; the longer holds are also the more variable."""
-    return 0.5 if metaphase_factor(subtype, 0, doomed=False) > 2 else METAPHASE_SD
+    """Standard deviation of that factor's logarithm; the longer holds are the more variable (assumed)."""
+    return 0.4 if HOLD[subtype] > 2 else 0.1
+
+
+PHASE_FACTORS = MappingProxyType({Phase.G1: 1.0, Phase.S: 0.9, Phase.G2: 1.1, Phase.M: 1.4})
 
 
 def by_phase(phase: Phase) -> float:
     """By what factor what goes wrong depends on the phase at irradiation.
 
-    Source: Hurwitz & Tolmach 1969, part II, J Cell Biol, found that it does; the factors are assumed, in the order of
-    the sensitivities of Terasima & Tolmach 1963.
+    Source: Hurwitz & Tolmach 1969, part II, J Cell Biol, found that it does; the factors are assumed, in the
+    order of the sensitivities of Terasima & Tolmach 1963.
     """
-    return {Phase.G1: 1.0, Phase.S: 0.9, Phase.G2: 1.1, Phase.M: 1.4}[phase]
+    return PHASE_FACTORS[phase]
 
 
 def by_generation(subtype: Subtype | None, generation: int) -> float:
     """By what factor the added odds change with the generation after irradiation; None is late fusion.
 
-    Fusion and multipolar division are constant over three generations, then wane. Fragments and bridges are lost:
-    by half each generation.
+    Fusion of sisters rises in doomed clones, so that over all clones, ever more of whose cells are survivors,
+    it is about constant for three generations; then all wanes. Fragments and bridges are lost, by half each
+    generation.
 
-    Source: Hurwitz & Tolmach 1969, part II; Carrano & Heddle 1973, J Theor Biol 38:289. The waning is assumed.
+    Source: Hurwitz & Tolmach 1969, part II; Carrano & Heddle 1973, J Theor Biol 38:289. The waning is
+    assumed.
     """
     if subtype in (Subtype.LAGGING, Subtype.MICRONUCLEI):
         return 0.5**generation
-    return 0.7 ** max(0, generation - 2)
+    rise = 1.0 if subtype in (Subtype.TRIPOLAR, Subtype.TETRAPOLAR) else FUSION_RISE ** min(generation, 2)
+    return rise * 0.7 ** max(0, generation - 2)
 
 
 @dataclass(frozen=True)
@@ -281,19 +297,29 @@ class Burden:
     deviation: float  # of the log odds: clone, position and well together
 
     def odds(self, subtype: Subtype | None, rates: tuple[float, float], generation: int) -> float:
-        """Against 1 for what is normal. A surviving clone has a tenth of the added odds, assumed."""
+        """Against 1 for what is normal."""
         without, at_5_gy = rates
-        status = 1.0 if self.doomed else 0.1
-        added = at_5_gy * status * aberrations(self.dose_gy) * by_phase(self.phase)
-        return (without + added * by_generation(subtype, generation)) * math.exp(self.deviation)
+        added = at_5_gy * self.added * by_generation(subtype, generation)
+        return (without + added) * self.factor
+
+    @cached_property
+    def added(self) -> float:
+        """What the added odds are multiplied by."""
+        status = 1.0 if self.doomed else SURVIVORS_SHARE
+        return aberrations(self.dose_gy) * by_phase(self.phase) * status
+
+    @cached_property
+    def factor(self) -> float:
+        """What all odds are multiplied by."""
+        return math.exp(self.deviation)
 
 
 def chances(burden: Burden, cells: Line, generation: int, *, fused: bool) -> dict[Subtype, float]:
     """What a mitosis comes to, with its probability: a multinomial logit, so that they sum to 1.
 
-    With U251's numbers the average over clones at 5 Gy is about 22 % of the divisions followed by fusion of sisters (within
-    120 min, later, and after multipolar division together; 0.9 % without dose) and 5.5 % multipolar (0.5 % assumed
-    without dose). A fused cell often divides multipolar.
+    With U251's numbers the average over clones at 5 Gy is about 22 % of the divisions followed by fusion of
+    sisters (within 120 min, later, and after multipolar division together; 0.9 % without dose) and 5.5 %
+    multipolar (0.5 % assumed without dose). A fused cell often divides multipolar.
 
     Source: Hurwitz & Tolmach 1969, part II, J Cell Biol, HeLa S3.
     """
@@ -324,5 +350,5 @@ def position_deviation(settings: Settings) -> float:
 
 
 def mean_shift(settings: Settings) -> float:
-    """What is added to all log odds so that the mean odds over wells, positions and clones are the same whatever their spread."""
+    """Added to all log odds, it keeps the mean odds the same however wells, positions and clones spread."""
     return -(settings.well_sd**2 + settings.position_sd**2 + settings.clone_sd**2) / 2

@@ -1,7 +1,7 @@
 """One irradiated cell -> the lives of its clone, until the movie's last frame.
 
-Each cell draws from generators of its own seed, and its daughters' seeds are drawn by its division: a longer movie
-of the same seed has the same lives, and some further ones.
+Each cell draws from the generator of its own seed: first its life, whole, then its daughters and their seeds.
+So a longer movie of the same seed has the same lives, and some further ones.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from lineage.schema import Fate
 from lineage.simulate import biology
-from lineage.simulate.biology import Burden, End, Line, Phase, lognormal
+from lineage.simulate.biology import Burden, End, Line, lognormal
 from lineage.simulate.cells import REGRESSION_MIN, Mitosis, Subtype
 
 if TYPE_CHECKING:
@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
     from lineage.simulate.settings import Settings
 
-LIFE, DIVISION, FOUNDER = 0, 1, 2  # streams of a cell's seed
+STREAM = 201  # of a cell's seed; others may draw from theirs
 SEEDS = 2**53  # below it every integer is a float, too
-BARREN = (Subtype.SLIPPAGE, Subtype.DEATH)  # no daughters
 
 T = TypeVar("T", bound="Subtype | End")
 
@@ -53,6 +52,14 @@ class Life:
     end_min: float = np.inf
     fate: Fate = Fate.END_OF_MOVIE
     daughters: list[Life] = field(default_factory=list)
+    rng: np.random.Generator = field(init=False)
+    prophase_min: float = field(init=False)
+    metaphase_min: float = field(init=False)  # with prometaphase, of a normal mitosis
+
+    def __post_init__(self) -> None:
+        self.rng = rng = np.random.default_rng([self.seed, STREAM])
+        self.prophase_min = lognormal(biology.PROPHASE_MIN, biology.PROPHASE_SD, rng.standard_normal())
+        self.metaphase_min = lognormal(biology.METAPHASE_MIN, biology.METAPHASE_SD, rng.standard_normal())
 
     @property
     def fused(self) -> bool:
@@ -67,10 +74,11 @@ class Life:
     def dna_at(self, minutes: float) -> float:
         """As `Cell.dna_at`."""
         start, stop = self.replication_min
-        return self.dna * (1 + min(max((minutes - start) / (stop - start), 0.0), 1.0)) if start < np.inf else self.dna
+        replicated = min(max((minutes - start) / (stop - start), 0.0), 1.0) if start < np.inf else 0.0
+        return self.dna * (1 + replicated)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Clone:
     """What the cells of a clone share."""
 
@@ -78,11 +86,19 @@ class Clone:
     cells: Line
     burden: Burden
     limit: float  # generations from this one on do not divide
+    known: dict[tuple[int, bool], Mapping[Subtype, float]] = field(default_factory=dict)
 
     @property
     def irradiated_min(self) -> float:
         """When the founder was irradiated."""
         return -self.settings.irradiated_min_before_start
+
+    def chances(self, life: Life) -> Mapping[Subtype, float]:
+        """What its mitosis comes to."""
+        key = (life.generation, life.fused)
+        if key not in self.known:
+            self.known[key] = biology.chances(self.burden, self.cells, life.generation, fused=life.fused)
+        return self.known[key]
 
 
 def pick(shares: Mapping[T, float], uniform: float) -> T:
@@ -109,40 +125,35 @@ def grow_clone(seed: int, settings: Settings, deviation: float) -> list[Life]:
     while waiting:
         life = waiting.popleft()
         lives.append(life)
-        if life.fate is Fate.DIVIDED and life.end_min <= settings.minutes:
-            waiting.extend(_divide(life, clone))
+        if life.fate is Fate.DIVIDED and life.mitosis and life.end_min <= settings.minutes:
+            waiting.extend(_divide(life, life.mitosis, clone))
+        del life.rng  # large, and not needed any more
     return lives
 
 
 def _found(seed: int, settings: Settings, deviation: float) -> tuple[Clone, Life]:
     """An irradiated cell, and what its clone shares.
 
-    Its age follows the age distribution of a growing population: newborn cells are twice as frequent as dividing
-    ones.
+    Its age follows the age distribution of a growing population: newborn cells are twice as frequent as
+    dividing ones.
     """
-    rng = np.random.default_rng([seed, FOUNDER])
-    u, z = rng.random(3), rng.standard_normal(3)
     cells = biology.line(settings)
-    life = Life(seed, 0, 0.0, 1.0, float(z[0]), birth_axis=2 * math.pi * float(rng.random()))
+    rng = np.random.default_rng([seed, STREAM + 1])
+    life = Life(seed, 0, 0.0, 1.0, rng.standard_normal(), birth_axis=2 * math.pi * rng.random())
     interphase = _interphase_min(life, settings, 1.0)
-    prophase, metaphase = _normal_mitosis_min(np.random.default_rng([seed, LIFE]).standard_normal(8))
-    age = -math.log2(1 - float(u[0]) / 2) * (interphase + prophase + metaphase)
+    age = -math.log2(1 - rng.random() / 2) * (interphase + life.prophase_min + life.metaphase_min)
     life.born_min = -settings.irradiated_min_before_start - age
-    doomed = float(u[1]) >= biology.survival(settings.dose_gy, cells)
-    total = biology.mean_shift(settings) + deviation + settings.clone_sd * float(z[1])
-    phase = biology.phase_at(age / interphase, cells)
-    burden = Burden(settings.dose_gy, phase, doomed, total)
-    limit = biology.divisions_left(settings.dose_gy, float(u[2])) if doomed else np.inf
-    clone = Clone(settings, cells, burden, limit)
-    _live(life, clone, held_min=_held_min(age, interphase, float(z[2]), clone))
+    doomed = rng.random() >= biology.survival(settings.dose_gy, cells)
+    left = biology.divisions_left(settings.dose_gy, rng.random())
+    total = biology.mean_shift(settings) + deviation + settings.clone_sd * rng.standard_normal()
+    burden = Burden(settings.dose_gy, biology.phase_at(age / interphase, cells), doomed, total)
+    clone = Clone(settings, cells, burden, left if doomed else np.inf)
+    held = 0.0
+    if interphase - age > biology.TRANSITION_MIN:
+        delay = biology.delay_min(settings.dose_gy, age / interphase, cells)
+        held = lognormal(delay, biology.DELAY_SD, rng.standard_normal())
+    _live(life, clone, held_min=held)
     return clone, life
-
-
-def _held_min(age: float, interphase: float, normal: float, clone: Clone) -> float:
-    """How long the irradiated cell is held up before mitosis: not at all past the transition point."""
-    if interphase - age < biology.TRANSITION_MIN:
-        return 0.0
-    return lognormal(biology.delay_min(clone.settings.dose_gy, age / interphase, clone.cells), 0.25, normal)
 
 
 def _interphase_min(life: Life, settings: Settings, factor: float) -> float:
@@ -150,39 +161,43 @@ def _interphase_min(life: Life, settings: Settings, factor: float) -> float:
     return lognormal(median, biology.CYCLE_SD, life.deviation) * factor
 
 
-def _normal_mitosis_min(z: np.ndarray) -> tuple[float, float]:
-    """Prophase; prometaphase and metaphase."""
-    prophase = lognormal(biology.PROPHASE_MIN, biology.PROPHASE_SD, float(z[0]))
-    return prophase, lognormal(biology.METAPHASE_MIN, biology.METAPHASE_SD, float(z[1]))
-
-
 def _live(life: Life, clone: Clone, *, held_min: float = 0.0) -> None:
     """Write the life of a cell that has just been born, to its end."""
-    rng = np.random.default_rng([life.seed, LIFE])
-    z, u = rng.standard_normal(8), rng.random(8)
-    settings, cells = clone.settings, clone.cells
-    factor = biology.slowdown(settings.dose_gy, life.generation) if clone.burden.doomed else 1.0
+    cells = clone.cells
+    start = _replicate(life, clone) + held_min
+    # Too late to arrest: such a cell goes through mitosis whatever it carries.
+    committed = life.generation == 0 and start - clone.irradiated_min < biology.TRANSITION_MIN
+    fails = life.generation >= clone.limit or life.rng.random() < _failure_chance(life)
+    if committed or not fails:
+        _enter_mitosis(life, pick(clone.chances(life), life.rng.random()), start, clone)
+        return
+    match pick(cells.ends, life.rng.random()):
+        case End.ARREST:
+            life.arrested = True
+            if life.rng.random() < biology.DIES_AFTER_ARREST:
+                _die_in_interphase(life, start + biology.DEATH_AFTER_MIN * life.rng.standard_exponential())
+        case End.DEATH_INTERPHASE:
+            wait = lognormal(0.6 * biology.median_cycle_min(clone.settings), 0.5, life.rng.standard_normal())
+            _die_in_interphase(life, max(life.born_min, clone.irradiated_min) + 180 + wait)
+        case End.DEATH_MITOSIS:
+            _enter_mitosis(life, Subtype.DEATH, start, clone)
+        case End.SLIPPAGE:
+            _enter_mitosis(life, Subtype.SLIPPAGE, start, clone)
+
+
+def _replicate(life: Life, clone: Clone) -> float:
+    """Set the S phase, unless the cell replicated before it fused; returns when it would enter mitosis."""
+    factor = biology.slowdown(clone.settings.dose_gy, life.generation) if clone.burden.doomed else 1.0
     if life.fused:
         factor *= biology.FUSED_SLOWER
-    interphase = _interphase_min(life, settings, factor)
+    interphase = _interphase_min(life, clone.settings, factor)
     origin = life.born_min - life.parents_age_min
-    start = origin + interphase + held_min
-    if all(p.replication_min[1] > life.born_min for p in life.parents):  # a cell fused in G2 has replicated
-        first = max(origin + cells.g1 * interphase, life.born_min)
-        life.replication_min = (first, first + cells.s * interphase)
-        start = max(start, life.replication_min[1] + 30)
-    start = max(start, life.born_min + 60)
-    past_transition = life.generation == 0 and start - clone.irradiated_min < biology.TRANSITION_MIN
-    if not past_transition and (life.generation >= clone.limit or u[0] < _failure_chance(life)):
-        end = pick(cells.ends, float(u[1]))
-        if end in (End.ARREST, End.DEATH_INTERPHASE):
-            _stop_in_interphase(life, start, clone, dies_now=end is End.DEATH_INTERPHASE, z=z, u=u)
-            return
-        subtype = Subtype.DEATH if end is End.DEATH_MITOSIS else Subtype.SLIPPAGE
-    else:
-        subtype = pick(biology.chances(clone.burden, cells, life.generation, fused=life.fused), float(u[1]))
-    life.mitosis = _mitosis(subtype, start, clone, z, u)
-    _leave_mitosis(life, life.mitosis, u)
+    start = max(origin + interphase, life.born_min + 60)
+    if life.fused and life.parents[0].replication_min[1] <= life.born_min:
+        return start
+    first = max(origin + clone.cells.g1 * interphase, life.born_min)
+    life.replication_min = (first, first + clone.cells.s * interphase)
+    return max(start, life.replication_min[1] + 30)
 
 
 def _failure_chance(life: Life) -> float:
@@ -197,111 +212,81 @@ def _failure_chance(life: Life) -> float:
     return 1 - goes_on
 
 
-def _stop_in_interphase(
-    life: Life, start: float, clone: Clone, *, dies_now: bool, z: np.ndarray, u: np.ndarray
-) -> None:
-    if dies_now:
-        begin = max(life.born_min, clone.irradiated_min) + 180
-        life.dying_min = begin + lognormal(0.6 * biology.median_cycle_min(clone.settings), 0.5, float(z[2]))
-    else:
-        life.arrested = True
-        if u[2] < biology.DIES_AFTER_ARREST:
-            life.dying_min = start - biology.DEATH_AFTER_MIN * math.log(1 - float(u[3]))
-    _die_in_interphase(life, u)
+def _die_in_interphase(life: Life, minutes: float) -> None:
+    life.fate, life.dying_min = Fate.DIED_INTERPHASE, minutes
+    life.end_min = minutes + life.rng.uniform(30, 60)
 
 
-def _die_in_interphase(life: Life, u: np.ndarray) -> None:
-    if life.dying_min < np.inf:
-        life.fate, life.end_min = Fate.DIED_INTERPHASE, life.dying_min + 30 + 30 * float(u[4])
-
-
-def _mitosis(subtype: Subtype, start: float, clone: Clone, z: np.ndarray, u: np.ndarray) -> Mitosis:
-    prophase, _ = _normal_mitosis_min(z)
+def _enter_mitosis(life: Life, subtype: Subtype, start: float, clone: Clone) -> None:
+    """The mitosis, and how the cell leaves it."""
+    rng = life.rng
     factor = biology.metaphase_factor(subtype, clone.settings.dose_gy, doomed=clone.burden.doomed)
-    metaphase = lognormal(biology.METAPHASE_MIN * factor, biology.metaphase_sd(subtype), float(z[1]))
-    plate = start + prophase + min(biology.PROMETAPHASE_SHARE * metaphase, 40)
-    lags = subtype is Subtype.LAGGING
-    return Mitosis(
-        subtype, start, plate, start + prophase + metaphase,
-        axis=2 * math.pi * float(u[5]),
-        tilt=float(u[6]) ** 3,
-        lagging=0.01 + 0.07 * float(u[7]) if lags else 0.0,
-        bridge=lags and z[3] > 0,
-    )  # fmt: skip
-
-
-def _leave_mitosis(life: Life, mitosis: Mitosis, u: np.ndarray) -> None:
-    if mitosis.subtype is Subtype.DEATH:
-        life.fate, life.end_min = Fate.DIED_MITOSIS, mitosis.event_min + 30 + 30 * float(u[4])
-    elif mitosis.subtype is Subtype.SLIPPAGE:
+    metaphase = lognormal(life.metaphase_min * factor, biology.metaphase_sd(subtype), rng.standard_normal())
+    plate = start + life.prophase_min + min(biology.PROMETAPHASE_SHARE * metaphase, 40)
+    event = start + life.prophase_min + metaphase
+    axis, tilt = 2 * math.pi * rng.random(), rng.random() ** 3
+    lagging, bridge = rng.uniform(0.01, 0.08), rng.random() < 0.5
+    if subtype is not Subtype.LAGGING:
+        lagging, bridge = 0.0, False
+    life.mitosis = Mitosis(subtype, start, plate, event, axis, tilt, lagging, bridge)
+    if subtype is Subtype.DEATH:
+        life.fate, life.end_min = Fate.DIED_MITOSIS, event + rng.uniform(30, 60)
+    elif subtype is Subtype.SLIPPAGE:
         life.fate = Fate.SLIPPED
-        if u[2] < biology.DIES_AFTER_SLIPPAGE:
-            life.dying_min = mitosis.event_min + 120 - biology.DEATH_AFTER_MIN * math.log(1 - float(u[3]))
-        _die_in_interphase(life, u)
+        if rng.random() < biology.DIES_AFTER_SLIPPAGE:
+            _die_in_interphase(life, event + 120 + biology.DEATH_AFTER_MIN * rng.standard_exponential())
     else:
-        life.fate, life.end_min = Fate.DIVIDED, mitosis.event_min
+        life.fate, life.end_min = Fate.DIVIDED, event
 
 
-def _divide(mother: Life, clone: Clone) -> list[Life]:
+def _divide(mother: Life, mitosis: Mitosis, clone: Clone) -> list[Life]:
     """The daughters, around the mother's axis, and what they become where some of them fuse again."""
-    mitosis = mother.mitosis
-    if mitosis is None:
-        return []
-    rng = np.random.default_rng([mother.seed, DIVISION])
-    n = mitosis.subtype.n_poles
-    shared, own, jitter = float(rng.standard_normal()), rng.standard_normal(4), rng.normal(0, 0.1, 4)
+    rng, n = mother.rng, mitosis.subtype.n_poles
     # A multipolar spindle shares the DNA out unevenly.
-    shares = 1 + (rng.uniform(-0.35, 0.35, 4) if n > 2 else np.zeros(4))
-    dna = mother.dna_at(mitosis.event_min) * shares / shares[:n].sum()
-    seeds = rng.integers(SEEDS, size=5)
-    u, z = rng.random(8), rng.standard_normal(2)
+    shares = [rng.uniform(0.65, 1.35) if n > 2 else 1.0 for _ in range(n)]
+    dna = mother.dna_at(mitosis.event_min) / sum(shares)
+    shared = rng.standard_normal()
     daughters = [
         Life(
-            int(seeds[k]), mother.generation + 1, mitosis.event_min, float(dna[k]),
-            biology.cycle_deviation(mother.deviation, shared, float(own[k])),
+            int(rng.integers(SEEDS)), mother.generation + 1, mitosis.event_min, dna * share,
+            biology.cycle_deviation(mother.deviation, shared, rng.standard_normal()),
             parents=(mother,), index=k, siblings=n,
-            birth_axis=float(mitosis.axis + 2 * math.pi * k / n + jitter[k] * (1 if n == 2 else 2)),
+            birth_axis=mitosis.axis + 2 * math.pi * k / n + rng.normal(0, 0.1 if n == 2 else 0.2),
             aneuploid=n > 2,
         )
-        for k in range(n)
+        for k, share in enumerate(shares)
     ]  # fmt: skip
-    _give_micronuclei(daughters, mitosis.subtype, rng)
+    _give_micronuclei(rng, daughters, mitosis.subtype)
     for daughter in daughters:
         _live(daughter, clone)
     mother.daughters = daughters
-    return [*daughters, *_fuse(daughters, mitosis.subtype, clone, int(seeds[4]), u, z)]
+    return [*daughters, *_fuse(rng, daughters, mitosis.subtype, clone)]
 
 
-def _give_micronuclei(daughters: list[Life], subtype: Subtype, rng: np.random.Generator) -> None:
+def _give_micronuclei(rng: np.random.Generator, daughters: list[Life], subtype: Subtype) -> None:
     """To one daughter or both, one to three of them, always or often."""
-    u = rng.random(4)
-    always, often = subtype is Subtype.MICRONUCLEI, subtype is Subtype.LAGGING
-    if not (always or (often and u[0] < biology.MICRONUCLEI_AFTER_LAGGING)):
+    often = subtype is Subtype.LAGGING and rng.random() < biology.MICRONUCLEI_AFTER_LAGGING
+    if not (subtype is Subtype.MICRONUCLEI or often):
         return
-    first = int(u[1] < 0.5)
-    for k in (first, 1 - first)[: 2 if u[2] < 0.4 else 1]:
+    first = int(rng.integers(2))
+    for k in (first, 1 - first)[: 2 if rng.random() < 0.4 else 1]:
         n = int(rng.integers(1, 4))
-        daughters[k].micronuclei = tuple(float(share) for share in rng.uniform(0.003, 0.04, n))
+        daughters[k].micronuclei = tuple(rng.uniform(0.003, 0.04) for _ in range(n))
 
 
-def _fuse(
-    daughters: list[Life], subtype: Subtype, clone: Clone, seed: int, u: np.ndarray, z: np.ndarray
-) -> list[Life]:
+def _fuse(rng: np.random.Generator, daughters: list[Life], subtype: Subtype, clone: Clone) -> list[Life]:
     """The cell that two or all of the daughters become, if they fuse again; the parts end there."""
-    n, delay = _fusion(daughters, subtype, clone, u, z)
+    n, delay = _fusion(rng, daughters, subtype, clone)
     parts, born = daughters[:n], daughters[0].born_min
     fusion = born + delay
-    if n == 0:
-        return []
-    replicating = any(p.replication_min[0] < fusion < p.replication_min[1] for p in parts)
-    if replicating or len({p.replication_min[1] <= fusion for p in parts}) > 1:
+    if any(p.replication_min[0] < fusion for p in parts):
         # Put off until all have replicated, so that the DNA is the sum.
-        fusion = max(p.replication_min[1] for p in parts) + 1
-    if fusion - born > 60 * biology.LATE_FUSION_HOURS[1] or any(fusion > p.busy_min - 30 for p in parts):
+        fusion = max(fusion, *(p.replication_min[1] for p in parts))
+    if n == 0 or fusion > min(born + 60 * biology.LATE_FUSION_HOURS[1], *(p.busy_min - 30 for p in parts)):
         return []
     dna = [p.dna_at(fusion) for p in parts]
     whole = Life(
-        seed, parts[0].generation, fusion, sum(dna),
+        int(rng.integers(SEEDS)), parts[0].generation, fusion, sum(dna),
         deviation=sum(p.deviation for p in parts) / n,
         parents=tuple(parts), birth_axis=parts[0].birth_axis, parents_age_min=fusion - born,
         micronuclei=tuple(
@@ -316,20 +301,18 @@ def _fuse(
 
 
 def _fusion(
-    daughters: list[Life], subtype: Subtype, clone: Clone, u: np.ndarray, z: np.ndarray
+    rng: np.random.Generator, daughters: list[Life], subtype: Subtype, clone: Clone
 ) -> tuple[int, float]:
     """How many of the daughters fuse, and how many minutes after they separated."""
     cells, generation = clone.cells, daughters[0].generation - 1
     if subtype is Subtype.FURROW_REGRESSION:
-        delay = lognormal(cells.regression_min, cells.regression_sd, float(z[0]))
+        delay = lognormal(cells.regression_min, cells.regression_sd, rng.standard_normal())
         return 2, min(max(delay, 10.0), REGRESSION_MIN)
     if len(daughters) > 2:
-        n = (2, len(daughters))[int(u[1] < 0.5)]
-        delay = lognormal(biology.MULTIPOLAR_REFUSION_MIN, 0.5, float(z[0]))
-        return (n if u[0] < biology.REFUSION_AFTER_MULTIPOLAR else 0), max(delay, 10.0)
-    if u[0] >= biology.late_fusion_chance(clone.burden, cells, generation):
-        return 0, 0.0
-    first, last = biology.LATE_FUSION_HOURS
-    mean = biology.LATE_FUSION_MEAN_HOURS
-    within = 1 - math.exp(-(last - first) / mean)
-    return 2, 60 * (first - mean * math.log(1 - within * float(u[2])))
+        fuses = rng.random() < biology.REFUSION_AFTER_MULTIPOLAR
+        delay = lognormal(biology.MULTIPOLAR_REFUSION_MIN, 0.5, rng.standard_normal())
+        return int(fuses) * (2 if rng.random() < 0.5 else len(daughters)), max(delay, 10.0)
+    first, last = (60 * hours for hours in biology.LATE_FUSION_HOURS)
+    fuses = rng.random() < biology.late_fusion_chance(clone.burden, cells, generation)
+    wait = 60 * biology.LATE_FUSION_MEAN_HOURS * rng.standard_exponential()
+    return 2 * int(fuses), first + wait % (last - first)

@@ -26,11 +26,11 @@ MOST_CLONES = 50  # a founder: where nearly all clones are dead when the movie s
 def grow(rng: np.random.Generator, settings: Settings, *, founders: int) -> list[Cell]:
     """All cells that live during the movie, by id.
 
-    Cells are irradiated at random phases of their cycle, and their clones grow from then on; clones are added until
-    `founders` cells are alive at the first frame. If irradiation was before it, the last clone may bring a few
-    more, cells that ended before are left out, and cells whose mother is left out have no parents here, but keep
-    their generation and clone. Lives do not depend on the movie's length or interval: a longer movie goes on from
-    where a shorter one ends.
+    Cells are irradiated at random phases of their cycle, and their clones grow from then on; clones are added
+    until `founders` cells are alive at the first frame. If irradiation was before it, the last clone may
+    bring a few more, cells that ended before are left out, and cells whose mother is left out have no parents
+    here, but keep their generation and clone. Lives do not depend on the movie's length or interval: a longer
+    movie goes on from where a shorter one ends.
 
     Args:
         rng: one number is drawn from it for each clone.
@@ -38,10 +38,10 @@ def grow(rng: np.random.Generator, settings: Settings, *, founders: int) -> list
         founders: how many cells are alive at the first frame.
 
     Returns:
-        Numbered from 1 in order of birth. `founder` is the clone's number, in order of the irradiated cells' birth:
-        the founder's own id if the movie starts at irradiation. What lies beyond the last frame is still in
-        `mitosis` and `dying_min`, but the fate is then END_OF_MOVIE, `end_min` infinite, and no daughters are there.
-        A death that has begun is a fate though the cell ends after the last frame.
+        Numbered from 1 in order of birth. `founder` is the clone's number, in order of the irradiated cells'
+        birth: the founder's own id if the movie starts at irradiation. What lies beyond the last frame is
+        still in `mitosis` and `dying_min`, but the fate is then END_OF_MOVIE, `end_min` infinite, and no
+        daughters are there. A death that has begun is a fate though the cell ends after the last frame.
     """
     deviation = biology.well_deviation(settings) + biology.position_deviation(settings)
     clones: list[list[Life]] = []
@@ -50,7 +50,8 @@ def grow(rng: np.random.Generator, settings: Settings, *, founders: int) -> list
         clones.append(grow_clone(int(rng.integers(SEEDS)), settings, deviation))
         alive += sum(life.born_min <= 0 < life.end_min for life in clones[-1])
     clones.sort(key=lambda lives: (lives[0].born_min, lives[0].seed))
-    seen = [(life, k) for k, lives in enumerate(clones, 1) for life in lives if _is_seen(life, settings.minutes)]
+    lived = ((life, clone) for clone, lives in enumerate(clones, 1) for life in lives)
+    seen = [pair for pair in lived if _is_seen(pair[0], settings.minutes)]
     # Only sisters are born at the same time.
     seen.sort(key=lambda pair: (pair[0].born_min, pair[1], pair[0].index))
     ids = {id(life): n for n, (life, _) in enumerate(seen, 1)}
@@ -88,12 +89,14 @@ def _cell(life: Life, clone: int, ids: dict[int, int], minutes: float) -> Cell:
 
 def _end(life: Life, minutes: float) -> tuple[Fate, float]:
     """Fate and end of a life whose movie ends then."""
-    mitosis_over = life.mitosis is not None and life.mitosis.event_min <= minutes
-    if life.fate is Fate.DIED_INTERPHASE and life.dying_min > minutes:
-        slipped = mitosis_over and life.mitosis.subtype is Subtype.SLIPPAGE
-        return (Fate.SLIPPED if slipped else Fate.END_OF_MOVIE), np.inf
-    if life.fate in (Fate.DIED_MITOSIS, Fate.SLIPPED) and not mitosis_over:
-        return Fate.END_OF_MOVIE, np.inf
-    if life.fate in (Fate.DIVIDED, Fate.FUSED) and life.end_min > minutes:
-        return Fate.END_OF_MOVIE, np.inf
-    return life.fate, life.end_min
+    left_mitosis = life.mitosis.event_min if life.mitosis else np.inf
+    settled = {
+        Fate.DIED_INTERPHASE: life.dying_min,
+        Fate.DIED_MITOSIS: left_mitosis,
+        Fate.SLIPPED: left_mitosis,
+    }
+    if settled.get(life.fate, life.end_min) <= minutes:
+        return life.fate, life.end_min
+    if life.fate is Fate.DIED_INTERPHASE and left_mitosis <= minutes:
+        return Fate.SLIPPED, np.inf  # it will die of it later
+    return Fate.END_OF_MOVIE, np.inf
