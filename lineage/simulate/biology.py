@@ -43,12 +43,12 @@ MULTIPOLAR_REFUSION_MIN = 25.0  # median; in the clips masks merge again within 
 MICRONUCLEI_AFTER_LAGGING = 0.6  # assumed, as all below
 LATE_FUSION_HOURS = (2.0, 24.0)
 LATE_FUSION_MEAN_HOURS = 5.0
-FUSION_RISE = 1.4  # by generation
+FUSION_RISE = 1.25  # by generation
 FAILS = 0.01  # a cell without any damage arrests or dies
 FAILS_MICRONUCLEI, FAILS_ANEUPLOID, FAILS_FUSED = 0.25, 0.6, 0.2  # added to it
-SURVIVORS_SHARE = 0.15  # of the odds that the dose adds to a doomed clone's, a surviving one has so much
+SURVIVORS_SHARE = 0.25  # of the odds that the dose adds to a doomed clone's, a surviving one has so much
 MULTIPOLAR_AFTER_FUSION = 12.0  # times the odds: two centrosomes too many
-DIES_AFTER_ARREST = 0.025
+DIES_AFTER_ARREST = 0.015
 DIES_AFTER_SLIPPAGE = 0.25
 DEATH_AFTER_MIN = 4320.0  # mean time to these deaths
 
@@ -94,7 +94,7 @@ LINES: Mapping[CellLine, Line] = MappingProxyType({
     CellLine.U251: Line(
         cycle_hours=24.0, g1=0.48, s=0.34, alpha=0.25, beta=0.035,
         odds={
-            Subtype.TRIPOLAR: (0.004, 0.075),
+            Subtype.TRIPOLAR: (0.004, 0.062),
             Subtype.TETRAPOLAR: (0.001, 0.020),
             Subtype.FURROW_REGRESSION: (0.002, 0.042),
             Subtype.SLIPPAGE: (0.0005, 0.005),
@@ -102,7 +102,7 @@ LINES: Mapping[CellLine, Line] = MappingProxyType({
             Subtype.LAGGING: (0.012, 0.10),
             Subtype.MICRONUCLEI: (0.008, 0.10),
         },
-        late_fusion=(0.004, 0.26), regression_min=35.0, regression_sd=0.55,
+        late_fusion=(0.005, 0.23), regression_min=35.0, regression_sd=0.55,
         ends={End.ARREST: 0.925, End.DEATH_INTERPHASE: 0.01, End.DEATH_MITOSIS: 0.05, End.SLIPPAGE: 0.015},
     ),
     CellLine.PC3: Line(
@@ -221,12 +221,15 @@ def divisions_left(dose_gy: float, uniform: float) -> int:
 
 
 def aberrations(dose_gy: float) -> float:
-    """Yield of chromosome aberrations, relative to 5 Gy: linear-quadratic, alpha/beta of 5 Gy (assumed).
+    """Yield of chromosome aberrations, relative to 5 Gy: linear-quadratic, alpha/beta of 1 Gy (assumed).
+
+    Source: dicentrics in lymphocytes, 250 kV X-rays, about half a gray: Lloyd, Edwards & Prosser 1986, Radiat
+    Prot Dosim 15:83.
 
     >>> aberrations(0), aberrations(5)
     (0.0, 1.0)
     """
-    return dose_gy * (1 + dose_gy / 5) / 10
+    return dose_gy * (1 + dose_gy) / 30
 
 
 def slowdown(dose_gy: float, generation: int) -> float:
@@ -255,8 +258,8 @@ def metaphase_factor(subtype: Subtype, dose_gy: float, *, doomed: bool) -> float
 
 
 def metaphase_sd(subtype: Subtype) -> float:
-    """Standard deviation of that factor's logarithm; the longer holds are the more variable (assumed)."""
-    return 0.4 if HOLD[subtype] > 2 else 0.1
+    """Standard deviation of that factor's logarithm: the long holds are variable (assumed)."""
+    return 0.4 if HOLD[subtype] > 2 else 0.0
 
 
 PHASE_FACTORS = MappingProxyType({Phase.G1: 1.0, Phase.S: 0.9, Phase.G2: 1.1, Phase.M: 1.4})

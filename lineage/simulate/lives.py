@@ -221,7 +221,8 @@ def _enter_mitosis(life: Life, subtype: Subtype, start: float, clone: Clone) -> 
     """The mitosis, and how the cell leaves it."""
     rng = life.rng
     factor = biology.metaphase_factor(subtype, clone.settings.dose_gy, doomed=clone.burden.doomed)
-    metaphase = lognormal(life.metaphase_min * factor, biology.metaphase_sd(subtype), rng.standard_normal())
+    held = lognormal(factor, biology.metaphase_sd(subtype), rng.standard_normal())
+    metaphase = life.metaphase_min * max(held, 1.0)
     plate = start + life.prophase_min + min(biology.PROMETAPHASE_SHARE * metaphase, 40)
     event = start + life.prophase_min + metaphase
     axis, tilt = 2 * math.pi * rng.random(), rng.random() ** 3
