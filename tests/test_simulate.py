@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -11,22 +13,26 @@ import pytest
 import tifffile
 from typer.testing import CliRunner
 
-from lineage.schema import CellKey, Fate, InputError, MitosisClass
+from lineage.schema import EVENT_COLUMNS, CellKey, Fate, InputError
 from lineage.simulate import nucleus_field
 from lineage.simulate.__main__ import app
 from lineage.simulate.bodies import Body, paint
+from lineage.simulate.cells import Cell, Mitosis, Subtype
 from lineage.simulate.chromatin import chromatin, dna_mass
 from lineage.simulate.course import alive
-from lineage.simulate.motion import move
+from lineage.simulate.motion import MARGIN_UM, dish_area_ratio, move
 from lineage.simulate.movie import CHANNELS, simulate, truth_folder
-from lineage.simulate.population import Cell, Mitosis, Subtype, abnormal_rates, grow
+from lineage.simulate.population import grow
 from lineage.simulate.settings import Settings
-from lineage.simulate.stage import drift_px
+from lineage.simulate.stage import course
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SMALL = Settings(frames=36, size=180, founders=12, dose_gy=10, cycle_hours=8, seed=3, blank_frames=(7,))
+SMALL = Settings(
+    frames=60, size=180, founders=26, dose_gy=5, irradiated_min_before_start=600, cycle_hours=8, seed=3,
+    blank_frames=(7,),
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +58,17 @@ def graph(movie: Path) -> nx.DiGraph:
     return nx.read_graphml(truth_folder(movie) / "lineage.graphml", node_type=int)
 
 
-def one_division(subtype: Subtype = Subtype.NORMAL) -> tuple[Cell, list[Cell]]:
+def one_division(subtype: Subtype = Subtype.NORMAL, lagging: float = 0.0) -> tuple[Cell, list[Cell]]:
     """1 --+-- 2
     +-- 3   at 100 min"""
-    mitosis = Mitosis(subtype, 40, 65, 100, axis=0.5, tilt=0.0)
+    mitosis = Mitosis(subtype, 40, 65, 100, axis=0.5, tilt=0.0, lagging=lagging)
     mother = Cell(
-        1, (), 0, 1, -500, 1.0, 7, 600, 0, mitosis=mitosis, end_min=100, fate=Fate.DIVIDED, daughters=(2, 3)
-    )
+        1, (), 0, 1, -900, 1.0, 7, (-500, -100), mitosis=mitosis, end_min=100, fate=Fate.DIVIDED,
+        daughters=(2, 3),
+    )  # fmt: skip
     axes = (0.5, 0.5 + np.pi)
     daughters = [
-        Cell(2 + k, (1,), 1, 1, 100, 1.0, 8 + k, 600, axis, siblings=2) for k, axis in enumerate(axes)
+        Cell(2 + k, (1,), 1, 1, 100, 1.0, 8 + k, (400, 800), axis, siblings=2) for k, axis in enumerate(axes)
     ]
     return mother, daughters
 
@@ -87,7 +94,8 @@ def test_same_seed_same_pixels_other_seed_others(tmp_path: Path) -> None:
     np.testing.assert_array_equal(tifffile.imread(again), tifffile.imread(twice))
     first, second = (sorted(truth_folder(p).rglob("*.*")) for p in (again, twice))
     assert [f.name for f in first] == [f.name for f in second]
-    assert all(a.read_bytes() == b.read_bytes() for a, b in zip(first, second, strict=True) if a.is_file())
+    for a, b in zip(first, second, strict=True):
+        assert a.is_dir() or a.read_bytes() == b.read_bytes().replace(b"twice", b"again")
 
 
 def test_movie_has_its_channels_and_calibration(movie: Path) -> None:
@@ -125,7 +133,8 @@ def test_parents_end_before_their_daughters_begin(movie: Path) -> None:
 
 def test_daughters_appear_at_their_events_frame_near_it(masks: np.ndarray, events: pd.DataFrame) -> None:
     divisions = events[events["daughter_ids"] != ""]
-    assert {"normal", "sister_fusion"} <= set(divisions["subtype"])
+    assert len(divisions) > 5
+    assert len(set(divisions["subtype"])) > 2
     for event in divisions.itertuples():
         mother, frame = event.mother_id, event.frame
         assert mother in masks[frame - 1]
@@ -133,7 +142,11 @@ def test_daughters_appear_at_their_events_frame_near_it(masks: np.ndarray, event
         for daughter in map(int, event.daughter_ids.split()):
             assert daughter not in masks[frame - 1]
             y, x = (axis.mean() for axis in np.nonzero(masks[frame] == daughter))
-            assert np.hypot(y - event.y_px, x - event.x_px) < 15
+            assert np.hypot(y - event.y_px, x - event.x_px) < 20
+
+
+def test_events_have_the_run_folders_columns_and_the_subtype(events: pd.DataFrame) -> None:
+    assert tuple(events.columns) == (*EVENT_COLUMNS, "subtype")
 
 
 def test_graph_reads_back_and_agrees_with_events(
@@ -145,23 +158,29 @@ def test_graph_reads_back_and_agrees_with_events(
         node = graph.nodes[event.mother_id]
         assert node[CellKey.EVENT_ID] == event.event_id
         assert node[CellKey.MITOSIS] == event.mitosis_class
-        assert " ".join(map(str, sorted(graph.successors(event.mother_id)))) == event.daughter_ids
+        daughters = [int(d) for d in event.daughter_ids.split()]
+        assert set(daughters) <= set(graph.successors(event.mother_id))
     for cell, node in graph.nodes(data=True):
         assert cell in masks[node[CellKey.FIRST_FRAME]]
         assert Fate(node[CellKey.FATE])
-    assert any(graph.in_degree(cell) == 2 for cell in graph)
+    assert any(graph.in_degree(cell) > 1 for cell in graph)
 
 
-def test_every_subtype_but_normal_is_abnormal() -> None:
-    assert {s for s in Subtype if s.mitosis_class is MitosisClass.NORMAL} == {Subtype.NORMAL}
+def test_a_birth_out_of_sight_has_no_parent_in_the_truth(graph: nx.DiGraph) -> None:
+    for mother, daughter in graph.edges:
+        apart = graph.nodes[daughter][CellKey.FIRST_FRAME] - graph.nodes[mother][CellKey.LAST_FRAME]
+        assert apart in (1, 2)
 
 
-def test_abnormal_rates_pass_through_the_published_ones() -> None:
-    assert abnormal_rates(0)[Subtype.SISTER_FUSION] == pytest.approx(0.009)
-    assert abnormal_rates(5)[Subtype.SISTER_FUSION] == pytest.approx(0.22, abs=0.01)
-    multipolar = abnormal_rates(5)[Subtype.TRIPOLAR] + abnormal_rates(5)[Subtype.TETRAPOLAR]
-    assert multipolar == pytest.approx(0.055, abs=0.003)
-    assert sum(abnormal_rates(50).values()) < 1
+def test_cells_come_into_view_and_leave_it(graph: nx.DiGraph) -> None:
+    came = [c for c in graph if not graph.in_degree(c) and graph.nodes[c][CellKey.FIRST_FRAME] > 0]
+    left = [c for c in graph if graph.nodes[c][CellKey.FATE] == Fate.LEFT_FIELD]
+    assert came
+    assert left
+    for cell in came:
+        node = graph.nodes[cell]
+        y, x = node[CellKey.Y_UM], node[CellKey.X_UM]
+        assert min(y, x, SMALL.field_um - y, SMALL.field_um - x) < 30  # at the border
 
 
 def test_dna_doubles_through_the_cycle_and_division_conserves_it() -> None:
@@ -177,6 +196,36 @@ def test_condensing_nucleus_brightens_without_gaining_mass() -> None:
     assert 3 < peak(mother, 95) / peak(mother, 30) < 8
 
 
+def test_what_lags_between_the_plates_is_taken_from_them() -> None:
+    mother, daughters = one_division(Subtype.LAGGING, lagging=0.1)
+    place = np.array([60.0, 60.0])
+    bodies = chromatin(daughters[0], 105, place, origin=mother.mitosis)
+    assert [mine for mine, _ in bodies] == [True, False]
+    (_, plate), (_, lagging) = bodies
+    assert lagging.mass / (plate.mass + lagging.mass) == pytest.approx(0.1, abs=0.02)
+    assert plate.mass + lagging.mass == pytest.approx(dna_mass(daughters[0], 105))
+
+
+def test_micronuclei_are_drawn_beside_the_nucleus_and_not_in_its_mask() -> None:
+    cell = Cell(1, (), 0, 1, -900, 1.0, 7, micronuclei=(0.02, 0.04))
+    mine = [body for own, body in chromatin(cell, 0, np.zeros(2)) if own]
+    others = [body for own, body in chromatin(cell, 0, np.zeros(2)) if not own]
+    assert len(mine) == 1
+    assert len(others) == 2
+    assert sum(b.mass for b in others) / dna_mass(cell, 0) == pytest.approx(0.06)
+    assert all(np.hypot(b.y - mine[0].y, b.x - mine[0].x) > mine[0].width / 2 for b in others)
+
+
+def test_out_of_focus_is_dimmer_at_its_peak() -> None:
+    mother, _ = one_division()
+    sharp, blurred = (
+        paint([(0, body)], (120, 120))[0].max()
+        for focus in (3.0, 20.0)
+        for _, body in chromatin(mother, 90, np.array([60.0, 60.0]), focus_um=focus)
+    )
+    assert blurred < 0.7 * sharp
+
+
 def test_sister_plates_are_7_to_17_px_apart_when_first_separate() -> None:
     mother, daughters = one_division()
     settings = Settings(frames=12, founders=1)
@@ -187,9 +236,26 @@ def test_sister_plates_are_7_to_17_px_apart_when_first_separate() -> None:
     assert np.linalg.norm(places[11][2] - places[11][3]) / settings.pixel_size_um > apart
 
 
+def test_a_cell_that_lives_between_two_frames_leaves_its_daughter_in_place() -> None:
+    """1 --+-- 2 --+-- 4   2 and 3 are born and fuse between two frames
+    +-- 3 --+"""
+    mother, daughters = one_division(Subtype.FURROW_REGRESSION)
+    ends = [replace(d, end_min=115, fate=Fate.FUSED, daughters=(4,)) for d in daughters]
+    whole = Cell(4, (2, 3), 1, 1, 115, 2.0, 20, birth_axis=0.5, parents_age_min=15)
+    settings = Settings(frames=4, founders=1, minutes_per_frame=60)
+    places = list(move(np.random.default_rng(0), [mother, *ends, whole], settings))
+    assert [set(p) for p in places] == [{1}, {1}, {4}, {4}]
+    assert np.linalg.norm(places[2][4] - places[1][1]) < 60
+
+
+def population(seed: int, settings: Settings) -> list[Cell]:
+    founders = round(settings.founders * dish_area_ratio(settings))
+    return grow(np.random.default_rng(seed), settings, founders=founders)
+
+
 def test_living_cells_do_not_pile_up() -> None:
     settings = Settings(frames=20, size=300, founders=40, dose_gy=0, cycle_hours=20)
-    cells = grow(np.random.default_rng(1), settings)
+    cells = population(1, settings)
     *_, places = move(np.random.default_rng(1), cells, settings)
     at = np.array([places[c.cell_id] for c in cells if alive(c, settings.minutes)])
     distance = np.linalg.norm(at[:, None] - at[None], axis=-1) + 1e9 * np.eye(len(at))
@@ -198,28 +264,60 @@ def test_living_cells_do_not_pile_up() -> None:
     assert np.median(distance.min(axis=1)) > 17
 
 
-def test_fused_sisters_go_on_as_one_cell_with_all_their_dna() -> None:
-    settings = Settings(frames=72, founders=60, dose_gy=20, cycle_hours=10)
-    cells = {c.cell_id: c for c in grow(np.random.default_rng(2), settings)}
-    fused = [c for c in cells.values() if len(c.parents) > 1]
-    assert len(fused) > 5
-    for cell in fused:
-        parents = [cells[p] for p in cell.parents]
-        assert {p.fate for p in parents} == {Fate.FUSED}
-        assert {p.end_min for p in parents} == {cell.born_min}
-        assert cell.dna == pytest.approx(sum(p.dna for p in parents))
+def test_founders_are_in_view_and_as_dense_around_it() -> None:
+    settings = Settings(frames=2, size=300, founders=60, dose_gy=0)
+    first = next(move(np.random.default_rng(1), population(1, settings), settings))
+    at = np.array(list(first.values()))
+    inside = ((at >= 0) & (at < settings.field_um)).all(axis=1)
+    assert abs(inside.sum() - 60) <= 6  # a few are pushed over the border
+    assert len(at) / (settings.field_um + 2 * MARGIN_UM) ** 2 == pytest.approx(
+        60 / settings.field_um**2, rel=0.05
+    )
+
+
+def test_a_longer_movie_begins_the_same() -> None:
+    short = Settings(frames=10, size=200, founders=10, cycle_hours=8, dose_gy=2)
+    long = short.model_copy(update={"frames": 30})
+    ways = [list(move(np.random.default_rng(5), population(4, s), s)) for s in (short, long)]
+    for a, b in zip(*ways, strict=False):
+        assert set(a) == set(b)
+        assert all((a[i] == b[i]).all() for i in a)
 
 
 def test_stage_jumps_where_it_is_told_to() -> None:
     steady = Settings(frames=30, drift_px_per_hour=0.3)
     jumpy = steady.model_copy(update={"jump_frames": (20,), "jump_px": 12.0})
     step = [
-        np.linalg.norm(np.diff(drift_px(np.random.default_rng(0), s), axis=0), axis=1)
+        np.linalg.norm(np.diff(course(np.random.default_rng(0), s).drift_px, axis=0), axis=1)
         for s in (steady, jumpy)
     ]
     assert step[0].max() < 1
     assert step[1].argmax() == 19
     assert step[1].max() == pytest.approx(12, abs=1)
+
+
+def test_bad_frames_are_blank_or_blurred_as_often_as_told() -> None:
+    settings = Settings(frames=2000, bad_frame_share=0.1, blurred_frames=(3,), blank_frames=(4,))
+    found = course(np.random.default_rng(0), settings)
+    assert 3 in found.blurred
+    assert 4 in found.blank
+    assert not found.blurred & found.blank
+    assert len(found.blurred | found.blank) / 2000 == pytest.approx(0.1, abs=0.03)
+    assert abs(found.focus_um[3]) > 5 * settings.focus_drift_um
+
+
+def test_the_same_pixels_whatever_the_number_of_processes(tmp_path: Path) -> None:
+    short = SMALL.model_copy(update={"frames": 4})
+    for workers in (1, 2):
+        simulate(tmp_path / f"{workers}.tif", short, workers=workers)
+    one, two = (tifffile.imread(tmp_path / f"{n}.tif") for n in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_the_same_pixels_as_on_the_machine_that_wrote_this(movie: Path) -> None:
+    """Another processor, another system: no digit may differ. It changes whenever the simulator does."""
+    pixels = tifffile.imread(movie)
+    assert hashlib.sha256(pixels.tobytes()).hexdigest()[:16] == "0"
 
 
 def test_mask_is_the_contour_at_half_maximum() -> None:
@@ -269,6 +367,8 @@ def test_movie_without_cells_has_an_empty_truth(tmp_path: Path) -> None:
         (["movie.tif", "--frames", "1"], "frames: 1 was given"),
         (["movie.tif", "--dose-gy", "-4"], "dose_gy: -4.0 was given"),
         (["old.tif"], "already there"),
+        (["movie.tif", "--config", "none.toml"], "cannot be read"),
+        (["movie.tif", "--config", "odd.toml"], "colour: green was given"),
     ],
 )
 def test_bad_input_gives_one_line_and_exit_code_2(
@@ -276,11 +376,12 @@ def test_bad_input_gives_one_line_and_exit_code_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "old.tif").touch()
+    (tmp_path / "odd.toml").write_text('colour = "green"')
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert words in result.output
     assert len(result.output.strip().splitlines()) == 1
-    assert [p.name for p in tmp_path.iterdir()] == ["old.tif"]
+    assert {p.name for p in tmp_path.iterdir()} == {"old.tif", "odd.toml"}
 
 
 def test_interrupted_simulation_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -296,3 +397,11 @@ def test_interrupted_simulation_leaves_nothing_behind(tmp_path: Path) -> None:
 def test_nothing_is_overwritten_unasked(movie: Path) -> None:
     with pytest.raises(InputError, match="--overwrite"):
         simulate(movie, SMALL)
+
+
+def test_an_option_goes_before_the_config(tmp_path: Path) -> None:
+    (tmp_path / "plan.toml").write_text("frames = 3\nsize = 64\nfounders = 1\ndose_gy = 2.0\n")
+    arguments = [str(tmp_path / "m.tif"), "--config", str(tmp_path / "plan.toml"), "--dose-gy", "6"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    told = Settings.model_validate_json((tmp_path / "m.truth" / "settings.json").read_text())
+    assert (told.frames, told.size, told.dose_gy) == (3, 64, 6.0)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 from scipy.ndimage import gaussian_filter
 
 if TYPE_CHECKING:
@@ -89,59 +90,91 @@ def draw(body: Body, shape: tuple[int, int]) -> Stamp:
     if rows.start == rows.stop or cols.start == cols.stop:
         nothing = np.zeros((rows.stop - rows.start, cols.stop - cols.start))
         return Stamp(rows, cols, nothing, nothing)
-    dy = np.arange(y0, y0 + n)[:, None] - body.y
-    dx = np.arange(x0, x0 + n)[None, :] - body.x
-    cos, sin = math.cos(body.angle), math.sin(body.angle)
-    along, across = cos * dx + sin * dy, cos * dy - sin * dx
-    if body.bend:
-        across += body.bend * (4 / body.length * along * along - body.length / 4)
-
-    u, v = along * (2 / body.length), across * (2 / body.width)
-    rho = np.sqrt(u * u + v * v)
-    if body.roughness:
-        rho /= np.maximum(1 + body.roughness * _outline(body.seed, u, v, rho), 0.3)
-    solid = np.sqrt(np.maximum(1 - rho * rho * rho, 0))  # between a dome and a slab: a flattened nucleus
-    if body.hollow:
-        near = np.minimum(rho / 0.6, 2)
-        solid *= 1 - body.hollow / (1 + near**8)
+    outline, grains = _character(body.seed)
+    frame = (body.y - y0, body.x - x0, math.cos(body.angle), math.sin(body.angle))
+    solid = _solid(n, *frame, body.length, body.width, body.bend, body.roughness, outline, body.hollow)
     if body.blur:
-        solid = _blurred(solid, body.blur)
+        solid = _blurred(solid, _kernel(round(20 * body.blur)))
     matter = solid
     if body.texture:
-        matter = solid * np.maximum(1 + body.texture * _texture(body.seed, along, across, body.grain), 0.1)
+        matter = _grained(solid, *frame, body.texture, TILE_PER_GRAIN / body.grain, grains, _tile())
     window = slice(rows.start - y0, rows.stop - y0), slice(cols.start - x0, cols.stop - x0)
     density = matter[window] * (body.mass / max(float(matter.sum()), 1e-6))
     return Stamp(rows, cols, density, solid[window] / (0.5 * max(float(solid.max()), 1e-6)))
 
 
-def _outline(seed: int, u: np.ndarray, v: np.ndarray, rho: np.ndarray) -> np.ndarray:
-    """The harmonics of a seed's outline around the body: (Y, X) from the place on the unit circle."""
-    safe = np.maximum(rho, 1e-9)
-    cos, sin = u / safe, v / safe
-    c, s = cos, sin
-    edge = np.zeros_like(rho)
-    for a, b in _character(seed)[0]:
-        c, s = c * cos - s * sin, s * cos + c * sin  # of the next multiple of the angle
-        edge += a * c + b * s
-    return edge
+@njit(cache=True)
+def _solid(
+    n: int, y: float, x: float, cos: float, sin: float, length: float, width: float, bend: float,
+    roughness: float, outline: np.ndarray, hollow: float,
+) -> np.ndarray:  # fmt: skip
+    """The body without texture or blur, (n, n): between a dome and a slab, as a flattened nucleus is."""
+    solid = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            along = cos * (j - x) + sin * (i - y)
+            across = cos * (i - y) - sin * (j - x)
+            across += bend * (4 / length * along * along - length / 4)
+            u, v = along * (2 / length), across * (2 / width)
+            rho = math.sqrt(u * u + v * v)
+            if roughness > 0 and rho > 0:
+                a, b = u / rho, v / rho  # cosine and sine of the direction, then of its multiples
+                c, s, edge = a, b, 1.0
+                for k in range(outline.shape[0]):
+                    c, s = c * a - s * b, s * a + c * b
+                    edge += roughness * (outline[k, 0] * c + outline[k, 1] * s)
+                rho /= max(edge, 0.3)
+            if rho < 1:
+                solid[i, j] = math.sqrt(1 - rho * rho * rho)
+                if hollow > 0:
+                    near = rho / 0.6
+                    near *= near
+                    near *= near
+                    solid[i, j] *= 1 - hollow / (1 + near * near)
+    return solid
 
 
-def _texture(seed: int, along: np.ndarray, across: np.ndarray, grain: float) -> np.ndarray:
-    """A seed's texture, (Y, X): mean about 0, standard deviation about 1."""
-    at = _character(seed)[1]
-    scale = TILE_PER_GRAIN / grain
-    rows = np.floor(across * scale + at[0]).astype(np.intp) & (TILE - 1)
-    cols = np.floor(along * scale + at[1]).astype(np.intp) & (TILE - 1)
-    return _tile()[rows, cols]
+@njit(cache=True)
+def _grained(
+    solid: np.ndarray, y: float, x: float, cos: float, sin: float, depth: float, scale: float,
+    origin: np.ndarray, tile: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """The body with its texture, (n, n): a piece of the tile, turned as the body is."""
+    n, mask = solid.shape[0], tile.shape[0] - 1
+    matter = np.zeros((n, n))
+    for i in range(n):
+        for j in range(n):
+            if solid[i, j] > 0:
+                along = cos * (j - x) + sin * (i - y)
+                across = cos * (i - y) - sin * (j - x)
+                row = math.floor(across * scale + origin[0]) & mask
+                col = math.floor(along * scale + origin[1]) & mask
+                matter[i, j] = solid[i, j] * max(1 + depth * tile[row, col], 0.1)
+    return matter
+
+
+@njit(cache=True)
+def _blurred(patch: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+    """Convolved along both axes with a symmetric kernel, of which half is given; the edge is empty."""
+    n = patch.shape[0]
+    for _ in range(2):
+        out = np.zeros((n, n))
+        for i in range(n):
+            for j in range(n):
+                if patch[i, j] != 0:
+                    # Written turned over: the second pass goes along the other axis, and turns back.
+                    for k in range(-min(j, kernel.size - 1), min(n - j, kernel.size)):
+                        out[j + k, i] += kernel[abs(k)] * patch[i, j]
+        patch = out
+    return patch
 
 
 @lru_cache(maxsize=8192)
-def _character(seed: int) -> tuple[tuple[tuple[float, float], ...], tuple[float, float]]:
-    """Outline: cosine and sine amplitude a harmonic; texture: a place on the tile."""
+def _character(seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Outline: (4, 2) cosine and sine amplitude a harmonic; texture: (2,) a place on the tile."""
     rng = np.random.default_rng(seed)
     outline = rng.normal(size=(len(HARMONICS), 2)) / np.array(HARMONICS)[:, None]
-    y, x = rng.uniform(0, TILE, 2).tolist()
-    return tuple((a, b) for a, b in outline.tolist()), (y, x)
+    return outline, rng.uniform(0, TILE, 2)
 
 
 @lru_cache(maxsize=1)
@@ -156,29 +189,12 @@ def _tile() -> np.ndarray:
     return (tile - tile.mean()) / tile.std()
 
 
-def _blurred(patch: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur; the patch's edge is empty. For small patches faster than a filter of the whole."""
-    for axis in (0, 1):
-        out = np.zeros_like(patch)
-        for step, weight in enumerate(_kernel(round(20 * sigma))):
-            ahead, behind = (slice(step, None), slice(None, patch.shape[0] - step))
-            if axis:
-                out[:, behind] += weight * patch[:, ahead]
-                out[:, ahead] += weight * patch[:, behind]
-            else:
-                out[behind] += weight * patch[ahead]
-                out[ahead] += weight * patch[behind]
-        patch = out
-    return patch
-
-
 @lru_cache(maxsize=512)
-def _kernel(twentieths: int) -> tuple[float, ...]:
-    """Half a Gaussian, from its middle outwards, the middle halved since it is added from both sides."""
+def _kernel(twentieths: int) -> np.ndarray:
+    """Half a Gaussian, from its middle outwards."""
     sigma = max(twentieths, 1) / 20
     half = [math.exp(-0.5 * (k / sigma) ** 2) for k in range(math.ceil(3 * sigma) + 1)]
-    total = 2 * sum(half) - half[0]
-    return (half[0] / (2 * total), *(h / total for h in half[1:]))
+    return np.array(half) / (2 * sum(half) - half[0])
 
 
 def paint(bodies: Iterable[tuple[int, Body]], shape: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

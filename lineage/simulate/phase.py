@@ -69,7 +69,8 @@ def cell_bodies(cell: Cell, minutes: float, place: np.ndarray) -> Lumps:
 def _lump(place: np.ndarray, length: float, width: float, height: float, **looks: Any) -> Body:
     """A body whose density is its thickness, about `height` in its middle."""
     mass = 0.8 * height * np.pi / 4 * length * width
-    return Body(y=float(place[0]), x=float(place[1]), length=length, width=width, mass=mass, blur=0.0, **looks)
+    y, x = map(float, place)
+    return Body(y=y, x=x, length=length, width=width, mass=mass, blur=0.0, **looks)
 
 
 def _inside(cell: Cell, minutes: float, place: np.ndarray, now: Condition) -> Lumps:
