@@ -253,10 +253,11 @@ def draw_subtypes(ax: Axes, line: CellLine, dishes: dict[int, list[Well]], clips
             k, n = clips[line, dose]
             low, high = interval(k, n)
             middle = 100 * k / n
-            ax.errorbar(x + 0.42, middle, [[middle - 100 * low], [100 * high - middle]], fmt="D", ms=2.6,
-                        mfc="white", mec="black", mew=0.6, ecolor="black", elinewidth=0.5, zorder=6)  # fmt: skip
-    ax.set(xticks=range(len(DOSES)), xticklabels=DOSES, ylim=(0, 104), xlabel="dose, Gy", ylabel="% of mitoses",
-           title=f"Abnormal mitoses, {line.value}")  # fmt: skip
+            reach = [[middle - 100 * low], [100 * high - middle]]
+            ax.errorbar(x + 0.42, middle, reach, fmt="D", ms=2.6, mfc="white", mec="black", mew=0.6,
+                        ecolor="black", elinewidth=0.5, zorder=6)  # fmt: skip
+    ax.set(xticks=range(len(DOSES)), xticklabels=DOSES, ylim=(0, 104), xlabel="dose, Gy",
+           ylabel="% of mitoses", title=f"Abnormal mitoses, {line.value}")  # fmt: skip
 
 
 def draw_survival(ax: Axes, counts: dict[CellLine, dict[int, tuple[int, int]]]) -> None:
