@@ -90,15 +90,15 @@ def test_three_quarters_of_the_dead_were_rounded() -> None:
 
 
 def test_fusion_is_clonal() -> None:
-    """Among clones with several divisions, counts of fusions vary more than by chance alone."""
-    counts: dict[tuple[int, int], list[bool]] = {}
-    for k, cells in enumerate(dish(5)):
-        for mother, daughters in divisions(cells, before_min=5760):
-            counts.setdefault((k, mother.founder), []).append(refuse(daughters))
-    many = [fused[:3] for fused in counts.values() if len(fused) >= 3]
-    p = np.mean(many)
-    assert len(many) > 150
-    assert np.var([sum(fused) for fused in many]) > 1.2 * 3 * p * (1 - p)
+    """Of clones with three divisions, counts of fusions vary more than by chance alone."""
+    counts: dict[int, list[bool]] = {}
+    cells = lives(Settings(frames=600, dose_gy=5, clone_sd=1.5), 400)
+    for mother, daughters in divisions(cells, before_min=4550):
+        counts.setdefault(mother.founder, []).append(refuse(daughters))
+    first = [fused[:3] for fused in counts.values() if len(fused) >= 3]
+    p = np.mean(first)
+    assert len(first) > 100
+    assert np.var([sum(fused) for fused in first]) > 1.2 * 3 * p * (1 - p)
 
 
 @pytest.mark.parametrize(("line", "hours"), [(CellLine.U251, 24.0), (CellLine.PC3, 28.5)])
@@ -109,7 +109,7 @@ def test_without_dose_the_population_doubles_in_the_lines_time(line: CellLine, h
 
 
 def test_without_dose_a_normal_share_is_in_mitosis() -> None:
-    assert 0.02 < mitotic_index(dish(0), 3000) < 0.06
+    assert 0.018 < np.mean([mitotic_index(dish(0), t) for t in range(1000, 7200, 300)]) < 0.05
 
 
 def mitotic_index(wells: tuple[dict[int, Cell], ...], minutes: float) -> float:
@@ -387,6 +387,17 @@ def test_the_movie_may_begin_long_after_irradiation() -> None:
     assert all(c.parents for c in cells.values() if c.born_min > 0)
 
 
+def test_extreme_settings_still_make_lives() -> None:
+    hard = {"clone_sd": 2, "well_sd": 2, "position_sd": 2, "cycle_hours": 8, "frames": 300}
+    for line in CellLine:
+        cells = lives(Settings(dose_gy=50, cell_line=line, **hard), 60)
+        assert {c.fate for c in cells.values()} > {Fate.FUSED, Fate.DIED_MITOSIS, Fate.DIVIDED}
+        for mother, daughters in divisions(cells, before_min=2990 - REGRESSION_MIN):
+            soon = refuse(daughters) and daughters[0].end_min - mother.end_min <= REGRESSION_MIN
+            if len(daughters) == 2 and mother.mitosis:
+                assert soon == (mother.mitosis.subtype is Subtype.FURROW_REGRESSION)
+
+
 def test_no_founders_no_cells() -> None:
     assert lives(Settings(), 0) == {}
 
@@ -418,7 +429,7 @@ def test_wells_differ_by_their_deviation() -> None:
     odds = []
     for s in wells:
         kinds = [
-            c.mitosis.subtype for c in lives(s, 400, s.well).values() if c.fate is Fate.DIVIDED and c.mitosis
+            c.mitosis.subtype for c in lives(s, 250, s.well).values() if c.fate is Fate.DIVIDED and c.mitosis
         ]
         wrong = sum(k is not Subtype.NORMAL for k in kinds)
         odds.append(np.log(wrong / (len(kinds) - wrong)))
@@ -443,4 +454,4 @@ def test_survivors_and_late_generations_go_wrong_less() -> None:
         for doomed, generation in ((True, 0), (True, 4), (False, 0))
     ]
     assert normal == sorted(normal)
-    assert normal[0] < 0.75 < 0.9 < normal[2]
+    assert normal[0] < 0.75 < 0.85 < normal[2]
