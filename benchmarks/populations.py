@@ -360,11 +360,12 @@ def cycle_rows(dishes: dict, held: dict) -> list[Row]:
     low = int(np.argmin(dosed[TIMES < 1200]))
     back = int(np.argmax((dosed >= level) & (TIMES[low] < TIMES)))
     sisters, mothers = family_correlations()
-    walters, yu, tolmach = "Walters & Petersen 1968", "Yu & Sinclair 1967, hamster", "Terasima & Tolmach 1963"
+    walters, tolmach = "Walters & Petersen 1968", "Terasima & Tolmach 1963"
+    hamster = "hamster: Yu & Sinclair 1967; Int J Radiat Biol 1973"
     families = f"{sisters:.2f}, {mothers:.2f}", "high, lower", "Kuchen et al. 2020; Chakrabarti et al. 2018"
     by_phase = {
-        Phase.G1: ("0.3", yu),
-        Phase.S: ("0.7", yu),
+        Phase.G1: ("0.3; 0.5", hamster),
+        Phase.S: ("0.7; up to 1.4", hamster),
         Phase.G2: ("about 1", f"rule; rises through the cycle: {tolmach}"),
         Phase.M: ("0", tolmach),
     }

@@ -2,6 +2,9 @@
 
 What is published is cited beside its number; what is marked *assumed* is ours, of the right order, and was
 chosen so that the sums agree with what is published (`benchmarks/populations.py` compares them).
+
+Hurwitz & Tolmach 1969 is Time-lapse cinemicrographic studies of X-irradiated HeLa S3 cells, part I
+(progression and disintegration), Biophys J 9:607, and part II (fusion), Biophys J 9:1131.
 """
 
 from __future__ import annotations
@@ -31,7 +34,7 @@ DELAY_SD = 0.25  # of the logarithm of mitotic delays, assumed
 TRANSITION_MIN = 40.0  # a cell this near to prophase is no longer held up; see delay_min
 FUSED_SLOWER = 1.2  # fused cells progress more slowly (Hurwitz & Tolmach 1969); by how much is assumed
 
-# Mitosis; medians, minutes
+# Mitosis; medians, minutes; assumed, as mitoses look in the paper's movies
 PROPHASE_MIN = 14.0
 METAPHASE_MIN = 30.0  # prometaphase and metaphase
 PROPHASE_SD, METAPHASE_SD = 0.2, 0.27  # of the logarithms: nearly all within 10-20 and 18-50 min
@@ -126,7 +129,7 @@ Cycle times: U251 doubles in 24 h (23.8 h, NCI-DTP; Cellosaurus CVCL_0021), PC3 
 Phases are assumed: S phase of 8-9 h, G2 of 4 h.
 
 Clonogenic survival: PC3 Leith et al. 1993, Int J Radiat Oncol Biol Phys 25:283 (alpha 0.487 / Gy, beta 0.055
-/ Gy2, 32 % at 2 Gy). U251 assumed: the alpha/beta of 7.15 Gy of Fan et al. 2011, Chin J Clin Oncol 38:391,
+/ Gy2, 32 % at 2 Gy). U251 assumed: the alpha/beta of 7.15 Gy of Fan et al. 2011, Chin J Clin Oncol, p. 391,
 with 53 % at 2 Gy, inside the 0.2-0.8 that glioblastoma lines span (Taghian et al. 1995, IJROBP 32:99).
 
 What goes wrong: the sums at 5 Gy meet Hurwitz & Tolmach 1969 (see `chances`), which is HeLa S3; the mix is
@@ -185,9 +188,12 @@ def delay_min(dose_gy: float, share: float, cells: Line) -> float:
     see to.
 
     Source: proportional to dose, with one time of action late in G2 whatever the dose: Walters & Petersen
-    1968, Biophys J 8:1475; least in early G1 and rising through the cycle: Terasima & Tolmach 1963, Biophys J
-    3:11; 0.3 h per gray in G1 and 0.7 in S phase (Chinese hamster): Yu & Sinclair 1967, J Natl Cancer Inst
-    39:619. About 1 h per gray is the common rule.
+    1968, Biophys J 8:1475. Least in early G1 and rising through the cycle, none in mitosis: Terasima &
+    Tolmach 1963, Biophys J 3:11 (HeLa; the delay of the next division, of cells irradiated in mitosis, is
+    left out). Chinese hamster cells, hours per gray: 0.3 in G1 and 0.7 in S phase (Yu & Sinclair 1967, J Natl
+    Cancer Inst 39:619); 0.5 in G1 to 1.4 in late S phase (X-ray-induced delay in the Chinese hamster
+    cell-cycle, 1973, Int J Radiat Biol, doi 10.1080/09553007314550691). About 1 h per gray is the common
+    rule.
     """
     return 60 * dose_gy * float(np.interp(share, (0, cells.g1, cells.g1 + cells.s), (0.4, 0.7, 1.1)))
 
@@ -204,8 +210,7 @@ def survival(dose_gy: float, cells: Line) -> float:
 def divisions_left(dose_gy: float, uniform: float) -> int:
     """How many generations of a doomed clone still divide, from a uniform number.
 
-    Poisson, of mean 2.2 exp(-dose / 8).
-    At 5 Gy 0, 1, 2, 3 or more: 31, 36, 21 and 12 %.
+    Poisson, of mean 2.2 exp(-dose / 8). At 5 Gy 0, 1, 2, 3 or more: 31, 36, 21 and 12 %.
 
     Source: cells that will not survive divide a few times first, fewer at higher dose: Elkind, Han & Volz
     1963, J Natl Cancer Inst 30:705; Thompson & Suit 1969, Int J Radiat Biol 15:347. The mean is assumed.
@@ -223,8 +228,8 @@ def divisions_left(dose_gy: float, uniform: float) -> int:
 def aberrations(dose_gy: float) -> float:
     """Yield of chromosome aberrations, relative to 5 Gy: linear-quadratic, alpha/beta of 1 Gy (assumed).
 
-    Source: dicentrics in lymphocytes, 250 kV X-rays, about half a gray: Lloyd, Edwards & Prosser 1986, Radiat
-    Prot Dosim 15:83.
+    Source: that dicentrics and fragments follow this form after 250 kV X-rays: Lloyd et al. 1975, Int J
+    Radiat Biol 28:75.
 
     >>> aberrations(0), aberrations(5)
     (0.0, 1.0)
@@ -237,7 +242,7 @@ def slowdown(dose_gy: float, generation: int) -> float:
 
     The irradiated cycle is delayed (`delay_min`), the next is not, the two after that are again, though less.
 
-    Source: Hurwitz & Tolmach 1969, Biophys J 9:607 (part I); the amount is assumed.
+    Source: Hurwitz & Tolmach 1969, part I; the amount is assumed.
     """
     return 1 + min(0.03 * dose_gy, 0.3) if generation in (2, 3) else 1.0
 
@@ -262,14 +267,14 @@ def metaphase_sd(subtype: Subtype) -> float:
     return 0.4 if HOLD[subtype] > 2 else 0.0
 
 
-PHASE_FACTORS = MappingProxyType({Phase.G1: 1.0, Phase.S: 0.9, Phase.G2: 1.1, Phase.M: 1.4})
+PHASE_FACTORS = MappingProxyType({Phase.G1: 1.0, Phase.S: 1.1, Phase.G2: 0.9, Phase.M: 1.4})
 
 
 def by_phase(phase: Phase) -> float:
     """By what factor what goes wrong depends on the phase at irradiation.
 
-    Source: Hurwitz & Tolmach 1969, part II, J Cell Biol, found that it does; the factors are assumed, in the
-    order of the sensitivities of Terasima & Tolmach 1963.
+    Source: Hurwitz & Tolmach 1969, part II, found that it does; the factors are assumed, in the
+    order of the sensitivities of Terasima & Tolmach 1963: mitosis most, G2 least.
     """
     return PHASE_FACTORS[phase]
 
@@ -320,11 +325,11 @@ class Burden:
 def chances(burden: Burden, cells: Line, generation: int, *, fused: bool) -> dict[Subtype, float]:
     """What a mitosis comes to, with its probability: a multinomial logit, so that they sum to 1.
 
-    With U251's numbers the average over clones at 5 Gy is about 22 % of the divisions followed by fusion of
-    sisters (within 120 min, later, and after multipolar division together; 0.9 % without dose) and 5.5 %
-    multipolar (0.5 % assumed without dose). A fused cell often divides multipolar.
+    With U251's numbers, over all clones at 5 Gy, sisters fuse after about 22 % of the divisions (within 120
+    min, later, and after multipolar division together; 0.9 % without dose), as published, and 6 to 7 % are
+    multipolar (5.5 published; 0.5 without dose is assumed). A fused cell often divides multipolar.
 
-    Source: Hurwitz & Tolmach 1969, part II, J Cell Biol, HeLa S3.
+    Source: Hurwitz & Tolmach 1969, part II, HeLa S3.
     """
     odds = {subtype: burden.odds(subtype, rates, generation) for subtype, rates in cells.odds.items()}
     if fused:
