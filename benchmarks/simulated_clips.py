@@ -31,7 +31,7 @@ DOSES_GY = (0, 2, 4, 8, 10, 15)
 # Index of the first separated frame, or of the first blebs: median and spread as in the clips.
 SEPARATION = {CellLine.PC3: (1.3, 0.8), CellLine.U251: (4.0, 2.3)}
 BLEBS = (7.0, 2.0)
-MARGIN_PX, LEAST_PX, MOST_PX = 10, 50, 162
+MARGIN_PX, LEAST_PX, MOST_PX = 14, 50, 162
 FOLDER = {"normal": "NormalMitosis", "abnormal": "AbnormalMitosis"}
 COLUMNS = ("clip", "class", "subtype", "cell_line", "dose_gy", "index", "side_px")
 
@@ -82,9 +82,14 @@ def clips(movie: Path, rng: np.random.Generator) -> Iterator[tuple[dict[str, obj
             f"{letter}_{settings.seed:06d}.nd2_{line}_{settings.dose_gy:g}Gy_p{settings.position}_{first + 1}"
         )
         row = dict.fromkeys(COLUMNS) | {
-            "clip": name, "class": event.mitosis_class, "subtype": event.subtype,
-            "cell_line": str(settings.cell_line), "dose_gy": settings.dose_gy, "index": index, "side_px": side,
-        }  # fmt: skip
+            "clip": name,
+            "class": event.mitosis_class,
+            "subtype": event.subtype,
+            "cell_line": str(settings.cell_line),
+            "dose_gy": settings.dose_gy,
+            "index": index,
+            "side_px": side,
+        }
         yield row, composite(film[:, 0], film[:, 1])
 
 
@@ -106,9 +111,18 @@ def main() -> None:
         for dose in DOSES_GY:
             for position in range(1, args.positions + 1):
                 settings = Settings(
-                    frames=args.frames, size=420, founders=45, dose_gy=dose, irradiated_min_before_start=75 * dose, cell_line=line, well=dose + 1,
-                    position=position, seed=1000 * args.seed + len(rows) % 997, experiment=args.seed,
-                )  # fmt: skip
+                    frames=args.frames,
+                    size=420,
+                    founders=int(rng.integers(20, 80)),
+                    dose_gy=dose,
+                    irradiated_min_before_start=75 * dose,  # so that the delayed mitoses are in the movie
+                    cell_line=line,
+                    experiment=args.seed,
+                    well=dose + 1,
+                    position=position,
+                    seed=1000 * args.seed + len(rows) % 997,
+                    focus_drift_um=1.5,
+                )
                 movie = args.out / "movie.tif"
                 simulate(movie, settings, overwrite=True)
                 for row, film in clips(movie, rng):

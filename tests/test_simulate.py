@@ -20,11 +20,11 @@ from lineage.simulate.bodies import Body, paint
 from lineage.simulate.cells import Cell, Mitosis, Subtype
 from lineage.simulate.chromatin import chromatin, dna_mass
 from lineage.simulate.course import alive
+from lineage.simulate.microscope import set_up
 from lineage.simulate.motion import MARGIN_UM, dish_area_ratio, move
 from lineage.simulate.movie import CHANNELS, simulate, truth_folder
 from lineage.simulate.population import grow
 from lineage.simulate.settings import Settings
-from lineage.simulate.stage import course
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -288,7 +288,7 @@ def test_stage_jumps_where_it_is_told_to() -> None:
     steady = Settings(frames=30, drift_px_per_hour=0.3)
     jumpy = steady.model_copy(update={"jump_frames": (20,), "jump_px": 12.0})
     step = [
-        np.linalg.norm(np.diff(course(np.random.default_rng(0), s).drift_px, axis=0), axis=1)
+        np.linalg.norm(np.diff(set_up(np.random.default_rng(0), s).drift_px, axis=0), axis=1)
         for s in (steady, jumpy)
     ]
     assert step[0].max() < 1
@@ -298,7 +298,7 @@ def test_stage_jumps_where_it_is_told_to() -> None:
 
 def test_bad_frames_are_blank_or_blurred_as_often_as_told() -> None:
     settings = Settings(frames=2000, bad_frame_share=0.1, blurred_frames=(3,), blank_frames=(4,))
-    found = course(np.random.default_rng(0), settings)
+    found = set_up(np.random.default_rng(0), settings)
     assert 3 in found.blurred
     assert 4 in found.blank
     assert not found.blurred & found.blank

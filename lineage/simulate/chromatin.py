@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # Grey levels of 8 bit x um2: with the haze, a G1 nucleus stands about 14 above background.
 MASS_PER_DNA = 2700.0
-STAIN_SPREAD = 0.15  # from clone to clone
+STAIN_SPREAD = 0.2  # from clone to clone
 N_FRAGMENTS = 9
 FADING_MIN = 90.0
 BRIDGED_MIN = 60.0  # chromatin between daughters is taken up within about this time

@@ -107,10 +107,10 @@ def _interphase(cell: Cell, dna: float) -> Condition:
         length=diameter * stretch,
         width=diameter / stretch,
         roughness=float(roughness),
-        texture=0.13,
+        texture=0.09,
         bend=float(rng.normal(0, 0.03)),
         hollow=0.1,
-        apart=0.3 * diameter if n > 1 else 0.0,
+        apart=0.3 * diameter / np.sin(np.pi / n) if n > 1 else 0.0,
     )
 
 
@@ -142,9 +142,10 @@ def _just_fused(cell: Cell, g1: Condition) -> Condition:
     """Sisters that fuse at once are still condensed and round, others have spread."""
     spread = min(cell.parents_age_min / 60, 1.0)
     size = 0.55 + 0.45 * spread
+    apart = 5.0 / np.sin(np.pi / len(cell.parents))
     return Condition(
         size * g1.length, size * g1.width, roughness=0.12, texture=0.2, bend=0.05,
-        apart=5.0 + spread * (g1.apart - 5.0), roundness=1 - spread,
+        apart=apart + spread * (g1.apart - apart), roundness=1 - spread,
     )  # fmt: skip
 
 
@@ -200,8 +201,7 @@ def _attempt(rng: np.random.Generator, cell: Cell, mitosis: Mitosis) -> list[Key
         )  # fmt: skip
         half = replace(_larger(g2, 0.75), roughness=0.3, texture=0.3, roundness=0.6)
         frames += [(0.5 * (mitosis.event_min + out), half), (out, lobed)]
-        if cell.arrested:
-            frames.append((out + SPREADING_MIN, _larger(lobed, float(np.sqrt(rng.uniform(1.3, 2.2))))))
+        frames.append((out + SPREADING_MIN, _larger(lobed, float(np.sqrt(rng.uniform(1.2, 1.8))))))
     return frames
 
 

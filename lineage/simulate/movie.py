@@ -19,7 +19,7 @@ import tifffile
 from imagecodecs import deflate_decode, deflate_encode
 
 from lineage.schema import InputError
-from lineage.simulate import stage
+from lineage.simulate.microscope import set_up
 from lineage.simulate.motion import Positions, dish_area_ratio, move
 from lineage.simulate.population import grow
 from lineage.simulate.render import Scene
@@ -76,12 +76,12 @@ def simulate(
         workers = os.cpu_count() or 1 if settings.frames * settings.size**2 > WORTH_PROCESSES else 1
     rough, draft = out.with_name(out.name + ".partial"), truth.with_name(truth.name + ".partial")
     shutil.rmtree(draft, ignore_errors=True)
-    lives, walk, course = (np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(3))
+    lives, walk, light = (np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(3))
     founders = round(settings.founders * dish_area_ratio(settings))
     cells = {cell.cell_id: cell for cell in grow(lives, settings, founders=founders)}
-    scene = Scene(settings, cells, stage.course(course, settings))
+    scene = Scene(settings, cells, set_up(light, settings))
     try:
-        records = TruthWriter(draft, cells, settings)
+        records = TruthWriter(draft, cells, settings, scene.microscope)
         views = _views(scene, move(walk, list(cells.values()), settings), workers)
         with tifffile.TiffWriter(rough, ome=True, bigtiff=True) as tiff:
             tiff.write(
@@ -132,7 +132,9 @@ class View:
 
 
 def _draw(scene: Scene, frame: int, places: Positions) -> View:
-    phase, dna, masks = (deflate_encode(image, DEFLATE_LEVEL) for image in scene.frame(frame, places))
+    phase, dna, masks = (
+        bytes(deflate_encode(image.tobytes(), DEFLATE_LEVEL)) for image in scene.frame(frame, places)
+    )
     return View(places, (phase, dna), masks)
 
 
@@ -174,6 +176,6 @@ def _pages(
     """Phase and DNA of each frame; the truth is recorded in passing."""
     for frame, view in enumerate(views):
         masks = np.frombuffer(deflate_decode(view.masks), np.uint16).reshape(scene.shape)
-        records.add(frame, masks, view.places, scene.stage.drift_px[frame])
+        records.add(frame, masks, view.places)
         progress(frame)
         yield from view.pages

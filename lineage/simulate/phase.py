@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineage.schema import Fate
 from lineage.simulate.bodies import Body, draw
 from lineage.simulate.camera import spread
 from lineage.simulate.chromatin import heading_rad
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
     from lineage.simulate.population import Cell
 
 ROUND_UM = 24.0  # diameter of a rounded mitotic cell of G2 DNA content
-SHARP_UM = 0.9  # width of the point spread
-HALO_UM = 3.0  # width of the neighbourhood that the phase ring takes away
+SHARP_UM = 0.6  # width of the point spread
+HALO_UM = 2.5  # width of the neighbourhood that the phase ring takes away
 GLOW_UM = 7.0  # ... and of the faint bright ring around it
 BRIGHT = 0.5  # in the clips, dark rings are deeper than discs are bright
 SHEDDING_MIN = 25.0  # how long an anaphase cell blebs
@@ -44,7 +45,11 @@ def cell_bodies(cell: Cell, minutes: float, place: np.ndarray) -> Lumps:
     now = condition(cell, minutes)
     volume = cell.dna_at(minutes) / 2  # of a G2 cell
     rng = np.random.default_rng([cell.seed, 5])
-    large = 1.0 if not cell.arrested else 1.0 + 0.4 * min((minutes - cell.born_min) / 2880, 1.0)
+    large = (
+        1.0
+        if not (cell.arrested or cell.fate is Fate.SLIPPED)
+        else 1.0 + 0.4 * min((minutes - cell.born_min) / 2880, 1.0)
+    )
     flat = large * volume**0.4 * np.array([rng.uniform(40, 78), rng.uniform(17, 27)])
     crawl = rng.uniform(0, 2 * np.pi) + 0.6 * math.sin(minutes / 200 + cell.seed)
     r = now.roundness
@@ -60,7 +65,7 @@ def cell_bodies(cell: Cell, minutes: float, place: np.ndarray) -> Lumps:
         seed=cell.seed,
         roughness=0.03 + 0.20 * spindly,
         texture=0.04 + 0.26 * spindly,
-        grain=4.2,
+        grain=3.4,
         bend=0.16 * spindly * math.sin(cell.seed),
     )
     return [(True, body), *_inside(cell, minutes, place, now), *_blebs(cell, minutes, place, 0.5 * ball)]

@@ -18,14 +18,10 @@ from lineage.simulate.phase import cell_bodies, phase_image
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lineage.simulate.microscope import Microscope
     from lineage.simulate.population import Cell, Mitosis
     from lineage.simulate.settings import Settings
-    from lineage.simulate.stage import Stage
 
-# Grey levels of 8 bit, set beside the paper's clips: `benchmarks/realism.py`.
-DNA_BACKGROUND = 15.0
-PHASE_GREY = 104.0
-PHASE_CONTRAST = 26.0  # for a unit of thickness; a rounded cell has 4
 HAZE = {"near": 0.7, "far": 0.6}
 NEAR_UM, FAR_UM = 5.8, 25.0
 BLEACHED_AT = 721  # frames, at which `Settings.bleaching` of the SiR-DNA light is gone
@@ -41,7 +37,7 @@ class Scene:
 
     settings: Settings
     cells: Mapping[int, Cell]
-    stage: Stage
+    microscope: Microscope
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -93,8 +89,8 @@ class Scene:
             phase (Y, X) uint8, dna (Y, X) uint8, masks (Y, X) uint16 with the cells' ids, blank frame or not.
         """
         settings, minutes = self.settings, frame * self.settings.minutes_per_frame
-        per_um, focus = 1 / settings.pixel_size_um, float(self.stage.focus_um[frame])
-        shift = self.stage.drift_px[frame] + self.border
+        per_um, focus = 1 / settings.pixel_size_um, float(self.microscope.focus_um[frame])
+        shift = self.microscope.drift_px[frame] + self.border
         wide = (settings.size + 2 * self.border,) * 2
         labelled = [
             (i if mine else 0, body.scaled(per_um, shift))
@@ -105,9 +101,9 @@ class Scene:
         ]
         dirt = [body.scaled(per_um, shift) for body in self.dirt]
         density, masks = paint([*labelled, *((0, speck) for speck in dirt)], wide)
-        masks = self._in_view(masks, places, minutes, self.stage.drift_px[frame])
+        masks = self._in_view(masks, places, minutes, self.microscope.drift_px[frame])
         rng = np.random.default_rng([settings.seed, 13, frame])
-        if frame in self.stage.blank:
+        if frame in self.microscope.blank:
             dark = np.full(self.shape, BLANK, np.float32)
             phase, dna = (_digital(expose(rng, dark, read=0.5, shot=0)) for _ in range(2))
             return phase, dna, masks
@@ -131,7 +127,7 @@ class Scene:
         focus: float,
     ) -> np.ndarray:
         image = phase_image(
-            lumps, wide, grey=PHASE_GREY, contrast=PHASE_CONTRAST,
+            lumps, wide, grey=self.microscope.phase_grey, contrast=self.microscope.phase_contrast,
             pixel_size_um=self.settings.pixel_size_um, defocus_um=abs(focus),
         )  # fmt: skip
         return _digital(expose(rng, self._cut(image) * self.illumination[0], read=0.9, shot=0.0))
@@ -140,7 +136,8 @@ class Scene:
         pixel = self.settings.pixel_size_um
         bleached = 1 - self.settings.bleaching * min(frame / BLEACHED_AT, 1)
         glow = haze(density, **HAZE, near_px=NEAR_UM / pixel, far_px=FAR_UM / pixel)
-        light = self._cut(glow) * bleached + DNA_BACKGROUND * self.illumination[1]
+        gain, background = self.microscope.dna_gain, self.microscope.dna_background
+        light = self._cut(glow) * (gain * bleached) + background * self.illumination[1]
         return _digital(expose(rng, light, read=0.6, shot=0.012))
 
     def _cut(self, wide: np.ndarray) -> np.ndarray:

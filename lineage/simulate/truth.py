@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
+    from lineage.simulate.microscope import Microscope
     from lineage.simulate.population import Cell
     from lineage.simulate.settings import Settings
 
@@ -47,8 +48,10 @@ class Track:
 class TruthWriter:
     """Writes a movie's masks as they come, remembers who was seen where, and writes the tables at the end."""
 
-    def __init__(self, folder: Path, cells: Mapping[int, Cell], settings: Settings) -> None:
-        self.folder, self.cells, self.settings = folder, cells, settings
+    def __init__(
+        self, folder: Path, cells: Mapping[int, Cell], settings: Settings, microscope: Microscope
+    ) -> None:
+        self.folder, self.cells, self.settings, self.microscope = folder, cells, settings, microscope
         self.tracks: dict[int, list[Track]] = defaultdict(list)  # by cell
         self.events: list[dict[str, object]] = []
         self.next_label = max(cells, default=0) + 1
@@ -59,8 +62,8 @@ class TruthWriter:
         self.before: Mapping[int, np.ndarray] = {}
         (folder / "TRA").mkdir(parents=True)
 
-    def add(self, frame: int, masks: np.ndarray, places: Mapping[int, np.ndarray], drift: np.ndarray) -> None:
-        """Take one frame: masks (Y, X) of cell ids, places in um on the dish, drift in px.
+    def add(self, frame: int, masks: np.ndarray, places: Mapping[int, np.ndarray]) -> None:
+        """Take one frame: masks (Y, X) of cell ids, places in um on the dish.
 
         A cell's label is its id; one that comes back into view goes on under a new label.
         """
@@ -73,7 +76,7 @@ class TruthWriter:
         for cell in self.due[frame]:
             tracks = self.tracks.get(cell.cell_id)
             if tracks and tracks[-1].last >= frame - 1:
-                self._happened(cell, frame, places, drift)
+                self._happened(cell, frame, places)
         self.before = places
 
     def _seen(self, cell: int, frame: int, place: np.ndarray) -> int:
@@ -86,7 +89,8 @@ class TruthWriter:
             tracks.append(Track(label, cell, frame, frame, (float(place[0]), float(place[1]))))
         return tracks[-1].label
 
-    def _happened(self, cell: Cell, frame: int, places: Mapping[int, np.ndarray], drift: np.ndarray) -> None:
+    def _happened(self, cell: Cell, frame: int, places: Mapping[int, np.ndarray]) -> None:
+        drift = self.microscope.drift_px[frame]
         now = [places[i] for i in cell.daughters or (cell.cell_id,) if i in places]
         y_um, x_um = np.mean(now or [self.before[cell.cell_id]], axis=0).round(2).tolist()
         seen = [self.tracks[i][-1].label for i in cell.daughters if i in self.tracks]
@@ -119,7 +123,9 @@ class TruthWriter:
             table = csv.DictWriter(file, TRUE_EVENT_COLUMNS)
             table.writeheader()
             table.writerows(self.events)
-        graph = lineage_graph(tracks, parents, self.cells, self.events, self.settings)
+        graph = lineage_graph(
+            tracks, parents, self.cells, self.events, self.settings, self.microscope.dna_gain
+        )
         graph.graph |= {"video": movie_name, "units": UNITS}
         graphml.write(graph, self.folder / "lineage.graphml")
         (self.folder / "settings.json").write_text(self.settings.model_dump_json(indent=2) + "\n")
@@ -169,6 +175,7 @@ def lineage_graph(
     cells: Mapping[int, Cell],
     events: Sequence[Mapping[str, object]],
     settings: Settings,
+    dna_gain: float = 1.0,
 ) -> nx.DiGraph:
     """One node for each track, with the keys of `CellKey`, and its offspring's edges.
 
@@ -202,7 +209,8 @@ def lineage_graph(
             CellKey.FATE: str(_fate(cell, track.last, settings) if at_last else Fate.LEFT_FIELD),
             CellKey.GENERATION: cell.generation,
             CellKey.FOUNDER: cell.founder,
-            CellKey.DNA_MASS: dna_mass(cell, 0.5 * (track.first + track.last) * settings.minutes_per_frame),
+            CellKey.DNA_MASS: dna_gain
+            * dna_mass(cell, 0.5 * (track.first + track.last) * settings.minutes_per_frame),
             CellKey.N_SLIPPAGES: int(event is not None and event[SUBTYPE] == Subtype.SLIPPAGE),
             CELL: cell.cell_id,
         }
