@@ -5,9 +5,9 @@ one of them is seen. A fusion is a cell with two or more parents; its frame is i
 
 A division of the run is right within k frames if a true one is at most k frames away, the mothers
 correspond, and at least two daughters do; a fusion if at least two parents and the fused cell do. Two cells
-correspond if they are one to one in a frame of the six before both events, or of the six after both, so
-that what happens between a true event and an earlier or later one in the run does not count against it.
-Each event is used once, nearest first.
+correspond if they are one to one in one of the last six frames in which the true cell is seen before both
+events, or of the first six after both, so that what happens between a true event and an earlier or later
+one in the run does not count against it. Each event is used once, nearest first.
 
 A division into three or more is right if, besides, the number of daughters is the same.
 """
@@ -23,13 +23,13 @@ import numpy as np
 from lineage.evaluate.counts import Count
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import networkx as nx
 
     from lineage.evaluate.match import Matches, Nuclei
 
-WINDOW_FRAMES = 6  # before and after; an hour at ten minutes a frame
+WINDOW_FRAMES = 6  # in which a cell is seen, before and after; an hour at ten minutes a frame
 DIVISION_TOLERANCES = (0, 1, 2, 3)  # frames
 FUSION_TOLERANCES = (1, 3)
 NARY_TOLERANCE = 1
@@ -68,20 +68,20 @@ def fusions(graph: nx.DiGraph, nuclei: Nuclei) -> list[Junction]:
 def correspond(true: Junction, found: Junction, matches: Matches) -> bool:
     """Whether enough of the cells before and after are the same: one, or two where there are several."""
     early, late = sorted((true.frame, found.frame))
+    seen = matches.truth.frames_of
+    before = {cell: seen[cell][seen[cell] < early][-WINDOW_FRAMES:] for cell in true.before}
+    after = {cell: seen[cell][seen[cell] >= late][:WINDOW_FRAMES] for cell in true.after}
     return all(
-        n_pairs(a, b, matches, window) >= min(2, len(a))
-        for a, b, window in (
-            (true.before, found.before, range(early - WINDOW_FRAMES, early)),
-            (true.after, found.after, range(late, late + WINDOW_FRAMES)),
-        )
+        n_pairs(frames, cells, matches) >= min(2, len(frames))
+        for frames, cells in ((before, found.before), (after, found.after))
     )
 
 
-def n_pairs(true: Sequence[int], found: Sequence[int], matches: Matches, window: range) -> int:
-    """How many cells can be paired, each once, with one that they are one to one with in the window."""
+def n_pairs(frames: Mapping[int, np.ndarray], found: Sequence[int], matches: Matches) -> int:
+    """How many true cells can be paired, each once, with one that is one to one with them in these frames."""
     from scipy.optimize import linear_sum_assignment
 
-    same = np.array([[matches.are_one(a, b, window) for b in found] for a in true])
+    same = np.array([[matches.are_one(a, b, at) for b in found] for a, at in frames.items()])
     return int(same[linear_sum_assignment(same, maximize=True)].sum())
 
 

@@ -70,10 +70,9 @@ class Matches:
         parts = np.split(frames, starts[1:]) if len(keys) else []
         return {(int(k[0]), int(k[1])): part for k, part in zip(keys, parts, strict=True)}
 
-    def are_one(self, true: int, found: int, frames: range) -> bool:
+    def are_one(self, true: int, found: int, frames: np.ndarray | range) -> bool:
         """Whether the two cells are one to one in one of the frames at least."""
-        at = self.together.get((true, found), NEVER)
-        return bool(((at >= frames.start) & (at < frames.stop)).any())
+        return bool(np.isin(self.together.get((true, found), NEVER), np.asarray(frames)).any())
 
     def truth_of_run(self) -> np.ndarray:
         """(nuclei of the run,) the true nucleus that each is one to one with, -1 where there is none."""

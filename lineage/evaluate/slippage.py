@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from lineage.evaluate.counts import Count
 from lineage.schema import CellKey, Fate
 
@@ -74,7 +76,7 @@ def claims(proposals: pd.DataFrame, tree: nx.DiGraph, *, minutes_per_frame: floa
             _last(tree, [int(d) for d in str(daughters).split()], frame + within)
             for daughters, frame in zip(proposals["daughter_ids"], proposals["frame"], strict=True)
         ]
-        said = proposals[[not each for each in lasts]]
+        said = proposals[~np.array(lasts, bool)]
     timed: list[Claim] = [
         (int(m), int(t)) for m, t in zip(said["mother_id"], said["frame"], strict=True)
     ]  # fmt: skip
