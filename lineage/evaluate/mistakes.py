@@ -82,7 +82,7 @@ def films(shown: pd.DataFrame, runs: Sequence[Run], *, tile_px: int) -> tuple[di
             video = _video(run)
             if video is None or not run.folder.quality.exists():
                 notes.append(
-                    f"{run.record['video']['name']} is not where the run read it: what was missed in it is "
+                    f"the movie {run.record['video']['name']} is not where the run read it: what was missed in it is "
                     "listed without films"
                 )
             else:
