@@ -82,8 +82,8 @@ def films(shown: pd.DataFrame, runs: Sequence[Run], *, tile_px: int) -> tuple[di
             video = _video(run)
             if video is None or not run.folder.quality.exists():
                 notes.append(
-                    f"the movie {run.record['video']['name']} is not where the run read it: what was missed in it is "
-                    "listed without films"
+                    f"the movie {run.record['video']['name']} is not where the run read it: what was "
+                    "missed in it is listed without films"
                 )
             else:
                 strips |= _cut(missed, run, video, tile_px)
