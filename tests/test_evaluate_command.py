@@ -128,7 +128,8 @@ def test_truth_of_the_challenge_gives_what_it_can(folders):
     told = json.loads((run / "evaluation.json").read_text())
     assert told["events"] is None
     assert told["fusions_within_frames"] is None
-    assert "Mistakes" not in Page((run / "evaluation.html").read_text(encoding="utf-8")).text
+    assert "Kinds of mitosis" not in Page((run / "evaluation.html").read_text(encoding="utf-8")).text
+    assert told["mistakes"] == []
 
 
 def test_several_runs_are_scored_together_and_by_dose(folders):

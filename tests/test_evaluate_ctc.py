@@ -50,7 +50,7 @@ def messy(lineage):
     return np.where(paint(lineage) == 9, 9, tracked)
 
 
-@pytest.mark.parametrize("world", [worlds.two_generations, worlds.three_daughters, worlds.clones_fuse])
+@pytest.mark.parametrize("world", [worlds.two_generations, worlds.clones_fuse])
 def test_measures_are_those_that_the_package_finds_in_the_folders(tmp_path, world):
     graph = world()
     graph.add_node(9)  # the package cannot take frames without any nucleus
@@ -204,3 +204,20 @@ def test_two_sequences_of_a_data_set_are_not_guessed_between(tmp_path):
 
     with pytest.raises(InputError, match="holds 01_GT, 02_GT; give one"):
         read_truth(tmp_path)
+
+
+def test_where_there_are_no_events_the_mistakes_are_divisions(tmp_path):
+    graph = worlds.two_generations()
+    found = nx.DiGraph([(1, 2), (1, 3), (3, 4), (3, 8)])
+    found.add_node(5)
+    lives = worlds.lives_of(graph)
+    run = run_in_memory(tmp_path / "x.lineage", as_lineage(found, lives=lives))
+    truth = read_truth(bare(tmp_path / "01_GT", as_lineage(graph)))
+
+    mistakes = score(run, truth).mistakes()
+
+    assert mistakes["kind"].tolist() == ["missed division", "false division"]
+    assert mistakes["words"].tolist() == ["division into 2, missed", "division into 2, which is none"]
+    assert mistakes["run_event"].tolist() == [-1, 8]
+    assert mistakes["frame"].tolist() == [20, 0]
+    assert (mistakes["y_px"][0], mistakes["x_px"][0]) == (100, 60 + 20 * 3.5)

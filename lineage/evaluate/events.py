@@ -153,6 +153,17 @@ def abnormal(table: pd.DataFrame) -> Count:
     return Count(int((true & called).sum()), int(called.sum()), int(true.sum()))
 
 
+def fraction_abnormal(table: pd.DataFrame) -> tuple[float | None, float | None]:
+    """Of the true mitoses, and of the proposals with a class: what a dose curve would be drawn from."""
+    judged = (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
+    sides = (
+        table.loc[is_true(table), "truth_class"],
+        table.loc[table["run_class"].isin(judged), "run_class"],
+    )
+    true, called = (float((s == MitosisClass.ABNORMAL).mean()) if len(s) else None for s in sides)
+    return true, called
+
+
 def same_class(table: pd.DataFrame) -> Count:
     """Of the proposed true events, those called what they are; its recall is the accuracy."""
     matched = table[is_matched(table)]

@@ -1,40 +1,39 @@
-"""Outcomes -> the mistakes, worst first, and their film strips.
+"""Outcomes -> the mistakes, worst first.
 
 Worst are abnormal mitoses that were missed; then wrong classes, the surest first; then proposals of
-nothing, those called abnormal first; then normal mitoses that were missed. An event of the run has its own
-film; one that the run missed is cut from the movie, if that is still where run.json says.
+nothing, those called abnormal first; then normal mitoses that were missed. Where the truth tells of no
+events, the mistakes are the divisions that were missed, or are false, within one frame.
 """
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage import crops
-from lineage.evaluate.events import MISSED, NOTHING, is_matched, is_true
-from lineage.outputs import read_table
-from lineage.schema import DECIDED, FrameQuality, MitosisClass
+from lineage.evaluate.events import MISSED, NOTHING, OUTCOME_COLUMNS, is_matched, is_true
+from lineage.evaluate.junctions import assign
+from lineage.schema import DECIDED, MitosisClass
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
-    from lineage.evaluate.runs import Run
-    from lineage.schema import Video
+    from lineage.evaluate.junctions import Junction
+    from lineage.evaluate.match import Matches
 
 MISSED_ABNORMAL, WRONG_CLASS = "missed abnormal", "wrong class"
 FALSE_PROPOSAL, MISSED_NORMAL = "false proposal", "missed normal"
-KINDS = (MISSED_ABNORMAL, WRONG_CLASS, FALSE_PROPOSAL, MISSED_NORMAL)  # worst first
-SHOWN = 20  # of each kind
-SIDE_UM = 80.0  # of a film cut here
+MISSED_DIVISION, FALSE_DIVISION = "missed division", "false division"
+EVENT_KINDS = (MISSED_ABNORMAL, WRONG_CLASS, FALSE_PROPOSAL, MISSED_NORMAL)  # worst first
+KINDS = (*EVENT_KINDS, MISSED_DIVISION, FALSE_DIVISION)
+DIVISION_TOLERANCE = 1  # frames
+MISTAKE_COLUMNS = (*OUTCOME_COLUMNS, "movie", "kind", "words")
 
 
 def mistakes(outcomes: pd.DataFrame) -> pd.DataFrame:
-    """The rows that are mistakes, with their `kind`, worst first.
+    """The rows that are mistakes, worst first: MISTAKE_COLUMNS.
 
     Args:
         outcomes: OUTCOME_COLUMNS and `movie`.
@@ -48,11 +47,12 @@ def mistakes(outcomes: pd.DataFrame) -> pd.DataFrame:
         & (outcomes["truth_class"] != outcomes["run_class"])
     )
     kind = np.select(
-        [missed & abnormal, wrong, outcomes["truth_class"] == NOTHING, missed], [*KINDS], default=""
+        [missed & abnormal, wrong, outcomes["truth_class"] == NOTHING, missed], [*EVENT_KINDS], default=""
     )
     p = outcomes["p_abnormal"].fillna(DECIDED)
     table = outcomes.assign(
         kind=kind,
+        words=[_words(row) for row in outcomes.to_dict("records")],
         rank=[KINDS.index(k) if k else len(KINDS) for k in kind],
         # A false proposal is worse the more abnormal it was called; a wrong class the surer it was.
         sure=np.where(kind == FALSE_PROPOSAL, p, (p - DECIDED).abs()),
@@ -60,89 +60,64 @@ def mistakes(outcomes: pd.DataFrame) -> pd.DataFrame:
     found = table[table["kind"] != ""].sort_values(
         ["rank", "sure", "movie", "frame"], ascending=[True, False, True, True], kind="stable"
     )
-    return found.drop(columns=["rank", "sure"])
+    return found[list(MISTAKE_COLUMNS)]
 
 
-def films(shown: pd.DataFrame, runs: Sequence[Run], *, tile_px: int) -> tuple[dict[int, str], list[str]]:
-    """Index of a mistake -> its film strip; and what cannot be shown, a sentence each.
+def _words(row: Mapping[Any, Any]) -> str:
+    """What went wrong.
+
+    >>> _words({"truth_class": "abnormal", "subtype": "slippage", "run_class": "missed"})
+    'slippage, missed'
+    """
+    subtype = str(row["subtype"]).replace("_", " ")
+    if row["truth_class"] == NOTHING:
+        return f"nothing, called {row['run_class']}"
+    return f"{subtype}, missed" if row["run_class"] == MISSED else f"{subtype}, called {row['run_class']}"
+
+
+def wrong_divisions(
+    true: Sequence[Junction],
+    found: Sequence[Junction],
+    matches: Matches,
+    *,
+    true_mask: Callable[[int], np.ndarray],
+    run_mask: Callable[[int], np.ndarray],
+    event_of: Mapping[int, int],
+) -> pd.DataFrame:
+    """Divisions that were missed, then those that are false, in order of frame: MISTAKE_COLUMNS.
 
     Args:
-        shown: some of what `mistakes` gave.
-        runs: `movie` counts in them.
-        tile_px: pixels a frame in the page.
+        true: of the truth.
+        found: of the run.
+        matches: of all frames.
+        true_mask: frame -> (Y, X) cells of the truth.
+        run_mask: frame -> (Y, X) cells of the run.
+        event_of: mother -> the run's event, for its film.
     """
-    strips: dict[int, str] = {}
-    notes = []
-    for movie, rows in shown.groupby("movie"):
-        run = runs[int(str(movie))]
-        proposed = rows[rows["run_event"] >= 0]
-        strips |= _own(proposed, run, tile_px)
-        missed = rows[rows["run_event"] < 0]
-        if len(missed):
-            video = _video(run)
-            if video is None or not run.folder.quality.exists():
-                notes.append(
-                    f"the movie {run.record['video']['name']} is not where the run read it: what was "
-                    "missed in it is listed without films"
-                )
-            else:
-                strips |= _cut(missed, run, video, tile_px)
-    return strips, notes
+    import pandas as pd
 
-
-def _own(rows: pd.DataFrame, run: Run, tile_px: int) -> dict[int, str]:
-    from lineage.report.strips import film_strip
-
-    known = run.events.set_index("event_id")
-    side = known["side_um"].to_dict() if "side_um" in known else {}
-    strips = {}
-    for index, event in zip(rows.index, rows["run_event"].astype(int), strict=True):
-        crop = run.folder.crops / crops.name(event)
-        if crop.exists():
-            side_um = float(side.get(event, 0.0))
-            strips[int(index)] = film_strip(crop, side_um=side_um, tile_px=tile_px)
-    return strips
-
-
-def _cut(rows: pd.DataFrame, run: Run, video: Video, tile_px: int) -> dict[int, str]:
-    from lineage.report.strips import film_strip
-
-    quality = FrameQuality(read_table(run.folder.quality, text=("reason",)))
-    squares = [
-        square(n, int(frame), (y, x), quality, run)
-        for n, (frame, y, x) in enumerate(
-            zip(rows["frame"], rows["y_px"].astype(float), rows["x_px"].astype(float), strict=True)
-        )
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        films = Path(folder) / "films"
-        crops.write(video, quality, squares, films)
-        return {
-            int(index): film_strip(films / crops.name(n), side_um=SIDE_UM, tile_px=tile_px)
-            for n, index in enumerate(rows.index)
-        }
-
-
-def square(
-    number: int, frame: int, place_px: tuple[float, float], quality: FrameQuality, run: Run
-) -> crops.Square:
-    """Where to look for a true event that the run does not know."""
-    usable = np.flatnonzero(quality.usable)
-    wanted = np.clip(crops.window(frame, run.minutes_per_frame), 0, len(quality.table) - 1)
-    frames = tuple(int(usable[np.abs(usable - t).argmin()]) for t in wanted)
-    y, x = (np.array(place_px) - quality.drift_px[frame]) * run.pixel_size_um
-    return crops.Square(number, float(y), float(x), SIDE_UM, frames, ())
-
-
-def _video(run: Run) -> Video | None:
-    """The movie, if it is still there and still of that size."""
-    from lineage.schema import InputError
-    from lineage.video import open_video
-
-    told = run.record["video"]
-    names = ("nucleus_channel", "phase_channel", "pixel_size_um", "minutes_per_frame")
-    try:
-        video = open_video(Path(told["path"]), **{name: told[name] for name in names})
-    except (InputError, OSError):
-        return None
-    return video if (video.n_frames, *video.shape) == tuple(run.tracked.shape) else None
+    pairs = assign(true, found, matches, tolerance=DIVISION_TOLERANCE)
+    missed = [j for i, j in enumerate(true) if i not in pairs]
+    false = [j for i, j in enumerate(found) if i not in set(pairs.values())]
+    rows = []
+    for kind, junctions, mask, said in (
+        (MISSED_DIVISION, missed, true_mask, "missed"),
+        (FALSE_DIVISION, false, run_mask, "which is none"),
+    ):
+        for junction in junctions:
+            ys, xs = np.nonzero(np.isin(mask(junction.frame), junction.after))
+            rows.append(
+                {
+                    "truth_event": -1,
+                    "run_event": event_of.get(junction.before[0], -1) if kind == FALSE_DIVISION else -1,
+                    "frame": junction.frame,
+                    "y_px": float(ys.mean()),
+                    "x_px": float(xs.mean()),
+                    "p_abnormal": float("nan"),
+                    "at_edge": False,
+                    "movie": 0,
+                    "kind": kind,
+                    "words": f"division into {len(junction.after)}, {said}",
+                }
+            )
+    return pd.DataFrame(rows, columns=list(MISTAKE_COLUMNS))

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.evaluate import charts, events, junctions, slippage, text
 from lineage.evaluate.calibration import calibrate
-from lineage.evaluate.mistakes import KINDS, SHOWN, films, mistakes
+from lineage.evaluate.films import films
+from lineage.evaluate.mistakes import KINDS
 from lineage.outputs import whole
 from lineage.report.forest import MINUTES_PER_HOUR, mark
 from lineage.report.strips import tile_pixels
@@ -35,6 +36,7 @@ MEASURES = {
     "BC(3)": "branching, within 3 frames",
     "CCA": "cell cycle: how alike the lengths of whole cycles are; n/a where no true cycle is whole",
 }
+SHOWN = 20  # mistakes of each kind
 REFERENCES = (
     (
         "Maška M. et al. The Cell Tracking Challenge: 10 years of objective benchmarking. Nature Methods 20 "
@@ -78,9 +80,9 @@ def write_page(
         lstrip_blocks=True,
     ).get_template("evaluation.html.j2")
     table = total.outcomes
-    wrong = None if table is None else mistakes(table)
-    shown = None if wrong is None else wrong.groupby("kind", sort=False).head(SHOWN)
-    strips, absent = films(shown, runs, tile_px=tile_pixels(len(shown))) if shown is not None else ({}, [])
+    wrong = total.mistakes()
+    shown = wrong.groupby("kind", sort=False).head(SHOWN)
+    strips, absent = films(shown, runs, tile_px=tile_pixels(len(shown)))
     calibration = None if table is None else calibrate(table)
     html = page.render(
         title=total.movies[0] if len(total.movies) == 1 else f"{len(total.movies)} movies",
@@ -100,13 +102,12 @@ def write_page(
         n_at_edge=0 if table is None else int((table["at_edge"] & events.is_true(table)).sum()),
         calibration=calibration,
         reliability=None if calibration is None else charts.reliability(calibration),
+        summary=SUMMARY,
         by_dose=[(_dose(d), *summary(s)) for d, s in doses.items()],
         by_movie=[(s.movies[0], *summary(s)) for s in movies],
-        kinds=[
-            (kind, int((wrong["kind"] == kind).sum())) for kind in KINDS if wrong is not None
-        ],
+        kinds=[(kind, int((wrong["kind"] == kind).sum())) for kind in KINDS],
         shown_of_a_kind=SHOWN,
-        cards=[] if shown is None else list(cards(shown, runs, strips)),
+        cards=list(cards(shown, runs, strips)),
         sign={
             m.value: picture(mark(m, 8, 8), 16, 16, m.value)
             for m in (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.UNCLASSIFIED)
@@ -142,22 +143,28 @@ def facts(scores: Scores) -> Iterator[tuple[str, str]]:
     )
 
 
-SUMMARY = ("frames", "mitoses", "abnormal", "links F1", "divisions F1", "proposals recall", "events F1")
+SUMMARY = (
+    "frames", "mitoses", "abnormal, true", "abnormal, run", "links F1", "divisions F1", "proposals recall",
+    "events F1",
+)  # fmt: skip
 
 
 def summary(scores: Scores) -> tuple[str, ...]:
-    """One line of the tables by dose and by movie: SUMMARY, but for the name."""
+    """One line of the tables by dose and by movie: SUMMARY."""
     table = scores.outcomes
-    abnormal = None if table is None else events.abnormal(table)
-    proposals = None if table is None else events.proposed(table)
+    links, divisions = text.number(scores.links.f1), text.number(scores.divisions[1].f1)
+    if table is None:
+        return (str(scores.n_frames), "n/a", "n/a", "n/a", links, divisions, "n/a", "n/a")
+    true, called = events.fraction_abnormal(table)
     return (
         str(scores.n_frames),
-        str(proposals.truth) if proposals else "n/a",
-        str(abnormal.truth) if abnormal else "n/a",
-        text.number(scores.links.f1),
-        text.number(scores.divisions[1].f1),
-        text.number(proposals.recall if proposals else None),
-        text.number(abnormal.f1 if abnormal else None),
+        str(events.proposed(table).truth),
+        _percent(true),
+        _percent(called),
+        links,
+        divisions,
+        text.number(events.proposed(table).recall),
+        text.number(events.abnormal(table).f1),
     )
 
 
@@ -168,25 +175,14 @@ def cards(shown: pd.DataFrame, runs: Sequence[Run], strips: Mapping[int, str]) -
         yield {
             **{str(k): v for k, v in row.items()},
             "slug": str(row["kind"]).replace(" ", "-"),
-            "words": _words(row),
             "movie_name": run.name if len(runs) > 1 else None,
             "hours": row["frame"] * run.minutes_per_frame / MINUTES_PER_HOUR,
             "strip": strips.get(int(index)),
         }
 
 
-def _words(row: Mapping[Any, Any]) -> str:
-    """What went wrong, in words.
-
-    >>> _words({"truth_class": "abnormal", "subtype": "slippage", "run_class": "missed"})
-    'slippage, missed'
-    """
-    subtype = str(row["subtype"]).replace("_", " ")
-    if row["truth_class"] == events.NOTHING:
-        return f"nothing, called {row['run_class']}"
-    if row["run_class"] == events.MISSED:
-        return f"{subtype}, missed"
-    return f"{subtype}, called {row['run_class']}"
+def _percent(fraction: float | None) -> str:
+    return "n/a" if fraction is None else f"{100 * fraction:.0f} %"
 
 
 def _dose(dose: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage.evaluate import ctc, events, junctions, links, slippage
+from lineage.evaluate import ctc, events, junctions, links, mistakes, slippage
 from lineage.evaluate.counts import Count
 from lineage.evaluate.match import match
 
@@ -38,14 +38,12 @@ class Scores:
     fusions: dict[int, Count] | None
     slippages: Count | None
     outcomes: pd.DataFrame | None  # OUTCOME_COLUMNS and `movie`, the place in `movies`
+    wrong_divisions: pd.DataFrame | None  # MISTAKE_COLUMNS; where there are no events to go by
     tally: ctc.Tally
     notes: tuple[str, ...] = ()
 
     def __add__(self, other: Scores) -> Scores:
         n = len(self.movies)
-        known = [s for s in (self.outcomes, other.outcomes) if s is not None]
-        if other.outcomes is not None:
-            known[-1] = other.outcomes.assign(movie=other.outcomes["movie"] + n)
         return Scores(
             movies=self.movies + other.movies,
             doses_gy=self.doses_gy + other.doses_gy,
@@ -58,10 +56,17 @@ class Scores:
             nary_found_as=dict(Counter(self.nary_found_as) + Counter(other.nary_found_as)),
             fusions=_together(self.fusions, other.fusions),
             slippages=_sum(self.slippages, other.slippages),
-            outcomes=pd.concat(known, ignore_index=True) if known else None,
+            outcomes=_append(self.outcomes, other.outcomes, n),
+            wrong_divisions=_append(self.wrong_divisions, other.wrong_divisions, n),
             tally=self.tally + other.tally,
             notes=tuple(dict.fromkeys(self.notes + other.notes)),
         )
+
+    def mistakes(self) -> pd.DataFrame:
+        """MISTAKE_COLUMNS, worst first; every row has its own index."""
+        known = [] if self.outcomes is None else [mistakes.mistakes(self.outcomes)]
+        known += [] if self.wrong_divisions is None else [self.wrong_divisions]
+        return pd.concat(known, ignore_index=True)
 
 
 def score(
@@ -96,11 +101,20 @@ def score(
         fusions=fusions,
         slippages=None,
         outcomes=None,
+        wrong_divisions=None,
         tally=ctc.tally(matches, truth, run.tree),
         notes=tuple(_notes(run, truth)),
     )
     if truth.events is None:
-        return scores
+        wrong = mistakes.wrong_divisions(
+            true,
+            found,
+            matches,
+            true_mask=truth.cells,
+            run_mask=lambda t: np.asarray(run.tracked[t]),
+            event_of=dict(zip(run.proposals["mother_id"], run.proposals["event_id"], strict=True)),
+        )
+        return replace(scores, wrong_divisions=wrong)
     said = slippage.claims(run.proposals, run.tree, minutes_per_frame=run.minutes_per_frame)
     return replace(
         scores,
@@ -179,6 +193,14 @@ def _notes(run: Run, truth: Truth) -> list[str]:
 
 def _sum(a: Count | None, b: Count | None) -> Count | None:
     return (a or Count()) + (b or Count()) if a or b else None
+
+
+def _append(a: pd.DataFrame | None, b: pd.DataFrame | None, n: int) -> pd.DataFrame | None:
+    """Two tables as one; the second's movies count on from `n`."""
+    if b is None:
+        return a
+    later = b.assign(movie=b["movie"] + n)
+    return later if a is None else pd.concat([a, later], ignore_index=True)
 
 
 def _together(a: dict[int, Count] | None, b: dict[int, Count] | None) -> dict[int, Count] | None:

@@ -63,6 +63,9 @@ def lines(scores: Scores) -> Iterator[str]:
     """What is printed, without the last line."""
     yield aligned(HEADER)
     yield from map(aligned, rows(scores))
+    if scores.nary_found_as:
+        ways = ", ".join(f"{n} into {k}" for k, n in scores.nary_found_as.items())
+        yield f"true divisions into three or more, found: {ways.replace('as 0', 'not at all')}"
     measures = scores.tally.measures()
     yield "Cell Tracking Challenge: " + ", ".join(f"{k} {number(v)}" for k, v in measures.items())
     if scores.outcomes is not None:

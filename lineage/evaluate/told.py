@@ -11,7 +11,6 @@ import numpy as np
 from lineage.evaluate import events
 from lineage.evaluate.calibration import calibrate
 from lineage.evaluate.counts import Count
-from lineage.evaluate.mistakes import mistakes
 
 if TYPE_CHECKING:
     from lineage.evaluate.score import Scores
@@ -43,16 +42,15 @@ def told(scores: Scores) -> dict[str, Any]:
     )
 
 
-def told_mistakes(scores: Scores) -> list[dict[str, Any]] | None:
+def told_mistakes(scores: Scores) -> list[dict[str, Any]]:
     """Every mistake, worst first."""
-    if scores.outcomes is None:
-        return None
-    rows = mistakes(scores.outcomes).to_dict("records")
+    rows = scores.mistakes().to_dict("records")
     return [plain(row | {"movie": scores.movies[int(row["movie"])]}) for row in rows]
 
 
 def _events(table: Any) -> dict[str, Any]:
     calibration = calibrate(table)
+    true, called = events.fraction_abnormal(table)
     return {
         "proposals": events.proposed(table),
         "abnormal": events.abnormal(table),
@@ -60,6 +58,7 @@ def _events(table: Any) -> dict[str, Any]:
         "right_class": events.same_class(table),
         "by_subtype": events.by_subtype(table),
         "at_edge": int((table["at_edge"] & events.is_true(table)).sum()),
+        "abnormal_fraction": {"truth": true, "run": called},
         "calibration": None if calibration is None else asdict(calibration),
     }
 

@@ -68,6 +68,13 @@ class Truth:
         """(Y, X) labels or markers of one frame."""
         return _image(self.masks[t])
 
+    def cells(self, t: int) -> np.ndarray:
+        """(Y, X) cells of one frame."""
+        mask = self.mask(t)
+        table = np.zeros(max(int(mask.max(initial=0)), *self.cell_of, 0) + 1, np.int64)
+        table[list(self.cell_of)] = list(self.cell_of.values())
+        return table[mask]
+
     def full_mask(self, t: int) -> np.ndarray | None:
         """(Y, X) labels of whole nuclei; None if this frame has none beside its markers."""
         return _image(self.seg[t]) if t in self.seg else None
