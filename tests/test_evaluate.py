@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import networkx as nx
 import numpy as np
 import pytest
@@ -11,7 +14,9 @@ from worlds import as_lineage
 
 from lineage.evaluate.counts import Count
 from lineage.evaluate.match import pair
+from lineage.evaluate.mistakes import wrong_divisions
 from lineage.evaluate.score import by_dose, pooled, score
+from lineage.evaluate.told import told
 from lineage.evaluate.truth import read_truth
 
 
@@ -267,3 +272,20 @@ def test_counts_are_added_and_rates_are_not_averaged(compare):
     assert 0 < measures["TRA"] < 1
     assert {dose: s.movies for dose, s in by_dose([good, bad]).items()} == {0.0: ("2",), 5.0: ("1",)}
     assert pooled([good, good]).tally.measures() == good.tally.measures()
+
+
+def test_movies_without_mitoses_are_pooled_with_those_that_have_some(compare):
+    quiet = compare(of(worlds.lone_cell()), of(worlds.lone_cell()))
+    missed = compare(of(worlds.one_division()), of(worlds.empty()), subtypes={7: "tripolar"})
+    false = compare(of(worlds.empty()), of(worlds.one_division()))
+    # Of a truth without events.
+    nothing = wrong_divisions([], [], None, true_mask=None, run_mask=None, event_of={})
+    bare = replace(quiet, outcomes=None, wrong_divisions=nothing)
+
+    for order in ([quiet, missed, false, bare], [bare, false, missed, quiet]):
+        both = pooled(order)
+
+        assert both.mistakes()["kind"].tolist() == ["missed abnormal", "false proposal"]
+        assert both.mistakes()["movie"].tolist() == [order.index(missed), order.index(false)]
+        json.dumps(told(both))
+        assert both.divisions[1] == Count(0, 1, 1)

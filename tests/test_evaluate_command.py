@@ -270,7 +270,7 @@ def test_mosaic_command(folders, tmp_path):
     assert re.fullmatch(MOSAIC_LAST_LINE, last_line(said))
     assert last_line(said) == "proposals 0.250 events F1 0.667 further events a tile 0.250"
     assert pd.read_csv(run / "mosaic_score.csv")["verdict"].tolist() == ["abnormal"] + ["missed"] * 3
-    assert json.loads((run / "evaluation.json").read_text())["abnormal"]["recall"] == 0.5
+    assert json.loads((run / "mosaic_score.json").read_text())["abnormal"]["recall"] == 0.5
 
 
 def test_mosaic_that_cannot_be_used_is_named(folders, tmp_path):

@@ -217,7 +217,7 @@ def test_where_there_are_no_events_the_mistakes_are_divisions(tmp_path):
     mistakes = score(run, truth).mistakes()
 
     assert mistakes["kind"].tolist() == ["missed division", "false division"]
-    assert mistakes["words"].tolist() == ["division into 2, missed", "division into 2, which is none"]
+    assert mistakes["words"].tolist() == ["missed division into 2", "false division into 2"]
     assert mistakes["run_event"].tolist() == [-1, 8]
     assert mistakes["frame"].tolist() == [20, 0]
     assert (mistakes["y_px"][0], mistakes["x_px"][0]) == (100, 60 + 20 * 3.5)

@@ -23,7 +23,10 @@ def main(
             metavar="TRUTH", help="its truth, or a folder of several *.truth; with --mosaic MOSAIC.csv"
         ),
     ],
-    out: Annotated[Path | None, typer.Option(help="page; RUN_DIR/evaluation.html if left out")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="page, RUN_DIR/evaluation.html; with --mosaic table, RUN_DIR/mosaic_score.csv"),
+    ] = None,
     mosaic: Annotated[bool, typer.Option("--mosaic", help="score a mosaic of real mitoses")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace what --out names")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,

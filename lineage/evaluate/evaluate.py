@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lineage.progress import Screen
 
 PAGE = "evaluation.html"
+MOSAIC_TABLE = "mosaic_score.csv"
 
 
 def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, screen: Screen) -> Scores:
@@ -35,7 +36,7 @@ def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, scree
     Raises:
         InputError: something is missing, unfinished, or not of the same movie.
     """
-    page = place(run, out, overwrite=overwrite)
+    page = place(run / PAGE, out, overwrite=overwrite)
     pairs = pairs_of(run, truth)
     opened = [(read_run(a), read_truth(b)) for a, b in pairs]
     each = []
@@ -67,27 +68,39 @@ def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, scree
 def evaluate_mosaic(
     run: Path, table: Path, *, out: Path | None, overwrite: bool, screen: Screen
 ) -> dict[str, Any]:
-    """Score a run on a mosaic of real mitoses; what each clip was called is in mosaic_score.csv."""
+    """Score a run on a mosaic of real mitoses.
+
+    Args:
+        run: a run folder.
+        table: MOSAIC.csv.
+        out: the table of what each clip was called, *.csv; its JSON lies beside it. RUN/mosaic_score.csv if
+            None, replaced if it is there.
+        overwrite: replace what `out` names.
+        screen: where the figures go.
+
+    Raises:
+        InputError: something is missing, or not what it should be.
+    """
     read_record(run)
-    page = place(run, out, overwrite=overwrite)
+    scores = place(run / MOSAIC_TABLE, out, overwrite=overwrite)
     events = read_events(RunFolder(run).events)
     scored = mosaic.score(events, mosaic.read_mosaic(table))
     counted = mosaic.count(scored, events)
-    write_table(scored, page.with_name("mosaic_score.csv"))
-    write_json(page.with_suffix(".json"), plain({"mosaic": table.name} | counted))
+    write_table(scored, scores)
+    write_json(scores.with_suffix(".json"), plain({"mosaic": table.name} | counted))
     for line in text.mosaic_lines(counted):
         screen.say(line)
-    screen.say(f"each clip: {page.with_name('mosaic_score.csv')}")
+    screen.say(f"each clip: {scores}")
     screen.say(text.mosaic_last_line(counted))
     return counted
 
 
-def place(run: Path, out: Path | None, *, overwrite: bool) -> Path:
-    """Where the page goes. What this command itself wrote under its own name is replaced without asking."""
+def place(usual: Path, out: Path | None, *, overwrite: bool) -> Path:
+    """Where the result goes. What this command itself wrote under its own name is replaced without asking."""
     if out is None:
-        return run / PAGE
-    if out.suffix != ".html":
-        raise InputError(f"{out} does not end in .html, as a page does")
+        return usual
+    if out.suffix != usual.suffix:
+        raise InputError(f"{out} does not end in {usual.suffix}, which is what is written; give such a name")
     if not overwrite and (taken := [p for p in (out, out.with_suffix(".json")) if p.exists()]):
         raise InputError(f"{taken[0]} is there already; choose another name, or say --overwrite")
     return out

@@ -33,6 +33,12 @@ OUTCOME_COLUMNS = (
 )  # fmt: skip
 
 
+# Also of empty tables, which pandas could not append to others otherwise.
+OUTCOME_TYPES = {"truth_event": int, "run_event": int, "frame": int} | dict.fromkeys(
+    ("y_px", "x_px", "p_abnormal"), float
+)
+
+
 def outcomes(
     truth: pd.DataFrame,
     proposals: pd.DataFrame,
@@ -76,8 +82,7 @@ def outcomes(
         place = {name: proposals[name].iloc[j] for name in ("frame", "y_px", "x_px")}
         nothing = {"truth_event": -1, "truth_class": NOTHING, "subtype": NOTHING}
         rows.append(nothing | place | _said(proposals.iloc[j]))
-    table = pd.DataFrame(rows, columns=list(OUTCOME_COLUMNS))
-    table["p_abnormal"] = table["p_abnormal"].astype(float)
+    table = pd.DataFrame(rows, columns=list(OUTCOME_COLUMNS)).astype(OUTCOME_TYPES)
     table["at_edge"] = near_border(
         table[["y_px", "x_px"]].to_numpy(float), shape, EDGE_UM / pixel_size_um
     ) | ~table["frame"].between(EDGE_FRAMES, len(drift_px) - EDGE_FRAMES - 1)

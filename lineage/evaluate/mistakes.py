@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.evaluate.events import MISSED, NOTHING, OUTCOME_COLUMNS, is_matched, is_true
+from lineage.evaluate.events import MISSED, NOTHING, OUTCOME_COLUMNS, OUTCOME_TYPES, is_matched, is_true
 from lineage.evaluate.junctions import assign
 from lineage.schema import DECIDED, MitosisClass
 
@@ -102,13 +102,16 @@ def wrong_divisions(
     rows = []
     for kind, junctions, mask, said in (
         (MISSED_DIVISION, missed, true_mask, "missed"),
-        (FALSE_DIVISION, false, run_mask, "which is none"),
+        (FALSE_DIVISION, false, run_mask, "false"),
     ):
         for junction in junctions:
             ys, xs = np.nonzero(np.isin(mask(junction.frame), junction.after))
             rows.append(
                 {
                     "truth_event": -1,
+                    "truth_class": NOTHING,
+                    "subtype": NOTHING,
+                    "run_class": NOTHING,
                     "run_event": event_of.get(junction.before[0], -1) if kind == FALSE_DIVISION else -1,
                     "frame": junction.frame,
                     "y_px": float(ys.mean()),
@@ -117,7 +120,8 @@ def wrong_divisions(
                     "at_edge": False,
                     "movie": 0,
                     "kind": kind,
-                    "words": f"division into {len(junction.after)}, {said}",
+                    "words": f"{said} division into {len(junction.after)}",
                 }
             )
-    return pd.DataFrame(rows, columns=list(MISTAKE_COLUMNS))
+    table = pd.DataFrame(rows, columns=list(MISTAKE_COLUMNS))
+    return table.astype(OUTCOME_TYPES | {"at_edge": bool, "movie": int})
