@@ -11,7 +11,9 @@ from test_tree import NOTHING, annotate
 from worlds import divisions
 
 from lineage import labels, tables
+from lineage.evaluate.match import match
 from lineage.evaluate.runs import Run
+from lineage.evaluate.score import score
 from lineage.export import ctc, graphml
 from lineage.outputs import FORMAT, FORMAT_VERSION, RunFolder
 
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from lineage.evaluate.score import Scores
+    from lineage.evaluate.truth import Truth
     from lineage.schema import Lineage, MitosisEvent, Predictions
 
 N_FRAMES = 40
@@ -111,6 +115,11 @@ def record_of(folder: Path, video: str = "world.tif") -> dict[str, Any]:
             "minutes_per_frame": worlds.MINUTES,
         },
     }
+
+
+def compared(run: Run, truth: Truth) -> Scores:
+    """Both, frame by frame."""
+    return score(run, truth, match(truth, run.tracked))
 
 
 def run_in_memory(folder: Path, lineage: Lineage) -> Run:

@@ -9,13 +9,13 @@ import networkx as nx
 import numpy as np
 import pytest
 import worlds
-from folders import run_in_memory, write_truth
+from folders import compared, run_in_memory, write_truth
 from worlds import as_lineage
 
 from lineage.evaluate.counts import Count
 from lineage.evaluate.match import pair
 from lineage.evaluate.mistakes import wrong_divisions
-from lineage.evaluate.score import by_dose, pooled, score
+from lineage.evaluate.score import by_dose, pooled
 from lineage.evaluate.told import told
 from lineage.evaluate.truth import read_truth
 
@@ -29,7 +29,7 @@ def compare(tmp_path):
         nonlocal n
         n += 1
         written = write_truth(tmp_path / f"{n}.truth", true, **truth)
-        return score(run_in_memory(tmp_path / f"{n}.lineage", found), read_truth(written))
+        return compared(run_in_memory(tmp_path / f"{n}.lineage", found), read_truth(written))
 
     return do
 

@@ -11,12 +11,11 @@ import tifffile
 import worlds
 from ctc_metrics import evaluate_sequence
 from ctc_metrics.metrics import ALL_METRICS
-from folders import N_FRAMES, paint, run_in_memory, write_truth
+from folders import N_FRAMES, compared, paint, run_in_memory, write_truth
 from worlds import as_lineage
 
 from lineage.evaluate import junctions
 from lineage.evaluate.match import match
-from lineage.evaluate.score import score
 from lineage.evaluate.truth import read_truth
 from lineage.export import ctc
 from lineage.schema import InputError
@@ -65,7 +64,7 @@ def test_measures_are_those_that_the_package_finds_in_the_folders(tmp_path, worl
         run.tree.add_node(int(cell))
     ctc.write(run.tree, run.tracked, tmp_path)
 
-    ours = score(run, read_truth(truth)).tally
+    ours = compared(run, read_truth(truth)).tally
     theirs = evaluate_sequence(str(tmp_path / "01_RES"), str(truth), metrics=[*ALL_METRICS], threads=1)
 
     assert theirs["Valid"] == 1
@@ -82,7 +81,7 @@ def test_measures_are_those_that_the_package_finds_in_the_folders(tmp_path, worl
 def test_truth_of_the_challenge_has_no_events_fusions_or_full_masks(tmp_path):
     lineage = as_lineage(worlds.two_generations())
 
-    scores = score(
+    scores = compared(
         run_in_memory(tmp_path / "x.lineage", lineage), read_truth(bare(tmp_path / "01_GT", lineage))
     )
 
@@ -100,7 +99,7 @@ def test_seg_is_measured_in_the_frames_that_have_it(tmp_path):
     mask = paint(lineage, half=4)[2].astype(np.uint16)  # 9 x 9 px; the run's are 7 x 7
     tifffile.imwrite(truth / "SEG" / "man_seg002.tif", mask)
 
-    scores = score(run_in_memory(tmp_path / "x.lineage", lineage), read_truth(truth))
+    scores = compared(run_in_memory(tmp_path / "x.lineage", lineage), read_truth(truth))
 
     assert scores.tally.n_seg == 1
     assert scores.tally.measures()["SEG"] == pytest.approx(49 / 81)
@@ -128,7 +127,7 @@ def test_a_cell_seen_again_is_one_cell_and_divides_after_a_gap(tmp_path):
     matches = match(truth, paint(as_lineage(worlds.one_division())))
 
     assert junctions.divisions(truth.graph, matches.truth) == [junctions.Junction(10, (1,), (2, 3))]
-    scores = score(run_in_memory(tmp_path / "x.lineage", true), truth)
+    scores = compared(run_in_memory(tmp_path / "x.lineage", true), truth)
     assert scores.divisions[0].f1 == scores.links.f1 == 1.0
     assert scores.links.truth == (6 - 1) + 2 + 2 * 9
 
@@ -195,7 +194,7 @@ def test_truth_that_cannot_be_used_is_named(tmp_path, change, words):
     run = run_in_memory(tmp_path / "x.lineage", as_lineage(worlds.one_division()))
 
     with pytest.raises(InputError, match=words):
-        score(run, read_truth(broken(tmp_path / "truth", change)))
+        compared(run, read_truth(broken(tmp_path / "truth", change)))
 
 
 def test_two_sequences_of_a_data_set_are_not_guessed_between(tmp_path):
@@ -214,7 +213,7 @@ def test_where_there_are_no_events_the_mistakes_are_divisions(tmp_path):
     run = run_in_memory(tmp_path / "x.lineage", as_lineage(found, lives=lives))
     truth = read_truth(bare(tmp_path / "01_GT", as_lineage(graph)))
 
-    mistakes = score(run, truth).mistakes()
+    mistakes = compared(run, truth).mistakes()
 
     assert mistakes["kind"].tolist() == ["missed division", "false division"]
     assert mistakes["words"].tolist() == ["missed division into 2", "false division into 2"]

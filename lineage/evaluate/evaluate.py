@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lineage.evaluate import mosaic, text
+from lineage.evaluate.match import match
 from lineage.evaluate.page import write_page
 from lineage.evaluate.runs import read_events, read_record, read_run
 from lineage.evaluate.score import Scores, by_dose, pairs_of, pooled, score
@@ -37,12 +38,15 @@ def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, scree
         InputError: something is missing, unfinished, or not of the same movie.
     """
     page = place(run / PAGE, out, overwrite=overwrite)
-    pairs = pairs_of(run, truth)
-    opened = [(read_run(a), read_truth(b)) for a, b in pairs]
+    opened = [(read_run(a), read_truth(b)) for a, b in pairs_of(run, truth)]
     each = []
     for one, its_truth in opened:
-        with screen.stage("compare" if len(pairs) == 1 else one.name) as progress:
-            each.append(score(one, its_truth, progress=progress))
+        if len(opened) > 1:
+            screen.say(one.name)
+        with screen.stage("compare") as progress:
+            matches = match(its_truth, one.tracked, progress=progress)
+        with screen.stage("measure"):
+            each.append(score(one, its_truth, matches))
     total = pooled(each)
     doses = by_dose(each)
     with screen.stage("page"):

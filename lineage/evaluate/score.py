@@ -11,10 +11,9 @@ import pandas as pd
 
 from lineage.evaluate import ctc, events, junctions, links, mistakes, slippage
 from lineage.evaluate.counts import Count
-from lineage.evaluate.match import match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lineage.evaluate.match import Matches
@@ -69,15 +68,14 @@ class Scores:
         return pd.concat(known, ignore_index=True)
 
 
-def score(
-    run: Run, truth: Truth, *, progress: Callable[[int, int], None] = lambda done, total: None
-) -> Scores:
-    """Compare them.
+def score(run: Run, truth: Truth, matches: Matches) -> Scores:
+    """Count what is right.
 
-    Raises:
-        InputError: they are not of the same movie.
+    Args:
+        run: of one movie.
+        truth: of the same.
+        matches: of all its frames.
     """
-    matches = match(truth, run.tracked, progress=progress)
     all_links, links_of_found = links.score_links(
         matches, truth.graph.edges, run.tree.edges, blank_frames=truth.blank_frames
     )
