@@ -37,7 +37,7 @@ class Run:
     @property
     def name(self) -> str:
         """Of the movie, without its suffix."""
-        return self.folder.root.name.removesuffix(".lineage")
+        return self.folder.root.resolve().name.removesuffix(".lineage")
 
     @property
     def proposals(self) -> pd.DataFrame:

@@ -74,7 +74,7 @@ def lines(scores: Scores) -> Iterator[str]:
         for name, counts in events.by_subtype(scores.outcomes).items():
             n = counts["truth"]
             said = ", ".join(f"{v} {k}" for k, v in counts.items() if v and k != "truth")
-            yield f"{name.replace('_', ' ') if name else 'nothing'}: " + (f"{n}; " if n else "") + said
+            yield f"{name.replace('_', ' ') if name else 'proposals of nothing'}: " + (f"{n}; " if n else "") + said
     yield from (f"note: {sentence}" for sentence in scores.notes)
 
 
