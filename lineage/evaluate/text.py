@@ -72,9 +72,8 @@ def lines(scores: Scores) -> Iterator[str]:
         accuracy = events.same_class(scores.outcomes)
         yield f"right class: {accuracy.right} of {accuracy.truth} proposed, {number(accuracy.recall)}"
         for name, counts in events.by_subtype(scores.outcomes).items():
-            n = counts["truth"]
-            said = ", ".join(f"{v} {k}" for k, v in counts.items() if v and k != "truth")
-            yield f"{name.replace('_', ' ') if name else 'proposals of nothing'}: " + (f"{n}; " if n else "") + said
+            head = f"{name.replace('_', ' ')}: {counts['truth']}; " if name else "proposals of nothing: "
+            yield head + ", ".join(f"{n} {word}" for word, n in counts.items() if n and word != "truth")
     yield from (f"note: {sentence}" for sentence in scores.notes)
 
 
