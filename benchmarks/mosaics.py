@@ -1,8 +1,7 @@
 """Runs on mosaics of real mitoses, scored: `python benchmarks/mosaics.py MOSAICS --classifier FILE`.
 
 MOSAICS holds movies and truths as `benchmarks/mosaic.py` makes them; FILE is a classifier that has not seen
-their clips. A mitosis is proposed if an event lies inside its clip's square during its 12 frames; of several
-the one nearest to the square's middle counts, and the others are further events, as are those elsewhere.
+their clips. What is counted is said in `lineage/evaluate/mosaic.py`.
 """
 
 from __future__ import annotations
@@ -10,48 +9,31 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from lineage import config
 from lineage.command import default_out
+from lineage.evaluate import mosaic
+from lineage.evaluate.text import number
+from lineage.outputs import write_table
 from lineage.progress import Screen
 from lineage.run import run
 
 
-def score(events: pd.DataFrame, truth: pd.DataFrame) -> pd.DataFrame:
-    """The truth, with `event_id` (-1 where none was proposed) and the `verdict` on it."""
-    found = []
-    for _, clip in truth.iterrows():
-        inside = events[
-            events["frame"].between(clip["first_frame"], clip["stop_frame"] - 1)
-            & events["y_px"].between(clip["y0_px"], clip["y0_px"] + clip["height_px"], inclusive="left")
-            & events["x_px"].between(clip["x0_px"], clip["x0_px"] + clip["width_px"], inclusive="left")
-        ]
-        y, x = clip["y0_px"] + clip["height_px"] / 2, clip["x0_px"] + clip["width_px"] / 2
-        order = np.hypot(inside["y_px"] - y, inside["x_px"] - x).sort_values().index
-        best = inside.loc[order[0]] if len(order) else None
-        found.append((-1, "missed") if best is None else (best["event_id"], best["mitosis_class"]))
-    return truth.assign(**dict(zip(("event_id", "verdict"), zip(*found, strict=True), strict=True)))
-
-
-def row(name: str, scored: pd.DataFrame, n_events: int) -> dict[str, object]:
-    """One line of the table; the class F1 is end to end: what was not proposed was not called abnormal."""
-    proposed = scored["event_id"] >= 0
-    abnormal = scored["class"] == "abnormal"
-    called = scored["verdict"] == "abnormal"
-    right = (scored["class"] == scored["verdict"])[proposed]
-    hits = (abnormal & called).sum()
+def row(name: str, scored: pd.DataFrame, events: pd.DataFrame) -> dict[str, object]:
+    """One line of the table."""
+    counted = mosaic.count(scored, events)
+    normal, abnormal = counted["of_normal"], counted["of_abnormal"]
     return {
         "mosaic": name,
-        "tiles": len(scored),
-        "proposed": f"{proposed.mean():.2f}",
-        "of normal": f"{proposed[~abnormal].mean():.2f} ({(~abnormal).sum()})",
-        "of abnormal": f"{proposed[abnormal].mean():.2f} ({abnormal.sum()})",
-        "further a tile": f"{(n_events - proposed.sum()) / len(scored):.2f}",
-        "right class": f"{right.mean():.2f}",
-        "F1 of proposed": f"{2 * hits / ((abnormal & proposed).sum() + called.sum()):.2f}",
-        "F1 end to end": f"{2 * hits / (abnormal.sum() + called.sum()):.2f}",
+        "tiles": counted["tiles"],
+        "proposed": number(counted["proposals"].recall),
+        "of normal": f"{number(normal.recall)} ({normal.truth})",
+        "of abnormal": f"{number(abnormal.recall)} ({abnormal.truth})",
+        "further a tile": number(counted["further_a_tile"]),
+        "right class": number(counted["right_class"].recall),
+        "F1 of proposed": number(counted["abnormal_of_proposed"].f1),
+        "F1 end to end": number(counted["abnormal"].f1),
     }
 
 
@@ -66,16 +48,16 @@ def main() -> None:
     )
     args = parser.parse_args()
     settings = config.read(None, {"classify.model": args.classifier})
-    rows, every, n_events = [], [], 0
+    rows, every, all_events = [], [], []
     for movie in sorted(args.mosaics.glob("*.tif")):
         folder = run(movie, default_out(movie), settings, screen=Screen())
         events = pd.read_csv(folder.events)
-        scored = score(events, pd.read_csv(movie.with_suffix(".csv")))
-        scored.to_csv(folder.root / "mosaic_score.csv", index=False)
-        rows.append(row(movie.stem, scored, len(events)))
+        scored = mosaic.score(events, mosaic.read_mosaic(movie.with_suffix(".csv")))
+        write_table(scored, folder.root / "mosaic_score.csv")
+        rows.append(row(movie.stem, scored, events))
         every.append(scored)
-        n_events += len(events)
-    rows.append(row("all", pd.concat(every), n_events))
+        all_events.append(events)
+    rows.append(row("all", pd.concat(every), pd.concat(all_events)))
     table = pd.DataFrame(rows)
     print("| " + " | ".join(table.columns) + " |\n|" + "---|" * len(table.columns))
     for line in table.itertuples(index=False):

@@ -65,9 +65,21 @@ def test_nothing_of_lineage_knows_many_movies():
     assert not [f for p in ("lineage", "classifier") for f in files(p) if own(imports(f), "pipelines")]
 
 
-@pytest.mark.parametrize("module", ["lineage", "lineage.schema", "lineage.run", "lineage.command"])
+def test_nothing_knows_the_evaluation():
+    knows = {f for f in files("lineage") if own(imports(f), "lineage.evaluate")}
+    assert knows
+    assert {f.parent for f in knows} == {ROOT / "lineage" / "evaluate"}
+
+
+HEAVY = {
+    "torch", "btrack", "stardist", "trackpy", "matplotlib", "skimage", "zarr", "numba", "ctc_metrics",
+    "sklearn",
+}  # fmt: skip
+CHEAP = ("lineage", "lineage.schema", "lineage.run", "lineage.command", "lineage.evaluate.evaluate")
+
+
+@pytest.mark.parametrize("module", CHEAP)
 def test_importing_is_cheap(module):
-    heavy = "{'torch', 'btrack', 'stardist', 'trackpy', 'matplotlib', 'skimage', 'zarr', 'numba'}"
-    code = f"import sys, {module}; print(sorted({heavy} & set(sys.modules)))"
+    code = f"import sys, {module}; print(sorted({HEAVY} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

@@ -1,0 +1,125 @@
+"""Runs and truths -> scores, a page of them, their JSON, and a table on the screen."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from lineage.evaluate import mosaic, text
+from lineage.evaluate.match import match
+from lineage.evaluate.page import write_page
+from lineage.evaluate.runs import read_events, read_record, read_run
+from lineage.evaluate.score import Scores, by_dose, pairs_of, pooled, score
+from lineage.evaluate.told import FORMAT, FORMAT_VERSION, plain, told, told_mistakes
+from lineage.evaluate.truth import read_truth
+from lineage.outputs import RunFolder, whole, write_table
+from lineage.schema import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lineage.progress import Screen
+
+PAGE = "evaluation.html"
+MOSAIC_TABLE = "mosaic_score.csv"
+
+
+def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, screen: Screen) -> Scores:
+    """Score one run, or a folder of them.
+
+    Args:
+        run: a run folder, or a folder of several *.lineage.
+        truth: its truth, or a folder of several *.truth of the same names.
+        out: the page; its JSON lies beside it. RUN/evaluation.html if None, replaced if it is there.
+        overwrite: replace what `out` names.
+        screen: where progress and the table go.
+
+    Raises:
+        InputError: something is missing, unfinished, or not of the same movie.
+    """
+    page = place(run / PAGE, out, overwrite=overwrite)
+    opened = [(read_run(a), read_truth(b)) for a, b in pairs_of(run, truth)]
+    each = []
+    for one, its_truth in opened:
+        if len(opened) > 1:
+            screen.say(one.name)
+        with screen.stage("compare") as progress:
+            matches = match(its_truth, one.tracked, progress=progress)
+        with screen.stage("measure"):
+            each.append(score(one, its_truth, matches))
+    total = pooled(each)
+    doses = by_dose(each)
+    with screen.stage("page"):
+        write_page(
+            page,
+            total,
+            doses=doses,
+            movies=each,
+            runs=[one for one, _ in opened],
+            truth_name=truth.resolve().name,
+        )
+    write_json(
+        page.with_suffix(".json"),
+        told(total)
+        | {"by_dose": [told(s) | {"dose_gy": d} for d, s in doses.items()]}
+        | {"by_movie": [told(s) for s in each] if len(each) > 1 else []}
+        | {"mistakes": told_mistakes(total)},
+    )
+    say(total, page, screen)
+    return total
+
+
+def evaluate_mosaic(
+    run: Path, table: Path, *, out: Path | None, overwrite: bool, screen: Screen
+) -> dict[str, Any]:
+    """Score a run on a mosaic of real mitoses.
+
+    Args:
+        run: a run folder.
+        table: MOSAIC.csv.
+        out: the table of what each clip was called, *.csv; its JSON lies beside it. RUN/mosaic_score.csv if
+            None, replaced if it is there.
+        overwrite: replace what `out` names.
+        screen: where the figures go.
+
+    Raises:
+        InputError: something is missing, or not what it should be.
+    """
+    read_record(run)
+    scores = place(run / MOSAIC_TABLE, out, overwrite=overwrite)
+    events = read_events(RunFolder(run).events)
+    scored = mosaic.score(events, mosaic.read_mosaic(table))
+    counted = mosaic.count(scored, events)
+    write_table(scored, scores)
+    write_json(scores.with_suffix(".json"), plain({"mosaic": table.name} | counted))
+    for line in text.mosaic_lines(counted):
+        screen.say(line)
+    screen.say(f"each clip: {scores}")
+    screen.say(text.mosaic_last_line(counted))
+    return counted
+
+
+def place(usual: Path, out: Path | None, *, overwrite: bool) -> Path:
+    """Where the result goes. What this command itself wrote under its own name is replaced without asking."""
+    if out is None:
+        return usual
+    if out.suffix != usual.suffix:
+        raise InputError(f"{out} does not end in {usual.suffix}, which is what is written; give such a name")
+    if not overwrite and (taken := [p for p in (out, out.with_suffix(".json")) if p.exists()]):
+        raise InputError(f"{taken[0]} is there already; choose another name, or say --overwrite")
+    return out
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write it whole."""
+    with whole(path) as part:
+        head = {"format": FORMAT, "format_version": FORMAT_VERSION}
+        part.write_text(json.dumps(head | values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def say(scores: Scores, page: Path, screen: Screen) -> None:
+    """The table, where to look, and the last line."""
+    for line in text.lines(scores):
+        screen.say(line)
+    screen.say(f"report: {page}", "bold")
+    screen.say(text.last_line(scores))

@@ -1,0 +1,191 @@
+"""Mitoses of truth and run -> a row for each true event and each proposal of nothing, and counts on them.
+
+Every row of a run's events.csv that is not `none` is a proposal. A true event is proposed if a proposal
+lies within 25 um of it and 3 frames; where nothing separates, within 60 min. Each is used once; of all ways
+to pair them, that with most pairs, then with the smallest sum of distances, each divided by its limit.
+
+Abnormal is the positive class. End to end, an abnormal mitosis that was not proposed, or not called
+abnormal, is missed; a proposal that is called abnormal and is none, or of a normal mitosis, is a false
+alarm. A proposal that was not classified is not called abnormal.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lineage.evaluate.counts import Count
+from lineage.schema import MitosisClass
+from lineage.tree import near_border
+
+WITHIN_UM = 25.0
+WITHIN_FRAMES = 3
+WITHIN_MIN_UNSEPARATED = 60.0
+UNSEPARATED = ("slippage", "death_in_mitosis")  # and whatever the truth names no daughters of
+EDGE_FRAMES = 3
+EDGE_UM = 20.0
+MISSED, NOTHING = "missed", ""  # in place of the run's class, and of the truth's
+OUTCOME_COLUMNS = (
+    "truth_event", "run_event", "frame", "y_px", "x_px", "truth_class", "subtype", "run_class", "p_abnormal",
+    "at_edge",
+)  # fmt: skip
+
+
+# Also of empty tables, which pandas could not append to others otherwise.
+OUTCOME_TYPES = {"truth_event": int, "run_event": int, "frame": int} | dict.fromkeys(
+    ("y_px", "x_px", "p_abnormal"), float
+)
+
+
+def outcomes(
+    truth: pd.DataFrame,
+    proposals: pd.DataFrame,
+    *,
+    drift_px: np.ndarray,
+    shape: tuple[int, int],
+    pixel_size_um: float,
+    minutes_per_frame: float,
+) -> pd.DataFrame:
+    """OUTCOME_COLUMNS: the true events in their order, then the proposals of nothing.
+
+    Args:
+        truth: `event_id, frame, y_px, x_px, mitosis_class, subtype, daughter_ids`.
+        proposals: `event_id, frame, y_px, x_px, mitosis_class, p_abnormal`.
+        drift_px: (T, 2) of the stage, taken out of both before places are compared.
+        shape: (Y, X) of a frame.
+        pixel_size_um: side of a pixel.
+        minutes_per_frame: interval.
+
+    Returns:
+        A missed event has `run_event` -1 and the class `missed`; a proposal of nothing has `truth_event`
+        -1 and an empty true class. Place and frame are the truth's where there is one.
+    """
+    apart_um = _distances(truth, proposals, drift_px * pixel_size_um, pixel_size_um)
+    apart_frames = np.abs(np.subtract.outer(truth["frame"].to_numpy(int), proposals["frame"].to_numpy(int)))
+    limit = _frames_allowed(truth, minutes_per_frame)[:, None]
+    pairs = optimal(apart_um / WITHIN_UM, apart_frames / limit)
+    rows: list[dict[str, Any]] = [
+        {
+            "truth_event": true.event_id,
+            "frame": true.frame,
+            "y_px": true.y_px,
+            "x_px": true.x_px,
+            "truth_class": true.mitosis_class,
+            "subtype": true.subtype,
+        }
+        | (_said(proposals.iloc[pairs[i]]) if i in pairs else {"run_event": -1, "run_class": MISSED})
+        for i, true in enumerate(truth.itertuples())
+    ]
+    for j in sorted(set(range(len(proposals))) - set(pairs.values())):
+        place = {name: proposals[name].iloc[j] for name in ("frame", "y_px", "x_px")}
+        nothing = {"truth_event": -1, "truth_class": NOTHING, "subtype": NOTHING}
+        rows.append(nothing | place | _said(proposals.iloc[j]))
+    table = pd.DataFrame(rows, columns=list(OUTCOME_COLUMNS)).astype(OUTCOME_TYPES)
+    table["at_edge"] = near_border(
+        table[["y_px", "x_px"]].to_numpy(float), shape, EDGE_UM / pixel_size_um
+    ) | ~table["frame"].between(EDGE_FRAMES, len(drift_px) - EDGE_FRAMES - 1)
+    return table
+
+
+def optimal(*scaled: np.ndarray) -> dict[int, int]:
+    """Row -> column, of as many pairs as there can be with every distance at most 1, and then the nearest.
+
+    >>> optimal(np.array([[0.2, 0.9], [0.1, 1.5]]))
+    {0: 1, 1: 0}
+    """
+    from scipy.optimize import linear_sum_assignment
+
+    total = np.sum(scaled, axis=0)
+    allowed = np.all(np.array(scaled) <= 1, axis=0)
+    too_far = 1.0 + total[allowed].sum()  # dearer than all pairs together
+    rows, columns = linear_sum_assignment(np.where(allowed, total, too_far))
+    return {int(i): int(j) for i, j in zip(rows, columns, strict=True) if allowed[i, j]}
+
+
+def _distances(
+    truth: pd.DataFrame, proposals: pd.DataFrame, drift_um: np.ndarray, pixel_size_um: float
+) -> np.ndarray:
+    """(true, proposed) micrometres on the dish."""
+    a, b = (
+        table[["y_px", "x_px"]].to_numpy(float) * pixel_size_um
+        - drift_um[np.clip(table["frame"].to_numpy(int), 0, len(drift_um) - 1)]
+        for table in (truth, proposals)
+    )
+    return np.hypot(*np.moveaxis(a[:, None] - b[None], 2, 0))
+
+
+def _frames_allowed(truth: pd.DataFrame, minutes_per_frame: float) -> np.ndarray:
+    """(N,) float."""
+    unseparated = truth["subtype"].isin(UNSEPARATED) | (truth["daughter_ids"] == "")
+    longest = max(WITHIN_FRAMES, WITHIN_MIN_UNSEPARATED / minutes_per_frame)
+    return np.where(unseparated, longest, WITHIN_FRAMES)
+
+
+def _said(proposal: pd.Series) -> dict[str, Any]:
+    return {
+        "run_event": proposal["event_id"],
+        "run_class": proposal["mitosis_class"],
+        "p_abnormal": proposal["p_abnormal"],
+    }
+
+
+# --- Counts
+
+
+def is_true(table: pd.DataFrame) -> pd.Series:
+    """Rows of true events."""
+    return table["truth_class"] != NOTHING
+
+
+def is_matched(table: pd.DataFrame) -> pd.Series:
+    """Rows of true events that were proposed."""
+    return is_true(table) & (table["run_class"] != MISSED)
+
+
+def proposed(table: pd.DataFrame) -> Count:
+    """Of all true events."""
+    return Count(
+        int(is_matched(table).sum()), int((table["run_class"] != MISSED).sum()), int(is_true(table).sum())
+    )
+
+
+def abnormal(table: pd.DataFrame) -> Count:
+    """The positive class: end to end for all rows, of the classifier alone for those that are matched."""
+    true = table["truth_class"] == MitosisClass.ABNORMAL
+    called = table["run_class"] == MitosisClass.ABNORMAL
+    return Count(int((true & called).sum()), int(called.sum()), int(true.sum()))
+
+
+def fraction_abnormal(table: pd.DataFrame) -> tuple[float | None, float | None]:
+    """Of the true mitoses, and of the proposals with a class: what a dose curve would be drawn from."""
+    judged = (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
+    sides = (
+        table.loc[is_true(table), "truth_class"],
+        table.loc[table["run_class"].isin(judged), "run_class"],
+    )
+    true, called = (float((s == MitosisClass.ABNORMAL).mean()) if len(s) else None for s in sides)
+    return true, called
+
+
+def same_class(table: pd.DataFrame) -> Count:
+    """Of the proposed true events, those called what they are; its recall is the accuracy."""
+    matched = table[is_matched(table)]
+    n = len(matched)
+    return Count(int((matched["truth_class"] == matched["run_class"]).sum()), n, n)
+
+
+def by_subtype(table: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Subtype -> how many there are, and how many were called what; normal first, then by number.
+
+    What the run proposed where there is nothing stands last, under an empty name.
+    """
+    columns = (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.UNCLASSIFIED, MISSED)
+    counts = {
+        str(name): {"truth": len(rows) if name != NOTHING else 0}
+        | {str(c): int((rows["run_class"] == c).sum()) for c in columns}
+        for name, rows in table.groupby("subtype")
+    }
+    order = sorted(counts, key=lambda s: (s == NOTHING, s != MitosisClass.NORMAL, -counts[s]["truth"], s))
+    return {name: counts[name] for name in order}

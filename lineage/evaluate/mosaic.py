@@ -1,0 +1,98 @@
+"""Events of a run + MOSAIC.csv -> which of the real mitoses on the mosaic were proposed, and called what.
+
+A mosaic is a movie of clips, each with a known mitosis on its own tile; `benchmarks/mosaic.py` makes them.
+A mitosis is proposed if an event that is not `none` lies inside its clip's square during its 12 frames; of
+several the one nearest to the square's middle counts. The others are further events, as are those
+elsewhere: some are true, since a quarter of the clips hold a second condensed object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lineage.evaluate.counts import Count
+from lineage.evaluate.events import MISSED
+from lineage.schema import InputError, MitosisClass
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+MOSAIC_COLUMNS = (
+    "clip", "class", "first_frame", "stop_frame", "y0_px", "x0_px", "height_px", "width_px",
+)  # fmt: skip
+CLASSES = (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
+
+
+def read_mosaic(path: Path) -> pd.DataFrame:
+    """MOSAIC_COLUMNS, one row a clip; frames are half-open, the square's corner is in pixels of the image.
+
+    Raises:
+        InputError: no such file, columns missing, or a class that is neither normal nor abnormal.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise InputError(f"there is no file {path}; wanted is the mosaic's own table, MOSAIC.csv")
+    try:
+        table = pd.read_csv(path)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a table of a mosaic: {error}") from error
+    if missing := [c for c in MOSAIC_COLUMNS if c not in table]:
+        raise InputError(f"{path} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
+    if strange := sorted(set(table["class"].astype(str)) - set(CLASSES)):
+        raise InputError(f"{path} has the class {strange[0]!r}; wanted is normal or abnormal")
+    return table
+
+
+def score(events: pd.DataFrame, mosaic: pd.DataFrame) -> pd.DataFrame:
+    """The mosaic's table with `event_id` (-1 where none was proposed) and the `verdict` on it.
+
+    Args:
+        events: of the run: `event_id, frame, y_px, x_px, mitosis_class`; those that are `none` are left out.
+        mosaic: MOSAIC_COLUMNS.
+    """
+    proposals = events[events["mitosis_class"] != MitosisClass.NONE]
+    found = []
+    for _, clip in mosaic.iterrows():
+        inside = proposals[
+            proposals["frame"].between(clip["first_frame"], clip["stop_frame"] - 1)
+            & proposals["y_px"].between(clip["y0_px"], clip["y0_px"] + clip["height_px"], inclusive="left")
+            & proposals["x_px"].between(clip["x0_px"], clip["x0_px"] + clip["width_px"], inclusive="left")
+        ]
+        y, x = clip["y0_px"] + clip["height_px"] / 2, clip["x0_px"] + clip["width_px"] / 2
+        order = np.hypot(inside["y_px"] - y, inside["x_px"] - x).sort_values().index
+        best = inside.loc[order[0]] if len(order) else None
+        found.append((-1, MISSED) if best is None else (int(best["event_id"]), best["mitosis_class"]))
+    return mosaic.assign(event_id=[i for i, _ in found], verdict=[word for _, word in found])
+
+
+def count(scored: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
+    """The figures of one mosaic, or of several whose tables were appended.
+
+    Returns:
+        `proposals`: of the clips, as are `of_normal` and `of_abnormal`. `right_class`: of the proposed.
+        `abnormal_of_proposed`: the class among the proposed; `abnormal`: end to end, where what was not
+        proposed was not called abnormal. `further_a_tile`: events that are none of these, for each clip.
+    """
+    proposed = scored["event_id"] >= 0
+    abnormal = scored["class"] == MitosisClass.ABNORMAL
+    called = scored["verdict"] == MitosisClass.ABNORMAL
+    n_events = int((events["mitosis_class"] != MitosisClass.NONE).sum())
+    n, right = int(proposed.sum()), int((scored["class"] == scored["verdict"]).sum())
+    return {
+        "tiles": len(scored),
+        "events": n_events,
+        "proposals": Count(n, n_events, len(scored)),
+        "of_normal": Count(int((proposed & ~abnormal).sum()), n_events, int((~abnormal).sum())),
+        "of_abnormal": Count(int((proposed & abnormal).sum()), n_events, int(abnormal.sum())),
+        "right_class": Count(right, n, n),
+        "abnormal_of_proposed": Count(
+            int((abnormal & called).sum()), int(called.sum()), int((abnormal & proposed).sum())
+        ),
+        "abnormal": Count(int((abnormal & called).sum()), int(called.sum()), int(abnormal.sum())),
+        "further_a_tile": (n_events - n) / len(scored) if len(scored) else None,
+    }

@@ -1,0 +1,204 @@
+"""A folder of ground truth -> Truth: the simulator's, or any of the Cell Tracking Challenge.
+
+Found are `TRA/man_track.txt` and `TRA/man_trackNNN.tif` in the folder, in its one `NN_GT` folder, or the
+folder itself is TRA. Beside TRA may lie `SEG/man_segNNN.tif`, and what the simulator writes:
+`lineage.graphml` (which knows fusions), `events.csv` (which knows what kind of mitosis each was) and
+`settings.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import numpy as np
+
+from lineage.schema import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+TRACKS = "man_track.txt"
+EVENTS_NEEDED = ("event_id", "mother_id", "daughter_ids", "frame", "y_px", "x_px", "mitosis_class", "subtype")
+WANTED = (
+    "wanted is a folder with TRA/man_track.txt and TRA/man_track000.tif ..., as the simulator and the Cell "
+    "Tracking Challenge write them"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What there was. Labels are the masks' numbers; a cell seen again after a gap has several."""
+
+    folder: Path  # that holds TRA
+    masks: tuple[Path, ...]  # TRA, one a frame
+    seg: dict[int, Path]  # frame -> full masks; empty if there are none
+    masks_are_full: bool  # TRA are whole nuclei, not markers, and serve as SEG
+    tracks: (
+        np.ndarray
+    )  # (N, 4) int64, lines of man_track.txt: label, first, last frame (inclusive), parent or 0
+    graph: nx.DiGraph  # cells; edges from mother to daughter, and from each cell that fuses
+    cell_of: dict[int, int]  # label -> cell
+    knows_fusions: bool
+    events: pd.DataFrame | None  # EVENTS_NEEDED at least; None if the truth does not tell
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def n_frames(self) -> int:
+        """Of the movie."""
+        return len(self.masks)
+
+    @property
+    def dose_gy(self) -> float | None:
+        """None if it does not tell."""
+        return self.settings.get("dose_gy")
+
+    @property
+    def blank_frames(self) -> list[int]:
+        """Frames in which nothing could be seen, though the truth knows what was there."""
+        return [int(t) for t in self.settings.get("blank_frames", ())]
+
+    def mask(self, t: int) -> np.ndarray:
+        """(Y, X) labels or markers of one frame."""
+        return _image(self.masks[t])
+
+    def cells(self, t: int) -> np.ndarray:
+        """(Y, X) cells of one frame."""
+        mask = self.mask(t)
+        table = np.zeros(max(int(mask.max(initial=0)), *self.cell_of, 0) + 1, np.int64)
+        table[list(self.cell_of)] = list(self.cell_of.values())
+        return table[mask]
+
+    def full_mask(self, t: int) -> np.ndarray | None:
+        """(Y, X) labels of whole nuclei; None if this frame has none beside its markers."""
+        return _image(self.seg[t]) if t in self.seg else None
+
+
+def read_truth(path: Path) -> Truth:
+    """Find and read the tables; the masks are read when they are needed.
+
+    Raises:
+        InputError: no such folder, no ground truth in it, or a table that cannot be read.
+    """
+    tra = _tra_folder(path)
+    folder = tra.parent
+    masks = _numbered(tra, r"man_track_?(\d+)\.tif")
+    if not masks or sorted(masks) != list(range(len(masks))):
+        raise InputError(
+            f"{tra} holds {len(masks)} files man_trackNNN.tif; wanted is one a frame, numbered from 0"
+        )
+    tracks = _read_tracks(tra / TRACKS)
+    settings = _read_settings(folder / "settings.json")
+    known = _read_graph(folder / "lineage.graphml")
+    cell_of, graph = _cells(tracks, known)
+    return Truth(
+        folder=folder,
+        masks=tuple(masks[t] for t in range(len(masks))),
+        seg=_numbered(folder / "SEG", r"man_seg_?(\d+)\.tif"),
+        masks_are_full=bool(settings),
+        tracks=tracks,
+        graph=graph,
+        cell_of=cell_of,
+        knows_fusions=known is not None,
+        events=_read_events(folder / "events.csv"),
+        settings=settings,
+    )
+
+
+def _tra_folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise InputError(f"there is no folder {path}; {WANTED}")
+    if (path / TRACKS).exists():
+        return path
+    if (path / "TRA" / TRACKS).exists():
+        return path / "TRA"
+    found = sorted(p for p in path.glob("*_GT/TRA") if (p / TRACKS).exists())
+    if len(found) > 1:
+        names = ", ".join(p.parent.name for p in found)
+        raise InputError(f"{path} holds {names}; give one of these folders")
+    if not found:
+        raise InputError(f"{path} holds no TRA/{TRACKS}; {WANTED}")
+    return found[0]
+
+
+def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
+    """Frame -> file."""
+    names = ((re.fullmatch(pattern, p.name), p) for p in sorted(folder.glob("*.tif")))
+    return {int(m[1]): p for m, p in names if m}
+
+
+def _image(path: Path) -> np.ndarray:
+    import tifffile
+
+    image = tifffile.imread(path)
+    if image.ndim != 2 or image.dtype.kind not in "ui":
+        raise InputError(f"{path} is {image.ndim}D, {image.dtype}; wanted are 2D images of whole numbers")
+    return image
+
+
+def _read_tracks(path: Path) -> np.ndarray:
+    """(N, 4) int64."""
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    try:
+        tracks = np.array(lines, np.int64).reshape(-1, 4)
+    except ValueError:
+        raise InputError(f"{path} holds lines that are not four whole numbers: L B E P") from None
+    if strangers := sorted(set(tracks[:, 3].tolist()) - {0} - set(tracks[:, 0].tolist())):
+        raise InputError(f"{path} names a parent {strangers[0]} that has no line")
+    if len(set(tracks[:, 0].tolist())) < len(tracks):
+        raise InputError(f"{path} has a label on two lines; wanted is one line a label")
+    return tracks
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError):
+        raise InputError(f"{path} is not the simulator's settings") from None
+
+
+def _read_graph(path: Path) -> nx.DiGraph | None:
+    from lineage.export import graphml
+
+    return graphml.read(path) if path.exists() else None
+
+
+def _read_events(path: Path) -> pd.DataFrame | None:
+    from lineage.outputs import read_table
+
+    if not path.exists():
+        return None
+    table = read_table(path, text=("daughter_ids", "mitosis_class", "subtype"))
+    if missing := [c for c in EVENTS_NEEDED if c not in table]:
+        raise InputError(f"{path} lacks {', '.join(missing)}; it has {', '.join(table.columns)}")
+    return table
+
+
+def _cells(tracks: np.ndarray, known: nx.DiGraph | None) -> tuple[dict[int, int], nx.DiGraph]:
+    """Label -> cell, and the graph of cells.
+
+    The table alone cannot tell an only daughter from a cell that is seen again: it is the same cell.
+
+    >>> cell_of, graph = _cells(np.array([[1, 0, 4, 0], [2, 7, 9, 1], [3, 10, 12, 2], [4, 10, 12, 2]]), None)
+    >>> cell_of, sorted(graph.edges)
+    ({1: 1, 2: 1, 3: 3, 4: 4}, [(1, 3), (1, 4)])
+    """
+    children = Counter(tracks[:, 3].tolist())
+    cell_of: dict[int, int] = {}
+    for label, _, _, parent in sorted(tracks.tolist(), key=lambda line: line[1]):
+        goes_on = parent in cell_of and (label not in known if known is not None else children[parent] == 1)
+        cell_of[label] = cell_of[parent] if goes_on else label
+    graph = nx.DiGraph() if known is None else known.copy()
+    graph.add_nodes_from(cell_of.values())
+    if known is None:
+        edges = ((cell_of[p], cell_of[label]) for label, _, _, p in tracks.tolist() if p in cell_of)
+        graph.add_edges_from((a, b) for a, b in edges if a != b)
+    return dict(sorted(cell_of.items())), graph
