@@ -71,7 +71,7 @@ def test_one_command_says_it_and_writes_it(pristine, tmp_path):
     assert re.fullmatch(LAST_LINE, lines[-1])
     assert lines[-1] == "links F1 1.000 divisions F1 1.000 (within 1 frame) proposals 0.500 events F1 0.000"
     told = json.loads((tmp_path / "page.json").read_text())
-    assert told["events"]["proposals"] == {
+    assert told["proposals"] == {
         "right": 1, "run": 1, "truth": 2, "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3),
     }  # fmt: skip
     assert told["dose_gy"] == [5.0]
@@ -123,7 +123,9 @@ def test_truth_of_the_challenge_gives_what_it_can(folders):
 
     said = command(run, truth)
 
-    assert last_line(said) == "links F1 1.000 divisions F1 1.000 (within 1 frame) proposals n/a events F1 n/a"
+    assert (
+        last_line(said) == "links F1 1.000 divisions F1 1.000 (within 1 frame) proposals 0.500 events F1 n/a"
+    )
     assert "the truth has no events.csv" in said.output
     told = json.loads((run / "evaluation.json").read_text())
     assert told["events"] is None

@@ -11,7 +11,7 @@ alarm. A proposal that was not classified is not called abnormal.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +20,11 @@ from lineage.evaluate.counts import Count
 from lineage.schema import MitosisClass
 from lineage.tree import near_border
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lineage.evaluate.junctions import Junction
+
 WITHIN_UM = 25.0
 WITHIN_FRAMES = 3
 WITHIN_MIN_UNSEPARATED = 60.0
@@ -27,6 +32,7 @@ UNSEPARATED = ("slippage", "death_in_mitosis")  # and whatever the truth names n
 EDGE_FRAMES = 3
 EDGE_UM = 20.0
 MISSED, NOTHING = "missed", ""  # in place of the run's class, and of the truth's
+UNKNOWN, DIVISION = "unknown", "division"  # class and subtype, where the truth tells of divisions alone
 OUTCOME_COLUMNS = (
     "truth_event", "run_event", "frame", "y_px", "x_px", "truth_class", "subtype", "run_class", "p_abnormal",
     "at_edge",
@@ -87,6 +93,27 @@ def outcomes(
         table[["y_px", "x_px"]].to_numpy(float), shape, EDGE_UM / pixel_size_um
     ) | ~table["frame"].between(EDGE_FRAMES, len(drift_px) - EDGE_FRAMES - 1)
     return table
+
+
+def from_divisions(divisions: Sequence[Junction], cells: Callable[[int], np.ndarray]) -> pd.DataFrame:
+    """What `outcomes` wants of a truth, where that is divisions alone: of no known class.
+
+    Args:
+        divisions: of the truth.
+        cells: frame -> (Y, X) cells of the truth.
+    """
+    rows = []
+    for i, division in enumerate(divisions):
+        y, x = middle(cells(division.frame), division.after)
+        rows.append((i, division.frame, y, x, UNKNOWN, DIVISION, " ".join(map(str, division.after))))
+    columns = ("event_id", "frame", "y_px", "x_px", "mitosis_class", "subtype", "daughter_ids")
+    return pd.DataFrame(rows, columns=list(columns))
+
+
+def middle(mask: np.ndarray, cells: Sequence[int]) -> tuple[float, float]:
+    """y, x of all pixels of some cells."""
+    ys, xs = np.nonzero(np.isin(mask, cells))
+    return float(ys.mean()), float(xs.mean())
 
 
 def optimal(*scaled: np.ndarray) -> dict[int, int]:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.evaluate.events import MISSED, NOTHING, OUTCOME_COLUMNS, OUTCOME_TYPES, is_matched, is_true
+from lineage.evaluate.events import (
+    MISSED,
+    NOTHING,
+    OUTCOME_COLUMNS,
+    OUTCOME_TYPES,
+    is_matched,
+    is_true,
+    middle,
+)
 from lineage.evaluate.junctions import assign
 from lineage.schema import DECIDED, MitosisClass
 
@@ -105,7 +113,7 @@ def wrong_divisions(
         (FALSE_DIVISION, false, run_mask, "false"),
     ):
         for junction in junctions:
-            ys, xs = np.nonzero(np.isin(mask(junction.frame), junction.after))
+            y, x = middle(mask(junction.frame), junction.after)
             rows.append(
                 {
                     "truth_event": -1,
@@ -114,8 +122,8 @@ def wrong_divisions(
                     "run_class": NOTHING,
                     "run_event": event_of.get(junction.before[0], -1) if kind == FALSE_DIVISION else -1,
                     "frame": junction.frame,
-                    "y_px": float(ys.mean()),
-                    "x_px": float(xs.mean()),
+                    "y_px": y,
+                    "x_px": x,
                     "p_abnormal": float("nan"),
                     "at_edge": False,
                     "movie": 0,

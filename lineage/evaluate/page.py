@@ -132,7 +132,7 @@ def facts(scores: Scores) -> Iterator[tuple[str, str]]:
     table = scores.outcomes
     yield text.number(scores.links.f1), "F1 of links from frame to frame"
     yield text.number(scores.divisions[1].f1), "F1 of divisions, within 1 frame"
-    yield text.number(None if table is None else events.proposed(table).recall), "of the mitoses proposed"
+    yield text.number(scores.proposals.recall), "of the mitoses proposed"
     yield (
         text.number(None if table is None else events.abnormal(table).f1),
         "F1 of abnormal mitoses, from movie to verdict",
@@ -154,16 +154,17 @@ def summary(scores: Scores) -> tuple[str, ...]:
     table = scores.outcomes
     links, divisions = text.number(scores.links.f1), text.number(scores.divisions[1].f1)
     if table is None:
-        return (str(scores.n_frames), "n/a", "n/a", "n/a", links, divisions, "n/a", "n/a")
+        n, recall = str(scores.proposals.truth), text.number(scores.proposals.recall)
+        return (str(scores.n_frames), n, "n/a", "n/a", links, divisions, recall, "n/a")
     true, called = events.fraction_abnormal(table)
     return (
         str(scores.n_frames),
-        str(events.proposed(table).truth),
+        str(scores.proposals.truth),
         _percent(true),
         _percent(called),
         links,
         divisions,
-        text.number(events.proposed(table).recall),
+        text.number(scores.proposals.recall),
         text.number(events.abnormal(table).f1),
     )
 

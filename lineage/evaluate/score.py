@@ -36,6 +36,7 @@ class Scores:
     nary_found_as: dict[str, int]  # "3 as 2" -> how many
     fusions: dict[int, Count] | None
     slippages: Count | None
+    proposals: Count  # of the true events; of the true divisions where it tells of no events
     outcomes: pd.DataFrame | None  # OUTCOME_COLUMNS and `movie`, the place in `movies`
     wrong_divisions: pd.DataFrame | None  # MISTAKE_COLUMNS; where there are no events to go by
     tally: ctc.Tally
@@ -55,6 +56,7 @@ class Scores:
             nary_found_as=dict(Counter(self.nary_found_as) + Counter(other.nary_found_as)),
             fusions=_together(self.fusions, other.fusions),
             slippages=_sum(self.slippages, other.slippages),
+            proposals=self.proposals + other.proposals,
             outcomes=_append(self.outcomes, other.outcomes, n),
             wrong_divisions=_append(self.wrong_divisions, other.wrong_divisions, n),
             tally=self.tally + other.tally,
@@ -98,6 +100,7 @@ def score(run: Run, truth: Truth, matches: Matches) -> Scores:
         nary_found_as=found_as,
         fusions=fusions,
         slippages=None,
+        proposals=Count(),
         outcomes=None,
         wrong_divisions=None,
         tally=ctc.tally(matches, truth, run.tree),
@@ -112,21 +115,28 @@ def score(run: Run, truth: Truth, matches: Matches) -> Scores:
             run_mask=lambda t: np.asarray(run.tracked[t]),
             event_of=dict(zip(run.proposals["mother_id"], run.proposals["event_id"], strict=True)),
         )
-        return replace(scores, wrong_divisions=wrong)
+        at_divisions = _outcomes(events.from_divisions(true, truth.cells), run)
+        return replace(scores, wrong_divisions=wrong, proposals=events.proposed(at_divisions))
+    outcomes = _outcomes(truth.events, run)
     said = slippage.claims(run.proposals, run.tree, minutes_per_frame=run.minutes_per_frame)
     return replace(
         scores,
         slippages=slippage.score_slippages(
             truth.events, said, matches, minutes_per_frame=run.minutes_per_frame
         ),
-        outcomes=events.outcomes(
-            truth.events,
-            run.proposals,
-            drift_px=run.drift_px(),
-            shape=run.tracked.shape[1:],
-            pixel_size_um=run.pixel_size_um,
-            minutes_per_frame=run.minutes_per_frame,
-        ).assign(movie=0),
+        proposals=events.proposed(outcomes),
+        outcomes=outcomes.assign(movie=0),
+    )
+
+
+def _outcomes(true_events: pd.DataFrame, run: Run) -> pd.DataFrame:
+    return events.outcomes(
+        true_events,
+        run.proposals,
+        drift_px=run.drift_px(),
+        shape=run.tracked.shape[1:],
+        pixel_size_um=run.pixel_size_um,
+        minutes_per_frame=run.minutes_per_frame,
     )
 
 
@@ -185,7 +195,10 @@ def _notes(run: Run, truth: Truth) -> list[str]:
     if not truth.knows_fusions:
         notes.append("the truth is a table of tracks, which cannot hold fusions: they are not measured")
     if truth.events is None:
-        notes.append("the truth has no events.csv: proposals, classes and slippages are not measured")
+        notes.append(
+            "the truth has no events.csv: proposals are counted at its divisions; classes and slippages are "
+            "not measured"
+        )
     return notes
 
 

@@ -50,7 +50,7 @@ def rows(scores: Scores) -> list[tuple[str, ...]]:
         row("divisions into three or more", scores.nary),
         *(row(f"fusions, within {_frames(k)}", count) for k, count in (scores.fusions or unknown).items()),
         row("slippages", scores.slippages),
-        row("mitoses proposed", None if table is None else events.proposed(table)),
+        row("mitoses proposed", scores.proposals),
         row("abnormal mitoses, end to end", None if table is None else events.abnormal(table)),
     ]
     if table is not None:
@@ -81,10 +81,9 @@ def last_line(scores: Scores) -> str:
     """For scripts; its form does not change."""
     table = scores.outcomes
     f1 = None if table is None else events.abnormal(table).f1
-    recall = None if table is None else events.proposed(table).recall
     return (
         f"links F1 {number(scores.links.f1)} divisions F1 {number(scores.divisions[1].f1)} (within 1 frame) "
-        f"proposals {number(recall)} events F1 {number(f1)}"
+        f"proposals {number(scores.proposals.recall)} events F1 {number(f1)}"
     )
 
 

@@ -36,6 +36,7 @@ def told(scores: Scores) -> dict[str, Any]:
             "divisions_nary_found_as": scores.nary_found_as,
             "fusions_within_frames": scores.fusions,
             "slippages": scores.slippages,
+            "proposals": scores.proposals,
             "events": None if table is None else _events(table),
             "notes": scores.notes,
         }
@@ -52,7 +53,6 @@ def _events(table: Any) -> dict[str, Any]:
     calibration = calibrate(table)
     true, called = events.fraction_abnormal(table)
     return {
-        "proposals": events.proposed(table),
         "abnormal": events.abnormal(table),
         "abnormal_of_proposed": events.abnormal(table[events.is_matched(table)]),
         "right_class": events.same_class(table),

@@ -128,7 +128,12 @@ class TruthWriter:
         )
         graph.graph |= {"video": movie_name, "units": UNITS}
         graphml.write(graph, self.folder / "lineage.graphml")
-        (self.folder / "settings.json").write_text(self.settings.model_dump_json(indent=2) + "\n")
+        bad = {
+            "blank_frames": sorted(self.microscope.blank),
+            "blurred_frames": sorted(self.microscope.blurred),
+        }
+        settings = self.settings.model_copy(update=bad)
+        (self.folder / "settings.json").write_text(settings.model_dump_json(indent=2) + "\n")
 
 
 def frame_of(minutes: float, settings: Settings) -> int:
