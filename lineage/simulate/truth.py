@@ -129,8 +129,8 @@ class TruthWriter:
         graph.graph |= {"video": movie_name, "units": UNITS}
         graphml.write(graph, self.folder / "lineage.graphml")
         bad = {
-            "blank_frames": sorted(self.microscope.blank),
-            "blurred_frames": sorted(self.microscope.blurred),
+            "blank_frames": tuple(sorted(self.microscope.blank)),
+            "blurred_frames": tuple(sorted(self.microscope.blurred)),
         }
         settings = self.settings.model_copy(update=bad)
         (self.folder / "settings.json").write_text(settings.model_dump_json(indent=2) + "\n")
