@@ -156,7 +156,7 @@ def pick(folder: Path, kinds: Sequence[str], seed: int) -> dict[str, Path]:
         fitting = [row for row in rows if row["subtype"] == kind]
         if fitting:
             row = fitting[rng.integers(len(fitting))]
-            chosen[kind] = folder / f"{row['class'].capitalize()}Mitosis" / f"{row['clip']}.tif"
+            chosen[kind] = next(folder.glob(f"*/{row['clip']}.tif"))
     return chosen
 
 

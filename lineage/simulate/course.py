@@ -65,7 +65,7 @@ def alive(cell: Cell, minutes: float) -> bool:
 
 def nucleus_diameter_um(dna: float) -> float:
     """Diameter of an interphase nucleus: 16 px of 1.15 um in G1, 22 in G2."""
-    return 18.5 * dna**0.4
+    return 19.0 * dna**0.4
 
 
 def n_pieces(cell: Cell, minutes: float) -> int:
@@ -100,14 +100,14 @@ def _interphase(cell: Cell, dna: float) -> Condition:
     """Outline and texture that the nucleus keeps while it grows; irradiation leaves some of them ragged."""
     rng = np.random.default_rng([cell.seed, 9])
     n = max(len(cell.parents), 1)
-    diameter = nucleus_diameter_um(dna / n) * float(np.exp(rng.normal(0, 0.06)))
+    diameter = nucleus_diameter_um(dna / n) * float(np.exp(rng.normal(0, 0.11)))
     stretch = rng.uniform(1.0, 1.25)
     roughness = 0.06 if cell.generation == 0 else rng.choice([0.06, 0.16], p=[0.8, 0.2])
     return Condition(
         length=diameter * stretch,
         width=diameter / stretch,
         roughness=float(roughness),
-        texture=0.09,
+        texture=0.06,
         bend=float(rng.normal(0, 0.03)),
         hollow=0.1,
         apart=0.3 * diameter / np.sin(np.pi / n) if n > 1 else 0.0,

@@ -30,6 +30,11 @@ class StarDistConfig:
         return self.grid * 2**self.unet_n_depth
 
 
+def half_precision() -> torch.autocast:
+    """bfloat16 where this processor computes in it; emulated, it is several times slower than float32."""
+    return torch.autocast("cpu", torch.bfloat16, enabled=torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 class StarDist(nn.Module):
     """U-Net with two heads, as in the stardist package's `StarDist2D`."""
 

@@ -53,10 +53,12 @@ def forward(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(Y, X) -> probability (Y/g, X/g) and distances (Y/g, X/g, n_rays), of the image padded at its end."""
     import torch
 
+    from lineage.stardist.network import half_precision
+
     multiple = model.network.config.multiple
     padded = np.pad(image, [(0, -n % multiple) for n in image.shape], mode="reflect")
     x = torch.from_numpy(padded)[None, None].contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16):
+    with torch.inference_mode(), half_precision():
         logits, dist = model.network(x)
     prob = torch.sigmoid(logits[0, 0]).numpy()
     return prob, dist[0].permute(1, 2, 0).contiguous().numpy()

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from lineage.simulate.nuclei import nucleus_field
 from lineage.stardist.data import Annotated, disturb, patch, targets
 from lineage.stardist.model import Model
-from lineage.stardist.network import StarDist, StarDistConfig
+from lineage.stardist.network import StarDist, StarDistConfig, half_precision
 from lineage.stardist.predict import draw, forward, normalise, predict
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def train(
     began, running = time.monotonic(), 0.0
     for step in range(first, steps):
         x, prob, dist = next(samples)
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             logits, rays = network(x.contiguous(memory_format=torch.channels_last))
         error = loss(logits, rays, prob, dist)
         optimiser.zero_grad()
