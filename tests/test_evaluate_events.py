@@ -201,3 +201,12 @@ def test_who_claims_a_slippage():
     assert of(proposal(4, "5 6", 30, subtype="slippage")) == [(4, 30)]
     tree.nodes[5]["n_slippages"], tree.nodes[6]["fate"] = 1, "slipped"
     assert of(proposal(5, "", 35)) == [(5, 35), (6, None)]
+
+
+def test_what_can_hardly_be_seen_can_be_left_out():
+    truth = true(
+        (50, 100, 100, "tripolar"), (50, 200, 100, "micronuclei"), (50, 300, 100, "lagging_chromatin")
+    )
+    table = compare(truth, said((50, 100, 100, 0.9), (50, 200, 100, 0.1)))
+    assert events.abnormal(table) == Count(1, 1, 3)
+    assert events.abnormal(events.can_be_seen(table)) == Count(1, 1, 1)

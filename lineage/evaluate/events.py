@@ -29,6 +29,7 @@ WITHIN_UM = 25.0
 WITHIN_FRAMES = 3
 WITHIN_MIN_UNSEPARATED = 60.0
 UNSEPARATED = ("slippage", "death_in_mitosis")  # and whatever the truth names no daughters of
+HARDLY_SEEN = ("lagging_chromatin", "micronuclei")  # of a pixel or three at 1 um a pixel
 EDGE_FRAMES = 3
 EDGE_UM = 20.0
 MISSED, NOTHING = "missed", ""  # in place of the run's class, and of the truth's
@@ -183,6 +184,11 @@ def abnormal(table: pd.DataFrame) -> Count:
     true = table["truth_class"] == MitosisClass.ABNORMAL
     called = table["run_class"] == MitosisClass.ABNORMAL
     return Count(int((true & called).sum()), int(called.sum()), int(true.sum()))
+
+
+def can_be_seen(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the true events of which 1 um a pixel shows next to nothing, whatever they were called."""
+    return table[~table["subtype"].isin(HARDLY_SEEN)]
 
 
 def fraction_abnormal(table: pd.DataFrame) -> tuple[float | None, float | None]:

@@ -54,6 +54,7 @@ def _events(table: Any) -> dict[str, Any]:
     true, called = events.fraction_abnormal(table)
     return {
         "abnormal": events.abnormal(table),
+        "abnormal_that_can_be_seen": events.abnormal(events.can_be_seen(table)),
         "abnormal_of_proposed": events.abnormal(table[events.is_matched(table)]),
         "right_class": events.same_class(table),
         "by_subtype": events.by_subtype(table),
