@@ -99,7 +99,8 @@ def draw_distributions(real: dict[str, np.ndarray], simulated: dict[str, np.ndar
     for axis, (name, title) in zip(axes.flat, MEASURES.items(), strict=False):
         both = np.concatenate([real[name], simulated[name]])
         low, high = np.percentile(both, (0.5, 99))
-        bins = np.linspace(low, high, 32)
+        whole = name == "background"  # grey levels: a bin each
+        bins = np.arange(int(low), high + 2) - 0.5 if whole else np.linspace(low, high, 32)
         for values, colour, style in (
             (real[name], REAL, "stepfilled"), (simulated[name], SIMULATED, "step"),
         ):  # fmt: skip

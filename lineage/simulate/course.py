@@ -107,7 +107,7 @@ def _interphase(cell: Cell, dna: float) -> Condition:
         length=diameter * stretch,
         width=diameter / stretch,
         roughness=float(roughness),
-        texture=0.06,
+        texture=float(rng.uniform(0.0, 0.14)),
         bend=float(rng.normal(0, 0.03)),
         hollow=0.1,
         apart=0.3 * diameter / np.sin(np.pi / n) if n > 1 else 0.0,

@@ -16,10 +16,10 @@ BLURRED_UM = 14.0  # how far off a blurred frame is
 
 # Medians and standard deviations of the logarithm, from movie to movie: set beside the paper's clips, in grey
 # levels of 8 bit, with `benchmarks/realism.py`.
-DNA_GAIN = (1.3, 0.3)
+DNA_GAIN = (1.08, 0.28)
 DNA_BACKGROUND = (20.5, 0.23)
 PHASE_GREY = (103.0, 0.15)
-PHASE_CONTRAST = (56.0, 0.22)  # for a unit of thickness; a rounded cell has 4
+PHASE_CONTRAST = (64.0, 0.2)  # for a unit of thickness; a rounded cell has 4
 
 
 @dataclass(frozen=True, eq=False)
