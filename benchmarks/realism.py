@@ -1,8 +1,9 @@
 """Real and simulated clips compared: `python benchmarks/realism.py CLIPS SIMULATED OUT`.
 
 CLIPS are the paper's, SIMULATED those of `benchmarks/simulated_clips.py`. OUT gets `distributions.png`, what
-was measured on both by the same code, and `mitoses.png`, real and simulated films of each kind side by side.
-The second shows the paper's pixels: it is for your own eyes. A table goes to the screen.
+was measured on both by the same code, `simulated.png`, films of each kind, and `mitoses.png`, real and
+simulated films side by side. The last shows the paper's pixels: it is for your own eyes. A table goes to the
+screen.
 """
 
 from __future__ import annotations
@@ -132,8 +133,10 @@ def film(path: Path, side: int = 88) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def draw_mitoses(pairs: Sequence[tuple[str, Path | None, Path]], out: Path) -> None:
-    """A row a kind: real on the left, simulated on the right."""
+def draw_mitoses(
+    pairs: Sequence[tuple[str, Path | None, Path | None]], titles: tuple[str, str], out: Path
+) -> None:
+    """A row a kind: two films beside each other, SiR-DNA above phase."""
     figure, axes = plt.subplots(len(pairs), 2, figsize=(15, 1.32 * len(pairs)), layout="constrained")
     for row, (kind, *films) in zip(axes, pairs, strict=True):
         for axis, path in zip(row, films, strict=True):
@@ -143,18 +146,18 @@ def draw_mitoses(pairs: Sequence[tuple[str, Path | None, Path]], out: Path) -> N
             if path is not None:
                 axis.imshow(film(path), cmap="gray", vmin=0, vmax=1)
         row[0].set_ylabel(kind.replace("_", "\n"), rotation=0, ha="right", va="center", fontsize=10)
-    for axis, title in zip(axes[0], ("the paper's clips", "simulated"), strict=True):
+    for axis, title in zip(axes[0], titles, strict=True):
         axis.set_title(title, fontsize=11)
     figure.savefig(out, dpi=130)
 
 
-def pick(folder: Path, kinds: Sequence[str], seed: int) -> dict[str, Path]:
+def pick(folder: Path, kinds: Sequence[str], seed: int, line: str | None = None) -> dict[str, Path]:
     """A simulated clip of each kind, drawn at random."""
     rng = np.random.default_rng(seed)
     rows = list(csv.DictReader((folder / "clips.csv").open()))
     chosen = {}
     for kind in kinds:
-        fitting = [row for row in rows if row["subtype"] == kind]
+        fitting = [r for r in rows if r["subtype"] == kind and line in (None, r["cell_line"])]
         if fitting:
             row = fitting[rng.integers(len(fitting))]
             chosen[kind] = next(folder.glob(f"*/{row['clip']}.tif"))
@@ -172,12 +175,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the films that are shown")
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    chosen = pick(args.simulated, [*EXAMPLES, "lagging_chromatin", "micronuclei"], args.seed)
-    pairs = [
-        (kind, args.clips / f"{EXAMPLES[kind]}.tif" if kind in EXAMPLES else None, path)
-        for kind, path in chosen.items()
-    ]
-    draw_mitoses(pairs, args.out / "mitoses.png")
+    kinds = [*EXAMPLES, "lagging_chromatin", "micronuclei"]
+    lines = [pick(args.simulated, kinds, args.seed, line) for line in ("U251", "PC3")]
+    simulated_pairs = [(kind, *(chosen.get(kind) for chosen in lines)) for kind in kinds]
+    draw_mitoses(simulated_pairs, ("simulated U251", "simulated PC3"), args.out / "simulated.png")
+    chosen = pick(args.simulated, list(EXAMPLES), args.seed)
+    pairs = [(kind, args.clips / f"{EXAMPLES[kind]}.tif", path) for kind, path in chosen.items()]
+    draw_mitoses(pairs, ("the paper's clips", "simulated"), args.out / "mitoses.png")
     nuclei = stardist_model.load(stardist_model.BUNDLED)
     real, simulated = (gather(f, lambda dna: predict(nuclei, dna)[0]) for f in (args.clips, args.simulated))
     draw_distributions(real, simulated, args.out / "distributions.png")

@@ -11,7 +11,8 @@ import shutil
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -141,9 +142,18 @@ def _draw(scene: Scene, frame: int, places: Positions) -> View:
 _scene: Scene | None = None  # of a worker process
 
 
-def _set_scene(scene: Scene) -> None:
+def _begin_worker(scene: Scene) -> None:
     global _scene  # sent once to each process, not with each frame
     _scene = scene
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for its next frame for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _draw_in_worker(frame: int, places: Positions) -> View:
@@ -158,7 +168,7 @@ def _views(scene: Scene, walk: Iterable[Positions], workers: int) -> Iterator[Vi
             yield _draw(scene, frame, places)
         return
     under_way: deque[Future[View]] = deque()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _set_scene, (scene,))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker, (scene,))
     try:
         for frame, places in enumerate(walk):
             under_way.append(pool.submit(_draw_in_worker, frame, places))
