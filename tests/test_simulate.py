@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import networkx as nx
 import numpy as np
@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from lineage.schema import EVENT_COLUMNS, CellKey, Fate, InputError
 from lineage.simulate import nucleus_field
-from lineage.simulate.__main__ import app
+from lineage.simulate.__main__ import app, read
 from lineage.simulate.bodies import Body, paint
 from lineage.simulate.cells import Cell, Mitosis, Subtype
 from lineage.simulate.chromatin import chromatin, dna_mass
@@ -27,11 +27,9 @@ from lineage.simulate.microscope import set_up
 from lineage.simulate.motion import MARGIN_UM, dish_area_ratio, move
 from lineage.simulate.movie import CHANNELS, simulate, truth_folder
 from lineage.simulate.population import grow
-from lineage.simulate.settings import Settings
+from lineage.simulate.settings import CellLine, Settings
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+EXAMPLES = Path(__file__).parents[1] / "examples"
 SMALL = Settings(
     frames=60, size=180, founders=26, dose_gy=5, irradiated_min_before_start=600, cycle_hours=8, seed=3,
     blank_frames=(7,),
@@ -427,3 +425,8 @@ def test_an_option_goes_before_the_config(tmp_path: Path) -> None:
     assert CliRunner().invoke(app, arguments).exit_code == 0
     told = Settings.model_validate_json((tmp_path / "m.truth" / "settings.json").read_text())
     assert (told.frames, told.size, told.dose_gy) == (3, 64, 6.0)
+
+
+def test_the_example_of_a_plan_can_be_read() -> None:
+    plan = read(EXAMPLES / "experiment.toml", {"dose_gy": 0.0})
+    assert (plan.cell_line, plan.well, plan.dose_gy) == (CellLine.PC3, 3, 0.0)
