@@ -19,6 +19,7 @@ import numpy as np
 import tifffile
 from imagecodecs import deflate_decode, deflate_encode
 
+from lineage.export.ctc import LARGEST_LABEL
 from lineage.schema import InputError
 from lineage.simulate.microscope import set_up
 from lineage.simulate.motion import Positions, dish_area_ratio, move
@@ -69,7 +70,8 @@ def simulate(
         The truth's folder.
 
     Raises:
-        InputError: `out` is no `.tif`, its folder is not there, or it exists and may not be replaced.
+        InputError: `out` is no `.tif`, its folder is not there, it exists and may not be replaced, or there
+            would be more cells than the masks hold.
     """
     truth = truth_folder(out)
     _check_out(out, truth, overwrite=overwrite)
@@ -80,6 +82,11 @@ def simulate(
     lives, walk, light = (np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(3))
     founders = round(settings.founders * dish_area_ratio(settings))
     cells = {cell.cell_id: cell for cell in grow(lives, settings, founders=founders)}
+    if len(cells) > LARGEST_LABEL:
+        raise InputError(
+            f"{settings.founders} founders become {len(cells)} cells in {settings.frames} frames, and the "
+            f"truth's masks hold {LARGEST_LABEL}; take fewer founders or frames"
+        )
     scene = Scene(settings, cells, set_up(light, settings))
     try:
         records = TruthWriter(draft, cells, settings, scene.microscope)

@@ -15,7 +15,8 @@ import numpy as np
 import tifffile
 
 from lineage.export import graphml
-from lineage.schema import EVENT_COLUMNS, CellKey, Fate
+from lineage.export.ctc import LARGEST_LABEL
+from lineage.schema import EVENT_COLUMNS, CellKey, Fate, InputError
 from lineage.simulate.chromatin import dna_mass
 from lineage.simulate.population import Subtype
 from lineage.tree import UNITS
@@ -85,6 +86,10 @@ class TruthWriter:
             tracks[-1].last = frame
         else:
             label = self.next_label if tracks else cell
+            if label > LARGEST_LABEL:
+                raise InputError(
+                    f"more tracks than the masks hold ({LARGEST_LABEL}); take fewer founders or frames"
+                )
             self.next_label += bool(tracks)
             tracks.append(Track(label, cell, frame, frame, (float(place[0]), float(place[1]))))
         return tracks[-1].label
