@@ -108,7 +108,7 @@ def main() -> None:
     for folder in (*FOLDER.values(), "Unseen"):
         (args.out / folder).mkdir(parents=True)
     rng = np.random.default_rng(args.seed)
-    rows, taken = [], Counter()
+    rows, taken, n_movies = [], Counter(), 0
     for line in CellLine:
         for dose in DOSES_GY:
             for position in range(1, args.positions + 1):
@@ -122,9 +122,10 @@ def main() -> None:
                     experiment=args.seed,
                     well=dose + 1,
                     position=position,
-                    seed=1000 * args.seed + len(rows) % 997,
+                    seed=1000 * args.seed + n_movies,
                     focus_drift_um=1.5,
                 )
+                n_movies += 1
                 movie = args.out / "movie.tif"
                 simulate(movie, settings, overwrite=True)
                 for row, film in clips(movie, rng):

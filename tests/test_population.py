@@ -455,3 +455,11 @@ def test_survivors_and_late_generations_go_wrong_less() -> None:
     ]
     assert normal == sorted(normal)
     assert normal[0] < 0.75 < 0.85 < normal[2]
+
+
+@pytest.mark.parametrize("lead", [0.0, 1440.0, 10000.0])
+def test_as_many_cells_are_there_at_the_start_as_asked_for(lead: float) -> None:
+    settings = Settings(dose_gy=0, irradiated_min_before_start=lead)
+    cells = grow(np.random.default_rng(3), settings, founders=19)
+    alive = [c for c in cells if c.born_min <= 0 < c.end_min]
+    assert 19 <= len(alive) <= 20

@@ -111,8 +111,9 @@ def read(path: Path | None, given: dict[str, Any]) -> Settings:
         return Settings(**told | {k: v for k, v in given.items() if v is not None})
     except ValidationError as error:
         first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])) or "settings"
-        raise InputError(f"{name}: {first['input']} was given; {first['msg']}") from error
+        name = ".".join(map(str, first["loc"]))
+        words = f"{name}: {first['input']} was given; {first['msg']}" if name else first["msg"]
+        raise InputError(words.removeprefix("Value error, ")) from error
 
 
 if __name__ == "__main__":

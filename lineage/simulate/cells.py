@@ -58,7 +58,7 @@ class Cell:
     """One cell's life, from its birth (its first frame as a separate body) to its end."""
 
     cell_id: int  # from 1
-    parents: tuple[int, ...]  # none for founders, two or more for a fused cell
+    parents: tuple[int, ...]  # none for founders and who is there from the start, more for a fused cell
     generation: int  # after irradiation: founders are 0; a fused cell's is the larger of its parents'
     founder: int
     born_min: float
@@ -68,13 +68,22 @@ class Cell:
     birth_axis: float = 0.0  # radians, from the mother's centre to its own
     siblings: int = 1  # born of the same division, itself included
     parents_age_min: float = 0.0  # of a fused cell: how long its parents had lived
+    n_nuclei: int = 1  # more for a fused cell
+    family: int = 0  # the same number for all born of one division
     micronuclei: tuple[float, ...] = ()  # shares of its DNA, from birth on
     mitosis: Mitosis | None = None
     arrested: bool = False  # will not divide any more: grows flat and large
     dying_min: float = np.inf  # of a death in interphase: begins to shrink and to bleb
+    fusing_min: float = np.inf  # will then fuse again, be it after the end of the movie
+    fusing_with: tuple[int, ...] = ()  # the cells that do, itself included
     end_min: float = np.inf
     fate: Fate = Fate.END_OF_MOVIE
     daughters: tuple[int, ...] = ()
+
+    @property
+    def own_phase(self) -> float:
+        """Radians, 0 to 6.283: where whatever swings about the cell begins to swing."""
+        return self.seed % 6283 / 1000
 
     def dna_at(self, minutes: float) -> float:
         """DNA content; it doubles through S phase.

@@ -85,13 +85,13 @@ def blur_um(cell: Cell, minutes: float, roundness: float, focus_um: float) -> fl
     """Blur of a cell: most lie in focus, rounded or piled-up ones may not."""
     rng = np.random.default_rng([cell.seed, 3])
     height, lift = abs(rng.normal(0, DEPTH_UM)), rng.exponential(3.0)
-    rocking = 1.5 * math.sin(minutes / 17 + cell.seed) * roundness
+    rocking = 1.5 * math.sin(minutes / 17 + cell.own_phase) * roundness
     return FOCUS_UM + BLUR_PER_UM * abs(height + lift * roundness + rocking - focus_um)
 
 
 def heading_rad(cell: Cell, minutes: float) -> float:
     """Direction of the long axis: it wanders, and lies across the spindle in mitosis."""
-    wander = 0.5 * math.sin((minutes - cell.born_min) / 150 + cell.seed) - 0.5 * math.sin(cell.seed)
+    wander = 0.5 * math.sin((minutes - cell.born_min) / 150 + cell.own_phase) - 0.5 * math.sin(cell.own_phase)
     young = cell.birth_axis + math.pi / 2 + wander
     mitosis = cell.mitosis
     if mitosis is None or minutes < mitosis.start_min:

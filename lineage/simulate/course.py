@@ -73,7 +73,7 @@ def n_pieces(cell: Cell, minutes: float) -> int:
     mitosis = cell.mitosis
     if mitosis is not None and mitosis.subtype.n_poles > 2 and minutes >= mitosis.plate_min:
         return mitosis.subtype.n_poles
-    return max(len(cell.parents), 1)
+    return cell.n_nuclei
 
 
 def condition(cell: Cell, minutes: float) -> Condition:
@@ -99,7 +99,7 @@ def _key_frames(cell: Cell) -> tuple[np.ndarray, np.ndarray]:
 def _interphase(cell: Cell, dna: float) -> Condition:
     """Outline and texture that the nucleus keeps while it grows; irradiation leaves some of them ragged."""
     rng = np.random.default_rng([cell.seed, 9])
-    n = max(len(cell.parents), 1)
+    n = cell.n_nuclei
     diameter = nucleus_diameter_um(dna / n) * float(np.exp(rng.normal(0, 0.11)))
     stretch = rng.uniform(1.0, 1.25)
     roughness = 0.06 if cell.generation == 0 else rng.choice([0.06, 0.16], p=[0.8, 0.2])
@@ -122,10 +122,10 @@ def _youth(rng: np.random.Generator, cell: Cell) -> list[KeyFrame]:
     """From birth through S phase and, if the cell is arrested, on to where it has spread."""
     born, g1 = cell.born_min, _interphase(cell, cell.dna)
     attached = born + rng.uniform(40, 80)
-    if not cell.parents:
-        frames = [(born, g1)]
-    elif len(cell.parents) > 1:
+    if cell.n_nuclei > 1:
         frames = [(born, _just_fused(cell, g1)), (born + 0.7 * (attached - born), g1)]
+    elif not cell.parents:
+        frames = [(born, g1)]
     else:
         frames = [*_telophase(rng, cell, g1, attached), (attached + 15, g1)]
     grown = g1
@@ -142,7 +142,7 @@ def _just_fused(cell: Cell, g1: Condition) -> Condition:
     """Sisters that fuse at once are still condensed and round, others have spread."""
     spread = min(cell.parents_age_min / 60, 1.0)
     size = 0.55 + 0.45 * spread
-    apart = 5.0 / np.sin(np.pi / len(cell.parents))
+    apart = 5.0 / np.sin(np.pi / cell.n_nuclei)
     return Condition(
         size * g1.length, size * g1.width, roughness=0.12, texture=0.2, bend=0.05,
         apart=apart + spread * (g1.apart - apart), roundness=1 - spread,

@@ -51,7 +51,7 @@ def set_up(rng: np.random.Generator, settings: Settings) -> Microscope:
     blank = {t for t in chosen if bad[t, 1] < 0.5} | set(settings.blank_frames)
     blurred = ({*chosen} | set(settings.blurred_frames)) - blank
     focus = settings.focus_drift_um * waves
-    focus[sorted(t for t in blurred if t < settings.frames)] += BLURRED_UM
+    focus[sorted(blurred)] += BLURRED_UM
     return Microscope(
         dna_gain=gain,
         dna_background=background,
@@ -66,10 +66,10 @@ def set_up(rng: np.random.Generator, settings: Settings) -> Microscope:
 
 def _drift_px(rng: np.random.Generator, settings: Settings) -> np.ndarray:
     step = settings.drift_px_per_hour * settings.minutes_per_frame / 60
-    way = _unit(rng)
-    steps = step * (way + rng.normal(0, 0.5, (settings.frames, 2)))
+    (jump_rng,) = rng.spawn(1)  # of its own: a longer movie drifts as a shorter one does
+    steps = step * (_unit(rng) + rng.normal(0, 0.5, (settings.frames, 2)))
     for frame in settings.jump_frames:
-        steps[frame] += settings.jump_px * _unit(rng)
+        steps[frame] += settings.jump_px * _unit(jump_rng)
     steps[0] = 0
     return np.cumsum(steps, axis=0)
 

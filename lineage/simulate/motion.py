@@ -1,7 +1,6 @@
 """Cells -> where each is, frame by frame: a persistent random walk with soft contact.
 
-Positions are micrometres on the dish; the stage's drift is the camera's affair. The dish reaches MARGIN_UM
-beyond the field on each side, so cells come into view and leave it; out of sight it wraps around.
+Positions are micrometres on the dish; what the stage's drift makes of them is the camera's affair.
 """
 
 from __future__ import annotations
@@ -12,45 +11,31 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import cKDTree
 
-from lineage.schema import Fate
 from lineage.simulate.course import alive, condition, nucleus_diameter_um, present
-from lineage.simulate.settings import CellLine
+from lineage.simulate.dish import (
+    MARGIN_UM,
+    PERSISTENCE_MIN,
+    Positions,
+    nearest,
+    side_um,
+    speed_um_per_min,
+    starts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from lineage.simulate.population import Cell
+    from lineage.simulate.cells import Cell
     from lineage.simulate.settings import Settings
 
-MARGIN_UM = 60.0
-# Root mean square in interphase, 13 and 9 um an hour: of the order of what is reported for both on plastic.
-SPEED_UM_PER_MIN = {CellLine.U251: 0.22, CellLine.PC3: 0.15}
-SPEED_SPREAD = 0.35  # of the logarithm, from cell to cell
-PERSISTENCE_MIN = 40.0
 RELAXATIONS = 6  # rounds of pushing apart, each frame
+CLOSING_MIN = 120.0  # before they fuse, sisters no longer push each other away
 STEP_UM = 1 / 1024  # places are rounded to it: a last digit that differs cannot grow into another movie
 
-Positions = dict[int, np.ndarray]  # cell id -> (2,) y, x
 
-
-def dish_area_ratio(settings: Settings) -> float:
-    """Area of the dish over that of the field."""
-    return (1 + 2 * MARGIN_UM / settings.field_um) ** 2
-
-
-def starts(rng: np.random.Generator, n: int, settings: Settings) -> np.ndarray:
-    """Where `n` cells of the dish start from, (n, 2) y, x in um: `settings.founders` of them in view."""
-    side = settings.field_um
-    in_view = rng.uniform(0, side, (settings.founders, 2))
-    others: list[np.ndarray] = []
-    while len(in_view) + len(others) < n:
-        place = rng.uniform(-MARGIN_UM, side + MARGIN_UM, 2)
-        if ((place < 0) | (place >= side)).any() or len(others) > n:
-            others.append(place)
-    return rng.permutation(np.concatenate([in_view, np.array(others).reshape(-1, 2)])[:n])
-
-
-def move(rng: np.random.Generator, cells: Sequence[Cell], settings: Settings) -> Iterator[Positions]:
+def move(
+    rng: np.random.Generator, cells: Sequence[Cell], drift_um: np.ndarray, settings: Settings
+) -> Iterator[Positions]:
     """Where everything is that can be seen, a frame at a time.
 
     A daughter's first place is the mother's last, off along her birth axis; a fused cell's is between its
@@ -59,6 +44,7 @@ def move(rng: np.random.Generator, cells: Sequence[Cell], settings: Settings) ->
     Args:
         rng: the only source of chance.
         cells: all of the movie.
+        drift_um: (T, 2) y, x, how far the stage has carried the field: the dish goes where it goes.
         settings: of the movie.
 
     Yields:
@@ -69,8 +55,8 @@ def move(rng: np.random.Generator, cells: Sequence[Cell], settings: Settings) ->
     here: list[Cell] = []
     at: Positions = {}
     velocity: Positions = {}
-    standing = iter(starts(rng, sum(cell.born_min <= 0 for cell in cells), settings))
-    side = settings.field_um + 2 * MARGIN_UM
+    standing = starts(rng, cells, settings)
+    side = side_um(settings)
     for frame in range(settings.frames):
         now = frame * settings.minutes_per_frame
         n_born = sum(cell.born_min <= now for cell in waiting)
@@ -82,32 +68,24 @@ def move(rng: np.random.Generator, cells: Sequence[Cell], settings: Settings) ->
         at, velocity = {}, {}
         for cell, kick in zip(here, kicks, strict=True):
             i = cell.cell_id
-            at[i] = _place(by_id, cell, before, now, side, standing)
+            at[i] = _place(by_id, cell, before or standing, now, side)
             velocity[i] = _turned(cell, velocity_before, kick, now, settings)
             if frame:
                 at[i] = at[i] + velocity[i] * settings.minutes_per_frame
-        at = _settle(here, _gather(by_id, at, now, side), now, side)
+        gathered = _gather(by_id, at, now, settings.minutes_per_frame, side)
+        at = _settle(here, gathered, now, side, MARGIN_UM + drift_um[frame])
         yield at
 
 
-def _place(
-    cells: Mapping[int, Cell],
-    cell: Cell,
-    at: Positions,
-    now: float,
-    side: float,
-    new: Iterator[np.ndarray],
-) -> np.ndarray:
+def _place(cells: Mapping[int, Cell], cell: Cell, at: Positions, now: float, side: float) -> np.ndarray:
     if cell.cell_id in at:
         return at[cell.cell_id]
     known = _forebears(cells, cell, at)
-    if len(cell.parents) == 1 and known:
+    if len(cell.parents) == 1:
         radius = 0.5 * separation_um(now - cell.born_min) / math.sin(math.pi / cell.siblings)
         return at[known[0]] + radius * np.array([math.sin(cell.birth_axis), math.cos(cell.birth_axis)])
-    if known:
-        apart = [_nearest(at[p] - at[known[0]], side) for p in known]
-        return at[known[0]] + np.mean(apart, axis=0)
-    return next(new)
+    apart = [nearest(at[p] - at[known[0]], side) for p in known]
+    return at[known[0]] + np.mean(apart, axis=0)
 
 
 def _forebears(cells: Mapping[int, Cell], cell: Cell, at: Positions) -> list[int]:
@@ -118,20 +96,9 @@ def _forebears(cells: Mapping[int, Cell], cell: Cell, at: Positions) -> list[int
     return sorted({g for p in cell.parents if p in cells for g in _forebears(cells, cells[p], at)})
 
 
-def _nearest(apart: np.ndarray, side: float) -> np.ndarray:
-    """A distance on a dish that wraps around: the shortest of its ways."""
-    return (apart + side / 2) % side - side / 2
-
-
 def separation_um(age_min: float) -> float:
     """Distance of two sister plates: about 8 px when they part, 14 when anaphase B is over."""
     return 9 + 8 * (1 - math.exp(-age_min / 10))
-
-
-def speed_um_per_min(cell: Cell, settings: Settings) -> float:
-    """How fast the cell walks while it is flat; a clone keeps its pace."""
-    spread = np.random.default_rng([cell.founder, 8]).normal(0, SPEED_SPREAD)
-    return SPEED_UM_PER_MIN[settings.cell_line] * math.exp(spread)
 
 
 def _turned(
@@ -144,18 +111,20 @@ def _turned(
     return (kept * velocity.get(cell.cell_id, kick) + math.sqrt(1 - kept**2) * kick) * math.sqrt(mobile)
 
 
-def _gather(cells: Mapping[int, Cell], at: Positions, now: float, side: float) -> Positions:
+def _gather(
+    cells: Mapping[int, Cell], at: Positions, now: float, interval_min: float, side: float
+) -> Positions:
     """Sisters that will fuse draw together while they still are two."""
     moved = dict(at)
     for i, place in at.items():
         cell = cells[i]
-        if cell.fate is Fate.FUSED and now >= cell.born_min:
-            partners = [at[p] for p in cells[cell.daughters[0]].parents if p in at]
-            middle = place + np.mean([_nearest(p - place, side) for p in partners], axis=0)
-            left = max(cell.end_min - now, 1.0)
+        if cell.fusing_with and alive(cell, now):
+            partners = [at[p] for p in cell.fusing_with if p in at]
+            middle = place + np.mean([nearest(p - place, side) for p in partners], axis=0)
+            left = max(cell.fusing_min - now, 1.0)
             distance = float(np.linalg.norm(place - middle))
             # Nuclei of a fused cell lie about 5 um from its middle; they should arrive there in time.
-            pull = max(0.0, 1 - 5.5 / max(distance, 1e-6)) * min(1.0, 10 / left)
+            pull = max(0.0, 1 - 5.5 / max(distance, 1e-6)) * min(1.0, interval_min / left)
             moved[i] = place + pull * (middle - place)
     return moved
 
@@ -165,31 +134,34 @@ def _reach_um(cell: Cell, now: float) -> float:
     if not alive(cell, now):
         return 0.0
     full = 0.5 * nucleus_diameter_um(cell.dna_at(now)) + 2.5
-    if cell.fate is Fate.FUSED:
+    if cell.fusing_min - now < CLOSING_MIN:
         return min(full, 5.2)
     if len(cell.parents) == 1:
         return float(min(full, 0.5 * separation_um(now - cell.born_min) + 0.06 * (now - cell.born_min)))
     return full
 
 
-def _settle(cells: Sequence[Cell], at: Positions, now: float, side: float) -> Positions:
-    """Push apart what overlaps, wrap around what has left the dish, and round."""
+def _settle(cells: Sequence[Cell], at: Positions, now: float, side: float, origin: np.ndarray) -> Positions:
+    """Push apart what overlaps, wrap around what has left the dish, and round.
+
+    The dish begins at -origin, (2,) um.
+    """
     if not cells:
         return at
     ids = [cell.cell_id for cell in cells]
-    places = np.array([at[i] for i in ids]) + MARGIN_UM
+    places = np.array([at[i] for i in ids]) + origin
     reach = np.array([_reach_um(cell, now) for cell in cells])
     for _ in range(RELAXATIONS):
         places %= side
         places[places >= side] = 0  # the remainder of a tiny negative number
         pairs = cKDTree(places, boxsize=side).query_pairs(2 * float(reach.max()), output_type="ndarray")
         a, b = pairs[np.lexsort(pairs.T[::-1])].T
-        apart = _nearest(places[a] - places[b], side)
+        apart = nearest(places[a] - places[b], side)
         distance = np.maximum(np.sqrt((apart * apart).sum(axis=1)), 1e-3)
         touching = (reach[a] > 0) & (reach[b] > 0)
         overlap = np.maximum(reach[a] + reach[b] - distance, 0) * touching
         push = 0.4 * apart / distance[:, None] * overlap[:, None]
         np.add.at(places, a, push)
         np.subtract.at(places, b, push)
-    places = np.round(places % side / STEP_UM) * STEP_UM - MARGIN_UM
+    places = np.round((places % side - origin) / STEP_UM) * STEP_UM
     return dict(zip(ids, places, strict=True))

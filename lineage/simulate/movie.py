@@ -19,10 +19,10 @@ import numpy as np
 import tifffile
 from imagecodecs import deflate_decode, deflate_encode
 
-from lineage.export.ctc import LARGEST_LABEL
 from lineage.schema import InputError
+from lineage.simulate.dish import Positions, area_ratio
 from lineage.simulate.microscope import set_up
-from lineage.simulate.motion import Positions, dish_area_ratio, move
+from lineage.simulate.motion import move
 from lineage.simulate.population import grow
 from lineage.simulate.render import Scene
 from lineage.simulate.truth import TruthWriter
@@ -80,17 +80,16 @@ def simulate(
     rough, draft = out.with_name(out.name + ".partial"), truth.with_name(truth.name + ".partial")
     shutil.rmtree(draft, ignore_errors=True)
     lives, walk, light = (np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(3))
-    founders = round(settings.founders * dish_area_ratio(settings))
+    founders = round(settings.founders * area_ratio(settings))
     cells = {cell.cell_id: cell for cell in grow(lives, settings, founders=founders)}
-    if len(cells) > LARGEST_LABEL:
-        raise InputError(
-            f"{settings.founders} founders become {len(cells)} cells in {settings.frames} frames, and the "
-            f"truth's masks hold {LARGEST_LABEL}; take fewer founders or frames"
-        )
     scene = Scene(settings, cells, set_up(light, settings))
     try:
         records = TruthWriter(draft, cells, settings, scene.microscope)
-        views = _views(scene, move(walk, list(cells.values()), settings), workers)
+        views = _views(
+            scene,
+            move(walk, list(cells.values()), scene.microscope.drift_px * settings.pixel_size_um, settings),
+            workers,
+        )
         with tifffile.TiffWriter(rough, ome=True, bigtiff=True) as tiff:
             tiff.write(
                 _pages(views, scene, records, progress),
@@ -114,9 +113,10 @@ def simulate(
         rough.unlink(missing_ok=True)
         shutil.rmtree(draft, ignore_errors=True)
         raise
+    # The old truth goes before the new movie comes: killed in between, no movie has another's truth.
     shutil.rmtree(truth, ignore_errors=True)
-    draft.rename(truth)
     rough.replace(out)
+    draft.rename(truth)
     return truth
 
 

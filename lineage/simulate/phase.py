@@ -51,9 +51,9 @@ def cell_bodies(cell: Cell, minutes: float, place: np.ndarray) -> Lumps:
         else 1.0 + 0.4 * min((minutes - cell.born_min) / 2880, 1.0)
     )
     flat = large * volume**0.4 * np.array([rng.uniform(40, 78), rng.uniform(17, 27)])
-    crawl = rng.uniform(0, 2 * np.pi) + 0.6 * math.sin(minutes / 200 + cell.seed)
+    crawl = rng.uniform(0, 2 * np.pi) + 0.6 * math.sin(minutes / 200 + cell.own_phase)
     r = now.roundness
-    ball = ROUND_UM * volume ** (1 / 3) * (1 + 0.05 * math.sin(minutes / 13 + cell.seed))
+    ball = ROUND_UM * volume ** (1 / 3) * (1 + 0.05 * math.sin(minutes / 13 + cell.own_phase))
     length, width = (r * ball + (1 - r) * flat).tolist()
     spindly = (1 - r) ** 2
     body = _lump(
@@ -66,7 +66,7 @@ def cell_bodies(cell: Cell, minutes: float, place: np.ndarray) -> Lumps:
         roughness=0.03 + 0.20 * spindly,
         texture=0.04 + 0.26 * spindly,
         grain=3.4,
-        bend=0.16 * spindly * math.sin(cell.seed),
+        bend=0.16 * spindly * math.sin(cell.own_phase),
     )
     return [(True, body), *_inside(cell, minutes, place, now), *_blebs(cell, minutes, place, 0.5 * ball)]
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.schema import Fate
+from lineage.export.ctc import LARGEST_LABEL
+from lineage.schema import Fate, InputError
 from lineage.simulate import biology
 from lineage.simulate.cells import REGRESSION_MIN, Cell, Mitosis, Subtype
 from lineage.simulate.lives import SEEDS, Life, grow_clone
@@ -27,10 +28,10 @@ def grow(rng: np.random.Generator, settings: Settings, *, founders: int) -> list
     """All cells that live during the movie, by id.
 
     Cells are irradiated at random phases of their cycle, and their clones grow from then on; clones are added
-    until `founders` cells are alive at the first frame. If irradiation was before it, the last clone may
-    bring a few more, cells that ended before are left out, and cells whose mother is left out have no parents
-    here, but keep their generation and clone. Lives do not depend on the movie's length or interval: a longer
-    movie goes on from where a shorter one ends.
+    until `founders` cells are alive at the first frame; those that the last clone brings beyond it are left
+    out. If irradiation was before the movie, cells that ended before are left out, too, and cells whose
+    mother is left out have no parents here, but keep their generation, clone and family. Lives do not depend
+    on the movie's length or interval: a longer movie goes on from where a shorter one ends.
 
     Args:
         rng: one number is drawn from it for each clone.
@@ -42,29 +43,61 @@ def grow(rng: np.random.Generator, settings: Settings, *, founders: int) -> list
         birth: the founder's own id if the movie starts at irradiation. What lies beyond the last frame is
         still in `mitosis` and `dying_min`, but the fate is then END_OF_MOVIE, `end_min` infinite, and no
         daughters are there. A death that has begun is a fate though the cell ends after the last frame.
+
+    Raises:
+        InputError: more cells than the masks of the truth hold.
     """
     deviation = biology.well_deviation(settings) + biology.position_deviation(settings)
     clones: list[list[Life]] = []
-    alive = 0
+    alive = n_seen = 0
     while alive < founders and len(clones) < MOST_CLONES * founders:
         clones.append(grow_clone(int(rng.integers(SEEDS)), settings, deviation))
-        alive += sum(life.born_min <= 0 < life.end_min for life in clones[-1])
+        alive += sum(map(_is_alive, clones[-1]))
+        n_seen += sum(_is_seen(life, settings.minutes) for life in clones[-1])
+        if n_seen > LARGEST_LABEL:
+            raise InputError(
+                f"{founders} founders on the dish become more than {LARGEST_LABEL} cells in {settings.frames} "
+                "frames, and masks hold no more; take fewer founders or frames"
+            )
+    if alive > founders:
+        clones[-1] = _without(clones[-1], alive - founders)
     clones.sort(key=lambda lives: (lives[0].born_min, lives[0].seed))
     lived = ((life, clone) for clone, lives in enumerate(clones, 1) for life in lives)
     seen = [pair for pair in lived if _is_seen(pair[0], settings.minutes)]
     # Only sisters are born at the same time.
     seen.sort(key=lambda pair: (pair[0].born_min, pair[1], pair[0].index))
     ids = {id(life): n for n, (life, _) in enumerate(seen, 1)}
-    return [_cell(life, clone, ids, settings.minutes) for life, clone in seen]
+    families: dict[int, int] = {}
+    return [_cell(life, clone, ids, families, settings.minutes) for life, clone in seen]
+
+
+def _is_alive(life: Life) -> bool:
+    """At the first frame."""
+    return life.born_min <= 0 < life.end_min
+
+
+def _without(lives: list[Life], n: int) -> list[Life]:
+    """A clone without `n` of the cells alive at the first frame, and their offspring.
+
+    Sisters that will fuse stay, so it may be fewer.
+    """
+    waiting = [life for life in lives if _is_alive(life) and life.fate is not Fate.FUSED][::-1][:n]
+    gone: set[int] = set()
+    while waiting:
+        life = waiting.pop()
+        gone.add(id(life))
+        waiting += life.daughters
+    return [life for life in lives if id(life) not in gone]
 
 
 def _is_seen(life: Life, minutes: float) -> bool:
     return life.born_min <= minutes and life.end_min > 0
 
 
-def _cell(life: Life, clone: int, ids: dict[int, int], minutes: float) -> Cell:
+def _cell(life: Life, clone: int, ids: dict[int, int], families: dict[int, int], minutes: float) -> Cell:
     """The record of a life, as far as a movie of this length knows it."""
     fate, end = _end(life, minutes)
+    partners = life.daughters[0].parents if life.fate is Fate.FUSED else ()
     return Cell(
         cell_id=ids[id(life)],
         parents=tuple(ids[id(p)] for p in life.parents if id(p) in ids),
@@ -77,10 +110,14 @@ def _cell(life: Life, clone: int, ids: dict[int, int], minutes: float) -> Cell:
         birth_axis=life.birth_axis,
         siblings=life.siblings,
         parents_age_min=life.parents_age_min,
+        n_nuclei=max(len(life.parents), 1),
+        family=families.setdefault(id(life.parents[0]), len(families) + 1) if life.siblings > 1 else 0,
         micronuclei=life.micronuclei,
         mitosis=life.mitosis,
         arrested=life.arrested,
         dying_min=life.dying_min,
+        fusing_min=life.end_min if partners else np.inf,
+        fusing_with=tuple(ids[id(p)] for p in partners),
         end_min=end,
         fate=fate,
         daughters=tuple(ids[id(d)] for d in life.daughters if id(d) in ids),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class CellLine(StrEnum):
@@ -56,6 +56,14 @@ class Settings(BaseModel):
     bad_frame_share: float = Field(
         0.0, ge=0, le=0.5, description="share of further frames that are blank or blurred, half and half"
     )
+
+    @model_validator(mode="after")
+    def _frames_are_of_the_movie(self) -> Settings:
+        for name, least in (("jump_frames", 1), ("blank_frames", 0), ("blurred_frames", 0)):
+            for frame in getattr(self, name):
+                if not least <= frame < self.frames:
+                    raise ValueError(f"{name}: {frame} was given; wanted is {least} to {self.frames - 1}")
+        return self
 
     @property
     def minutes(self) -> float:

@@ -100,6 +100,12 @@ class TruthWriter:
         y_um, x_um = np.mean(now or [self.before[cell.cell_id]], axis=0).round(2).tolist()
         seen = [self.tracks[i][-1].label for i in cell.daughters if i in self.tracks]
         subtype = cell.mitosis.subtype if cell.mitosis else Subtype.NORMAL
+        y_px, x_px = (
+            round(um / self.settings.pixel_size_um + float(d), 2)
+            for um, d in zip((y_um, x_um), drift, strict=True)
+        )
+        if not (0 <= y_px < self.settings.size and 0 <= x_px < self.settings.size):
+            return  # the movie does not show it
         self.events.append(
             {
                 "event_id": len(self.events),
@@ -107,8 +113,8 @@ class TruthWriter:
                 "daughter_ids": " ".join(map(str, seen)),
                 "frame": frame,
                 "time_min": frame * self.settings.minutes_per_frame,
-                "y_px": round(y_um / self.settings.pixel_size_um + float(drift[0]), 2),
-                "x_px": round(x_um / self.settings.pixel_size_um + float(drift[1]), 2),
+                "y_px": y_px,
+                "x_px": x_px,
                 "y_um": y_um,
                 "x_um": x_um,
                 "mitosis_class": str(subtype.mitosis_class),
@@ -216,7 +222,7 @@ def lineage_graph(
             CellKey.END_MIN: track.last * settings.minutes_per_frame,
             CellKey.Y_UM: track.place_um[0],
             CellKey.X_UM: track.place_um[1],
-            CellKey.FATE: str(_fate(cell, track.last, settings) if at_last else Fate.LEFT_FIELD),
+            CellKey.FATE: str(_fate(cell, track.last, event, settings) if at_last else Fate.LEFT_FIELD),
             CellKey.GENERATION: cell.generation,
             CellKey.FOUNDER: cell.founder,
             CellKey.DNA_MASS: dna_gain
@@ -232,11 +238,12 @@ def lineage_graph(
     return graph
 
 
-def _fate(cell: Cell, last: int, settings: Settings) -> Fate:
+def _fate(cell: Cell, last: int, event: Mapping[str, object] | None, settings: Settings) -> Fate:
     """How the cell ends as far as the movie shows it."""
-    if cell.fate is Fate.SLIPPED and cell.mitosis is not None:
-        if frame_of(cell.mitosis.event_min, settings) <= last:
+    if cell.fate is Fate.SLIPPED:
+        if event is not None:
             return Fate.SLIPPED
-    elif cell.end_min <= settings.minutes:
-        return cell.fate if last >= frame_of(cell.end_min, settings) - 1 else Fate.LEFT_FIELD
+    elif cell.fate is not Fate.END_OF_MOVIE:
+        final = min(frame_of(cell.end_min, settings), settings.frames) - 1
+        return cell.fate if last >= final else Fate.LEFT_FIELD
     return Fate.END_OF_MOVIE if last == settings.frames - 1 else Fate.LEFT_FIELD
