@@ -74,15 +74,24 @@ def test_the_movement_of_the_stage_is_taken_out():
     assert events.proposed(compare(truth, proposals, drift)).right == 1
 
 
-def test_as_many_pairs_as_possible_and_each_event_once():
-    # The second proposal is nearest to the first mitosis, but the only one near the second.
-    truth = true((50, 100, 100, "normal"), (50, 100, 110, "normal"))
-    proposals = said((50, 100, 92, 0.1), (50, 100, 102, 0.1))
+def test_nearest_first_and_each_event_once():
+    # Nobody gives up the proposal on its very place so that another mitosis gets one as well.
+    truth = true((50, 100, 50, "tripolar"), (50, 100, 60, "normal"))
+    proposals = said((50, 100, 50, 0.9), (50, 100, 40, 0.1))
 
     found = compare(truth, proposals)
 
-    assert found["truth_event"].tolist() == [0, 1]
-    assert found["run_event"].tolist() == [100, 101]
+    assert found["truth_event"].tolist() == [0, 1, -1]
+    assert found["run_event"].tolist() == [100, -1, 101]
+    assert events.proposed(found) == Count(1, 2, 2)
+    assert events.abnormal(found) == Count(1, 1, 1)
+
+
+def test_nearest_counts_time_and_place():
+    # Nearer by place is the first, but 3 frames away.
+    found = compare(true((50, 100, 100, "normal")), said((53, 100, 101, 0.1), (50, 100, 104, 0.1)))
+
+    assert found["run_event"].tolist() == [101, 100]
 
 
 def test_abnormal_is_scored_end_to_end_and_among_the_proposed():

@@ -1,8 +1,8 @@
 """Mitoses of truth and run -> a row for each true event and each proposal of nothing, and counts on them.
 
 Every row of a run's events.csv that is not `none` is a proposal. A true event is proposed if a proposal
-lies within 25 um of it and 3 frames; where nothing separates, within 60 min. Each is used once; of all ways
-to pair them, that with most pairs, then with the smallest sum of distances, each divided by its limit.
+lies within 25 um of it and 3 frames; where nothing separates, within 60 min. Each is used once, nearest
+first, by the sum of the two distances, each divided by its limit.
 
 Abnormal is the positive class. End to end, an abnormal mitosis that was not proposed, or not called
 abnormal, is missed; a proposal that is called abnormal and is none, or of a normal mitosis, is a false
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.evaluate.counts import Count
+from lineage.evaluate.pairs import nearest_first
 from lineage.schema import MitosisClass
 from lineage.tree import near_border
 
@@ -72,7 +73,7 @@ def outcomes(
     apart_um = _distances(truth, proposals, drift_px * pixel_size_um, pixel_size_um)
     apart_frames = np.abs(np.subtract.outer(truth["frame"].to_numpy(int), proposals["frame"].to_numpy(int)))
     limit = _frames_allowed(truth, minutes_per_frame)[:, None]
-    pairs = optimal(apart_um / WITHIN_UM, apart_frames / limit)
+    pairs = nearest_first(candidates(apart_um / WITHIN_UM, apart_frames / limit))
     rows: list[dict[str, Any]] = [
         {
             "truth_event": true.event_id,
@@ -117,19 +118,15 @@ def middle(mask: np.ndarray, cells: Sequence[int]) -> tuple[float, float]:
     return float(ys.mean()), float(xs.mean())
 
 
-def optimal(*scaled: np.ndarray) -> dict[int, int]:
-    """Row -> column, of as many pairs as there can be with every distance at most 1, and then the nearest.
+def candidates(*scaled: np.ndarray) -> list[tuple[float, int, int]]:
+    """Sum of the distances, row and column, where every distance is at most 1.
 
-    >>> optimal(np.array([[0.2, 0.9], [0.1, 1.5]]))
-    {0: 1, 1: 0}
+    >>> candidates(np.array([[0.25, 1.5]]), np.array([[0.5, 0.0]]))
+    [(0.75, 0, 0)]
     """
-    from scipy.optimize import linear_sum_assignment
-
     total = np.sum(scaled, axis=0)
-    allowed = np.all(np.array(scaled) <= 1, axis=0)
-    too_far = 1.0 + total[allowed].sum()  # dearer than all pairs together
-    rows, columns = linear_sum_assignment(np.where(allowed, total, too_far))
-    return {int(i): int(j) for i, j in zip(rows, columns, strict=True) if allowed[i, j]}
+    near = np.argwhere(np.all(np.array(scaled) <= 1, axis=0)).tolist()
+    return [(float(total[i, j]), i, j) for i, j in near]
 
 
 def _distances(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.evaluate.counts import Count
+from lineage.evaluate.pairs import nearest_first
 from lineage.schema import CellKey, Fate
 
 if TYPE_CHECKING:
@@ -51,13 +52,7 @@ def score_slippages(
             apart = within if frame is None else abs(frame - at)
             if apart <= within and matches.are_one(mother, cell, near):
                 candidates.append((apart, i, j))
-    found: set[int] = set()
-    used: set[int] = set()
-    for _, i, j in sorted(candidates):
-        if i not in found and j not in used:
-            found.add(i)
-            used.add(j)
-    return Count(len(found), len(claims), len(true))
+    return Count(len(nearest_first(candidates)), len(claims), len(true))
 
 
 def claims(proposals: pd.DataFrame, tree: nx.DiGraph, *, minutes_per_frame: float) -> list[Claim]:
