@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 import worlds
+from test_tree import annotate
 from worlds import as_lineage
 
 from lineage.evaluate import events
@@ -196,20 +196,30 @@ def proposal(mother, daughters, frame, **more):
 
 
 def test_who_claims_a_slippage():
-    tree = as_lineage(worlds.sisters_fuse()).graph
-    nx.set_node_attributes(tree, {c: life.start for c, life in worlds.lives_of(tree).items()}, "first_frame")
+    tree = annotate(as_lineage(worlds.sisters_fuse()))
+    assert tree.nodes[5]["last_frame"] == 39
 
     def of(table):
-        return claims(table, tree, minutes_per_frame=10.0)
+        return claims(table, tree)
 
     assert of(proposal(4, "5 6", 30)) == []  # a division
-    assert of(proposal(1, "2 3", 10)) == [(1, 10)]  # which become one again after 100 min
-    assert of(proposal(1, "2 3", 7)) == []  # after 130
+    assert of(proposal(1, "2 3", 10)) == []  # a furrow regression: they become one again
     assert of(proposal(5, "", 35)) == [(5, 35)]
+    assert of(proposal(5, "", 39)) == []  # not seen any more
     assert of(proposal(5, "", 35, subtype="death_in_mitosis")) == []
     assert of(proposal(4, "5 6", 30, subtype="slippage")) == [(4, 30)]
     tree.nodes[5]["n_slippages"], tree.nodes[6]["fate"] = 1, "slipped"
     assert of(proposal(5, "", 35)) == [(5, 35), (6, None)]
+
+
+@pytest.mark.parametrize("fate", ["died_mitosis", "died_interphase"])
+def test_a_cell_that_dies_did_not_slip(fate):
+    tree = annotate(as_lineage(worlds.lone_cell()))
+    assert claims(proposal(1, "", 5), tree) == [(1, 5)]
+
+    tree.nodes[1]["fate"] = fate
+
+    assert claims(proposal(1, "", 5), tree) == []
 
 
 def test_what_can_hardly_be_seen_can_be_left_out():

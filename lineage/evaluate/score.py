@@ -118,7 +118,7 @@ def score(run: Run, truth: Truth, matches: Matches) -> Scores:
         at_divisions = _outcomes(events.from_divisions(true, truth.cells), run)
         return replace(scores, wrong_divisions=wrong, proposals=events.proposed(at_divisions))
     outcomes = _outcomes(truth.events, run)
-    said = slippage.claims(run.proposals, run.tree, minutes_per_frame=run.minutes_per_frame)
+    said = slippage.claims(run.proposals, run.tree)
     return replace(
         scores,
         slippages=slippage.score_slippages(
