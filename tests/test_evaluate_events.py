@@ -120,9 +120,47 @@ def test_abnormal_is_scored_end_to_end_and_among_the_proposed():
     assert counts["tripolar"] == {"truth": 3, "normal": 1, "abnormal": 1, "unclassified": 1, "missed": 0}
     assert counts[""] == {"truth": 0, "normal": 1, "abnormal": 1, "unclassified": 0, "missed": 0}
     assert mistakes(found)["kind"].tolist() == [
-        "missed abnormal", "wrong class", "wrong class", "false proposal", "false proposal", "missed normal",
+        "missed abnormal", "wrong class", "wrong class", "not classified", "false proposal", "false proposal",
+        "missed normal",
     ]  # fmt: skip
-    assert mistakes(found)["p_abnormal"].tolist()[1:5] == [0.1, 0.8, 0.7, 0.3]
+    assert mistakes(found)["p_abnormal"].dropna().tolist() == [0.1, 0.8, 0.7, 0.3]
+    assert mistakes(found)["words"].tolist()[3:5] == ["tripolar, not classified", "nothing, called abnormal"]
+
+
+def test_a_normal_mitosis_that_was_not_classified_is_no_mistake():
+    found = compare(true((50, 100, 100, "normal")), said((50, 100, 100, np.nan)))
+
+    assert found["run_class"].tolist() == ["unclassified"]
+    assert len(mistakes(found)) == 0
+
+
+@pytest.mark.parametrize(
+    ("x_px", "told", "event", "words"),
+    [
+        (100, {"p_none": 0.75}, 100, "tripolar, rejected as no mitosis, p(none) 0.75"),
+        (100, {}, 100, "tripolar, rejected as no mitosis"),
+        (113, {"p_none": 0.75}, -1, "tripolar, missed"),
+    ],
+)
+def test_what_the_run_rejected_near_by_is_missed_and_said_to_be_rejected(x_px, told, event, words):
+    rejected = said((50, 100, x_px, 0.9)).assign(mitosis_class="none", **told)
+
+    found = compare(true((50, 100, 100, "tripolar")), rejected)
+
+    assert events.proposed(found) == Count(0, 0, 1)
+    wrong = mistakes(found)
+    assert (wrong["kind"].item(), wrong["words"].item()) == ("missed abnormal", words)
+    assert wrong["run_event"].item() == event
+
+
+def test_what_was_rejected_beside_a_proposal_does_not_matter():
+    found = compare(
+        true((50, 100, 100, "tripolar")),
+        said((50, 100, 104, 0.9), (50, 100, 100, 0.9)).assign(mitosis_class=["abnormal", "none"]),
+    )
+
+    assert found["run_event"].tolist() == [100]
+    assert len(mistakes(found)) == 0
 
 
 def test_nothing_proposed_and_nothing_true():

@@ -132,7 +132,7 @@ def score(run: Run, truth: Truth, matches: Matches) -> Scores:
 def _outcomes(true_events: pd.DataFrame, run: Run) -> pd.DataFrame:
     return events.outcomes(
         true_events,
-        run.proposals,
+        run.events,
         drift_px=run.drift_px(),
         shape=run.tracked.shape[1:],
         pixel_size_um=run.pixel_size_um,
