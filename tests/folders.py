@@ -122,9 +122,9 @@ def compared(run: Run, truth: Truth) -> Scores:
     return score(run, truth, match(truth, run.tracked))
 
 
-def run_in_memory(folder: Path, lineage: Lineage) -> Run:
+def run_in_memory(folder: Path, lineage: Lineage, *, events: Sequence[MitosisEvent] | None = None) -> Run:
     """The same without files."""
-    events = divisions(lineage)
+    events = divisions(lineage) if events is None else events
     return Run(
         RunFolder(folder), record_of(folder), paint(lineage), annotate(lineage, events), event_table(events)
     )

@@ -13,6 +13,7 @@ from folders import compared, run_in_memory, write_truth
 from worlds import as_lineage
 
 from lineage.evaluate.counts import Count
+from lineage.evaluate.events import abnormal
 from lineage.evaluate.match import pair
 from lineage.evaluate.mistakes import wrong_divisions
 from lineage.evaluate.score import by_dose, pooled
@@ -55,6 +56,25 @@ def test_a_perfect_run_scores_one_wherever_the_truth_has_something(compare, worl
     assert scores.links.f1 == 1.0
     assert set(scores.tally.measures().values()) <= {1.0, None}
     assert scores.tally.measures()["TRA"] == 1.0
+
+
+def test_a_perfect_run_without_subtypes_scores_one_on_a_movie_of_every_subtype(tmp_path):
+    lineage, events, subtypes = worlds.every_subtype()
+    truth = read_truth(write_truth(tmp_path / "a.truth", lineage, events=events, subtypes=subtypes))
+    run = run_in_memory(tmp_path / "a.lineage", lineage, events=events)
+    run.events["mitosis_class"] = truth.events["mitosis_class"]
+    run.tree.nodes[80]["fate"] = "died_mitosis"
+    assert "subtype" not in run.events
+    assert not any(life["n_slippages"] for life in run.tree.nodes.values())
+
+    scores = compared(run, truth)
+
+    assert scores.slippages == Count(1, 1, 1)
+    assert scores.proposals == Count(8, 8, 8)
+    assert abnormal(scores.outcomes) == Count(7, 7, 7)
+    assert len(scores.mistakes()) == 0
+    counts = [scores.nuclei, scores.links, scores.nary, *scores.divisions.values(), *scores.fusions.values()]
+    assert {c.f1 for c in counts} == {1.0}
 
 
 def test_an_empty_run_finds_nothing_and_an_empty_truth_has_nothing(compare):

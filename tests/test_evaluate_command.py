@@ -116,6 +116,18 @@ def test_the_page_needs_nothing_beside_it(folders):
     assert "normal, called abnormal p(abnormal) 0.90" in page.text
 
 
+def test_a_mitosis_that_was_rejected_is_shown_by_the_run_s_own_film(folders):
+    run, truth = folders
+    rejected = pd.read_csv(run / "events.csv").assign(mitosis_class="none", p_none=0.75)
+    rejected.to_csv(run / "events.csv", index=False)
+
+    assert last_line(command(run, truth)).endswith("proposals 0.000 events F1 0.000")
+
+    page = Page((run / "evaluation.html").read_text(encoding="utf-8"))
+    assert "normal, rejected as no mitosis, p(none) 0.75" in page.text
+    assert len(page.having("image")) == 1
+
+
 def test_truth_of_the_challenge_gives_what_it_can(folders):
     run, truth = folders
     for name in ("events.csv", "lineage.graphml", "settings.json"):

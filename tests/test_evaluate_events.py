@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 import pytest
 import worlds
+from test_tree import annotate
 from worlds import as_lineage
 
 from lineage.evaluate import events
@@ -74,15 +74,24 @@ def test_the_movement_of_the_stage_is_taken_out():
     assert events.proposed(compare(truth, proposals, drift)).right == 1
 
 
-def test_as_many_pairs_as_possible_and_each_event_once():
-    # The second proposal is nearest to the first mitosis, but the only one near the second.
-    truth = true((50, 100, 100, "normal"), (50, 100, 110, "normal"))
-    proposals = said((50, 100, 92, 0.1), (50, 100, 102, 0.1))
+def test_nearest_first_and_each_event_once():
+    # Nobody gives up the proposal on its very place so that another mitosis gets one as well.
+    truth = true((50, 100, 50, "tripolar"), (50, 100, 60, "normal"))
+    proposals = said((50, 100, 50, 0.9), (50, 100, 40, 0.1))
 
     found = compare(truth, proposals)
 
-    assert found["truth_event"].tolist() == [0, 1]
-    assert found["run_event"].tolist() == [100, 101]
+    assert found["truth_event"].tolist() == [0, 1, -1]
+    assert found["run_event"].tolist() == [100, -1, 101]
+    assert events.proposed(found) == Count(1, 2, 2)
+    assert events.abnormal(found) == Count(1, 1, 1)
+
+
+def test_nearest_counts_time_and_place():
+    # Nearer by place is the first, but 3 frames away.
+    found = compare(true((50, 100, 100, "normal")), said((53, 100, 101, 0.1), (50, 100, 104, 0.1)))
+
+    assert found["run_event"].tolist() == [101, 100]
 
 
 def test_abnormal_is_scored_end_to_end_and_among_the_proposed():
@@ -111,9 +120,47 @@ def test_abnormal_is_scored_end_to_end_and_among_the_proposed():
     assert counts["tripolar"] == {"truth": 3, "normal": 1, "abnormal": 1, "unclassified": 1, "missed": 0}
     assert counts[""] == {"truth": 0, "normal": 1, "abnormal": 1, "unclassified": 0, "missed": 0}
     assert mistakes(found)["kind"].tolist() == [
-        "missed abnormal", "wrong class", "wrong class", "false proposal", "false proposal", "missed normal",
+        "missed abnormal", "wrong class", "wrong class", "not classified", "false proposal", "false proposal",
+        "missed normal",
     ]  # fmt: skip
-    assert mistakes(found)["p_abnormal"].tolist()[1:5] == [0.1, 0.8, 0.7, 0.3]
+    assert mistakes(found)["p_abnormal"].dropna().tolist() == [0.1, 0.8, 0.7, 0.3]
+    assert mistakes(found)["words"].tolist()[3:5] == ["tripolar, not classified", "nothing, called abnormal"]
+
+
+def test_a_normal_mitosis_that_was_not_classified_is_no_mistake():
+    found = compare(true((50, 100, 100, "normal")), said((50, 100, 100, np.nan)))
+
+    assert found["run_class"].tolist() == ["unclassified"]
+    assert len(mistakes(found)) == 0
+
+
+@pytest.mark.parametrize(
+    ("x_px", "told", "event", "words"),
+    [
+        (100, {"p_none": 0.75}, 100, "tripolar, rejected as no mitosis, p(none) 0.75"),
+        (100, {}, 100, "tripolar, rejected as no mitosis"),
+        (113, {"p_none": 0.75}, -1, "tripolar, missed"),
+    ],
+)
+def test_what_the_run_rejected_near_by_is_missed_and_said_to_be_rejected(x_px, told, event, words):
+    rejected = said((50, 100, x_px, 0.9)).assign(mitosis_class="none", **told)
+
+    found = compare(true((50, 100, 100, "tripolar")), rejected)
+
+    assert events.proposed(found) == Count(0, 0, 1)
+    wrong = mistakes(found)
+    assert (wrong["kind"].item(), wrong["words"].item()) == ("missed abnormal", words)
+    assert wrong["run_event"].item() == event
+
+
+def test_what_was_rejected_beside_a_proposal_does_not_matter():
+    found = compare(
+        true((50, 100, 100, "tripolar")),
+        said((50, 100, 104, 0.9), (50, 100, 100, 0.9)).assign(mitosis_class=["abnormal", "none"]),
+    )
+
+    assert found["run_event"].tolist() == [100]
+    assert len(mistakes(found)) == 0
 
 
 def test_nothing_proposed_and_nothing_true():
@@ -187,20 +234,30 @@ def proposal(mother, daughters, frame, **more):
 
 
 def test_who_claims_a_slippage():
-    tree = as_lineage(worlds.sisters_fuse()).graph
-    nx.set_node_attributes(tree, {c: life.start for c, life in worlds.lives_of(tree).items()}, "first_frame")
+    tree = annotate(as_lineage(worlds.sisters_fuse()))
+    assert tree.nodes[5]["last_frame"] == 39
 
     def of(table):
-        return claims(table, tree, minutes_per_frame=10.0)
+        return claims(table, tree)
 
     assert of(proposal(4, "5 6", 30)) == []  # a division
-    assert of(proposal(1, "2 3", 10)) == [(1, 10)]  # which become one again after 100 min
-    assert of(proposal(1, "2 3", 7)) == []  # after 130
+    assert of(proposal(1, "2 3", 10)) == []  # a furrow regression: they become one again
     assert of(proposal(5, "", 35)) == [(5, 35)]
+    assert of(proposal(5, "", 39)) == []  # not seen any more
     assert of(proposal(5, "", 35, subtype="death_in_mitosis")) == []
     assert of(proposal(4, "5 6", 30, subtype="slippage")) == [(4, 30)]
     tree.nodes[5]["n_slippages"], tree.nodes[6]["fate"] = 1, "slipped"
     assert of(proposal(5, "", 35)) == [(5, 35), (6, None)]
+
+
+@pytest.mark.parametrize("fate", ["died_mitosis", "died_interphase"])
+def test_a_cell_that_dies_did_not_slip(fate):
+    tree = annotate(as_lineage(worlds.lone_cell()))
+    assert claims(proposal(1, "", 5), tree) == [(1, 5)]
+
+    tree.nodes[1]["fate"] = fate
+
+    assert claims(proposal(1, "", 5), tree) == []
 
 
 def test_what_can_hardly_be_seen_can_be_left_out():

@@ -88,6 +88,32 @@ def empty() -> nx.DiGraph:
     return nx.DiGraph()
 
 
+SUBTYPES = {
+    "normal": 2, "tripolar": 3, "tetrapolar": 4, "lagging_chromatin": 2, "micronuclei": 2,
+    "furrow_regression": 2, "slippage": 0, "death_in_mitosis": 0,
+}  # fmt: skip
+
+
+def every_subtype() -> tuple[Lineage, list[MitosisEvent], dict[int, str]]:
+    """A mitosis of each of SUBTYPES in frame 10, the events, and event -> subtype.
+
+    10 --+-- 11     ...     60 --+-- 61 --+-- 69     70 ----------     80 ----
+         +-- 12                  +-- 62 --+
+    """
+    mothers = {10 * k: n for k, n in enumerate(SUBTYPES.values(), start=1)}
+    graph = nx.DiGraph([(m, m + d) for m, n in mothers.items() for d in range(1, n + 1)])
+    graph.add_edges_from([(61, 69), (62, 69)])
+    graph.add_nodes_from(mothers)
+    places = {cell: (20.0 * (cell // 10), 40.0 + 20 * (cell % 10)) for cell in graph}
+    lineage = as_lineage(graph, places_px=places, lives={70: range(30), 80: range(14)})
+    events = divisions(lineage)
+    for mother in (m for m, n in mothers.items() if n == 0):
+        y, x = places[mother]
+        um = {"y_um": y * PIXEL_UM, "x_um": x * PIXEL_UM}
+        events.append(MitosisEvent(7 + len(events), mother, (), 10, y, x, **um, source="world"))
+    return lineage, events, {e.event_id: s for e, s in zip(events, SUBTYPES, strict=True)}
+
+
 WORLDS = (lone_cell, one_division, three_daughters, two_generations, sisters_fuse, clones_fuse, empty)
 
 

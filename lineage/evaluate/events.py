@@ -1,8 +1,9 @@
 """Mitoses of truth and run -> a row for each true event and each proposal of nothing, and counts on them.
 
 Every row of a run's events.csv that is not `none` is a proposal. A true event is proposed if a proposal
-lies within 25 um of it and 3 frames; where nothing separates, within 60 min. Each is used once; of all ways
-to pair them, that with most pairs, then with the smallest sum of distances, each divided by its limit.
+lies within 25 um of it and 3 frames; where nothing separates, within 60 min. Each is used once, nearest
+first, by the sum of the two distances, each divided by its limit. Of those that are missed it is told, by
+the same rule, which the run had proposed and then rejected as `none`.
 
 Abnormal is the positive class. End to end, an abnormal mitosis that was not proposed, or not called
 abnormal, is missed; a proposal that is called abnormal and is none, or of a normal mitosis, is a false
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.evaluate.counts import Count
+from lineage.evaluate.pairs import nearest_first
 from lineage.schema import MitosisClass
 from lineage.tree import near_border
 
@@ -36,19 +38,19 @@ MISSED, NOTHING = "missed", ""  # in place of the run's class, and of the truth'
 UNKNOWN, DIVISION = "unknown", "division"  # class and subtype, where the truth tells of divisions alone
 OUTCOME_COLUMNS = (
     "truth_event", "run_event", "frame", "y_px", "x_px", "truth_class", "subtype", "run_class", "p_abnormal",
-    "at_edge",
+    "p_none", "at_edge",
 )  # fmt: skip
 
 
 # Also of empty tables, which pandas could not append to others otherwise.
 OUTCOME_TYPES = {"truth_event": int, "run_event": int, "frame": int} | dict.fromkeys(
-    ("y_px", "x_px", "p_abnormal"), float
+    ("y_px", "x_px", "p_abnormal", "p_none"), float
 )
 
 
 def outcomes(
     truth: pd.DataFrame,
-    proposals: pd.DataFrame,
+    found: pd.DataFrame,
     *,
     drift_px: np.ndarray,
     shape: tuple[int, int],
@@ -59,20 +61,29 @@ def outcomes(
 
     Args:
         truth: `event_id, frame, y_px, x_px, mitosis_class, subtype, daughter_ids`.
-        proposals: `event_id, frame, y_px, x_px, mitosis_class, p_abnormal`.
+        found: every event of the run: `event_id, frame, y_px, x_px, mitosis_class, p_abnormal`, and `p_none`
+            where the run has it.
         drift_px: (T, 2) of the stage, taken out of both before places are compared.
         shape: (Y, X) of a frame.
         pixel_size_um: side of a pixel.
         minutes_per_frame: interval.
 
     Returns:
-        A missed event has `run_event` -1 and the class `missed`; a proposal of nothing has `truth_event`
-        -1 and an empty true class. Place and frame are the truth's where there is one.
+        A missed event has the class `missed`, and `run_event` -1 unless the run rejected it as `none`; a
+        proposal of nothing has `truth_event` -1 and an empty true class. Place and frame are the truth's
+        where there is one. `p_none` is told of the rejected alone.
     """
-    apart_um = _distances(truth, proposals, drift_px * pixel_size_um, pixel_size_um)
-    apart_frames = np.abs(np.subtract.outer(truth["frame"].to_numpy(int), proposals["frame"].to_numpy(int)))
-    limit = _frames_allowed(truth, minutes_per_frame)[:, None]
-    pairs = optimal(apart_um / WITHIN_UM, apart_frames / limit)
+    is_none = found["mitosis_class"] == MitosisClass.NONE
+    proposals, rejected = found[~is_none], found[is_none]
+
+    def near(some: pd.DataFrame) -> list[tuple[float, int, int]]:
+        apart_um = _distances(truth, some, drift_px * pixel_size_um, pixel_size_um)
+        apart_frames = np.abs(np.subtract.outer(truth["frame"].to_numpy(int), some["frame"].to_numpy(int)))
+        limit = _frames_allowed(truth, minutes_per_frame)[:, None]
+        return candidates(apart_um / WITHIN_UM, apart_frames / limit)
+
+    pairs = nearest_first(near(proposals))
+    refused = nearest_first(c for c in near(rejected) if c[1] not in pairs)
     rows: list[dict[str, Any]] = [
         {
             "truth_event": true.event_id,
@@ -81,8 +92,11 @@ def outcomes(
             "x_px": true.x_px,
             "truth_class": true.mitosis_class,
             "subtype": true.subtype,
+            "run_event": -1,
+            "run_class": MISSED,
         }
-        | (_said(proposals.iloc[pairs[i]]) if i in pairs else {"run_event": -1, "run_class": MISSED})
+        | (_said(proposals.iloc[pairs[i]]) if i in pairs else {})
+        | (_refused(rejected.iloc[refused[i]]) if i in refused else {})
         for i, true in enumerate(truth.itertuples())
     ]
     for j in sorted(set(range(len(proposals))) - set(pairs.values())):
@@ -117,19 +131,15 @@ def middle(mask: np.ndarray, cells: Sequence[int]) -> tuple[float, float]:
     return float(ys.mean()), float(xs.mean())
 
 
-def optimal(*scaled: np.ndarray) -> dict[int, int]:
-    """Row -> column, of as many pairs as there can be with every distance at most 1, and then the nearest.
+def candidates(*scaled: np.ndarray) -> list[tuple[float, int, int]]:
+    """Sum of the distances, row and column, where every distance is at most 1.
 
-    >>> optimal(np.array([[0.2, 0.9], [0.1, 1.5]]))
-    {0: 1, 1: 0}
+    >>> candidates(np.array([[0.25, 1.5]]), np.array([[0.5, 0.0]]))
+    [(0.75, 0, 0)]
     """
-    from scipy.optimize import linear_sum_assignment
-
     total = np.sum(scaled, axis=0)
-    allowed = np.all(np.array(scaled) <= 1, axis=0)
-    too_far = 1.0 + total[allowed].sum()  # dearer than all pairs together
-    rows, columns = linear_sum_assignment(np.where(allowed, total, too_far))
-    return {int(i): int(j) for i, j in zip(rows, columns, strict=True) if allowed[i, j]}
+    near = np.argwhere(np.all(np.array(scaled) <= 1, axis=0)).tolist()
+    return [(float(total[i, j]), i, j) for i, j in near]
 
 
 def _distances(
@@ -157,6 +167,10 @@ def _said(proposal: pd.Series) -> dict[str, Any]:
         "run_class": proposal["mitosis_class"],
         "p_abnormal": proposal["p_abnormal"],
     }
+
+
+def _refused(event: pd.Series) -> dict[str, Any]:
+    return {"run_event": event["event_id"], "p_none": event.get("p_none", np.nan)}
 
 
 # --- Counts

@@ -1,7 +1,7 @@
 """Mistakes -> film strips.
 
-An event of the run has its own film; what the run does not know is cut from the movie, if that is still where
-run.json says.
+An event of the run has its own film, also where it was rejected; what the run does not know is cut from the
+movie, if that is still where run.json says.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.evaluate.counts import Count
+from lineage.evaluate.pairs import nearest_first
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,13 +97,7 @@ def assign(
         for j in np.flatnonzero(np.abs(frames - t.frame) <= tolerance).tolist()
         if correspond(t, found[j], matches)
     ]
-    paired: dict[int, int] = {}
-    used: set[int] = set()
-    for _, i, j in sorted(candidates):
-        if i not in paired and j not in used:
-            paired[i] = j
-            used.add(j)
-    return paired
+    return nearest_first(candidates)
 
 
 def score(

@@ -1,8 +1,10 @@
 """Outcomes -> the mistakes, worst first.
 
-Worst are abnormal mitoses that were missed; then wrong classes, the surest first; then proposals of
-nothing, those called abnormal first; then normal mitoses that were missed. Where the truth tells of no
-events, the mistakes are the divisions that were missed, or are false, within one frame.
+Worst are abnormal mitoses that were missed, among them those that the run rejected as no mitosis; then wrong
+classes, the surest first; then abnormal mitoses that were not classified; then proposals of nothing, those
+called abnormal first; then normal mitoses that were missed. A normal one that was not classified is not
+called abnormal, which is right. Where the truth tells of no events, the mistakes are the divisions that were
+missed, or are false, within one frame.
 """
 
 from __future__ import annotations
@@ -31,10 +33,10 @@ if TYPE_CHECKING:
     from lineage.evaluate.junctions import Junction
     from lineage.evaluate.match import Matches
 
-MISSED_ABNORMAL, WRONG_CLASS = "missed abnormal", "wrong class"
+MISSED_ABNORMAL, WRONG_CLASS, NOT_CLASSIFIED = "missed abnormal", "wrong class", "not classified"
 FALSE_PROPOSAL, MISSED_NORMAL = "false proposal", "missed normal"
 MISSED_DIVISION, FALSE_DIVISION = "missed division", "false division"
-EVENT_KINDS = (MISSED_ABNORMAL, WRONG_CLASS, FALSE_PROPOSAL, MISSED_NORMAL)  # worst first
+EVENT_KINDS = (MISSED_ABNORMAL, WRONG_CLASS, NOT_CLASSIFIED, FALSE_PROPOSAL, MISSED_NORMAL)  # worst first
 KINDS = (*EVENT_KINDS, MISSED_DIVISION, FALSE_DIVISION)
 DIVISION_TOLERANCE = 1  # frames
 MISTAKE_COLUMNS = (*OUTCOME_COLUMNS, "movie", "kind", "words")
@@ -54,9 +56,9 @@ def mistakes(outcomes: pd.DataFrame) -> pd.DataFrame:
         & outcomes["run_class"].isin(judged)
         & (outcomes["truth_class"] != outcomes["run_class"])
     )
-    kind = np.select(
-        [missed & abnormal, wrong, outcomes["truth_class"] == NOTHING, missed], [*EVENT_KINDS], default=""
-    )
+    unclassified = abnormal & (outcomes["run_class"] == MitosisClass.UNCLASSIFIED)
+    nothing = outcomes["truth_class"] == NOTHING
+    kind = np.select([missed & abnormal, wrong, unclassified, nothing, missed], [*EVENT_KINDS], default="")
     p = outcomes["p_abnormal"].fillna(DECIDED)
     table = outcomes.assign(
         kind=kind,
@@ -74,13 +76,19 @@ def mistakes(outcomes: pd.DataFrame) -> pd.DataFrame:
 def _words(row: Mapping[Any, Any]) -> str:
     """What went wrong.
 
-    >>> _words({"truth_class": "abnormal", "subtype": "slippage", "run_class": "missed"})
-    'slippage, missed'
+    >>> slippage = {"truth_class": "abnormal", "subtype": "slippage", "run_class": "missed"}
+    >>> _words(slippage | {"run_event": -1}), _words(slippage | {"run_event": 7, "p_none": 0.875})
+    ('slippage, missed', 'slippage, rejected as no mitosis, p(none) 0.88')
     """
-    subtype = str(row["subtype"]).replace("_", " ")
-    if row["truth_class"] == NOTHING:
-        return f"nothing, called {row['run_class']}"
-    return f"{subtype}, missed" if row["run_class"] == MISSED else f"{subtype}, called {row['run_class']}"
+    subtype = str(row["subtype"]).replace("_", " ") if row["truth_class"] != NOTHING else "nothing"
+    if row["run_class"] == MitosisClass.UNCLASSIFIED:
+        return f"{subtype}, not classified"
+    if row["run_class"] != MISSED:
+        return f"{subtype}, called {row['run_class']}"
+    if row["run_event"] < 0:
+        return f"{subtype}, missed"
+    p = "" if np.isnan(row["p_none"]) else f", p(none) {row['p_none']:.2f}"
+    return f"{subtype}, rejected as no mitosis{p}"
 
 
 def wrong_divisions(
@@ -125,6 +133,7 @@ def wrong_divisions(
                     "y_px": y,
                     "x_px": x,
                     "p_abnormal": float("nan"),
+                    "p_none": float("nan"),
                     "at_edge": False,
                     "movie": 0,
                     "kind": kind,

@@ -118,7 +118,7 @@ def score(run: Run, truth: Truth, matches: Matches) -> Scores:
         at_divisions = _outcomes(events.from_divisions(true, truth.cells), run)
         return replace(scores, wrong_divisions=wrong, proposals=events.proposed(at_divisions))
     outcomes = _outcomes(truth.events, run)
-    said = slippage.claims(run.proposals, run.tree, minutes_per_frame=run.minutes_per_frame)
+    said = slippage.claims(run.proposals, run.tree)
     return replace(
         scores,
         slippages=slippage.score_slippages(
@@ -132,7 +132,7 @@ def score(run: Run, truth: Truth, matches: Matches) -> Scores:
 def _outcomes(true_events: pd.DataFrame, run: Run) -> pd.DataFrame:
     return events.outcomes(
         true_events,
-        run.proposals,
+        run.events,
         drift_px=run.drift_px(),
         shape=run.tracked.shape[1:],
         pixel_size_um=run.pixel_size_um,

@@ -1,10 +1,10 @@
 """Matches + events of both -> slippages: right, of those in the run and in the truth.
 
 A true slippage is an event of that subtype. The run claims one by an event of that subtype; where its
-events.csv has no column `subtype`, by an event (not `none`) without daughters that last: fewer than two, or
-they become one again within 120 min. It also claims one, at no particular time, by a cell with
-`n_slippages` or the fate `slipped` that no such event speaks of. A claim is right if its cell is one to one
-with the true cell within 120 min of the true event, and its own time, if it has one, is no further away.
+events.csv has no column `subtype`, by an event (not `none`) whose mother has fewer than two daughters, does
+not die and goes on being seen after the event's frame. It also claims one, at no particular time, by a cell
+with `n_slippages` or the fate `slipped` that no such event speaks of. A claim is right if its cell is one to
+one with the true cell within 120 min of the true event, and its own time, if it has one, is no further away.
 Each is used once, nearest first.
 """
 
@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from lineage.evaluate.counts import Count
+from lineage.evaluate.pairs import nearest_first
 from lineage.schema import CellKey, Fate
 
 if TYPE_CHECKING:
@@ -51,35 +50,22 @@ def score_slippages(
             apart = within if frame is None else abs(frame - at)
             if apart <= within and matches.are_one(mother, cell, near):
                 candidates.append((apart, i, j))
-    found: set[int] = set()
-    used: set[int] = set()
-    for _, i, j in sorted(candidates):
-        if i not in found and j not in used:
-            found.add(i)
-            used.add(j)
-    return Count(len(found), len(claims), len(true))
+    return Count(len(nearest_first(candidates)), len(claims), len(true))
 
 
-def claims(proposals: pd.DataFrame, tree: nx.DiGraph, *, minutes_per_frame: float) -> list[Claim]:
+def claims(proposals: pd.DataFrame, tree: nx.DiGraph) -> list[Claim]:
     """What the run says of slippages.
 
     Args:
         proposals: its events but for those that are `none`.
         tree: its annotated tree.
-        minutes_per_frame: interval.
     """
+    events = list(zip(proposals["mother_id"].astype(int), proposals["frame"].astype(int), strict=True))
     if "subtype" in proposals:
-        said = proposals[proposals["subtype"] == SLIPPAGE]
+        slips = (proposals["subtype"] == SLIPPAGE).tolist()
     else:
-        within = WITHIN_MIN / minutes_per_frame
-        lasts = [
-            _last(tree, [int(d) for d in str(daughters).split()], frame + within)
-            for daughters, frame in zip(proposals["daughter_ids"], proposals["frame"], strict=True)
-        ]
-        said = proposals[~np.array(lasts, bool)]
-    timed: list[Claim] = [
-        (int(m), int(t)) for m, t in zip(said["mother_id"], said["frame"], strict=True)
-    ]  # fmt: skip
+        slips = [_goes_on(tree, mother, frame) for mother, frame in events]
+    timed: list[Claim] = [event for event, slipped in zip(events, slips, strict=True) if slipped]
     spoken_of = {cell for cell, _ in timed}
     slipped = (
         cell
@@ -89,16 +75,18 @@ def claims(proposals: pd.DataFrame, tree: nx.DiGraph, *, minutes_per_frame: floa
     return timed + [(cell, None) for cell in slipped if cell not in spoken_of]
 
 
-def _last(tree: nx.DiGraph, daughters: list[int], until_frame: float) -> bool:
-    """Whether there are two daughters at least, which do not become one again before `until_frame`.
+def _goes_on(tree: nx.DiGraph, mother: int, frame: int) -> bool:
+    """Whether the cell neither divides nor dies, and is seen after `frame`.
 
     >>> import networkx as nx
-    >>> tree = nx.DiGraph([(1, 2), (1, 3), (2, 4), (3, 4)])
-    >>> tree.nodes[4]["first_frame"] = 20
-    >>> _last(tree, [2, 3], 15), _last(tree, [2, 3], 20), _last(tree, [2], 15)
-    (True, False, False)
+    >>> tree = nx.DiGraph()
+    >>> tree.add_node(1, last_frame=20, fate="lost")
+    >>> _goes_on(tree, 1, 19), _goes_on(tree, 1, 20)
+    (True, False)
     """
-    if len(daughters) < 2:
-        return False
-    shared = set.intersection(*(set(tree.successors(d)) if d in tree else set() for d in daughters))
-    return not any(tree.nodes[cell][CellKey.FIRST_FRAME] <= until_frame for cell in shared)
+    life = tree.nodes[mother]
+    return (
+        tree.out_degree(mother) < 2
+        and life[CellKey.FATE] not in (Fate.DIED_MITOSIS, Fate.DIED_INTERPHASE)
+        and life[CellKey.LAST_FRAME] > frame
+    )
