@@ -4,8 +4,8 @@ Everything that is drawn, chromatin as well as cells, is a `Body`: a bent ellips
 and a mass. Its outline and texture follow from its seed, so a nucleus looks like itself from frame to frame.
 
 Pixels are computed in double precision, nearly all by sums, products and square roots, which every processor
-rounds alike; where another function's last digit differs, rounding to grey levels hides it. A movie is the same
-wherever it is made.
+rounds alike; where another function's last digit differs, rounding to grey levels hides it. A movie is the
+same wherever it is made.
 """
 
 from __future__ import annotations
