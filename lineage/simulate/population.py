@@ -56,8 +56,8 @@ def grow(rng: np.random.Generator, settings: Settings, *, founders: int) -> list
         n_seen += sum(_is_seen(life, settings.minutes) for life in clones[-1])
         if n_seen > LARGEST_LABEL:
             raise InputError(
-                f"{founders} founders on the dish become more than {LARGEST_LABEL} cells, and masks hold no more; "
-                f"take fewer founders or less than {settings.frames} frames"
+                f"{founders} founders on the dish become more than {LARGEST_LABEL} cells, and masks hold no "
+                f"more; take fewer founders, or fewer frames than {settings.frames}"
             )
     if alive > founders:
         clones[-1] = _without(clones[-1], alive - founders)
