@@ -19,8 +19,8 @@ from lineage.console import one_line_errors
 from lineage.schema import DETECTION_COLUMNS, EVENT_COLUMNS, TRACKLET_COLUMNS
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
-# A corner of the example movie, with four mitoses in it.
-FRAMES, ROWS, COLUMNS = 24, slice(150, 390), slice(0, 240)
+# A corner of the example movie, with seven mitoses in it.
+FRAMES, ROWS, COLUMNS = 30, slice(160, 400), slice(60, 300)
 TABLES = ("detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml")
 
 
@@ -57,7 +57,7 @@ def truth() -> pd.DataFrame:
 
 
 def test_the_divisions_are_found_where_and_when_they_are(finished, truth):
-    assert len(truth) == 4
+    assert len(truth) == 7
     events = pd.read_csv(finished / "events.csv")
     for _, true in truth.iterrows():
         near = np.hypot(events["y_px"] - true["y_px"], events["x_px"] - true["x_px"]) < 10
