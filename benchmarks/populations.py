@@ -23,7 +23,8 @@ from scipy.stats import beta
 from lineage.schema import Fate
 from lineage.simulate import biology
 from lineage.simulate.biology import LINES, Phase
-from lineage.simulate.population import Cell, Subtype, grow
+from lineage.simulate.cells import Cell, Subtype
+from lineage.simulate.population import grow
 from lineage.simulate.settings import CellLine, Settings
 
 mpl.use("Agg")

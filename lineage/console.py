@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def one_line_errors(*, debug: bool) -> Iterator[None]:
-    """Exit code 2 for input and disk, 130 for Ctrl-C; with `debug` the traceback.
+def one_line_errors(*, debug: bool, stopped: str = "what was finished is kept") -> Iterator[None]:
+    """Exit code 2 for input and disk, 130 for Ctrl-C, with what `stopped` says; with `debug` the traceback.
 
     A lineage that the solver cannot find within its time is the settings' matter, and so exit code 2 too.
     """
@@ -25,7 +25,7 @@ def one_line_errors(*, debug: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("stopped; what was finished is kept", err=True)
+        typer.echo(f"stopped; {stopped}", err=True)
         raise typer.Exit(130) from None
     except (InputError, OSError, Unsolved) as error:
         if debug:

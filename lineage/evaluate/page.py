@@ -10,6 +10,7 @@ from lineage.evaluate.films import films
 from lineage.evaluate.mistakes import KINDS
 from lineage.outputs import whole
 from lineage.report.forest import MINUTES_PER_HOUR, mark
+from lineage.report.page import template
 from lineage.report.strips import tile_pixels
 from lineage.report.svg import picture
 from lineage.schema import MitosisClass
@@ -70,15 +71,7 @@ def write_page(
         runs: each movie's run, in the same order.
         truth_name: of the folder with the truth.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    page = Environment(
-        loader=PackageLoader("lineage", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("evaluation.html.j2")
+    page = template("evaluation.html.j2")
     table = total.outcomes
     wrong = total.mistakes()
     shown = wrong.groupby("kind", sort=False).head(SHOWN)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import networkx as nx
     import pandas as pd
+    from jinja2 import Template
 
     from lineage.schema import FrameQuality
 
@@ -67,16 +68,8 @@ def write_report(
             listed without its pictures.
         run: what run.json holds: `video`, `settings`, `versions`, `stages`, `warnings`, `dose_gy`.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     check_columns(events, EVENT_COLUMNS, "events")
-    page = Environment(
-        loader=PackageLoader("lineage", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    ).get_template("report.html.j2")
+    page = template("report.html.j2")
     families, lone = split(tree, events.loc[events["mitosis_class"] != MitosisClass.NONE, "mother_id"])
     html = page.render(
         video=run["video"],
@@ -104,6 +97,20 @@ def write_report(
     )
     with whole(path) as part:
         part.write_text(html, encoding="utf-8")
+
+
+def template(name: str) -> Template:
+    """One of the package's pages."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    pages = Environment(
+        loader=PackageLoader("lineage", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return pages.get_template(name)
 
 
 def facts(tree: nx.DiGraph, events: pd.DataFrame) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def main(
         "blank_frames": tuple(blank_frame) if blank_frame else None,
         "bad_frame_share": bad_frame_share,
     }
-    with one_line_errors(debug=debug):
+    with one_line_errors(debug=debug, stopped="nothing was written"):
         settings = read(config, given)
         with Screen().stage("simulate") as progress:
             truth = simulate(

@@ -12,8 +12,8 @@ from lineage.simulate.course import breaks_up_min, condition, n_pieces
 from lineage.simulate.motion import separation_um
 
 if TYPE_CHECKING:
+    from lineage.simulate.cells import Cell, Mitosis
     from lineage.simulate.course import Condition
-    from lineage.simulate.population import Cell, Mitosis
 
 # Grey levels of 8 bit x um2: with the haze, a G1 nucleus stands about 14 above background.
 MASS_PER_DNA = 2700.0

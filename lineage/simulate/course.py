@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.schema import Fate
-from lineage.simulate.population import Subtype
+from lineage.simulate.cells import Subtype
 
 if TYPE_CHECKING:
-    from lineage.simulate.population import Cell, Mitosis
+    from lineage.simulate.cells import Cell, Mitosis
 
 REMAINS_MIN = 240.0  # how long fragments of a dead cell stay visible after its end
 SHRINKING_MIN = 25.0  # of a cell that dies in interphase, before it breaks up
@@ -55,7 +55,7 @@ def present(cell: Cell, minutes: float) -> bool:
 def alive(cell: Cell, minutes: float) -> bool:
     """Whether the cell has been born and has not ended.
 
-    >>> from lineage.simulate.population import Cell
+    >>> from lineage.simulate.cells import Cell
     >>> mother = Cell(1, (), 0, 1, born_min=-5, dna=1, seed=0, end_min=20)
     >>> alive(mother, 20)   # its daughters' first moment
     False

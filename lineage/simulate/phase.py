@@ -21,8 +21,8 @@ from lineage.simulate.course import alive, breaks_up_min, condition
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lineage.simulate.cells import Cell
     from lineage.simulate.course import Condition
-    from lineage.simulate.population import Cell
 
 ROUND_UM = 24.0  # diameter of a rounded mitotic cell of G2 DNA content
 SHARP_UM = 0.6  # width of the point spread

@@ -13,13 +13,11 @@ import numpy as np
 from lineage.export.ctc import LARGEST_LABEL
 from lineage.schema import Fate, InputError
 from lineage.simulate import biology
-from lineage.simulate.cells import REGRESSION_MIN, Cell, Mitosis, Subtype
+from lineage.simulate.cells import Cell
 from lineage.simulate.lives import SEEDS, Life, grow_clone
 
 if TYPE_CHECKING:
     from lineage.simulate.settings import Settings
-
-__all__ = ["REGRESSION_MIN", "Cell", "Mitosis", "Subtype", "grow"]
 
 MOST_CLONES = 50  # a founder: where nearly all clones are dead when the movie starts, fewer cells are there
 

@@ -18,8 +18,8 @@ from lineage.simulate.phase import cell_bodies, phase_image
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lineage.simulate.cells import Cell, Mitosis
     from lineage.simulate.microscope import Microscope
-    from lineage.simulate.population import Cell, Mitosis
     from lineage.simulate.settings import Settings
 
 HAZE = {"near": 0.7, "far": 0.6}

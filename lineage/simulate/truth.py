@@ -17,8 +17,8 @@ import tifffile
 from lineage.export import graphml
 from lineage.export.ctc import LARGEST_LABEL
 from lineage.schema import EVENT_COLUMNS, CellKey, Fate, InputError
+from lineage.simulate.cells import Subtype
 from lineage.simulate.chromatin import dna_mass
-from lineage.simulate.population import Subtype
 from lineage.tree import UNITS
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
+    from lineage.simulate.cells import Cell
     from lineage.simulate.microscope import Microscope
-    from lineage.simulate.population import Cell
     from lineage.simulate.settings import Settings
 
 TRUE_EVENT_COLUMNS = (*EVENT_COLUMNS, "subtype")  # what only a run can say stays empty
@@ -162,7 +162,7 @@ def parent_labels(
 ) -> dict[int, tuple[int, ...]]:
     """Label -> its parents' labels; none where the movie does not show the birth.
 
-    >>> from lineage.simulate.population import Cell
+    >>> from lineage.simulate.cells import Cell
     >>> cells = {1: Cell(1, (), 0, 1, born_min=-5, dna=1, seed=0), 2: Cell(2, (1,), 1, 1, 20, dna=1, seed=0)}
     >>> away_from_5_to_6 = [Track(2, 2, 2, 4, (0, 0)), Track(3, 2, 7, 9, (0, 0))]
     >>> parent_labels({1: [Track(1, 1, 0, 1, (0, 0))], 2: away_from_5_to_6}, cells)
