@@ -58,7 +58,7 @@ def forward(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     multiple = model.network.config.multiple
     padded = np.pad(image, [(0, -n % multiple) for n in image.shape], mode="reflect")
     x = torch.from_numpy(padded)[None, None].contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(), half_precision():
+    with torch.inference_mode(), half_precision(torch.device("cpu")):
         logits, dist = model.network(x)
     prob = torch.sigmoid(logits[0, 0]).numpy()
     return prob, dist[0].permute(1, 2, 0).contiguous().numpy()

@@ -108,7 +108,7 @@ def train(
     began, running = time.monotonic(), 0.0
     for step in range(first, steps):
         x, prob, dist = next(samples)
-        with half_precision():
+        with half_precision(torch.device("cpu")):
             logits, rays = network(x.contiguous(memory_format=torch.channels_last))
         error = loss(logits, rays, prob, dist)
         optimiser.zero_grad()
