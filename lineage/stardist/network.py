@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import torch
@@ -150,19 +152,26 @@ class StarDist(nn.Module):
 
 
 def _above(logits: Tensor, least: float, edge: int = 2) -> Tensor:
-    inside = logits[edge:-edge, edge:-edge] > least
-    return torch.nonzero(inside) + edge
+    """Places (N, 2) above `least`; never more than the best quarter: early in training, all may be above."""
+    inside = logits[edge:-edge, edge:-edge]
+    above = inside > least
+    if (most := inside.numel() // 4) < int(above.sum()):
+        above &= inside > inside.flatten().topk(most).values[-1]
+    return torch.nonzero(above) + edge
 
 
 def ready(network: StarDist, device: torch.device) -> StarDist:
-    """The network for predicting: batch norm folded into the convolutions before it, channels last."""
-    for block in network.modules():
-        if isinstance(block, nn.Sequential):
-            for i, layer in enumerate(block):
-                if isinstance(layer, nn.BatchNorm2d):
-                    block[i - 1] = nn.utils.fuse_conv_bn_eval(block[i - 1].eval(), layer.eval())
-                    block[i] = nn.Identity()
-    return network.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    """A copy for predicting: batch norm folded into the convolutions before it, channels last."""
+    folded = StarDist(replace(network.config, unet_batch_norm=False))
+    layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
+    convolutions = [m for m in folded.modules() if isinstance(m, nn.Conv2d)]
+    following = {id(a): b for a, b in pairwise(layers) if isinstance(b, nn.BatchNorm2d)}
+    for layer in layers:
+        if isinstance(layer, nn.Conv2d):
+            norm = following.get(id(layer))
+            fused = nn.utils.fuse_conv_bn_eval(deepcopy(layer).eval(), norm.eval()) if norm else layer
+            convolutions.pop(0).load_state_dict(fused.state_dict())
+    return folded.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def half_precision(device: torch.device) -> torch.autocast:
