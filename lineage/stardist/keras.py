@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     Layer = list[np.ndarray]  # a convolution's kernel and bias; a batch norm's gamma, beta, mean, variance
 
-WEIGHTS = ("weights_best.h5", "weights_last.h5")  # the first that is there is read
 DEFAULT_THRESHOLDS = {"prob": 0.5, "nms": 0.4}  # StarDist's own
 
 # What the network is built for; StarDist's defaults, so that `config.json` may leave them out.
@@ -41,7 +40,8 @@ def read(folder: Path) -> tuple[StarDistConfig, dict[str, torch.Tensor]]:
     changes neither probability nor distances.
 
     Args:
-        folder: with `config.json` and `weights_best.h5` or `weights_last.h5`, from Keras 2 or 3.
+        folder: with `config.json` and `weights_best.h5` or `weights_last.h5`, from Keras 2 or 3; files of
+            other names are read where these are missing.
 
     Returns:
         The architecture, and what `StarDist(config).load_state_dict` takes, float32.
@@ -52,10 +52,7 @@ def read(folder: Path) -> tuple[StarDistConfig, dict[str, torch.Tensor]]:
     """
     said = _json(folder / "config.json")
     config = _config(said, folder / "config.json")
-    weights = next((folder / name for name in WEIGHTS if (folder / name).is_file()), None)
-    if weights is None:
-        raise InputError(f"{folder} has no weights; put StarDist's {' or '.join(WEIGHTS)} there")
-    return config, _state(config, weights, classes=said.get("n_classes") is not None)
+    return config, _state(config, _weights(folder), classes=said.get("n_classes") is not None)
 
 
 def thresholds(folder: Path) -> tuple[float, float]:
@@ -64,9 +61,12 @@ def thresholds(folder: Path) -> tuple[float, float]:
     As in StarDist, 0.5 and 0.4 where the file is missing or a value is not between 0 and 1.
     """
     path = folder / "thresholds.json"
-    found = DEFAULT_THRESHOLDS | (_json(path) if path.exists() else {})
-    values = {name: found[name] if _is_share(found[name]) else DEFAULT_THRESHOLDS[name] for name in found}
-    return float(values["prob"]), float(values["nms"])
+    said = _json(path) if path.exists() else {}
+    prob, nms = (
+        float(said[name]) if _is_share(said.get(name)) else default
+        for name, default in DEFAULT_THRESHOLDS.items()
+    )
+    return prob, nms
 
 
 def _is_share(value: object) -> bool:
@@ -85,6 +85,13 @@ def _json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{path} holds no settings by name; give the folder that StarDist saved")
     return found
+
+
+def _weights(folder: Path) -> Path:
+    files = [path for path in folder.glob("*.h5") if not path.name.startswith(".")]
+    if not files:
+        raise InputError(f"{folder} has no weights; put StarDist's weights_best.h5 or weights_last.h5 there")
+    return min(files, key=lambda path: ("best" not in path.name, "last" not in path.name, path.name))
 
 
 def _config(said: dict[str, Any], path: Path) -> StarDistConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
+from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
 from lineage.schema import InputError
@@ -17,7 +18,7 @@ NAMES = {
     "2D_paper_dsb2018": "4c11cf68512341d9e8ce3d1278c64ceb8ac400582739f85fcab079a2e82840d2",
     "2D_demo": "a1efaebd7103db6236655bf158b6e21cf5b38d58ec77a509802244a89a260fa4",
 }
-FILES = {"config.json", "thresholds.json", "weights_best.h5", "weights_last.h5"}
+FILES = ("config.json", "thresholds.json", "weights_*.h5")
 TIMEOUT_S = 30
 
 
@@ -53,6 +54,8 @@ def _download(address: str, digest: str, folder: Path) -> Path:
     try:
         path = pooch.retrieve(address, f"sha256:{digest}", name, folder.parent, downloader=get)
     except RequestException as error:
+        if error.response is not None:  # pooch leaves it open
+            error.response.close()
         raise InputError(
             f"{address} cannot be reached; download it where there is a network, and unzip it into {folder}"
         ) from error
@@ -72,7 +75,7 @@ def _unzip(path: Path, folder: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             for member in archive.namelist():
                 file = PurePosixPath(member).name
-                if file in FILES:
+                if any(fnmatch(file, pattern) for pattern in FILES):
                     with archive.open(member) as source, (unzipped / file).open("wb") as target:
                         shutil.copyfileobj(source, target)
         unzipped.rename(folder)
