@@ -1,7 +1,6 @@
 """A nucleus model on images with masks that it has not seen: `python benchmarks/nuclei.py IMAGES MASKS`.
 
-Prints StarDist's average precision, pooled over the images, with the size of each image's nuclei estimated from
-the image itself, and once more with every image as it is.
+Prints StarDist's average precision by IoU, pooled over the images.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from lineage.stardist import data, model
-from lineage.stardist.train import average_precisions
+from lineage.stardist.train import IOUS, average_precisions
 
 
 def main() -> None:
@@ -23,11 +22,10 @@ def main() -> None:
     parser.add_argument("--model", nargs="+", default=[model.BUNDLED])
     args = parser.parse_args()
     pairs = data.read_folders(args.images, args.masks)
+    print(f"| model | images | {' | '.join(f'{iou}' for iou in IOUS)} |")
     for name in args.model:
-        for zoomed in (True, False):
-            scores = average_precisions(model.load(name), pairs, zoomed=zoomed)
-            cells = " | ".join(f"{score:.3f}" for score in scores.values())
-            print(f"| {name} | {len(pairs)} | {'resized' if zoomed else 'as it is'} | {cells} |", flush=True)
+        scores = average_precisions(model.load(name), pairs)
+        print(f"| {name} | {len(pairs)} | {' | '.join(f'{s:.3f}' for s in scores.values())} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""What the bundled nucleus model learns from, and what it is tested on: `python benchmarks/nuclei_data.py DSB OUT`.
+"""What the bundled nucleus model learns from, and is tested on: `python benchmarks/nuclei_data.py DSB OUT`.
 
-DSB is the folder of StarDist's Data Science Bowl training pairs (`images`, `masks`). OUT/test gets about 15 % of
-them, by a hash of their names; OUT/train gets the others and frames of simulated movies of both cell lines, at
-three doses and two magnifications, a frame every four hours.
+DSB is the folder of StarDist's Data Science Bowl training pairs (`images`, `masks`). OUT/test gets about 15 %
+of them, by a hash of their names; OUT/train gets the others and frames of simulated movies of both cell
+lines, at three doses and two magnifications, a frame every four hours.
 """
 
 from __future__ import annotations
@@ -52,7 +52,9 @@ def main() -> None:
     parser.add_argument("dsb", type=Path)
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
-    parts = {(part, kind): args.out / part / kind for part in ("train", "test") for kind in ("images", "masks")}
+    parts = {
+        (part, kind): args.out / part / kind for part in ("train", "test") for kind in ("images", "masks")
+    }
     for folder in parts.values():
         folder.mkdir(parents=True, exist_ok=True)
     learnt, tested = data.split(data.read_folders(args.dsb / "images", args.dsb / "masks"), ASIDE)

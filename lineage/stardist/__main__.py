@@ -33,7 +33,10 @@ def train(
     learning_rate: Annotated[float, typer.Option(min=0, help="highest learning rate")] = 1e-3,
     seed: Annotated[int, typer.Option(help="seed of everything random")] = 0,
     teacher: Annotated[str | None, typer.Option(help="a larger model to learn from as well")] = None,
-    device: Annotated[str | None, typer.Option(help="cuda, mps or cpu; the best there is if left out")] = None,
+    start: Annotated[str | None, typer.Option(help="a model to go on from, with its architecture")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cuda, mps or cpu; the best there is if left out")
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
     """Train on images with masks and on drawn nuclei; a second start goes on from the checkpoint."""
@@ -46,7 +49,7 @@ def train(
         from lineage.stardist.train import Schedule, average_precisions
         from lineage.stardist.train import train as fit
 
-        pairs, validation = data.split(data.read_folders(images, masks), aside)
+        pairs, validation = data.split(data.read_folders(images, masks), aside, "validation")
         if not pairs or not validation:
             raise InputError(
                 f"{len(pairs) + len(validation)} images, {len(validation)} of them for validation; "
@@ -56,22 +59,52 @@ def train(
         config = StarDistConfig(
             unet_n_depth=depth, unet_n_filter_base=filters, unet_batch_norm=True, unshuffle=True, sparse=True
         )
+        where = torch.device(device) if device else None
+        first = model.load(start, where) if start else None
         schedule = Schedule(
             steps=steps, batch=batch, simulated=simulated, learning_rate=learning_rate, seed=seed,
             workers=workers,
         )  # fmt: skip
-        where = torch.device(device) if device else None
         trained = fit(
-            pairs, validation, config, schedule, checkpoint=out / "checkpoint.pt", device=where, say=say,
-            teacher=model.load(teacher, where) if teacher else None,
+            pairs, validation, first.network.config if first else config, schedule, start=first,
+            checkpoint=out / "checkpoint.pt", teacher=model.load(teacher, where) if teacher else None,
+            device=where, say=say,
         )  # fmt: skip
         scores = {f"AP@{iou}": round(ap, 4) for iou, ap in average_precisions(trained, validation).items()}
         trained.facts.update(
             n_train=len(pairs), n_validation=len(validation), data_sha256=data.digest(pairs + validation),
-            schedule=vars(schedule), teacher=model.digest(teacher) if teacher else None, validation=scores,
+            schedule=vars(schedule), teacher=model.digest(teacher) if teacher else None,
+            start=first.facts if first else None, validation=scores,
         )  # fmt: skip
         model.save(trained, out)
         say(f"validation {scores}, thresholds {trained.prob_threshold}, {trained.nms_threshold}: {out}")
+
+
+@app.command()
+def predict(
+    source: Annotated[Path, typer.Argument(help="a TIFF, or a folder of them")],
+    out: Annotated[Path, typer.Argument(help="folder for the label images")],
+    model: Annotated[
+        str, typer.Option(help="the bundled one, a folder, or a name of StarDist's")
+    ] = "sir-dna",
+    nucleus_diameter_px: Annotated[
+        float | None, typer.Option(min=1, help="of the nuclei; estimated image by image if left out")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores if left out")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace labels that are there")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """Write one label image for each image, under the same name."""
+    from lineage.progress import Screen
+    from lineage.stardist.images import label_images
+
+    screen = Screen()
+    with one_line_errors(debug=debug), screen.stage("predict") as progress:
+        found = label_images(
+            source, out, model=model, nucleus_diameter_px=nucleus_diameter_px, workers=workers,
+            overwrite=overwrite, progress=progress,
+        )  # fmt: skip
+    screen.say(f"{found} nuclei: {out}")
 
 
 if __name__ == "__main__":

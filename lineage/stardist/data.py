@@ -13,8 +13,10 @@ from lineage.schema import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-DIAMETER_RANGE_PX = (9.0, 45.0)  # nuclei are shown to the network at any size between these
+DIAMETER_RANGE_PX = (8.0, 60.0)  # nuclei are shown to the network at any size between these
 ZOOM_RANGE = (0.3, 3.0)
+OWN_SIZE = 0.5  # share of the patches whose nuclei keep about their own size
+UNDISTURBED = 0.3  # share of the patches whose grey levels are left alone
 HAZE_STEP = 8  # haze is smooth: drawn this much coarser
 
 
@@ -49,11 +51,13 @@ def read_folders(images: Path, masks: Path) -> list[Annotated]:
     return read
 
 
-def split(pairs: list[Annotated], fraction: float) -> tuple[list[Annotated], list[Annotated]]:
-    """Put about `fraction` of the images aside, by a hash of their names: the same ones every time."""
+def split(
+    pairs: list[Annotated], fraction: float, purpose: str = ""
+) -> tuple[list[Annotated], list[Annotated]]:
+    """Put about `fraction` of the images aside, by a hash of their names: the same ones for every purpose."""
 
     def aside(pair: Annotated) -> bool:
-        return int(hashlib.sha256(pair.name.encode()).hexdigest(), 16) % 1000 < 1000 * fraction
+        return int(hashlib.sha256((purpose + pair.name).encode()).hexdigest(), 16) % 1000 < 1000 * fraction
 
     return [p for p in pairs if not aside(p)], [p for p in pairs if aside(p)]
 
@@ -79,8 +83,8 @@ def patch(pair: Annotated, rng: np.random.Generator, size: int) -> tuple[np.ndar
     from scipy.ndimage import affine_transform, gaussian_filter
     from skimage.measure import label
 
-    wanted = np.exp(rng.uniform(*np.log(DIAMETER_RANGE_PX)))
-    zoom = float(np.clip(wanted / median_diameter_px(pair.mask), *ZOOM_RANGE))
+    wanted = np.exp(rng.uniform(*np.log(DIAMETER_RANGE_PX))) / median_diameter_px(pair.mask)
+    zoom = np.exp(rng.normal(0, 0.15)) if rng.random() < OWN_SIZE else float(np.clip(wanted, *ZOOM_RANGE))
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = turn * [1, rng.choice([-1, 1])] / zoom
@@ -97,7 +101,7 @@ def patch(pair: Annotated, rng: np.random.Generator, size: int) -> tuple[np.ndar
 
 
 def disturb(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Unequal nuclei, blur, haze, contrast, noise and few grey levels, as movies have; grey levels in and out.
+    """Unequal nuclei, blur, haze, contrast, noise and few grey levels, as movies have them.
 
     Args:
         image: (Y, X) grey levels.
@@ -106,6 +110,8 @@ def disturb(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np
     """
     from scipy.ndimage import gaussian_filter, zoom
 
+    if rng.random() < UNDISTURBED:
+        return image
     low, high = np.percentile(image, (5, 99.9))
     span = max(float(high - low), 1e-6)
     if rng.random() < 0.4:  # some nuclei several times as bright as others, as mitotic ones are

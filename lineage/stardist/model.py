@@ -31,6 +31,9 @@ class Model:
     nms_threshold: float
     normalisation: Normalisation = "arcsinh"  # see `lineage.stardist.normalise`
     diameters_px: tuple[float, float] | None = None  # of nuclei that it knows; images are zoomed to them
+    half: bool = (
+        False  # bfloat16 where the processor has it; StarDist's own keep float32, and its very labels
+    )
     facts: dict[str, Any] = field(default_factory=dict)  # what it was trained on, and its scores
 
     @property
@@ -80,7 +83,11 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
         weights = _tensors(folder / TENSORS)
         try:
             config = StarDistConfig(**told["network"])
-            options = {"normalisation": told["normalisation"], "diameters_px": told["diameters_px"]}
+            options = {
+                "normalisation": told["normalisation"],
+                "diameters_px": told["diameters_px"],
+                "half": told["half"],
+            }
             prob, nms = (float(_json(folder / THRESHOLDS)[k]) for k in ("prob", "nms"))
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{folder}: {CONFIG} or {THRESHOLDS} is not one of ours ({error})") from error
@@ -106,6 +113,7 @@ def save(model: Model, folder: Path) -> None:
         "network": asdict(model.network.config),
         "normalisation": model.normalisation,
         "diameters_px": model.diameters_px,
+        "half": model.half,
     }
     thresholds = {"prob": model.prob_threshold, "nms": model.nms_threshold}
     for name, content in ((CONFIG, told), (FACTS, model.facts), (THRESHOLDS, thresholds)):

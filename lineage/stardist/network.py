@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import Tensor
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
@@ -143,10 +144,9 @@ class StarDist(nn.Module):
             patches = x[0].permute(1, 2, 0)[
                 rows[:, None, None] + side[:, None], columns[:, None, None] + side
             ]  # (N, k, k, base)
-            convolution, activation = self.features
-            features = activation(
-                F.linear(patches.flatten(1), convolution.weight.permute(0, 2, 3, 1).flatten(1), convolution.bias)
-            )
+            convolution = cast("nn.Conv2d", self.features[0])
+            kernel = convolution.weight.permute(0, 2, 3, 1).flatten(1)
+            features = self.features[1](F.linear(patches.flatten(1), kernel, convolution.bias))
             dist = F.linear(features, self.dist.weight.flatten(1), self.dist.bias)
         return places, logits[rows, columns], dist
 
@@ -174,10 +174,10 @@ def ready(network: StarDist, device: torch.device) -> StarDist:
     return folded.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def half_precision(device: torch.device) -> torch.autocast:
+def half_precision(device: torch.device, *, allowed: bool = True) -> torch.autocast:
     """bfloat16 where the processor computes in it; emulated, it is several times slower than float32."""
     has = device.type == "cuda" or (device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported())
-    return torch.autocast(device.type, torch.bfloat16, enabled=has)
+    return torch.autocast(device.type, torch.bfloat16, enabled=has and allowed)
 
 
 def best_device() -> torch.device:

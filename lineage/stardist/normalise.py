@@ -26,7 +26,9 @@ def arcsinh(image: np.ndarray) -> np.ndarray:
     steps = np.abs(np.diff(image[::2], axis=1))
     sigma = 1.4826 * float(np.median(steps)) / np.sqrt(2)
     span = max(high - low, LEAST_SPAN_SIGMAS * sigma, np.finfo(np.float32).tiny)
-    stretched = np.arcsinh((image - low) * np.float32(SATURATION / span)) * np.float32(1 / np.arcsinh(SATURATION))
+    stretched = np.arcsinh((image - low) * np.float32(SATURATION / span)) * np.float32(
+        1 / np.arcsinh(SATURATION)
+    )
     return stretched.astype(np.float32)
 
 

@@ -89,7 +89,8 @@ def _tile(
     margins = [(0, -n % config.multiple) for n in cut.shape[:2]]
     padded = np.pad(cut, margins + [(0, 0)] * (cut.ndim - 2), mode="reflect")
     planes = torch.from_numpy(padded).to(model.device).reshape(1, *padded.shape[:2], -1)
-    with torch.inference_mode(), half_precision(model.device):
+    precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=model.half)
+    with torch.inference_mode(), precise, half_precision(model.device, allowed=model.half):
         found = model.network.candidates(planes.permute(0, 3, 1, 2), float(np.log(least / (1 - least))))
     places, logits, rays = (part.cpu().numpy() for part in found)
     points = places * config.grid + (top, left)
@@ -99,12 +100,10 @@ def _tile(
 
 
 def _between(points: np.ndarray, low: tuple[int, int], high: tuple[int, int]) -> np.ndarray:
-    return ((points >= low) & (points < high)).all(axis=1)
+    return np.asarray(((points >= low) & (points < high)).all(axis=1))
 
 
-def draw(
-    found: Candidates, prob_threshold: float, nms_threshold: float
-) -> tuple[np.ndarray, np.ndarray]:
+def draw(found: Candidates, prob_threshold: float, nms_threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Candidates above the threshold -> non-maximum suppression -> polygons -> labels.
 
     Returns:

@@ -17,7 +17,7 @@ from lineage.stardist.data import DIAMETER_RANGE_PX, Annotated, disturb, patch, 
 from lineage.stardist.model import Model
 from lineage.stardist.network import StarDist, StarDistConfig, best_device, half_precision, ready
 from lineage.stardist.predict import candidates, draw, predict
-from lineage.stardist.scale import zoom_for
+from lineage.stardist.scale import at_own_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
+Found = tuple[np.ndarray, np.ndarray]
 PROB_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 NMS_THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
 IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -87,6 +88,7 @@ def train(
     *,
     checkpoint: Path,
     teacher: Model | None = None,
+    start: Model | None = None,
     device: torch.device | None = None,
     say: Callable[[str], None],
 ) -> Model:
@@ -101,12 +103,15 @@ def train(
         schedule: how long and how hard.
         checkpoint: its file.
         teacher: a larger model, whose answers count as much as the truth (distillation).
+        start: gives the first weights in place of random ones; its architecture must be `config`.
         device: CUDA, MPS or CPU; the best there is if None.
         say: told a line at every report.
     """
     device = device or best_device()
     torch.manual_seed(schedule.seed)
     network = StarDist(config)
+    if start:
+        network.load_state_dict(start.network.state_dict())
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     smooth = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(SMOOTHING), use_buffers=True
@@ -119,9 +124,7 @@ def train(
     first = _resume(checkpoint, parts, device)
 
     def model() -> Model:
-        return Model(
-            ready(cast("StarDist", smooth.module), device), 0.5, 0.4, diameters_px=DIAMETER_RANGE_PX
-        )
+        return Model(ready(cast("StarDist", smooth.module), device), 0.5, 0.4, diameters_px=DIAMETER_RANGE_PX)
 
     samples = iter(
         DataLoader(
@@ -154,7 +157,7 @@ def train(
         if step % every == 0 or step == schedule.steps:
             _save(checkpoint, step, parts)
             left = (time.monotonic() - began) / (step - first) * (schedule.steps - step) / 60
-            score = average_precisions(model(), validation[:20], zoomed=False)[0.5]
+            score = average_precisions(model(), validation[:20], predict)[0.5]
             say(
                 f"step {step} of {schedule.steps}, loss {running.item():.3f}, "
                 f"AP@0.5 {score:.3f}, {left:.0f} min left"
@@ -179,16 +182,12 @@ def _resume(checkpoint: Path, parts: dict, device: torch.device) -> int:
 
 
 def average_precisions(
-    model: Model, pairs: list[Annotated], *, zoomed: bool = True
+    model: Model, pairs: list[Annotated], find: Callable[[Model, np.ndarray], Found] = at_own_size
 ) -> dict[float, float]:
-    """StarDist's average precision, TP / (TP + FP + FN), pooled over the images, by IoU.
-
-    Each image is resized by what its own nuclei ask for, if `zoomed`.
-    """
+    """StarDist's average precision, TP / (TP + FP + FN), pooled over the images, by IoU."""
     from stardist.matching import matching_dataset
 
-    zooms = [zoom_for(model, [p.image]) if zoomed else 1.0 for p in pairs]
-    found = [predict(model, p.image, zoom=z)[0] for p, z in zip(pairs, zooms, strict=True)]
+    found = [find(model, p.image)[0] for p in pairs]
     matches = matching_dataset([p.mask for p in pairs], found, thresh=IOUS, show_progress=False)
     return {iou: float(m.accuracy) for iou, m in zip(IOUS, matches, strict=True)}
 
@@ -199,7 +198,7 @@ def with_best_thresholds(model: Model, pairs: list[Annotated]) -> Model:
 
     truth = [p.mask for p in pairs]
     lowest = min(PROB_THRESHOLDS)
-    seen = [candidates(model, p.image, zoom=zoom_for(model, [p.image]), least=lowest) for p in pairs]
+    seen = [candidates(model, p.image, least=lowest) for p in pairs]
 
     def score(thresholds: tuple[float, float]) -> float:
         found = [draw(one, *thresholds)[0] for one in seen]
