@@ -1,4 +1,4 @@
-"""Outlines over the nuclei of a movie, to be looked at: `python benchmarks/outlines.py MOVIE OUT.png --frames 6 12`.
+"""Outlines over the nuclei of a movie, to be looked at: `python benchmarks/outlines.py MOVIE OUT.png`.
 
 One row a model, one column a frame; the square shown is the middle of the field, or as told.
 """

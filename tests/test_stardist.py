@@ -230,8 +230,10 @@ def test_training_goes_on_from_its_checkpoint_and_leaves_a_model(pairs, tmp_path
     from lineage.stardist import train
 
     monkeypatch.setattr(train, "_save", stopping_after := StopAfter(train._save, 1))
-    words = ("train", pairs / "images", pairs / "masks", "--out", tmp_path, "--steps", 6, "--batch", 2,
-             "--filters", 4, "--depth", 2, "--aside", 0.5, "--device", "cpu", "--start", "sir-dna")  # fmt: skip
+    words = [
+        "train", pairs / "images", pairs / "masks", "--out", tmp_path, "--steps", 6, "--batch", 2,
+        "--aside", 0.5, "--device", "cpu", "--start", "sir-dna",
+    ]  # fmt: skip
     assert isinstance(command(*words).exception, KeyboardInterrupt | SystemExit)
     stopping_after.calls = -100
     done = command(*words)
