@@ -29,7 +29,7 @@ Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
 Found = tuple[np.ndarray, np.ndarray]
 PROB_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
 NMS_THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
-FIGURE_FIELDS, FIGURES_SEED = 16, 1  # drawn fields on which the thresholds are chosen, beside real images
+FIGURE_FIELDS, FIGURES_SEED = 24, 1  # drawn fields on which the thresholds are chosen, beside real images
 IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
 SMOOTHING = 0.998  # of the weights that are kept, from step to step
 DISTANCE_WEIGHT = 0.2  # of the distances in the loss, as in StarDist
@@ -202,7 +202,10 @@ def with_best_thresholds(model: Model, pairs: list[Annotated]) -> Model:
     from stardist.matching import matching_dataset
 
     rng = np.random.default_rng(FIGURES_SEED)
-    fields = [nucleus_field(rng, mitotic=0.5) for _ in range(FIGURE_FIELDS)]
+    fields = [
+        (disturb(image, mask, rng), mask)
+        for image, mask in (nucleus_field(rng, mitotic=0.5) for _ in range(FIGURE_FIELDS))
+    ]
     lowest = min(PROB_THRESHOLDS)
     sets = [
         [(mask, candidates(model, image, least=lowest)) for image, mask in images]
