@@ -25,6 +25,9 @@ def main(
     pixel_size_um: Annotated[float | None, typer.Option(help="side of a pixel")] = None,
     minutes_per_frame: Annotated[float | None, typer.Option(help="time from frame to frame")] = None,
     labels: Annotated[Path | None, typer.Option(help="existing masks in place of a segmentation")] = None,
+    nucleus_diameter_um: Annotated[
+        float | None, typer.Option(help="of an interphase nucleus; estimated from the movie if left out")
+    ] = None,
     dose_gy: Annotated[float | None, typer.Option(help="dose the cells were given")] = None,
     config: Annotated[Path | None, typer.Option(help="settings, a TOML file")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="throw away an earlier run")] = False,
@@ -46,6 +49,7 @@ def main(
             "video.pixel_size_um": pixel_size_um,
             "video.minutes_per_frame": minutes_per_frame,
             "labels": labels,
+            "segment.nucleus_diameter_um": nucleus_diameter_um,
             "dose_gy": dose_gy,
         }
         folder = run(

@@ -50,9 +50,13 @@ class QualitySettings(_Settings):
 class SegmentSettings(_Settings):
     """Where the nuclei are."""
 
-    model: Path | None = Field(
-        None, description="StarDist weights (.safetensors); the bundled ones if left out"
+    model: str = Field(
+        "sir-dna", description="StarDist model: the bundled one, a folder, or a name of StarDist's own"
     )
+    nucleus_diameter_um: float | None = Field(
+        None, gt=0, description="of an interphase nucleus; estimated from the movie if left out"
+    )
+    workers: int | None = Field(None, ge=1, description="processes; all cores if left out")
     least_area_um2: float = Field(12.0, ge=0, description="smaller objects are left out")
 
 

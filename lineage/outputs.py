@@ -48,6 +48,7 @@ class RunFolder:
         # What one stage hands to the next; a run without it starts anew.
         self.stages = root / "stages"
         self.quality = self.stages / "quality.csv"
+        self.scale = self.stages / "scale.json"
         self.journal = self.stages / "nuclei"
         self.nuclei = self.stages / "nuclei.csv"
         self.edges = self.stages / "edges.csv"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -12,7 +13,15 @@ import pandas as pd
 
 from lineage import __version__, labels, tables
 from lineage.export import graphml
-from lineage.outputs import RunFolder, check_space, content_sha256, fingerprint, read_table, write_table
+from lineage.outputs import (
+    RunFolder,
+    check_space,
+    content_sha256,
+    fingerprint,
+    read_table,
+    whole,
+    write_table,
+)
 from lineage.schema import FrameQuality, InputError, Lineage, Predictions
 
 if TYPE_CHECKING:
@@ -27,7 +36,8 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-THREADS = 2  # of the networks: another number changes the last digits, and with them a label now and then
+THREADS = 2  # of the classifier: another number changes the last digits
+SCALE_FRAMES = 5  # from which the size of the nuclei is estimated
 BATCH = 32  # events classified together
 PACKAGES = ("btrack", "networkx", "numpy", "scikit-image", "scipy", "stardist", "torch", "trackpy", "zarr")
 
@@ -79,15 +89,19 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
     Raises:
         InputError: the movie, a setting or the folder cannot be used.
     """
-    from lineage.segment import existing
+    from lineage.segment import MaskFinder
+    from lineage.stardist import model
     from lineage.video import open_video
 
-    for given in (config.labels, config.segment.model, config.classify.model):
+    for given in (config.labels, config.classify.model):
         if given and not given.exists():
             raise InputError(f"{given} is not there: check the name")
     video = open_video(path, **config.video.model_dump())
     if config.labels:
-        existing(config.labels, video)  # masks of another shape are refused before anything is read
+        # Masks of another shape are refused before anything is read, and so is a model that is none.
+        _ = MaskFinder(config.labels, video.n_frames, video.shape).masks
+    else:
+        model.find(config.segment.model)
     folder = RunFolder.open(out, video=path, overwrite=overwrite)
     is_new = not out.exists()
     if not folder.record:
@@ -173,6 +187,37 @@ def assess(job: Job) -> FrameQuality:
     return FrameQuality(read_table(job.folder.quality, text=("reason",)))
 
 
+def scale(job: Job, quality: FrameQuality) -> float:
+    """By how much the frames are resized for the network: once a movie, from its own nuclei or as told."""
+    from lineage.stardist import model
+    from lineage.stardist.scale import diameter_px, zoom_of
+
+    folder, video, name = job.folder, job.video, job.config.segment.model
+    given_um = job.config.segment.nucleus_diameter_um
+    digest = model.digest(name)
+
+    def do(progress: Progress) -> Iterable[str]:
+        network = model.load(name)
+        usable = np.flatnonzero(quality.usable)
+        picked = usable[np.linspace(0, len(usable) - 1, min(SCALE_FRAMES, len(usable))).astype(int)]
+        images = [video.frame(int(t), video.nucleus) for t in picked]
+        diameter = given_um / video.pixel_size_um if given_um else diameter_px(network, images)
+        size = {"diameter_px": diameter, "zoom": zoom_of(network, diameter), "given": given_um is not None}
+        with whole(folder.scale) as part:
+            part.write_text(json.dumps(size) + "\n")
+        return () if diameter else ("too few nuclei to tell their size: the frames are taken as they are",)
+
+    job.once("scale", do, after=("quality",), settings=[digest, given_um], files=(folder.scale,))
+    size = json.loads(folder.scale.read_text())
+    if size["diameter_px"]:
+        job.screen.say(
+            f"nuclei {'are said to be' if size['given'] else 'are about'} {size['diameter_px']:.0f} px "
+            f"({size['diameter_px'] * video.pixel_size_um:.0f} um) across: the frames are "
+            + ("taken as they are" if size["zoom"] == 1 else f"resized by {size['zoom']:.2f} to find them")
+        )
+    return size["zoom"]
+
+
 def segment(job: Job, quality: FrameQuality) -> None:
     """Label images and measured nuclei, frame by frame."""
     from lineage import segment
@@ -180,11 +225,18 @@ def segment(job: Job, quality: FrameQuality) -> None:
     from lineage.stardist import model
 
     folder, video, config = job.folder, job.video, job.config
-    weights = config.segment.model or model.BUNDLED
-    masks = fingerprint(config.labels) if config.labels else None
-    told = [config.segment.least_area_um2, masks or model.digest(weights), str(config.labels)]
+    told: list[object] = [config.segment.least_area_um2]
+    after: tuple[str, ...]
+    find: segment.Finder
+    if config.labels:
+        find, workers, after = segment.MaskFinder(config.labels, video.n_frames, video.shape), 1, ("quality",)
+        told += [fingerprint(config.labels), str(config.labels)]
+    else:
+        find = segment.StarDistFinder(config.segment.model, scale(job, quality))
+        workers, after = config.segment.workers or segment.workers_for(video), ("quality", "scale")
+        told += [model.digest(config.segment.model)]
     # A journal of other settings is another journal.
-    journal = folder.journal / folder.key("segment", settings=told, after=("quality",))
+    journal = folder.journal / folder.key("segment", settings=told, after=after)
 
     def do(progress: Progress) -> Iterable[str]:
         if not journal.exists():
@@ -192,19 +244,14 @@ def segment(job: Job, quality: FrameQuality) -> None:
             shutil.rmtree(folder.journal, ignore_errors=True)
             journal.mkdir(parents=True)
         nuclei = segment.segment(
-            video,
-            quality,
-            segment.existing(config.labels, video) if config.labels else segment.stardist(weights, THREADS),
-            labels=folder.labels,
-            journal=journal,
-            least_area_um2=config.segment.least_area_um2,
-            progress=progress,
-        )
+            video, quality, find, labels=folder.labels, journal=journal, workers=workers,
+            least_area_um2=config.segment.least_area_um2, progress=progress,
+        )  # fmt: skip
         write_table(nuclei, folder.nuclei)
         return check_with_trackpy(nuclei, quality)
 
     files = (folder.nuclei, folder.labels / labels.RAW)
-    job.once("segment", do, after=("quality",), settings=told, files=files)
+    job.once("segment", do, after=after, settings=told, files=files)
     shutil.rmtree(folder.journal, ignore_errors=True)
 
 

@@ -2,52 +2,89 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lineage import labels as label_store
 from lineage.outputs import read_table, write_table
+from lineage.processes import cores, in_order
 from lineage.schema import NUCLEUS_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pandas as pd
 
     from lineage.schema import FrameQuality, Video
+    from lineage.stardist.model import Model
 
     Finder = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
     """Frame number and image (Y, X) -> labels (Y, X) and the probability (N,) of label 1 ... N."""
 
 BACKGROUND_SIGMA_UM = 17.0  # how far around a nucleus its background is looked for
 HALO_UM = 3.0  # a nucleus's blur, kept out of the background
+WORTH_PROCESSES = 2e7  # pixels in all; below, starting processes takes longer than they save
 _GRID = 4  # the background is smooth: every fourth pixel is enough
 
 
-def stardist(weights: Path, threads: int) -> Finder:
-    """Nuclei found by the StarDist network; the number of threads is fixed, or labels would differ."""
-    import torch
+@dataclass(frozen=True)
+class StarDistFinder:
+    """Nuclei found by a StarDist network; images are resized by `zoom` for it."""
 
-    from lineage.stardist import model, predict
+    model: str
+    zoom: float
 
-    torch.set_num_threads(threads)
-    loaded = model.load(weights)
-    return lambda _, image: predict.predict(loaded, image)
+    def __call__(self, _: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and probabilities of one frame."""
+        from lineage.stardist.predict import predict
+
+        return predict(_loaded(self.model), image, zoom=self.zoom)
 
 
-def existing(path: Path, video: Video) -> Finder:
+@dataclass(frozen=True)
+class MaskFinder:
     """Nuclei taken from masks that are there already; each is certain."""
-    from lineage.masks import open_masks
 
-    masks = open_masks(path, n_frames=video.n_frames, shape=video.shape)
+    path: Path
+    n_frames: int
+    shape: tuple[int, int]
 
-    def find(t: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        mask = masks(t)
+    def __call__(self, t: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and probabilities of one frame."""
+        mask = self.masks(t)
         return mask, np.ones(int(mask.max()))
 
-    return find
+    @property
+    def masks(self) -> Callable[[int], np.ndarray]:
+        """Frame number -> mask (Y, X). Raises InputError where they do not fit the movie."""
+        return _opened(self.path, self.n_frames, self.shape)
+
+
+def workers_for(video: Video) -> int:
+    """All cores, or one where starting more processes would take longer than it saves."""
+    return cores() if video.n_frames * video.shape[0] * video.shape[1] > WORTH_PROCESSES else 1
+
+
+@lru_cache(1)
+def _loaded(model: str) -> Model:
+    """The model of this process; one thread each, so that labels do not depend on how many there are."""
+    import torch
+
+    from lineage.stardist.model import load
+
+    torch.set_num_threads(1)
+    return load(model)
+
+
+@lru_cache(1)
+def _opened(path: Path, n_frames: int, shape: tuple[int, int]) -> Callable[[int], np.ndarray]:
+    from lineage.masks import open_masks
+
+    return open_masks(path, n_frames=n_frames, shape=shape)
 
 
 def segment(
@@ -58,6 +95,7 @@ def segment(
     labels: Path,
     journal: Path,
     least_area_um2: float = 12.0,
+    workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
     """Find and measure the nuclei of every usable frame; what a killed run had done is not done again.
@@ -69,6 +107,7 @@ def segment(
         labels: the Zarr group; its array `raw` is written, one chunk a frame.
         journal: a folder with one table for each finished frame.
         least_area_um2: smaller objects are left out of the table.
+        workers: processes that find and measure, while this one reads and writes.
         progress: called with (done, total) frames.
 
     Returns:
@@ -82,22 +121,42 @@ def segment(
     )  # fmt: skip
     raw = label_store.open_array(labels, label_store.RAW, mode="r+")
     tables = [journal / f"{t:06d}.csv" for t in range(video.n_frames)]
-    for t, table in enumerate(tables):
-        if not (table.exists() and label_store.is_written(labels, label_store.RAW, t)):
+    missing = [
+        t
+        for t, table in enumerate(tables)
+        if not (table.exists() and label_store.is_written(labels, label_store.RAW, t))
+    ]
+
+    def tasks() -> Iterator[tuple]:
+        for t in missing:
+            settings = {
+                "frame": t,
+                "pixel_size_um": video.pixel_size_um,
+                "minutes_per_frame": video.minutes_per_frame,
+                "drift_px": quality.drift_px[t],
+                "least_area_um2": least_area_um2,
+            }
             image = video.frame(t, video.nucleus)
-            nothing = np.zeros(video.shape, np.int32), np.zeros(0)
-            found, probability = find(t, image) if quality.usable[t] else nothing
-            raw[t] = found
-            nuclei = measure(
-                found, image, probability, frame=t, pixel_size_um=video.pixel_size_um,
-                minutes_per_frame=video.minutes_per_frame, drift_px=quality.drift_px[t],
-                least_area_um2=least_area_um2,
-            )  # fmt: skip
-            write_table(nuclei, table)
-        progress(t + 1, video.n_frames)
+            yield (find if quality.usable[t] else _nothing, image, settings)
+
+    for done, (t, (found, nuclei)) in enumerate(
+        zip(missing, in_order(_find_and_measure, tasks(), workers=workers), strict=True)
+    ):
+        raw[t] = found
+        write_table(nuclei, tables[t])
+        progress(video.n_frames - len(missing) + done + 1, video.n_frames)
     read = [one for one in map(read_table, tables) if len(one)] or [read_table(tables[0])]
     nuclei = pd.concat(read, ignore_index=True)
     return nuclei.assign(detection_id=np.arange(len(nuclei)))
+
+
+def _nothing(_: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros(image.shape, np.int32), np.zeros(0)
+
+
+def _find_and_measure(find: Finder, image: np.ndarray, settings: dict) -> tuple[np.ndarray, pd.DataFrame]:
+    found, probability = find(settings["frame"], image)
+    return found, measure(found, image, probability, **settings)
 
 
 def measure(

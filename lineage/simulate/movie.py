@@ -5,20 +5,16 @@ Lives and walks are drawn in order; frames are independent of each other, and pr
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
 from imagecodecs import deflate_decode, deflate_encode
 
+from lineage.processes import cores, in_order
 from lineage.schema import InputError
 from lineage.simulate.dish import Positions, area_ratio
 from lineage.simulate.microscope import set_up
@@ -76,7 +72,7 @@ def simulate(
     truth = truth_folder(out)
     _check_out(out, truth, overwrite=overwrite)
     if workers is None:
-        workers = os.cpu_count() or 1 if settings.frames * settings.size**2 > WORTH_PROCESSES else 1
+        workers = cores() if settings.frames * settings.size**2 > WORTH_PROCESSES else 1
     rough, draft = out.with_name(out.name + ".partial"), truth.with_name(truth.name + ".partial")
     shutil.rmtree(draft, ignore_errors=True)
     lives, walk, light = (np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(3))
@@ -85,11 +81,9 @@ def simulate(
     scene = Scene(settings, cells, set_up(light, settings))
     try:
         records = TruthWriter(draft, cells, settings, scene.microscope)
-        views = _views(
-            scene,
-            move(walk, list(cells.values()), scene.microscope.drift_px * settings.pixel_size_um, settings),
-            workers,
-        )
+        drift_um = scene.microscope.drift_px * settings.pixel_size_um
+        seen = enumerate(move(walk, list(cells.values()), drift_um, settings))
+        views = in_order(_draw_in_worker, seen, workers=workers, begin=_begin, told=(scene,))
         with tifffile.TiffWriter(rough, ome=True, bigtiff=True) as tiff:
             tiff.write(
                 _pages(views, scene, records, progress),
@@ -149,42 +143,14 @@ def _draw(scene: Scene, frame: int, places: Positions) -> View:
 _scene: Scene | None = None  # of a worker process
 
 
-def _begin_worker(scene: Scene) -> None:
-    global _scene  # sent once to each process, not with each frame
+def _begin(scene: Scene) -> None:
+    global _scene
     _scene = scene
-    Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next frame for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _draw_in_worker(frame: int, places: Positions) -> View:
     assert _scene is not None
     return _draw(_scene, frame, places)
-
-
-def _views(scene: Scene, walk: Iterable[Positions], workers: int) -> Iterator[View]:
-    """The frames in order; as many are under way as keep all processes busy."""
-    if workers == 1:
-        for frame, places in enumerate(walk):
-            yield _draw(scene, frame, places)
-        return
-    under_way: deque[Future[View]] = deque()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin_worker, (scene,))
-    try:
-        for frame, places in enumerate(walk):
-            under_way.append(pool.submit(_draw_in_worker, frame, places))
-            if len(under_way) > 2 * workers:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _pages(

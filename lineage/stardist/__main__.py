@@ -1,9 +1,7 @@
-"""`python -m lineage.stardist train IMAGES MASKS --out MODEL_DIR`."""
+"""`python -m lineage.stardist train IMAGES MASKS --out MODEL_DIR`, `... predict IMAGE_OR_FOLDER OUT_DIR`."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path  # noqa: TC003
 from typing import Annotated
 
@@ -24,38 +22,89 @@ def main() -> None:
 def train(
     images: Annotated[Path, typer.Argument(help="folder of TIFF images")],
     masks: Annotated[Path, typer.Argument(help="folder of instance masks under the same names")],
-    out: Annotated[Path, typer.Option(help="folder for the checkpoint and the model")],
-    steps: Annotated[int, typer.Option(min=100, help="training steps")] = 6000,
-    filters: Annotated[int, typer.Option(min=4, help="filters of the first U-Net level")] = 24,
-    simulated: Annotated[float, typer.Option(min=0, max=1, help="share of simulated fields")] = 0.5,
-    aside: Annotated[float, typer.Option(min=0.01, max=0.5, help="share of images for validation")] = 0.15,
-    seed: Annotated[int, typer.Option(help="seed of everything random")] = 0,
+    out: Annotated[Path, typer.Option(help="folder for the model, and the checkpoint")],
+    steps: Annotated[int, typer.Option(min=1, help="training steps")] = 10_000,
+    batch: Annotated[int, typer.Option(min=1, help="patches a step")] = 4,
+    workers: Annotated[int, typer.Option(min=1, help="processes that make patches")] = 1,
+    filters: Annotated[int, typer.Option(min=4, help="of the first U-Net level")] = 16,
+    depth: Annotated[int, typer.Option(min=1, help="of the U-Net")] = 4,
+    simulated: Annotated[float, typer.Option(min=0, max=1, help="share of drawn nuclei")] = 0.3,
+    aside: Annotated[float, typer.Option(min=0.01, max=0.5, help="share of images for validation")] = 0.1,
     learning_rate: Annotated[float, typer.Option(min=0, help="highest learning rate")] = 1e-3,
-    start: Annotated[Path | None, typer.Option(help="a model of the same shape to start from")] = None,
+    seed: Annotated[int, typer.Option(help="seed of everything random")] = 0,
+    teacher: Annotated[str | None, typer.Option(help="a larger model to learn from as well")] = None,
+    start: Annotated[str | None, typer.Option(help="a model to go on from, with its architecture")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="cuda, mps or cpu; the best there is if left out")
+    ] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
-    """Train on images with masks and on simulated fields; a second start goes on from the checkpoint."""
-    from lineage.stardist import data, model
-    from lineage.stardist.network import StarDistConfig
-    from lineage.stardist.train import average_precision
-    from lineage.stardist.train import train as fit
+    """Train on images with masks and on drawn nuclei; a second start goes on from the checkpoint."""
+    with one_line_errors(debug=debug):
+        import torch
 
-    with one_line_errors(debug=False):
-        pairs, validation = data.split(data.read_folders(images, masks), aside)
-    out.mkdir(parents=True, exist_ok=True)
-    config = StarDistConfig(unet_n_filter_base=filters, net_conv_after_unet=4 * filters)
-    checkpoint = out / "checkpoint.pt"
-    trained = fit(
-        pairs, validation, config, checkpoint, steps=steps, simulated=simulated, seed=seed,
-        learning_rate=learning_rate, start=model.load(start) if start else None, say=say,
-    )  # fmt: skip
-    scores = {f"AP@{iou}": round(average_precision(trained, validation, iou), 4) for iou in (0.5, 0.7, 0.9)}
-    digest = hashlib.sha256(b"".join(p.image.tobytes() + p.mask.tobytes() for p in pairs)).hexdigest()
-    trained.facts.update(
-        n_train=len(pairs), n_validation=len(validation), data_sha256=digest, steps=steps, seed=seed,
-        simulated=simulated, validation=scores, started_from=model.load(start).facts if start else None,
-    )  # fmt: skip
-    model.save(trained, out / "nuclei.safetensors")
-    say(f"validation {json.dumps(scores)}, thresholds {trained.prob_threshold}, {trained.nms_threshold}")
+        from lineage.schema import InputError
+        from lineage.stardist import data, model
+        from lineage.stardist.network import StarDistConfig
+        from lineage.stardist.train import Schedule, average_precisions
+        from lineage.stardist.train import train as fit
+
+        pairs, validation = data.split(data.read_folders(images, masks), aside, "validation")
+        if not pairs or not validation:
+            raise InputError(
+                f"{len(pairs) + len(validation)} images, {len(validation)} of them for validation; "
+                "give more images or another --aside"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+        config = StarDistConfig(
+            unet_n_depth=depth, unet_n_filter_base=filters, unet_batch_norm=True, unshuffle=True, sparse=True
+        )
+        where = torch.device(device) if device else None
+        first = model.load(start, where) if start else None
+        schedule = Schedule(
+            steps=steps, batch=batch, simulated=simulated, learning_rate=learning_rate, seed=seed,
+            workers=workers,
+        )  # fmt: skip
+        trained = fit(
+            pairs, validation, first.network.config if first else config, schedule, start=first,
+            checkpoint=out / "checkpoint.pt", teacher=model.load(teacher, where) if teacher else None,
+            device=where, say=say,
+        )  # fmt: skip
+        scores = {f"AP@{iou}": round(ap, 4) for iou, ap in average_precisions(trained, validation).items()}
+        trained.facts.update(
+            n_train=len(pairs), n_validation=len(validation), data_sha256=data.digest(pairs + validation),
+            schedule=vars(schedule), teacher=model.digest(teacher) if teacher else None,
+            start=first.facts if first else None, validation=scores,
+        )  # fmt: skip
+        model.save(trained, out)
+        say(f"validation {scores}, thresholds {trained.prob_threshold}, {trained.nms_threshold}: {out}")
+
+
+@app.command()
+def predict(
+    source: Annotated[Path, typer.Argument(help="a TIFF, or a folder of them")],
+    out: Annotated[Path, typer.Argument(help="folder for the label images")],
+    model: Annotated[
+        str, typer.Option(help="the bundled one, a folder, or a name of StarDist's")
+    ] = "sir-dna",
+    nucleus_diameter_px: Annotated[
+        float | None, typer.Option(min=1, help="of the nuclei; estimated image by image if left out")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores if left out")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace labels that are there")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """Write one label image for each image, under the same name."""
+    from lineage.progress import Screen
+    from lineage.stardist.images import label_images
+
+    screen = Screen()
+    with one_line_errors(debug=debug), screen.stage("predict") as progress:
+        found = label_images(
+            source, out, model=model, nucleus_diameter_px=nucleus_diameter_px, workers=workers,
+            overwrite=overwrite, progress=progress,
+        )  # fmt: skip
+    screen.say(f"{found} nuclei: {out}")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,11 @@ from lineage.schema import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-DIAMETER_RANGE_PX = (9.0, 42.0)  # nuclei are shown to the network at any size between these
-ZOOM_RANGE = (0.3, 2.5)
+DIAMETER_RANGE_PX = (8.0, 60.0)  # nuclei are shown to the network at any size between these
+ZOOM_RANGE = (0.3, 3.0)
+OWN_SIZE = 0.5  # share of the patches whose nuclei keep about their own size
+UNDISTURBED = 0.3  # share of the patches whose grey levels are left alone
+HAZE_STEP = 8  # haze is smooth: drawn this much coarser
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,13 +51,20 @@ def read_folders(images: Path, masks: Path) -> list[Annotated]:
     return read
 
 
-def split(pairs: list[Annotated], fraction: float) -> tuple[list[Annotated], list[Annotated]]:
-    """Put about `fraction` of the images aside, by a hash of their names: the same ones every time."""
+def split(
+    pairs: list[Annotated], fraction: float, purpose: str = ""
+) -> tuple[list[Annotated], list[Annotated]]:
+    """Put about `fraction` of the images aside, by a hash of their names: the same ones for every purpose."""
 
     def aside(pair: Annotated) -> bool:
-        return int(hashlib.sha256(pair.name.encode()).hexdigest(), 16) % 1000 < 1000 * fraction
+        return int(hashlib.sha256((purpose + pair.name).encode()).hexdigest(), 16) % 1000 < 1000 * fraction
 
     return [p for p in pairs if not aside(p)], [p for p in pairs if aside(p)]
+
+
+def digest(pairs: list[Annotated]) -> str:
+    """SHA-256 of all pixels."""
+    return hashlib.sha256(b"".join(p.image.tobytes() + p.mask.tobytes() for p in pairs)).hexdigest()
 
 
 def median_diameter_px(mask: np.ndarray) -> float:
@@ -70,40 +80,61 @@ def patch(pair: Annotated, rng: np.random.Generator, size: int) -> tuple[np.ndar
     Returns:
         image (size, size) float32, raw grey levels, and mask (size, size) int32.
     """
-    from skimage.transform import resize
+    from scipy.ndimage import affine_transform, gaussian_filter
+    from skimage.measure import label
 
-    wanted = np.exp(rng.uniform(*np.log(DIAMETER_RANGE_PX)))
-    zoom = float(np.clip(wanted / median_diameter_px(pair.mask), *ZOOM_RANGE))
-    side = [min(n, max(16, round(size / zoom))) for n in pair.image.shape]
-    y, x = (int(rng.integers(0, n - s + 1)) for n, s in zip(pair.image.shape, side, strict=True))
-    cut = np.s_[y : y + side[0], x : x + side[1]]
-    out = [min(size, round(s * zoom)) for s in side]
-    image = resize(pair.image[cut], out, order=1, anti_aliasing=zoom < 1, preserve_range=True)
-    mask = resize(pair.mask[cut], out, order=0, anti_aliasing=False, preserve_range=True).astype(np.int32)
-    margins = [(0, size - n) for n in out]
-    image, mask = np.pad(image, margins, mode="reflect"), np.pad(mask, margins, mode="reflect")
-    turns, flip = int(rng.integers(4)), bool(rng.integers(2))
-    image, mask = np.rot90(image, turns), np.rot90(mask, turns)
-    image, mask = (image[::-1], mask[::-1]) if flip else (image, mask)
-    return np.ascontiguousarray(image, np.float32), _relabelled(mask)
+    wanted = np.exp(rng.uniform(*np.log(DIAMETER_RANGE_PX))) / median_diameter_px(pair.mask)
+    zoom = np.exp(rng.normal(0, 0.15)) if rng.random() < OWN_SIZE else float(np.clip(wanted, *ZOOM_RANGE))
+    angle = rng.uniform(0, 2 * np.pi)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    matrix = turn * [1, rng.choice([-1, 1])] / zoom
+    # Reflected beyond its edges, a small image fills the square; it begins where it needs the least of that.
+    spare = np.maximum(np.array(pair.image.shape) - size / zoom, 0) / 2
+    middle = np.array(pair.image.shape) / 2 + rng.uniform(-spare, spare)
+    offset = middle - matrix @ np.full(2, size / 2)
+    image = pair.image if zoom >= 1 else gaussian_filter(pair.image, (1 / zoom - 1) / 2)
+    shape = (size, size)
+    image = affine_transform(image, matrix, offset, shape, order=1, mode="mirror")
+    mask = affine_transform(pair.mask, matrix, offset, shape, order=0, mode="mirror")
+    # An object cut in two by a reflection counts as two.
+    return image, label(mask, background=0, connectivity=1).astype(np.int32)
 
 
-def disturb(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Blur, haze, contrast and noise such as movies have; grey levels in, grey levels out."""
-    from scipy.ndimage import gaussian_filter
+def disturb(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Unequal nuclei, blur, haze, contrast, noise and few grey levels, as movies have them.
 
-    span = max(float(np.percentile(image, 99.9) - np.percentile(image, 5)), 1e-6)
+    Args:
+        image: (Y, X) grey levels.
+        mask: (Y, X) its instances.
+        rng: the only source of chance.
+    """
+    from scipy.ndimage import gaussian_filter, zoom
+
+    if rng.random() < UNDISTURBED:
+        return image
+    low, high = np.percentile(image, (5, 99.9))
+    span = max(float(high - low), 1e-6)
+    if rng.random() < 0.4:  # some nuclei several times as bright as others, as mitotic ones are
+        gain = np.exp(rng.normal(0, 0.6, int(mask.max()) + 1))
+        gain[0] = 1
+        image = low + (image - low) * gaussian_filter(gain[mask], 1.0)
     if rng.random() < 0.4:
-        image = gaussian_filter(image, rng.uniform(0.3, 1.8))
+        image = gaussian_filter(image, rng.uniform(0.3, 2.0))
     if rng.random() < 0.4:
-        haze = gaussian_filter(rng.random(image.shape), rng.uniform(20, 60), mode="wrap")
+        coarse = [n // HAZE_STEP + 1 for n in image.shape]
+        haze = gaussian_filter(rng.random(coarse), rng.uniform(20, 60) / HAZE_STEP, mode="wrap")
+        haze = zoom(haze, HAZE_STEP, order=1)[: image.shape[0], : image.shape[1]]
         haze = (haze - haze.min()) / max(float(np.ptp(haze)), 1e-9)
         image = image + haze * span * rng.uniform(0.05, 0.5)
     if rng.random() < 0.3:
         image = image - image.min()
         image = span * (image / span) ** rng.uniform(0.6, 1.6)
     noise = span * np.exp(rng.uniform(np.log(0.003), np.log(0.12)))
-    return (image + rng.normal(0, noise, image.shape)).astype(np.float32)
+    image = image + noise * rng.standard_normal(image.shape, np.float32)
+    if rng.random() < 0.3:
+        level = span / np.exp(rng.uniform(np.log(15), np.log(250)))
+        image = np.round(image / level) * level
+    return image.astype(np.float32)
 
 
 def targets(mask: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.ndarray]:
@@ -114,10 +145,3 @@ def targets(mask: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.nd
     prob = edt_prob(mask)[::grid, ::grid].astype(np.float32)
     dist = star_dist(mask, n_rays, mode="cpp", grid=(grid, grid)).astype(np.float32)
     return prob, np.moveaxis(dist, -1, 0)
-
-
-def _relabelled(mask: np.ndarray) -> np.ndarray:
-    """Labels 1 ... n; an object cut in two by a reflection counts as two."""
-    from skimage.measure import label
-
-    return label(mask, background=0, connectivity=1).astype(np.int32)

@@ -1,4 +1,4 @@
-"""A safetensors file <-> a network ready to predict, with its thresholds. Nothing lies beside the file."""
+"""A folder, or a name -> a network ready to predict, with its thresholds."""
 
 from __future__ import annotations
 
@@ -6,14 +6,20 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
+    import torch
+
     from lineage.stardist.network import StarDist
 
-BUNDLED = Path(__file__).parent / "weights" / "nuclei.safetensors"
+BUNDLED = "sir-dna"
+_WEIGHTS = Path(__file__).parent / "weights"
+CONFIG, THRESHOLDS, FACTS, TENSORS = "config.json", "thresholds.json", "training.json", "weights.safetensors"
+
+Normalisation = Literal["arcsinh", "percentile"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,48 +29,116 @@ class Model:
     network: StarDist
     prob_threshold: float
     nms_threshold: float
+    normalisation: Normalisation = "arcsinh"  # see `lineage.stardist.normalise`
+    diameters_px: tuple[float, float] | None = None  # of nuclei that it knows; images are zoomed to them
+    half: bool = (
+        False  # bfloat16 where the processor has it; StarDist's own keep float32, and its very labels
+    )
     facts: dict[str, Any] = field(default_factory=dict)  # what it was trained on, and its scores
 
+    @property
+    def device(self) -> torch.device:
+        """Where it computes."""
+        return self.network.prob.weight.device
 
-def load(path: Path = BUNDLED) -> Model:
-    """Read a model; the weights are stored as float16 and used as float32.
+
+def find(name: str | Path) -> Path:
+    """The folder of a model: one that is given, the bundled one, or one of StarDist's own, downloaded once.
 
     Raises:
-        InputError: the file is not one that `save` wrote.
+        InputError: there is none of that name.
     """
-    import torch
-    from safetensors import SafetensorError, safe_open
+    from lineage.stardist import official
 
-    from lineage.stardist.network import StarDist, StarDistConfig
+    if name == BUNDLED:
+        return _WEIGHTS / BUNDLED
+    if (folder := Path(name)).is_dir():
+        return folder
+    if name in official.NAMES:
+        return official.fetch(str(name))
+    known = ", ".join((BUNDLED, *official.NAMES))
+    raise InputError(f"{name}: neither a model's folder nor one of {known}")
 
+
+def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Model:
+    """Read a model of ours or of the stardist package.
+
+    Args:
+        name: a folder, or what `find` knows.
+        device: where it shall compute; the best there is if None.
+
+    Raises:
+        InputError: no such model, or its files do not fit together.
+    """
+    from lineage.stardist import keras
+    from lineage.stardist.network import StarDist, StarDistConfig, best_device, ready
+
+    folder = find(name)
+    if not (folder / TENSORS).exists():
+        config, weights = keras.read(folder)
+        prob, nms = keras.thresholds(folder)
+        options: dict[str, Any] = {"normalisation": "percentile"}
+    else:
+        told = _json(folder / CONFIG)
+        weights = _tensors(folder / TENSORS)
+        try:
+            config = StarDistConfig(**told["network"])
+            options = {
+                "normalisation": told["normalisation"],
+                "diameters_px": told["diameters_px"],
+                "half": told["half"],
+            }
+            prob, nms = (float(_json(folder / THRESHOLDS)[k]) for k in ("prob", "nms"))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{folder}: {CONFIG} or {THRESHOLDS} is not one of ours ({error})") from error
+        options["facts"] = _json(folder / FACTS) if (folder / FACTS).exists() else {}
+    network = StarDist(config)
     try:
-        with safe_open(path, "pt") as f:
-            header = json.loads((f.metadata() or {})["stardist"])
-            weights = {name: f.get_tensor(name).to(torch.float32) for name in f.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} is no StarDist model of ours; give a .safetensors file") from error
-    network = StarDist(StarDistConfig(**header["config"]))
-    network.load_state_dict(weights)
-    network = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Model(network, **header["thresholds"], facts=header["facts"])
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(f"{folder}: the weights do not fit {CONFIG}; copy the whole folder again") from error
+    return Model(ready(network, device or best_device()), prob, nms, **options)
 
 
-def save(model: Model, path: Path) -> None:
-    """Write a model so that `load` gives it back, to half precision."""
+def save(model: Model, folder: Path) -> None:
+    """Write a model so that `load` gives it back; the weights to half precision, the thresholds last."""
     import torch
     from safetensors.torch import save_file
 
-    header = {
-        "config": asdict(model.network.config),
-        "thresholds": {"prob_threshold": model.prob_threshold, "nms_threshold": model.nms_threshold},
-        "facts": model.facts,
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {k: v.to("cpu", torch.float16).contiguous() for k, v in model.network.state_dict().items()}
+    save_file(weights, folder / f"{TENSORS}.partial")
+    (folder / f"{TENSORS}.partial").replace(folder / TENSORS)
+    told = {
+        "network": asdict(model.network.config),
+        "normalisation": model.normalisation,
+        "diameters_px": model.diameters_px,
+        "half": model.half,
     }
-    weights = {k: v.to(torch.float16).contiguous() for k, v in model.network.state_dict().items()}
-    partial = path.with_name(path.name + ".partial")
-    save_file(weights, partial, {"stardist": json.dumps(header)})
-    partial.replace(path)
+    thresholds = {"prob": model.prob_threshold, "nms": model.nms_threshold}
+    for name, content in ((CONFIG, told), (FACTS, model.facts), (THRESHOLDS, thresholds)):
+        (folder / name).write_text(json.dumps(content, indent=1) + "\n")
 
 
-def digest(path: Path = BUNDLED) -> str:
-    """SHA-256 of the weights' file, for the run's record."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def digest(name: str | Path = BUNDLED) -> str:
+    """SHA-256 of all that decides what the model predicts, for the run's record."""
+    files = sorted(p for p in find(name).iterdir() if p.suffix in {".json", ".h5", ".safetensors"})
+    return hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in files)).hexdigest()
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}); copy the model's folder again") from error
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    import torch
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return {name: tensor.to(torch.float32) for name, tensor in load_file(path).items()}
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged; copy the model's folder again") from error

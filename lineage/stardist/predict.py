@@ -2,87 +2,122 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.stardist import normalise
+
 if TYPE_CHECKING:
     from lineage.stardist.model import Model
 
-SATURATION = 8.0  # how far bright chromatin is compressed; see `normalise`
-LEAST_SPAN_SIGMAS = 20.0  # an image without nuclei is not stretched until its noise looks like some
+TILE_PX = 2048  # larger images are taken in squares of this side
+HALO_PX = 128  # what a tile sees beyond its square: more than the network's view
 
 
-def normalise(image: np.ndarray) -> np.ndarray:
-    """Grey levels -> about 0 (background) to 1 (brightest), compressed so that dim nuclei keep their place.
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """Every place of an image where an object's middle may be."""
 
-    Mitotic chromatin is four to five times as bright above background as an interphase nucleus. Stretched
-    linearly to the brightest figure, the nuclei around it would drown; the inverse hyperbolic sine brings
-    a fifth of the brightness to nearly half.
-
-    Args:
-        image: (Y, X), any type.
-
-    Returns:
-        (Y, X) float32.
-    """
-    image = np.asarray(image, np.float32)
-    low, high = np.percentile(image[::2, ::2], (5, 99.9))
-    steps = np.abs(np.diff(image[::2], axis=1))
-    sigma = 1.4826 * float(np.median(steps)) / np.sqrt(2)
-    span = max(high - low, LEAST_SPAN_SIGMAS * sigma, np.finfo(np.float32).tiny)
-    stretched = np.arcsinh((image - low) / span * SATURATION) / np.arcsinh(SATURATION)
-    return stretched.astype(np.float32)
+    points: np.ndarray  # (N, 2) y, x in pixels
+    probability: np.ndarray  # (N,)
+    rays: np.ndarray  # (N, n_rays) pixels
+    shape: tuple[int, int]  # (Y, X) of the image
 
 
-def predict(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def predict(model: Model, image: np.ndarray, *, zoom: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     """Find the nuclei of one image.
 
     Args:
         model: as `lineage.stardist.model.load` gives it.
-        image: (Y, X), raw grey levels.
+        image: (Y, X), or (Y, X, C) where the model has channels; raw grey levels.
+        zoom: the network sees the image resized by this; labels have the image's own size.
 
     Returns:
         labels (Y, X) int32, 0 is background, and the probability (N,) of label 1, 2, ... N.
     """
-    prob, dist = forward(model, normalise(image))
-    return draw(model, prob, dist, image.shape)
+    return draw(candidates(model, image, zoom=zoom), model.prob_threshold, model.nms_threshold)
 
 
-def forward(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(Y, X) -> probability (Y/g, X/g) and distances (Y/g, X/g, n_rays), of the image padded at its end."""
+def candidates(
+    model: Model, image: np.ndarray, *, zoom: float = 1.0, least: float | None = None
+) -> Candidates:
+    """What the network says of an image, before non-maximum suppression.
+
+    Args:
+        model: the network.
+        image: (Y, X) or (Y, X, C), raw grey levels.
+        zoom: as in `predict`.
+        least: probability above which a place is a candidate; the model's threshold if None.
+    """
+    from skimage.transform import resize
+
+    shape = image.shape[:2]
+    least = model.prob_threshold if least is None else least
+    seen = getattr(normalise, model.normalisation)(image)
+    if zoom != 1:
+        size = [max(1, round(n * zoom)) for n in shape]
+        seen = resize(seen, size, order=1, anti_aliasing=zoom < 1).astype(np.float32)
+    found = [_tile(model, seen, y, x, least) for y, x in _corners(seen.shape)]
+    points, probability, rays = (np.concatenate(part) for part in zip(*found, strict=True))
+    inside = (points < seen.shape[:2]).all(axis=1)
+    scale = np.array(shape) / seen.shape[:2]
+    return Candidates(
+        points[inside] * scale, probability[inside], rays[inside] * np.float32(scale.mean()), shape
+    )
+
+
+def _corners(shape: tuple[int, ...]) -> list[tuple[int, int]]:
+    if max(shape[:2]) <= TILE_PX:
+        return [(0, 0)]
+    return [(y, x) for y in range(0, shape[0], TILE_PX) for x in range(0, shape[1], TILE_PX)]
+
+
+def _tile(
+    model: Model, image: np.ndarray, y: int, x: int, least: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The candidates whose middle lies in the square at (y, x): points, probability, rays."""
     import torch
 
     from lineage.stardist.network import half_precision
 
-    multiple = model.network.config.multiple
-    padded = np.pad(image, [(0, -n % multiple) for n in image.shape], mode="reflect")
-    x = torch.from_numpy(padded)[None, None].contiguous(memory_format=torch.channels_last)
-    with torch.inference_mode(), half_precision():
-        logits, dist = model.network(x)
-    prob = torch.sigmoid(logits[0, 0]).numpy()
-    return prob, dist[0].permute(1, 2, 0).contiguous().numpy()
+    config = model.network.config
+    whole = max(image.shape[:2]) <= TILE_PX
+    top, left = (max(0, n - HALO_PX) for n in (y, x))
+    cut = image if whole else image[top : y + TILE_PX + HALO_PX, left : x + TILE_PX + HALO_PX]
+    margins = [(0, -n % config.multiple) for n in cut.shape[:2]]
+    padded = np.pad(cut, margins + [(0, 0)] * (cut.ndim - 2), mode="reflect")
+    planes = torch.from_numpy(padded).to(model.device).reshape(1, *padded.shape[:2], -1)
+    precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=model.half)
+    with torch.inference_mode(), precise, half_precision(model.device, allowed=model.half):
+        found = model.network.candidates(planes.permute(0, 3, 1, 2), float(np.log(least / (1 - least))))
+    places, logits, rays = (part.cpu().numpy() for part in found)
+    points = places * config.grid + (top, left)
+    mine = np.ones(len(points), bool) if whole else _between(points, (y, x), (y + TILE_PX, x + TILE_PX))
+    probability = 1 / (1 + np.exp(-logits[mine]))
+    return points[mine], probability, np.maximum(rays[mine], 1e-3)
 
 
-def draw(
-    model: Model, prob: np.ndarray, dist: np.ndarray, shape: tuple[int, ...]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Candidates above the threshold -> non-maximum suppression -> polygons -> labels."""
+def _between(points: np.ndarray, low: tuple[int, int], high: tuple[int, int]) -> np.ndarray:
+    return np.asarray(((points >= low) & (points < high)).all(axis=1))
+
+
+def draw(found: Candidates, prob_threshold: float, nms_threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Candidates above the threshold -> non-maximum suppression -> polygons -> labels.
+
+    Returns:
+        labels (Y, X) int32 and the probability (N,) of label 1, 2, ... N.
+    """
     from stardist.geometry import polygons_to_label
     from stardist.nms import non_maximum_suppression_sparse
 
-    grid = model.network.config.grid
-    inside = np.zeros(prob.shape, bool)
-    inside[2:-2, 2:-2] = True  # as the stardist package: no centre within two grid points of the edge
-    rows, columns = np.nonzero((prob > model.prob_threshold) & inside)
-    points = np.stack([rows, columns], axis=1) * grid
+    above = found.probability > prob_threshold
     points, scores, rays, _ = non_maximum_suppression_sparse(
-        np.maximum(dist[rows, columns], 1e-3), prob[rows, columns], points, b=2,
-        nms_thresh=model.nms_threshold, verbose=False,
+        found.rays[above], found.probability[above], found.points[above], b=2,
+        nms_thresh=nms_threshold, verbose=False,
     )  # fmt: skip
-    kept = (points < np.array(shape)).all(axis=1)
-    points, scores, rays = points[kept], scores[kept], rays[kept]
     if len(points) == 0:
-        return np.zeros(shape, np.int32), np.zeros(0, np.float32)
-    labels = polygons_to_label(rays, points, shape=tuple(shape), prob=scores)
+        return np.zeros(found.shape, np.int32), np.zeros(0, np.float32)
+    labels = polygons_to_label(rays, points, shape=found.shape, prob=scores)
     return labels.astype(np.int32), scores.astype(np.float32)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
 from torch.nn import functional as F
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from lineage.simulate.nuclei import nucleus_field
-from lineage.stardist.data import Annotated, disturb, patch, targets
+from lineage.stardist import normalise
+from lineage.stardist.data import DIAMETER_RANGE_PX, Annotated, disturb, patch, targets
 from lineage.stardist.model import Model
-from lineage.stardist.network import StarDist, StarDistConfig, half_precision
-from lineage.stardist.predict import draw, forward, normalise, predict
+from lineage.stardist.network import StarDist, StarDistConfig, best_device, half_precision, ready
+from lineage.stardist.predict import candidates, draw, predict
+from lineage.stardist.scale import at_own_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,132 +26,184 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
+Found = tuple[np.ndarray, np.ndarray]
 PROB_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
-NMS_THRESHOLDS = (0.3, 0.4, 0.5)
+NMS_THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
+IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
+SMOOTHING = 0.998  # of the weights that are kept, from step to step
+DISTANCE_WEIGHT = 0.2  # of the distances in the loss, as in StarDist
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how hard to train."""
+
+    steps: int = 10_000
+    batch: int = 4
+    size: int = 256  # side of a patch, pixels
+    simulated: float = 0.3  # share of the patches that are drawn by `lineage.simulate.nuclei`
+    learning_rate: float = 1e-3  # the highest
+    seed: int = 0
+    workers: int = 1  # processes that make patches
+    reports: int = 6  # how often the validation images are looked at, and a checkpoint is written
 
 
 class Patches(IterableDataset[Sample]):
     """Endless augmented patches: image (1, S, S), probability (S/g, S/g), distances (n_rays, S/g, S/g)."""
 
     def __init__(
-        self, pairs: list[Annotated], config: StarDistConfig, *, size: int, simulated: float, seed: int
+        self, pairs: list[Annotated], config: StarDistConfig, schedule: Schedule, first_step: int
     ) -> None:
-        self.pairs, self.config, self.size, self.simulated, self.seed = pairs, config, size, simulated, seed
+        self.pairs, self.config, self.schedule, self.first_step = pairs, config, schedule, first_step
 
     def __iter__(self) -> Iterator[Sample]:
-        rng = np.random.default_rng(self.seed)
+        worker = get_worker_info()
+        rng = np.random.default_rng([self.schedule.seed, self.first_step, worker.id if worker else 0])
         while True:
-            if rng.random() < self.simulated:
-                image, mask = nucleus_field(rng, size=self.size)
+            if rng.random() < self.schedule.simulated:
+                image, mask = nucleus_field(rng, size=self.schedule.size)
             else:
-                image, mask = patch(self.pairs[rng.integers(len(self.pairs))], rng, self.size)
-                image = disturb(image, rng)
-            prob, dist = targets(mask, self.config.n_rays, self.config.grid)
-            yield normalise(image)[None], prob, dist
+                pair = self.pairs[rng.integers(len(self.pairs))]
+                image, mask = patch(pair, rng, self.schedule.size)
+                image = disturb(image, mask, rng)
+            yield normalise.arcsinh(image)[None], *targets(mask, self.config.n_rays, self.config.grid)
 
 
 def loss(logits: Tensor, dist: Tensor, prob_true: Tensor, dist_true: Tensor) -> Tensor:
     """StarDist's: cross-entropy of the probability, and the distances' absolute error inside objects.
 
-    Shapes: (B, 1, h, w), (B, n_rays, h, w), (B, h, w), (B, n_rays, h, w).
+    Shapes: (B, 1, h, w), (B, n_rays, h, w), (B, 1, h, w), (B, n_rays, h, w).
     """
-    weight = prob_true[:, None]
-    error = (weight * (dist - dist_true).abs()).mean() / (weight.mean() + 1e-7)
-    outside = ((1 - weight) * dist.abs()).mean()
-    return F.binary_cross_entropy_with_logits(logits[:, 0], prob_true) + 0.2 * (error + 1e-4 * outside)
+    error = (prob_true * (dist - dist_true).abs()).mean() / (prob_true.mean() + 1e-7)
+    outside = ((1 - prob_true) * dist.abs()).mean()
+    of_prob = F.binary_cross_entropy_with_logits(logits, prob_true)
+    return of_prob + DISTANCE_WEIGHT * (error + 1e-4 * outside)
 
 
 def train(
     pairs: list[Annotated],
     validation: list[Annotated],
     config: StarDistConfig,
-    checkpoint: Path,
+    schedule: Schedule,
     *,
-    steps: int = 10_000,
-    batch: int = 4,
-    size: int = 224,
-    simulated: float = 0.5,
-    learning_rate: float = 1e-3,
-    seed: int = 0,
-    every: int = 500,
+    checkpoint: Path,
+    teacher: Model | None = None,
     start: Model | None = None,
+    device: torch.device | None = None,
     say: Callable[[str], None],
 ) -> Model:
     """Train, optimise the thresholds on `validation`, and return the model.
 
-    `start` gives the first weights in place of random ones; its architecture must be that of `config`.
-    A checkpoint is written every `every` steps; where one lies at `checkpoint`, training goes on from it.
+    A checkpoint is written at every report; where one lies at `checkpoint`, training goes on from it.
+
+    Args:
+        pairs: to learn from.
+        validation: looked at in every report; the thresholds are chosen on it.
+        config: the architecture; the grid must be the teacher's.
+        schedule: how long and how hard.
+        checkpoint: its file.
+        teacher: a larger model, whose answers count as much as the truth (distillation).
+        start: gives the first weights in place of random ones; its architecture must be `config`.
+        device: CUDA, MPS or CPU; the best there is if None.
+        say: told a line at every report.
     """
-    torch.manual_seed(seed)
+    device = device or best_device()
+    torch.manual_seed(schedule.seed)
     network = StarDist(config)
     if start:
         network.load_state_dict(start.network.state_dict())
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = torch.optim.swa_utils.AveragedModel(
-        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998)
+    network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    smooth = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(SMOOTHING), use_buffers=True
     )
-    optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-4)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, learning_rate, total_steps=steps, pct_start=0.05
+    optimiser = torch.optim.AdamW(network.parameters(), lr=schedule.learning_rate, weight_decay=1e-4)
+    rates = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, schedule.learning_rate, total_steps=schedule.steps, pct_start=0.05
     )
+    parts = {"network": network, "smooth": smooth, "optimiser": optimiser, "rates": rates}
+    first = _resume(checkpoint, parts, device)
 
-    def smooth() -> Model:
-        return Model(cast("StarDist", average.module).eval(), prob_threshold=0.5, nms_threshold=0.4)
+    def model() -> Model:
+        return Model(ready(cast("StarDist", smooth.module), device), 0.5, 0.4, diameters_px=DIAMETER_RANGE_PX)
 
-    parts: dict[str, Any] = {"net": network, "ema": average, "optimiser": optimiser, "schedule": schedule}
-    first = 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint, weights_only=True)
-        first = saved["step"]
-        for name, part in parts.items():
-            part.load_state_dict(saved[name])
-    patches = Patches(pairs, config, size=size, simulated=simulated, seed=seed + first)
-    samples = iter(DataLoader(patches, batch_size=batch, num_workers=1, prefetch_factor=4))
-    began, running = time.monotonic(), 0.0
-    for step in range(first, steps):
-        x, prob, dist = next(samples)
-        with half_precision():
-            logits, rays = network(x.contiguous(memory_format=torch.channels_last))
-        error = loss(logits, rays, prob, dist)
+    samples = iter(
+        DataLoader(
+            Patches(pairs, config, schedule, first),
+            batch_size=schedule.batch,
+            num_workers=schedule.workers,
+            prefetch_factor=4,
+            pin_memory=device.type == "cuda",
+        )
+    )
+    every = max(1, schedule.steps // schedule.reports)
+    began, running = time.monotonic(), torch.zeros((), device=device)
+    for step in range(first + 1, schedule.steps + 1):
+        x, prob, dist = (part.to(device, non_blocking=True) for part in next(samples))
+        x = x.contiguous(memory_format=torch.channels_last)
+        with half_precision(device):
+            logits, rays = network(x)
+        error = loss(logits, rays, prob[:, None], dist)
+        if teacher:
+            with torch.no_grad(), half_precision(device):
+                told, shown = teacher.network(x)
+            error = 0.5 * error + 0.5 * loss(logits, rays, torch.sigmoid(told), shown)
         optimiser.zero_grad()
         error.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimiser.step()
-        schedule.step()
-        average.update_parameters(network)
-        running = error.item() if step == first else 0.99 * running + 0.01 * error.item()
-        if (step + 1) % every == 0 or step + 1 == steps:
-            state = {name: part.state_dict() for name, part in parts.items()}
-            torch.save({"step": step + 1, **state}, checkpoint.with_suffix(".partial"))
-            checkpoint.with_suffix(".partial").replace(checkpoint)
-            left = (time.monotonic() - began) / (step + 1 - first) * (steps - step - 1) / 60
-            score = average_precision(smooth(), validation[:20], 0.5)
-            say(f"step {step + 1} of {steps}, loss {running:.3f}, AP {score:.3f}, {left:.0f} min left")
-    return with_best_thresholds(smooth(), validation)
+        rates.step()
+        smooth.update_parameters(network)
+        running = error.detach() if step == first + 1 else 0.99 * running + 0.01 * error.detach()
+        if step % every == 0 or step == schedule.steps:
+            _save(checkpoint, step, parts)
+            left = (time.monotonic() - began) / (step - first) * (schedule.steps - step) / 60
+            score = average_precisions(model(), validation[:20], predict)[0.5]
+            say(
+                f"step {step} of {schedule.steps}, loss {running.item():.3f}, "
+                f"AP@0.5 {score:.3f}, {left:.0f} min left"
+            )
+    return with_best_thresholds(model(), validation)
 
 
-def average_precision(model: Model, pairs: list[Annotated], iou: float) -> float:
-    """StarDist's average precision, TP / (TP + FP + FN), pooled over the images."""
+def _save(checkpoint: Path, step: int, parts: dict) -> None:
+    state = {name: part.state_dict() for name, part in parts.items()}
+    torch.save({"step": step, **state}, checkpoint.with_suffix(".partial"))
+    checkpoint.with_suffix(".partial").replace(checkpoint)
+
+
+def _resume(checkpoint: Path, parts: dict, device: torch.device) -> int:
+    """Take up what the checkpoint holds, if there is one; the number of steps done."""
+    if not checkpoint.exists():
+        return 0
+    saved = torch.load(checkpoint, weights_only=True, map_location=device)
+    for name, part in parts.items():
+        part.load_state_dict(saved[name])
+    return saved["step"]
+
+
+def average_precisions(
+    model: Model, pairs: list[Annotated], find: Callable[[Model, np.ndarray], Found] = at_own_size
+) -> dict[float, float]:
+    """StarDist's average precision, TP / (TP + FP + FN), pooled over the images, by IoU."""
     from stardist.matching import matching_dataset
 
-    truth = [p.mask for p in pairs]
-    found = [predict(model, p.image)[0] for p in pairs]
-    return float(matching_dataset(truth, found, thresh=iou, show_progress=False).accuracy)
+    found = [find(model, p.image)[0] for p in pairs]
+    matches = matching_dataset([p.mask for p in pairs], found, thresh=IOUS, show_progress=False)
+    return {iou: float(m.accuracy) for iou, m in zip(IOUS, matches, strict=True)}
 
 
 def with_best_thresholds(model: Model, pairs: list[Annotated]) -> Model:
-    """The model with the thresholds of the best mean average precision at IoU 0.5 and 0.7 on `pairs`."""
+    """The model with the thresholds of the best mean average precision over `IOUS` on `pairs`."""
     from stardist.matching import matching_dataset
 
     truth = [p.mask for p in pairs]
-    seen = [forward(model, normalise(p.image)) for p in pairs]
+    lowest = min(PROB_THRESHOLDS)
+    seen = [candidates(model, p.image, least=lowest) for p in pairs]
 
-    def score(candidate: Model) -> float:
-        found = [draw(candidate, *s, t.shape)[0] for s, t in zip(seen, truth, strict=True)]
-        matches = matching_dataset(truth, found, thresh=(0.5, 0.7), show_progress=False)
-        return sum(float(m.accuracy) for m in matches)
+    def score(thresholds: tuple[float, float]) -> float:
+        found = [draw(one, *thresholds)[0] for one in seen]
+        return sum(m.accuracy for m in matching_dataset(truth, found, thresh=IOUS, show_progress=False))
 
-    candidates = [
-        replace(model, prob_threshold=p, nms_threshold=n) for p in PROB_THRESHOLDS for n in NMS_THRESHOLDS
-    ]
-    return max(candidates, key=score)
+    prob = max(PROB_THRESHOLDS, key=lambda prob: score((prob, model.nms_threshold)))
+    nms = max(NMS_THRESHOLDS, key=lambda nms: score((prob, nms)))
+    return replace(model, prob_threshold=prob, nms_threshold=nms)

@@ -1,0 +1,70 @@
+"""A function and its tasks -> the results in order, worked out by several processes."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import Future, ProcessPoolExecutor
+from itertools import starmap
+from multiprocessing import get_context, parent_process
+from threading import Thread
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Result = TypeVar("Result")
+
+
+def cores() -> int:
+    """How many processes this one may keep busy."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def in_order(
+    work: Callable[..., Result],
+    tasks: Iterable[tuple[Any, ...]],
+    *,
+    workers: int,
+    begin: Callable[..., None] | None = None,
+    told: tuple[Any, ...] = (),
+) -> Iterator[Result]:
+    """`work(*task)` for each task, in the order of the tasks; few are under way at a time.
+
+    Args:
+        work: a function of a module, as processes know no other.
+        tasks: its arguments; drawn as they are needed.
+        workers: processes; with one, all is done in this process.
+        begin: called once in each process, with `told`.
+        told: what is sent once to each process, not with each task.
+    """
+    if workers == 1:
+        if begin:
+            begin(*told)
+        yield from starmap(work, tasks)
+        return
+    under_way: deque[Future[Result]] = deque()
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (begin, told))
+    try:
+        for task in tasks:
+            under_way.append(pool.submit(work, *task))
+            if len(under_way) > 2 * workers:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(begin: Callable[..., None] | None, told: tuple[Any, ...]) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
+    if begin:
+        begin(*told)
+
+
+def _end_with_parent() -> None:
+    """A worker whose parent was killed would wait for its next task for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -1,0 +1,116 @@
+"""An image, or a folder of them -> a folder of label images under the same names."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lineage.outputs import whole
+from lineage.processes import cores, in_order
+from lineage.schema import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from lineage.stardist.model import Model
+
+SUFFIXES = {".tif", ".tiff"}
+
+
+def label_images(
+    source: Path,
+    out: Path,
+    *,
+    model: str,
+    nucleus_diameter_px: float | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
+    """Write the labels of each image, uint16, or uint32 where there are more than 65,535 nuclei.
+
+    Args:
+        source: a TIFF, (Y, X) or (Y, X, C), or a folder of them.
+        out: the folder; made if it is not there.
+        model: as `lineage.stardist.model.find` knows it.
+        nucleus_diameter_px: of the nuclei; each image's own if None.
+        workers: processes; all cores if None.
+        overwrite: replace labels that are there.
+        progress: called with (done, total) images.
+
+    Returns:
+        How many nuclei were found.
+
+    Raises:
+        InputError: no image, one that cannot be read or has another form, or labels that are there already.
+    """
+    from lineage.stardist.model import find
+
+    find(model)
+    images = (
+        [source] if source.is_file() else sorted(p for p in source.glob("*") if p.suffix.lower() in SUFFIXES)
+    )
+    if not images:
+        raise InputError(f"{source}: no TIFF there; give an image or a folder of them")
+    there = [p.name for p in images if (out / p.name).exists()]
+    if there and not overwrite:
+        raise InputError(f"{out / there[0]} is already there; give another folder or --overwrite")
+    out.mkdir(parents=True, exist_ok=True)
+    n = min(workers or cores(), len(images))
+    tasks = ((path, out / path.name, model, nucleus_diameter_px) for path in images)
+    total = 0
+    for done, count in enumerate(in_order(_label, tasks, workers=n), start=1):
+        total += count
+        progress(done, len(images))
+    return total
+
+
+def _label(path: Path, out: Path, name: str, diameter: float | None) -> int:
+    import tifffile
+
+    from lineage.stardist.predict import predict
+    from lineage.stardist.scale import at_own_size, zoom_of
+
+    model = _loaded(name)
+    image = read(path, model)
+    if diameter or model.diameters_px is None:
+        labels, _ = predict(model, image, zoom=zoom_of(model, diameter))
+    else:
+        labels, _ = at_own_size(model, image)
+    count = int(labels.max())
+    with whole(out) as part:
+        kind = np.uint16 if count <= np.iinfo(np.uint16).max else np.uint32
+        tifffile.imwrite(part, labels.astype(kind), compression="zlib")
+    return count
+
+
+@lru_cache(1)
+def _loaded(name: str) -> Model:
+    import torch
+
+    from lineage.stardist.model import load
+
+    torch.set_num_threads(1)  # labels shall not depend on how many processes there are
+    return load(name)
+
+
+def read(path: Path, model: Model) -> np.ndarray:
+    """One image, as the model wants it.
+
+    Raises:
+        InputError: it cannot be read, or has another form.
+    """
+    import tifffile
+
+    try:
+        image = tifffile.imread(path)
+    except Exception as error:  # tifffile raises whatever the damage leads to
+        raise InputError(f"{path} cannot be read ({error}); give a whole TIFF") from error
+    channels = model.network.config.n_channel_in
+    wanted = "(Y, X)" if channels == 1 else f"(Y, X, {channels})"
+    if image.shape[2:] != (() if channels == 1 else (channels,)) or min(image.shape, default=0) == 0:
+        raise InputError(f"{path}: shape {image.shape}; the model wants {wanted}: give one plane a file")
+    return image
