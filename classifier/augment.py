@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 # Where the chromatin first separates in the paper's clips, at the median (by eye).
 TYPICAL_SEPARATION = {"PC3": 1, "U251": 5}
 LATEST_SEPARATION = 8
-TYPICAL_SIDE_UM = 85.0  # of the squares that clips and pipeline cut
+MOVED = 0.5  # share of the clips whose separation is put elsewhere
+CROWDED = 0.3  # share of the clips that get a neighbour at the edge
 
 
 @dataclass(frozen=True)
@@ -25,10 +26,9 @@ class Batch:
 
     pixels: Tensor  # (B, 12, C, H, W) float32, normalised
     separations: Tensor  # (B,) int64, about where the chromatin first separates
-    sides_um: Tensor  # (B,) float32, side of the square that each shows
 
 
-def vary(batch: Batch, random: Generator, *, time_share=0.5, redraw=True, edge_share=0.3) -> Tensor:
+def vary(batch: Batch, random: Generator) -> Tensor:
     """Other clips of the same mitoses, as another microscope, cutter or tracker might have given them.
 
     Args:
@@ -38,12 +38,10 @@ def vary(batch: Batch, random: Generator, *, time_share=0.5, redraw=True, edge_s
     Returns:
         (B, 12, C, H, W) float32.
     """
-    x = move_in_time(batch.pixels, random_shifts(batch.separations, random, time_share), random_speeds(batch, random))
-    scales = random_scales(batch.sides_um, random, redraw)
-    x = move_in_space(x, scales, random)
-    if edge_share:
-        x = neighbour_at_edge(x, random, edge_share)
-    return drop_channel(disturb(x, random), random)
+    n = len(batch.pixels)
+    x = move_in_time(batch.pixels, random_shifts(batch.separations, random), random_speeds(n, random))
+    x = move_in_space(x, random_scales(n, random), random)
+    return drop_channel(disturb(neighbour_at_edge(x, random), random), random)
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, random: Generator) -> Tensor:
@@ -56,21 +54,20 @@ def normal(shape: tuple[int, ...], spread: float, random: Generator) -> Tensor:
     return spread * torch.randn(shape, generator=random, device=random.device)
 
 
-def random_shifts(separations: Tensor, random: Generator, share: float) -> Tensor:
-    """(B,) frames by which to move clips, so that half of them separate anywhere from index 0 to 8."""
+def random_shifts(separations: Tensor, random: Generator) -> Tensor:
+    """(B,) frames by which to move: a quarter separates anywhere from index 0 to 8, a quarter near 3."""
     n = separations.shape
     to = uniform(n, -0.5, LATEST_SEPARATION + 0.5, random)
     near = (SEPARATION_INDEX + normal(n, 1.0, random)).clamp(0, LATEST_SEPARATION)
     chosen = uniform(n, 0, 1, random)
-    to = torch.where(chosen < share / 2, to, near).round()
-    return torch.where(chosen < share, to - separations, torch.zeros_like(to))
+    to = torch.where(chosen < MOVED / 2, to, near).round()
+    return torch.where(chosen < MOVED, to - separations, torch.zeros_like(to))
 
 
-def random_speeds(batch: Batch, random: Generator) -> Tensor:
+def random_speeds(n: int, random: Generator) -> Tensor:
     """(B,) how much faster time goes, 0.85 to 1.15, in half of the clips."""
-    n = batch.separations.shape
-    speeds = uniform(n, 0.85, 1.15, random)
-    return torch.where(uniform(n, 0, 1, random) < 0.5, speeds, torch.ones_like(speeds))
+    speeds = uniform((n,), 0.85, 1.15, random)
+    return torch.where(uniform((n,), 0, 1, random) < 0.5, speeds, torch.ones_like(speeds))
 
 
 def move_in_time(x: Tensor, shifts: Tensor, speeds: Tensor) -> Tensor:
@@ -88,16 +85,9 @@ def move_in_time(x: Tensor, shifts: Tensor, speeds: Tensor) -> Tensor:
     return x[torch.arange(len(x), device=x.device)[:, None], index]
 
 
-def random_scales(sides_um: Tensor, random: Generator, redraw: bool) -> Tensor:
-    """(B,) how many times wider than the clip the view becomes, 0.7 to 1.7.
-
-    The experts cut wider squares around abnormal mitoses (side alone: AUC 0.66), and the pipeline cuts its
-    own. So the new side is drawn without regard to the old one, as far as the clip allows.
-    """
-    if not redraw:
-        return torch.exp(normal(sides_um.shape, 0.15, random)).clamp(0.75, 1.4)
-    sides = TYPICAL_SIDE_UM * torch.exp(normal(sides_um.shape, 0.25, random))
-    return (sides / sides_um).clamp(0.7, 1.7)
+def random_scales(n: int, random: Generator) -> Tensor:
+    """(B,) how many times wider than the clip the view becomes, 0.75 to 1.4."""
+    return torch.exp(normal((n,), 0.15, random)).clamp(0.75, 1.4)
 
 
 def move_in_space(x: Tensor, scales: Tensor, random: Generator) -> Tensor:
@@ -123,10 +113,10 @@ def move_in_space(x: Tensor, scales: Tensor, random: Generator) -> Tensor:
     return alpha * moved  # an empty place is 0 in both channels
 
 
-def neighbour_at_edge(x: Tensor, random: Generator, share: float) -> Tensor:
+def neighbour_at_edge(x: Tensor, random: Generator) -> Tensor:
     """Beyond one edge of some clips, a strip of another clip, with what lies in its middle."""
     n, size = len(x), x.shape[-1]
-    widths = uniform((n,), 0.08, 0.22, random) * (uniform((n,), 0, 1, random) < share)
+    widths = uniform((n,), 0.08, 0.22, random) * (uniform((n,), 0, 1, random) < CROWDED)
     columns = (torch.arange(size, device=x.device) + 0.5) / size  # (W,)
     alpha = ((widths[:, None] - columns) / 0.04 + 0.5).clamp(0, 1) * (widths[:, None] > 0)  # (B, W)
     other = x.roll(1, dims=0).roll(size // 2, dims=-1)  # its middle lies at the left edge
@@ -152,7 +142,7 @@ def drop_channel(x: Tensor, random: Generator) -> Tensor:
     return x * kept[:, None, :, None, None]
 
 
-def vary_as_the_paper(batch: Batch, random: Generator, **_) -> Tensor:
+def vary_as_the_paper(batch: Batch, random: Generator) -> Tensor:
     """Flips, rotation by 0 to 90 degrees, elastic deformation on a 3 x 3 grid (5 px), uniform noise.
 
     Source: Delgado-Rodriguez et al. 2024.

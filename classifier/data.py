@@ -24,6 +24,7 @@ NAME = re.compile(
     r"(?P<dose>\d+(?:\.\d+)?)Gy_p(?P<position>\d+(?:-\d+)?)_(?P<first>\d+)(?:[-_]\d+)?_?(?: \(\d+\))?"
 )
 
+
 @dataclass(frozen=True)
 class ClipName:
     """What the name of one of the paper's clips says."""

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from classifier.augment import TYPICAL_SEPARATION, Batch
-from classifier.data import CLIP_PIXEL_UM
 from classifier.decoys import decoys
 from classifier.pixels import read_clip, shown
 from lineage.schema import SEPARATION_INDEX, MitosisClass
@@ -30,20 +29,19 @@ class Films:
     pixels: Tensor  # (N, 12, C, S, S) float16, normalised
     labels: Tensor  # (N,) int64, index of the class
     separations: Tensor  # (N,) int64, about where the chromatin first separates
-    sides_um: Tensor  # (N,) float32, side of the square that each shows
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def batch(self, chosen: Tensor) -> Batch:
         """Some of them, to be varied."""
-        return Batch(self.pixels[chosen].float(), self.separations[chosen], self.sides_um[chosen])
+        return Batch(self.pixels[chosen].float(), self.separations[chosen])
 
     def some(self, chosen: np.ndarray) -> Films:
         """Those at some indices, or where a mask holds."""
         index = torch.as_tensor(np.flatnonzero(chosen) if chosen.dtype == bool else chosen)
         index = index.to(self.labels.device)
-        return Films(self.pixels[index], self.labels[index], self.separations[index], self.sides_um[index])
+        return Films(self.pixels[index], self.labels[index], self.separations[index])
 
 
 def films(clips: Sequence[Clip], recipe: Recipe, device: torch.device) -> Films:
@@ -71,11 +69,11 @@ def _stack(
     raw: list[np.ndarray], labels: list[int], separations: list[int], recipe: Recipe, device: torch.device
 ) -> Films:
     pixels = [
-        torch.from_numpy(shown(p, side=recipe.side_px, normalisation=recipe.normalisation)).half() for p in raw
+        torch.from_numpy(shown(p, side=recipe.side_px, normalisation=recipe.normalisation)).half()
+        for p in raw
     ]
     return Films(
         torch.stack(pixels).to(device),
         torch.tensor(labels, device=device),
         torch.tensor(separations, device=device),
-        torch.tensor([max(p.shape[-2:]) * CLIP_PIXEL_UM for p in raw], device=device, dtype=torch.float32),
     )

@@ -3,38 +3,27 @@
 from __future__ import annotations
 
 import math
-import os
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from classifier.augment import vary, vary_as_the_paper
-from lineage.schema import InputError
+from classifier.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from torch import Tensor
 
     from classifier.films import Films
-    from classifier.recipes import Recipe
+    from classifier.model import Network
+    from classifier.recipes import Recipe, Stage
+    from classifier.state import History
 
 AUGMENTATIONS = {"ours": vary, "paper": vary_as_the_paper}
-
-
-@dataclass
-class History:
-    """What a training went through, a value an epoch."""
-
-    loss: list[float] = field(default_factory=list)
-    validation_loss: list[float] = field(default_factory=list)
-    validation_accuracy: list[float] = field(default_factory=list)
-    kept: int = -1  # the epoch whose weights were kept
 
 
 def best_device() -> torch.device:
@@ -67,12 +56,12 @@ class Forward(nn.Module):
 
 
 def graphed(forward: nn.Module, sample: Tensor) -> nn.Module:
-    """`forward` as CUDA graphs, which small networks need: launching their kernels takes longer than they do."""
+    """`forward` as CUDA graphs: launching a small network's kernels takes longer than running them."""
     before = {name: b.clone() for name, b in forward.named_buffers()}
     found = torch.cuda.make_graphed_callables(forward, (sample,))
     for name, b in forward.named_buffers():
         b.copy_(before[name])  # the trial runs moved the norms' means
-    return found
+    return cast("nn.Module", found)
 
 
 def cosine(progress: float) -> float:
@@ -97,8 +86,40 @@ def soft_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
     return per_clip.sum() / (targets * weights).sum()
 
 
+def softened(n_classes: int, smoothing: float) -> Tensor:
+    """(K, K): the target of each class."""
+    return torch.eye(n_classes) * (1 - smoothing) + smoothing / n_classes
+
+
+class Draw:
+    """Batches of clips and decoys, varied and blended, with their targets."""
+
+    def __init__(self, films: Films, decoys: Films | None, recipe: Recipe) -> None:
+        self.films, self.decoys, self.recipe = films, decoys, recipe
+        share = recipe.none_share / (1 + recipe.none_share)
+        self.n_decoys = round(share * recipe.batch) if decoys is not None and len(decoys) else 0
+        self.n_real = recipe.batch - self.n_decoys
+        self.steps = max(len(films) // self.n_real, 1)
+        self.targets = softened(len(recipe.classes), recipe.label_smoothing).to(films.pixels.device)
+        self.vary = AUGMENTATIONS[recipe.augmentation]
+
+    def order(self, random: torch.Generator) -> Tensor:
+        """Indices of the clips of one epoch."""
+        order = torch.randperm(len(self.films), generator=random, device=random.device)
+        return order.repeat(-(-self.n_real // len(order))) if len(order) < self.n_real else order
+
+    def batch(self, chosen: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(B, 12, C, S, S) and (B, K)."""
+        x, y = self.vary(self.films.batch(chosen), random), self.targets[self.films.labels[chosen]]
+        if self.decoys is not None and self.n_decoys:
+            others = torch.randint(len(self.decoys), (self.n_decoys,), generator=random, device=random.device)
+            x = torch.cat([x, self.vary(self.decoys.batch(others), random)])
+            y = torch.cat([y, self.targets[self.decoys.labels[others]]])
+        return blend(x, y, random, self.recipe.mixing) if self.recipe.mixing else (x, y)
+
+
 def train(
-    model: nn.Module,
+    model: Network,
     films: Films,
     recipe: Recipe,
     *,
@@ -107,101 +128,90 @@ def train(
     validation: Films | None = None,
     state_path: Path | None = None,
     identity: dict[str, Any] | None = None,
-    graphs: bool = True,
     progress: Callable[[int, int, float, float | None], None] = lambda *_: None,
 ) -> History:
+    """Train in place, going on from `state_path` if a killed training left one there.
+
+    Args:
+        model: on any device; ends on that of `films`, in evaluation mode.
+        films: learned from.
+        recipe: rates, batches, augmentation.
+        seed: of everything random.
+        decoys: shown beside the films, where the recipe knows `none`.
+        validation: the epoch that is best on it is kept; without it, the last.
+        state_path: where to leave what a resumption needs.
+        identity: what the weights depend on; a state of another identity is refused.
+        progress: told epochs done, epochs at most, loss, validation accuracy.
+
+    Raises:
+        InputError: `state_path` holds a training of other clips or settings.
+    """
     device = films.pixels.device
     model.to(device)
-    head = [p for name, p in model.named_parameters() if not name.startswith("backbone.")]
-    backbone = list(model.backbone.parameters())
-    groups = [{"params": backbone, "lr": 0.0}, *([{"params": head, "lr": 0.0}] if head else [])]
-    fused = device.type == "cuda"
-    optimiser = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, fused=fused)
-    decay = recipe.averaging
-    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True) if decay else None
-    kept = average.module if average else model
-    n_classes = len(recipe.classes)
-    weights = class_weights(films.labels.cpu(), n_classes, full=recipe.full_balance).to(device)
-    hard = torch.eye(n_classes, device=device) * (1 - recipe.label_smoothing) + recipe.label_smoothing / n_classes
-    augment = AUGMENTATIONS[recipe.augmentation]
-    n_decoys = round(recipe.none_share * recipe.batch / (1 + recipe.none_share)) if decoys is not None and len(decoys) else 0
-    n_real = recipe.batch - n_decoys
-    steps = max(len(films) // n_real, 1)
-
-    history, best, position = resume(state_path, identity, model, average, optimiser)
+    draw = Draw(films, decoys, recipe)
+    state = State(model, recipe, state_path, identity or {})
+    weights = class_weights(films.labels.cpu(), len(recipe.classes), full=recipe.full_balance).to(device)
     total = sum(s.epochs for s in recipe.stages)
     random = torch.Generator(device)
     for s, stage in enumerate(recipe.stages):
-        if s < position[0]:
+        if s < state.stage:
             continue
-        rests = stage.backbone_rate == 0 and bool(head)
-        model.backbone.requires_grad_(not rests)
+        model.backbone.requires_grad_(stage.backbone_rate > 0 or not state.has_head)
         model.train()
         forward: nn.Module = Forward(model, device)
-        if device.type == "cuda" and graphs:
-            forward = graphed(forward, torch.zeros(n_real + n_decoys, *films.pixels.shape[1:], device=device))
-        since = 0
-        for epoch in range(position[1] if s == position[0] else 0, stage.epochs):
+        if device.type == "cuda" and recipe.augmentation == "ours":
+            forward = graphed(forward, torch.zeros(recipe.batch, *films.pixels.shape[1:], device=device))
+        for epoch in range(state.epoch if s == state.stage else 0, stage.epochs):
             # Seeded anew each epoch, so that a resumed training draws what an undisturbed one would.
-            random.manual_seed(seed * 1_000_003 + s * 10_007 + epoch)
-            torch.manual_seed(seed * 1_000_003 + s * 10_007 + epoch)
+            for generator in (random.manual_seed, torch.manual_seed):
+                generator(seed * 1_000_003 + s * 10_007 + epoch)
             model.train()
-            order = torch.randperm(len(films), generator=random, device=device)
-            if len(order) < n_real:
-                order = order.repeat(-(-n_real // len(order)))
-            losses = torch.zeros((), device=device)
-            for step in range(steps):
-                chosen = order[step * n_real : (step + 1) * n_real]
-                x, y = augment(films.batch(chosen), random, **recipe.augment_options), hard[films.labels[chosen]]
-                if n_decoys:
-                    others = torch.randint(len(decoys), (n_decoys,), generator=random, device=device)
-                    x = torch.cat([x, augment(decoys.batch(others), random, **recipe.augment_options)])
-                    y = torch.cat([y, hard[decoys.labels[others]]])
-                if recipe.mixing:
-                    x, y = blend(x, y, random, recipe.mixing)
-                share = cosine((epoch + step / steps) / stage.epochs) if stage.anneals else 1.0
-                for group, rate in zip(optimiser.param_groups, (stage.backbone_rate, stage.rate), strict=False):
-                    group["lr"] = rate * share
-                loss = soft_loss(forward(x), y, weights)
+            order = draw.order(random)
+            loss = torch.zeros((), device=device)
+            for step in range(draw.steps):
+                chosen = order[step * draw.n_real : (step + 1) * draw.n_real]
+                x, y = draw.batch(chosen, random)
+                set_rates(state.optimiser, stage, (epoch + step / draw.steps) / stage.epochs)
+                part = soft_loss(forward(x), y, weights)
                 if recipe.head_l2:
-                    loss = loss + recipe.head_l2 * model.head[1].weight.square().sum()
-                optimiser.zero_grad(set_to_none=True)
-                loss.backward()
+                    part = part + recipe.head_l2 * next(model.head[1].parameters()).square().sum()
+                state.optimiser.zero_grad(set_to_none=True)
+                part.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
-                optimiser.step()
-                if average:
-                    average.update_parameters(model)
-                losses += loss.detach()
-            history.loss.append(float(losses) / steps)
+                state.optimiser.step()
+                state.average()
+                loss += part.detach() / draw.steps
             accuracy = None
             if validation is not None:
-                p = probabilities([kept], validation.pixels)
-                right = p.argmax(1) == validation.labels
-                accuracy = float(right.float().mean())
-                history.validation_accuracy.append(accuracy)
-                history.validation_loss.append(float(-p[range(len(p)), validation.labels].clamp(min=1e-6).log().mean()))
-                rank = (accuracy, -history.validation_loss[-1])  # of equally accurate epochs, the surest
-                if rank > tuple(best["rank"]):
-                    best = {"rank": rank, "state": {k: v.detach().clone() for k, v in kept.state_dict().items()}}
-                    history.kept, since = len(history.loss) - 1, 0
-                else:
-                    since += 1
-            progress(len(history.loss), total, history.loss[-1], accuracy)
-            if state_path:
-                save_state(state_path, identity, history, best, (s, epoch + 1), model, average, optimiser)
-            if stage.patience is not None and since >= stage.patience:
+                accuracy, surprise = tried(state.kept, validation)
+                state.compare(accuracy, surprise)
+            state.told(float(loss), s, epoch + 1)
+            progress(len(state.history.loss), total, float(loss), accuracy)
+            if stage.patience is not None and state.since >= stage.patience:
                 break
-        if best["state"]:
-            kept.load_state_dict(best["state"])
-    if average:
-        model.load_state_dict(average.module.state_dict())
+        state.take_best()
+    model.load_state_dict(state.kept.state_dict())
     model.requires_grad_(True)
     model.eval()
-    return history
+    return state.history
+
+
+def set_rates(optimiser: torch.optim.Optimizer, stage: Stage, progress: float) -> None:
+    """The rates at 0..1 of a stage: of the backbone, and of the rest."""
+    share = cosine(progress) if stage.anneals else 1.0
+    for group, rate in zip(optimiser.param_groups, (stage.backbone_rate, stage.rate), strict=False):
+        group["lr"] = rate * share
+
+
+def tried(model: nn.Module, films: Films) -> tuple[float, float]:
+    """Accuracy, and mean negative log of the right class's probability."""
+    p = probabilities([model], films.pixels)
+    right = p[torch.arange(len(p), device=p.device), films.labels]
+    return float((p.argmax(1) == films.labels).float().mean()), float(-right.clamp(min=1e-6).log().mean())
 
 
 def blend(x: Tensor, y: Tensor, random: torch.Generator, share: float) -> tuple[Tensor, Tensor]:
-    """Mixup in a share of the clips: each with the next, mostly a little of it.
+    """Mixup in a share of the clips: each with another, mostly a little of it.
 
     Source: Zhang et al. 2018, mixup: beyond empirical risk minimization.
     """
@@ -214,43 +224,19 @@ def blend(x: Tensor, y: Tensor, random: torch.Generator, share: float) -> tuple[
 
 
 @torch.no_grad()
-def probabilities(models: list[nn.Module], pixels: Tensor, *, mirrored: bool = False, batch: int = 64) -> Tensor:
+def probabilities(
+    models: Sequence[nn.Module], pixels: Tensor, *, mirrored: bool = False, batch: int = 64
+) -> Tensor:
     """(N, 12, C, S, S) normalised -> (N, K): the mean over models and, if asked, mirror images."""
-    device = pixels.device
-    rows = []
     training = [m.training for m in models]
     for m in models:
         m.eval()
     flips: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2)) if mirrored else ((),)
+    rows = []
     for start in range(0, len(pixels), batch):
         x = pixels[start : start + batch].float()
-        views = torch.stack(
-            [Forward(m, device)(x.flip(f) if f else x).softmax(1) for m in models for f in flips]
-        )
-        rows.append(views.mean(0))
+        views = [m(x.flip(f) if f else x).softmax(1) for m in models for f in flips]
+        rows.append(torch.stack(views).mean(0))
     for m, t in zip(models, training, strict=True):
         m.train(t)
     return torch.cat(rows)
-
-
-def save_state(path, identity, history, best, position, model, average, optimiser):
-    part = path.with_name(f"{path.name}.part")
-    torch.save(
-        {
-            "identity": identity, "history": vars(history), "best": best, "position": position,
-            "parts": [p.state_dict() for p in (model, average, optimiser) if p is not None],
-        },
-        part,
-    )
-    os.replace(part, path)
-
-
-def resume(path, identity, model, average, optimiser):
-    if path is None or not path.exists():
-        return History(), {"rank": (-1.0, 0.0), "state": None}, (0, 0)
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    if state["identity"] != identity:
-        raise InputError(f"{path.parent} holds a training of other clips or settings; give another --out")
-    for part, saved in zip([p for p in (model, average, optimiser) if p is not None], state["parts"], strict=True):
-        part.load_state_dict(saved)
-    return History(**state["history"]), state["best"], tuple(state["position"])

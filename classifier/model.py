@@ -18,15 +18,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class MitosisNet(nn.Module):
+class Network(nn.Module):
+    """What every network here has: a backbone and, but for the volume, a head."""
+
+    backbone: nn.Module
+    head: nn.Sequential
+
+
+class MitosisNet(Network):
     """The default: MobileNetV2 per frame, an LSTM in both directions, attention over the frames.
 
     Args:
         n_classes: K.
         hidden: width of the LSTM, each way, and of what it is given.
         dropout: of the backbone's features and before the last layer.
-        head: "lstm" or "attention".
-        backbone: handed to the backbone.
+        n_blocks: of MobileNetV2's 17.
     """
 
     def __init__(
@@ -35,22 +41,24 @@ class MitosisNet(nn.Module):
         *,
         hidden: int = 96,
         dropout: float = 0.3,
-        head: str = "attention",
-        **backbone: Any,
+        n_blocks: int = 17,
     ) -> None:
         super().__init__()
-        self.backbone = MobileNetV2(**backbone)
+        self.backbone = MobileNetV2(n_blocks)
         pooled = 2 * self.backbone.n_features
         # With its batch norms folded the backbone gives features of any mean and size.
         self.squeeze = nn.Sequential(
             nn.BatchNorm1d(pooled), nn.Dropout(dropout), nn.Linear(pooled, hidden), nn.ReLU()
         )
-        both = head == "attention"
-        self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=both)
-        width = 2 * hidden if both else hidden
-        self.attention = nn.Linear(width, 1) if both else None
+        self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
+        width = 2 * hidden
+        self.attention = nn.Linear(width, 1)
         self.head = nn.Sequential(
-            nn.Dropout(dropout), nn.Linear(width, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, n_classes)
+            nn.Dropout(dropout),
+            nn.Linear(width, 64),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(64, n_classes),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -60,8 +68,6 @@ class MitosisNet(nn.Module):
         x = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)  # (B*12, 2F)
         with torch.autocast(x.device.type, enabled=False):
             x, _ = self.lstm(self.squeeze(x.float()).unflatten(0, (b, t)))  # (B, 12, width)
-            if self.attention is None:
-                return self.head(x[:, -1])
             weights = self.attention(x).softmax(dim=1)  # (B, 12, 1)
             return self.head((weights * x).sum(dim=1))  # (B, K)
 
@@ -81,15 +87,16 @@ def begin(model: nn.Module) -> None:
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
         elif isinstance(layer, nn.LSTM):
-            nn.init.xavier_uniform_(layer.weight_ih_l0)
-            nn.init.orthogonal_(layer.weight_hh_l0)
-            nn.init.zeros_(layer.bias_hh_l0)
-            nn.init.zeros_(layer.bias_ih_l0)
+            inputs, hidden, *biases = layer.parameters()
+            nn.init.xavier_uniform_(inputs)
+            nn.init.orthogonal_(hidden)
+            for bias in biases:
+                nn.init.zeros_(bias)
             with torch.no_grad():
-                layer.bias_ih_l0[layer.hidden_size : 2 * layer.hidden_size] = 1.0  # of the forget gate
+                biases[0][layer.hidden_size : 2 * layer.hidden_size] = 1.0  # of the forget gate
 
 
-class PaperNet(nn.Module):
+class PaperNet(Network):
     """The paper's: a backbone for each frame, its features flattened, LSTM, dense layers.
 
     Args:
@@ -122,7 +129,7 @@ class PaperNet(nn.Module):
             return self.head(x[:, -1])  # (B, K)
 
 
-class Volume(nn.Module):
+class Volume(Network):
     """The paper's comparison without an LSTM: the 12 frames as one volume, 3D ResNet50.
 
     Parameters below `backbone` are named as monai's, which follow torchvision's.
@@ -151,10 +158,11 @@ PAPER_BACKBONES: dict[str, Callable[[], nn.Module]] = {
     "resnet50": ResNet50, "vgg16": VGG16, "xception": Xception, "gao": Gao,
 }  # fmt: skip
 DEFAULT = "mobilenet_v2"
-MODELS = (DEFAULT, *PAPER_BACKBONES, "resnet50_3d")
+VOLUME = "resnet50_3d"
+MODELS = (DEFAULT, *PAPER_BACKBONES, VOLUME)
 
 
-def build(name: str, n_classes: int, *, side_px: int, **options: Any) -> nn.Module:
+def build(name: str, n_classes: int, *, side_px: int, **options: Any) -> Network:
     """A network before training.
 
     Args:
@@ -170,8 +178,6 @@ def build(name: str, n_classes: int, *, side_px: int, **options: Any) -> nn.Modu
         return MitosisNet(n_classes, **options)
     if name in PAPER_BACKBONES:
         return PaperNet(PAPER_BACKBONES[name](), n_classes, side_px=side_px)
-    if name == "resnet50_3d":
+    if name == VOLUME:
         return Volume(n_classes)
     raise InputError(f"no model {name}; known: {', '.join(MODELS)}")
-
-

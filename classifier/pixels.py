@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 PHASE_PERCENTILES = [0.5, 50.0, 99.5]
 DNA_PERCENTILES = [10.0, 99.9]
 LIMIT = 2.0
+PHASE, DNA = 0, 1
 LEVELS = 255  # of the paper's 8-bit composites
 
 
@@ -89,7 +90,9 @@ def by_percentiles(pixels: np.ndarray) -> np.ndarray:
 
 
 def as_composite(pixels: np.ndarray) -> np.ndarray:
-    """(12, 2, H, W), 8 bit -> the paper's composites, (12, 3, H, W) float32 in 0..1: phase + dna, phase, phase.
+    """(12, 2, H, W), 8 bit -> the paper's composites, (12, 3, H, W) float32 in 0..1.
+
+    The three are phase + dna, phase, phase.
 
     Raises:
         InputError: a value beyond 8 bit, which the paper's networks have no scale for.

@@ -14,6 +14,8 @@ from lineage.schema import InputError
 if TYPE_CHECKING:
     import torch
 
+    from classifier.model import Network
+
 # Torchvision writes the first digits of a file's SHA-256 into its name: resnet50-0676ba61.pth.
 IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
 LEAST_DIGITS = 8
@@ -69,7 +71,9 @@ def _download(address: str, digits: str) -> Path:
                 while block := web.read(1 << 20):
                     file.write(block)
         except URLError as error:
-            raise InputError(f"{address} cannot be fetched ({error.reason}); download it and name the file") from error
+            raise InputError(
+                f"{address} cannot be fetched ({error.reason}); download it and name the file"
+            ) from error
         os.replace(part, path)
     return path
 
@@ -98,24 +102,32 @@ def arrays(path: Path) -> dict[str, torch.Tensor]:
             return load_file(path)
         return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:
-        raise InputError(f"{path.name}: cannot be read as .pth, .safetensors or .npz weights ({error})") from error
+        raise InputError(
+            f"{path.name}: cannot be read as .pth, .safetensors or .npz weights ({error})"
+        ) from error
 
 
-def load_into(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
+def load_into(model: Network, state: dict[str, torch.Tensor]) -> None:
     """Start a network's backbone from published weights; their classifier is left out.
 
     Raises:
         InputError: the weights are of another network.
     """
+    from classifier.backbones.mobilenet import MobileNetV2
+
     backbone = model.backbone
-    if hasattr(backbone, "load_pretrained"):
+    if isinstance(backbone, MobileNetV2):
         backbone.load_pretrained(state)
         return
     own = backbone.state_dict()
     heads = ("fc.", "classifier.", "last_linear.")
     state = {n.removeprefix("module."): p for n, p in state.items()}
     usable = {n: p for n, p in state.items() if not n.startswith(heads)}
-    missing = sorted(n for n in own if n not in usable and not n.startswith(heads) and not n.endswith("num_batches_tracked"))
+    missing = sorted(
+        n
+        for n in own
+        if n not in usable and not n.startswith(heads) and not n.endswith("num_batches_tracked")
+    )
     unknown = sorted(set(usable) - set(own))
     if missing or unknown:
         raise InputError(
@@ -125,6 +137,7 @@ def load_into(model: torch.nn.Module, state: dict[str, torch.Tensor]) -> None:
     wrong = [n for n, p in usable.items() if p.shape != own[n].shape]
     if wrong:
         raise InputError(
-            f"the pretrained file's {wrong[0]} is {tuple(usable[wrong[0]].shape)}; wanted {tuple(own[wrong[0]].shape)}"
+            f"the pretrained file's {wrong[0]} is {tuple(usable[wrong[0]].shape)}; "
+            f"wanted {tuple(own[wrong[0]].shape)}"
         )
     backbone.load_state_dict(usable, strict=False)

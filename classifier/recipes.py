@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from classifier.model import DEFAULT
-from lineage.schema import MitosisClass
+from classifier.model import DEFAULT, MODELS
+from lineage.schema import InputError, MitosisClass
 
 BINARY = (MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value)
 
@@ -33,19 +33,29 @@ class Recipe:
     batch: int
     augmentation: str = "ours"  # or "paper"
     options: dict[str, Any] = field(default_factory=dict)  # of the network
-    augment_options: dict[str, Any] = field(default_factory=dict)
     weight_decay: float = 0.0
     label_smoothing: float = 0.0  # a few expert labels look wrong
-    mixing: float = 0.0  # share of the batches in which clips are blended pairwise
+    mixing: float = 0.0  # share of the clips that are blended with another
     averaging: float = 0.0  # of the weights, a step; 0: none
     members: int = 1  # networks that vote, trained alike from other seeds
+    forest: bool = False  # heard beside the networks
     none_share: float = 0.0  # decoys shown, for each clip shown
     full_balance: bool = False  # class weights by rarity, else by its root
     head_l2: float = 0.0  # on the weights of the first dense layer
 
+    def shortened(self, epochs: int | None, patience: int | None) -> Recipe:
+        """The same with at most so many epochs in all, and so much patience."""
+        left = epochs if epochs is not None else sum(s.epochs for s in self.stages)
+        stages = []
+        for stage in self.stages:
+            waits = stage.patience if patience is None or stage.patience is None else patience
+            stages.append(replace(stage, epochs=min(stage.epochs, left), patience=waits))
+            left -= stages[-1].epochs
+        return replace(self, stages=tuple(s for s in stages if s.epochs))
+
 
 OURS = Recipe(
-    stages=(Stage(6, 1e-3, 0.0, anneals=False), Stage(54, 1e-3, 2e-4, anneals=True)),
+    stages=(Stage(4, 1e-3, 0.0), Stage(36, 1e-3, 2e-4, anneals=True)),
     side_px=96,
     normalisation="percentiles",
     classes=(*BINARY, MitosisClass.NONE.value),
@@ -55,32 +65,50 @@ OURS = Recipe(
     label_smoothing=0.05,
     mixing=0.5,
     averaging=0.98,
+    members=3,
+    forest=True,
     none_share=0.25,
 )
 
 
-def paper(first: float, second: float | None) -> Recipe:
-    """The paper's protocol at its best rates: the last layers at `first`, then all at `second`."""
-    stages = (
-        (Stage(500, first, first, patience=100),)
-        if second is None
-        else (Stage(500, first, 0.0, patience=100), Stage(500, second, second, patience=100))
-    )
+def paper(*rates: float, head_l2: float = 0.01) -> Recipe:
+    """The paper's protocol: all layers at one rate; or the last ones, then all, at two."""
+    first, last = rates[0], rates[-1]
+    stages = [Stage(500, first, first if len(rates) == 1 else 0.0, patience=100)]
+    if len(rates) > 1:
+        stages.append(Stage(500, last, last, patience=100))
     return Recipe(
-        stages=stages, side_px=78, normalisation="composite", classes=BINARY, batch=10, augmentation="paper",
-        full_balance=True, head_l2=0.01,
+        stages=tuple(stages), side_px=78, normalisation="composite", classes=BINARY, batch=10,
+        augmentation="paper", full_balance=True, head_l2=head_l2,
     )  # fmt: skip
 
 
-# Table 1 of the paper, its best row of each: the rates from random weights, and from ImageNet's.
+# Table 1 of the paper, the best row of each; the volume has no dense layer of its own.
 FROM_SCRATCH = {
-    "resnet50": paper(1e-3, None), "vgg16": paper(1e-4, None), "xception": paper(1e-4, None), "gao": paper(1e-3, None),
-    "resnet50_3d": replace(paper(1e-3, None), head_l2=0.0),
-}  # fmt: skip
-PRETRAINED = {"resnet50": paper(1e-3, 1e-5), "vgg16": paper(1e-5, 1e-6), "xception": paper(1e-3, 1e-5), "resnet50_3d": replace(paper(1e-3, 1e-5), head_l2=0.0)}
+    DEFAULT: replace(OURS, stages=(Stage(60, 1e-3, 1e-3, anneals=True),)),
+    "resnet50": paper(1e-3),
+    "vgg16": paper(1e-4),
+    "xception": paper(1e-4),
+    "gao": paper(1e-3),
+    "resnet50_3d": paper(1e-3, head_l2=0.0),
+}
+PRETRAINED = {
+    DEFAULT: OURS,
+    "resnet50": paper(1e-3, 1e-5),
+    "vgg16": paper(1e-5, 1e-6),
+    "xception": paper(1e-3, 1e-5),
+    "resnet50_3d": paper(1e-3, 1e-5, head_l2=0.0),
+}
 
 
 def recipe(name: str, *, pretrained: bool) -> Recipe:
-    if name == DEFAULT:
-        return OURS if pretrained else replace(OURS, stages=(Stage(60, 1e-3, 1e-3, anneals=True),))
-    return PRETRAINED.get(name, FROM_SCRATCH[name]) if pretrained else FROM_SCRATCH[name]
+    """How a network of this name is trained, from published weights or from random ones.
+
+    Raises:
+        InputError: no such network, or none with published weights.
+    """
+    if name not in MODELS:
+        raise InputError(f"no model {name}; known: {', '.join(MODELS)}")
+    if pretrained and name not in PRETRAINED:
+        raise InputError(f"{name} has no published weights; leave --pretrained out")
+    return (PRETRAINED if pretrained else FROM_SCRATCH)[name]

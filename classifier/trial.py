@@ -1,50 +1,45 @@
-"""One fold of a cross-validation: trained on the other folds, tried on this one under every condition."""
+"""A recipe on some clips, tried on others under every condition."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from classifier.augment import move_in_time
+from classifier.forest import grow
 from classifier.learn import probabilities, train
+from classifier.measures import course, measures
 from classifier.model import build
+from classifier.pixels import DNA, PHASE
 from classifier.pretrained import load_into
+from lineage.schema import MitosisClass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from torch import Tensor, nn
 
     from classifier.films import Films
+    from classifier.forest import Forest
+    from classifier.model import Network
     from classifier.recipes import Recipe
+    from classifier.state import History
 
 SHIFTS = (-2, -1, 1, 2, 3, 4, 5)
 PLAIN = "both"
 
 
-def conditions(pixels: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Name and (N, 12, 2, S, S) of each way in which clips are shown: whole, one channel, shifted in time."""
-    yield PLAIN, pixels
-    for name, channel in (("dna_only", 0), ("phase_only", 1)):
-        one = pixels.clone()
-        one[:, :, channel] = 0
-        yield name, one
-    for shift in SHIFTS:
-        n = len(pixels)
-        yield f"shift{shift:+d}", move_in_time(
-            pixels, torch.full((n,), shift, device=pixels.device), torch.ones(n, device=pixels.device)
-        )
+@dataclass(frozen=True)
+class Start:
+    """Where a training begins and what it leaves behind."""
 
-
-def member_seed(seed: int, member: int) -> int:
-    """The seed of one of several networks that vote.
-
-    >>> member_seed(0, 0), member_seed(2, 1)
-    (0, 201)
-    """
-    return 100 * seed + member
+    weights: dict[str, Tensor] | None = None  # published ones of the backbone
+    state_path: Path | None = None
+    identity: dict[str, Any] | None = None
 
 
 def learn(
@@ -54,23 +49,62 @@ def learn(
     recipe: Recipe,
     *,
     seed: int,
-    start: dict[str, Tensor] | None,
-    graphs: bool = True,
-    progress: Callable[..., None] = lambda *_: None,
-) -> nn.Module:
+    start: Start,
+    validation: Films | None = None,
+    progress: Callable[[int, int, float, float | None], None] = lambda *_: None,
+) -> tuple[Network, History]:
     """One network trained from its seed."""
     torch.manual_seed(seed)
     model = build(name, len(recipe.classes), side_px=recipe.side_px, **recipe.options)
-    if start is not None:
-        load_into(model, start)
-    train(model, films, recipe, seed=seed, decoys=decoys, graphs=graphs, progress=progress)
-    return model
+    if start.weights is not None:
+        load_into(model, start.weights)
+    history = train(
+        model, films, recipe, seed=seed, decoys=decoys, validation=validation,
+        state_path=start.state_path, identity=start.identity, progress=progress,
+    )  # fmt: skip
+    return model, history
 
 
-def tell(models: list[nn.Module], films: Films, *, every: bool = True, mirrored: bool = True) -> dict[str, np.ndarray]:
+def all_measures(films: Films) -> np.ndarray:
+    """(N, 12, F) of every film."""
+    return np.array([measures(film.float().cpu().numpy()) for film in films.pixels])
+
+
+def learn_forest(rows: np.ndarray, labels: Tensor, recipe: Recipe, *, seed: int) -> Forest:
+    """A forest from the (N, 12, F) measures of labelled clips."""
+    abnormal = (labels == recipe.classes.index(MitosisClass.ABNORMAL)).cpu().numpy()
+    return grow(np.array([course(r) for r in rows]), abnormal, seed=seed)
+
+
+def conditions(pixels: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """Name and (N, 12, 2, S, S) of each way in which clips are shown: whole, one channel, shifted in time."""
+    yield PLAIN, pixels
+    for name, lost in (("dna_only", PHASE), ("phase_only", DNA)):
+        one = pixels.clone()
+        one[:, :, lost] = 0
+        yield name, one
+    for shift in SHIFTS:
+        yield f"shift{shift:+d}", moved(pixels, shift)
+
+
+def moved(films: Tensor, shift: int) -> Tensor:
+    """(N, 12, ...) later by `shift` frames, earlier if negative."""
+    still = torch.ones(len(films), device=films.device)
+    return move_in_time(films, shift * still, still)
+
+
+def tell(model: nn.Module, films: Films) -> dict[str, np.ndarray]:
     """Condition -> (N, K) probabilities."""
-    shown = conditions(films.pixels) if every else ((PLAIN, films.pixels),)
-    return {name: probabilities(models, x, mirrored=mirrored).cpu().numpy() for name, x in shown}
+    return {
+        name: probabilities([model], x, mirrored=True).cpu().numpy() for name, x in conditions(films.pixels)
+    }
+
+
+def tell_forest(forest: Forest, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Condition -> (N,) probabilities of abnormal, from (N, 12, F) measures; without DNA there are none."""
+    shown = {PLAIN: rows, "dna_only": rows}
+    shown |= {f"shift{s:+d}": moved(torch.from_numpy(rows), s).numpy() for s in SHIFTS}
+    return {name: forest.p_abnormal(np.array([course(r) for r in x])) for name, x in shown.items()}
 
 
 def split(n: int, share: float, seed: int) -> np.ndarray:

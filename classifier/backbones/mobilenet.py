@@ -62,11 +62,10 @@ def mix_frames(x: torch.Tensor) -> torch.Tensor:
 class InvertedResidual(nn.Module):
     """Expand, filter each channel, project; added to the input where the shapes agree."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int, *, mixes: bool) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
         hidden = inputs * expansion
         self.adds = stride == 1 and inputs == outputs
-        self.mixes = mixes and self.adds
         self.conv = nn.Sequential(
             *([conv_relu6(inputs, hidden, 1)] if expansion > 1 else []),
             conv_relu6(hidden, hidden, 3, stride, groups=hidden),
@@ -75,7 +74,7 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
-        y = self.conv(mix_frames(x) if self.mixes else x)
+        y = self.conv(mix_frames(x) if self.adds else x)
         return x + y if self.adds else y
 
 
@@ -88,16 +87,14 @@ class MobileNetV2(nn.Module):
     Source: Sandler et al. 2018, MobileNetV2: inverted residuals and linear bottlenecks.
     """
 
-    def __init__(self, n_blocks: int = 17, *, mixes: bool = True) -> None:
+    def __init__(self, n_blocks: int = 17) -> None:
         super().__init__()
         layers: list[nn.Module] = [conv_relu6(2, 32, 3, stride=2)]
         channels = 32
         widths: list[int] = []
         for expansion, outputs, repeats, stride in BLOCKS:
             for i in range(repeats):
-                layers.append(
-                    InvertedResidual(channels, outputs, stride if i == 0 else 1, expansion, mixes=mixes)
-                )
+                layers.append(InvertedResidual(channels, outputs, stride if i == 0 else 1, expansion))
                 channels = outputs
                 widths.append(channels)
         self.features = nn.Sequential(*layers[: n_blocks + 1])
