@@ -38,7 +38,8 @@ def log_odds(p: np.ndarray) -> np.ndarray:
 def fit(abnormal: np.ndarray, network: np.ndarray, forest: np.ndarray | None = None) -> Calibration:
     """The calibration under which the labels of clips that neither voice has seen are likeliest.
 
-    Source: Platt 1999, Probabilistic outputs for support vector machines; Wolpert 1992, Stacked generalization.
+    Source: Platt 1999, Probabilistic outputs for support vector machines; Wolpert 1992,
+    Stacked generalization.
     """
     from scipy.optimize import minimize
 

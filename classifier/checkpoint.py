@@ -37,8 +37,8 @@ class Card:
     classes: tuple[str, ...]  # K names, in the order of the outputs
     side_px: int  # crops are resampled to this
     normalisation: dict[str, Any]
-    calibration: Calibration = Calibration()
-    without_dna: Calibration = Calibration()  # where the forest has nothing to measure
+    calibration: Calibration = field(default_factory=Calibration)
+    without_dna: Calibration = field(default_factory=Calibration)  # where the forest has nothing to measure
     training: dict[str, Any] = field(default_factory=dict)  # settings, data hash, counts
     held_out: dict[str, Any] = field(default_factory=dict)  # figures on clips that the model has not seen
     licence: str = ""

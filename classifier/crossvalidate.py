@@ -1,4 +1,4 @@
-"""Clips -> what networks say of clips that they have not seen: `python -m classifier.crossvalidate CLIPS --out DIR`."""
+"""Clips -> what networks say of those that they have not seen: `python -m classifier.crossvalidate CLIPS`."""
 
 from __future__ import annotations
 
@@ -44,8 +44,6 @@ def held_out_rows(
     clips: Sequence[Clip], test: np.ndarray, name: str, recipe: Recipe, *, seed: int, start: Start
 ) -> pd.DataFrame:
     """Train on all fields that are not in `test`, and tell of those that are."""
-    import pandas as pd
-
     from classifier.films import decoy_films, films
     from classifier.learn import best_device
     from classifier.trial import all_measures, learn, learn_forest, tell, tell_forest
@@ -69,7 +67,7 @@ def held_out_rows(
             tables.append(
                 _table([unseen[i] for i in sources], DECOY, tell(model, others)["both"], recipe, None)
             )
-    return pd.concat(tables, ignore_index=True)
+    return _joined(tables)
 
 
 def _table(
@@ -86,9 +84,16 @@ def _table(
                 MitosisClass.NONE.value if condition == DECOY else c.label.value for c in clips
             ],
             **{f"p_{k}": by_class.get(k, np.zeros(len(p))) for k in ("normal", "abnormal", "none")},
-            "p_forest": np.nan if forest is None else forest,
+            "p_forest": np.full(len(p), np.nan) if forest is None else forest,
         }
     )
+
+
+def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    import pandas as pd
+
+    columns = {c: np.concatenate([t[c].to_numpy() for t in tables]) for c in tables[0].columns}
+    return pd.DataFrame(columns)
 
 
 def _progress(done: int, total: int, loss: float, _: float | None) -> None:
@@ -136,7 +141,7 @@ def main(
                     rows.to_csv(path, index=False, float_format="%.5f")
                     path.with_suffix(".pt").unlink(missing_ok=True)
                 tables.append(pd.read_csv(path, dtype={"held_out": str}))
-        table = pd.concat(tables, ignore_index=True)[list(COLUMNS)]
+        table = _joined(tables)[list(COLUMNS)]
         table.to_csv(out / "out_of_fold.csv", index=False, float_format="%.5f")
         typer.echo(f"-> {out / 'out_of_fold.csv'}")
 

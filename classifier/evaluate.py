@@ -1,4 +1,4 @@
-"""A classifier against expert labels: `python -m classifier.evaluate CLIPS`. Abnormal is the positive class."""
+"""A classifier against expert labels: `python -m classifier.evaluate CLIPS`. Abnormal is positive."""
 
 from __future__ import annotations
 
@@ -55,7 +55,11 @@ class Judged:
 
     def by(self, groups: np.ndarray) -> dict[str, dict[str, float]]:
         """The figures of each group."""
-        return {str(g): figures(self.abnormal[groups == g], self.p[groups == g]) for g in np.unique(groups)}
+        return {_name(g): figures(self.abnormal[groups == g], self.p[groups == g]) for g in np.unique(groups)}
+
+
+def _name(group: object) -> str:
+    return f"{group:g}" if isinstance(group, float) else str(group)
 
 
 def judge(clips: Sequence[Clip], classifier: Classifier) -> Judged:

@@ -134,7 +134,7 @@ class Volume(Network):
 
     Parameters below `backbone` are named as monai's, which follow torchvision's.
 
-    Source: Hara, Kataoka & Satoh 2018, Can spatiotemporal 3D CNNs retrace the history of 2D CNNs and ImageNet?
+    Source: Hara, Kataoka & Satoh 2018, Can spatiotemporal 3D CNNs retrace the history of 2D CNNs?
     """
 
     def __init__(self, n_classes: int) -> None:

@@ -47,7 +47,7 @@ def conv_relu6(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: 
 
 
 def mix_frames(x: torch.Tensor) -> torch.Tensor:
-    """(B * 12, C, H, W) -> the same: an eighth of the channels from the frame before, an eighth from the next.
+    """(B * 12, C, H, W) -> the same, an eighth of the channels from the frame before and from the next.
 
     Source: Lin, Gan & Han 2019, TSM: temporal shift module for efficient video understanding.
     """
