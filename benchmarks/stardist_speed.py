@@ -18,6 +18,8 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,12 +46,13 @@ def tensorflow(model: str) -> Run:
 
 
 def ours(model: str) -> Run:
-    """As `lineage.segment` calls it."""
-    from lineage.stardist import model as models
-    from lineage.stardist import predict
+    """As `lineage.segment` does: a process a core, each with one thread."""
+    from lineage.processes import cores
+    from lineage.segment import StarDistFinder
 
-    loaded = models.load(model)
-    return lambda frames: [predict.predict(loaded, frame)[0] for frame in frames]
+    pool = ProcessPoolExecutor(cores(), get_context("spawn"))
+    find = StarDistFinder(model, zoom=1.0)
+    return lambda frames: [labels for labels, _ in pool.map(find, range(len(frames)), frames)]
 
 
 SIDES = {"tensorflow": tensorflow, "ours": ours}

@@ -76,7 +76,7 @@ def _label(path: Path, out: Path, name: str, diameter: float | None) -> int:
 
     model = _loaded(name)
     image = read(path, model)
-    if diameter or model.diameters_px is None:
+    if diameter:
         labels, _ = predict(model, image, zoom=zoom_of(model, diameter))
     else:
         labels, _ = at_own_size(model, image)
@@ -109,8 +109,10 @@ def read(path: Path, model: Model) -> np.ndarray:
         image = tifffile.imread(path)
     except Exception as error:  # tifffile raises whatever the damage leads to
         raise InputError(f"{path} cannot be read ({error}); give a whole TIFF") from error
+    if image.size == 0:
+        raise InputError(f"{path} cannot be read: no image in it; give a whole TIFF")
     channels = model.network.config.n_channel_in
     wanted = "(Y, X)" if channels == 1 else f"(Y, X, {channels})"
-    if image.shape[2:] != (() if channels == 1 else (channels,)) or min(image.shape, default=0) == 0:
+    if image.shape[2:] != (() if channels == 1 else (channels,)):
         raise InputError(f"{path}: shape {image.shape}; the model wants {wanted}: give one plane a file")
     return image

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,57 +15,73 @@ if TYPE_CHECKING:
 
     from lineage.stardist.model import Model
 
-ZOOMS = (
-    1.0,
-    0.5,
-    2.0,
-    0.25,
-    4.0,
-)  # tried in this order, until one shows nuclei of a known size
+SMALLER, LARGER = (1.0, 0.5, 0.25), (2.0, 4.0)  # zooms to look at; the larger ones if nothing is seen
 LEAST_NUCLEI = 5  # fewer say nothing of the size
+BETTER = 1.3  # a smaller zoom must explain this much more of the image than a larger one
+FRAGMENT = 0.45  # objects below this part of the usual diameter are no nuclei
 MIDDLE_PX = 20.0  # nuclei of another size than the model knows are brought to this one
 
 
-def at_own_size(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the nuclei of one image whose size is not known.
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the model finds in some images resized by `zoom`."""
 
-    Args:
-        model: the network.
-        image: (Y, X), raw grey levels.
+    zoom: float
+    found: list[tuple[np.ndarray, np.ndarray]]  # labels and probabilities, as `predict` gives them
 
-    Returns:
-        As `lineage.stardist.predict.predict`.
-    """
-    found = predict(model, image)
-    seen = _diameters(found[0])
-    if len(seen) >= LEAST_NUCLEI and zoom_of(model, float(np.median(seen))) == 1:
-        return found
-    zoom = zoom_of(model, diameter_px(model, [image]))
-    return found if zoom == 1 else predict(model, image, zoom=zoom)
+    @cached_property
+    def areas(self) -> np.ndarray:
+        """(N,) pixels of the images themselves; 0 where another object hides one."""
+        every = [np.bincount(labels.ravel(), minlength=len(p) + 1)[1:] for labels, p in self.found]
+        return np.concatenate([*every, np.zeros(0, np.int64)])
+
+    @property
+    def explained(self) -> float:
+        """Pixels that belong to a nucleus, each counted by how probable that is."""
+        return float(self.areas @ np.concatenate([*(p for _, p in self.found), np.zeros(0)]))
+
+    @property
+    def diameter_px(self) -> float | None:
+        """Of the circle with the nuclei's median area, fragments left out; None where there are too few."""
+        diameters = np.sort(2 * np.sqrt(self.areas[self.areas > 0] / np.pi))
+        if len(diameters) < LEAST_NUCLEI:
+            return None
+        half = np.searchsorted(np.cumsum(diameters**2), np.sum(diameters**2) / 2)
+        return float(np.median(diameters[diameters > FRAGMENT * diameters[half]]))
 
 
-def diameter_px(model: Model, images: Sequence[np.ndarray]) -> float | None:
-    """Diameter of the circle with the nuclei's median area; None where too few are found to tell.
+def look(model: Model, images: Sequence[np.ndarray]) -> Look:
+    """Find the nuclei at the zoom that explains most of the images.
 
-    The images are looked at as they are; if what is found there is not of a size that the model knows, at
-    half, double, a quarter and four times the size.
+    Large nuclei fall into fragments that are easily taken for nuclei; smaller zooms show whether that is so.
 
     Args:
         model: the network.
         images: each (Y, X), raw grey levels.
     """
-    best: tuple[float, float] | None = None
-    for zoom in ZOOMS:
-        found = [_diameters(predict(model, image, zoom=zoom)[0]) for image in images]
-        every = np.concatenate([*found, np.zeros(0)])
-        if len(every) < LEAST_NUCLEI:
-            continue
-        median = float(np.median(every))
-        if zoom_of(model, median * zoom) == 1:
-            return median
-        miss = abs(float(np.log(median * zoom / MIDDLE_PX)))
-        best = min(best or (miss, median), (miss, median))
-    return best[1] if best else None
+
+    def at(zoom: float) -> Look:
+        return Look(zoom, [predict(model, image, zoom=zoom) for image in images])
+
+    best = at(SMALLER[0])
+    for zoom in SMALLER[1:]:
+        other = at(zoom)
+        if other.diameter_px and other.explained > BETTER * best.explained:
+            best = other
+    for zoom in LARGER:
+        if best.diameter_px is None:
+            best = at(zoom)
+    return best
+
+
+def diameter_px(model: Model, images: Sequence[np.ndarray]) -> float | None:
+    """The usual diameter of the nuclei; None where too few are found to tell.
+
+    Args:
+        model: the network.
+        images: each (Y, X), raw grey levels.
+    """
+    return look(model, images).diameter_px
 
 
 def zoom_of(model: Model, diameter: float | None) -> float:
@@ -79,6 +97,18 @@ def zoom_of(model: Model, diameter: float | None) -> float:
     return 1.0 if low <= diameter <= high else MIDDLE_PX / diameter
 
 
-def _diameters(labels: np.ndarray) -> np.ndarray:
-    areas = np.bincount(labels.ravel())[1:]
-    return 2 * np.sqrt(areas[areas > 0] / np.pi)
+def at_own_size(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the nuclei of one image whose size is not known.
+
+    Args:
+        model: the network.
+        image: (Y, X), raw grey levels.
+
+    Returns:
+        As `lineage.stardist.predict.predict`.
+    """
+    if model.diameters_px is None:
+        return predict(model, image)
+    seen = look(model, [image])
+    zoom = zoom_of(model, seen.diameter_px)
+    return seen.found[0] if seen.zoom == zoom else predict(model, image, zoom=zoom)
