@@ -17,10 +17,10 @@ class Calibration:
     forest: float = 0.0
     offset: float = 0.0
 
-    def p_abnormal(self, network: np.ndarray, forest: np.ndarray | None = None) -> np.ndarray:
-        """(N,) and (N,) -> (N,): given that it is a mitosis.
+    def calibrated(self, network: np.ndarray, forest: np.ndarray | None = None) -> np.ndarray:
+        """(N,) and (N,) -> (N,), calibrated; of abnormal given that it is a mitosis, or of none.
 
-        >>> Calibration().p_abnormal(np.array([0.25])).round(6)
+        >>> Calibration().calibrated(np.array([0.25])).round(6)
         array([0.25])
         """
         total = self.network * log_odds(network) + self.offset
@@ -51,7 +51,7 @@ def fit(abnormal: np.ndarray, network: np.ndarray, forest: np.ndarray | None = N
         # As much doubt as half a clip: with few clips no weight runs away.
         return float(np.logaddexp(0, -sign * total).sum() + 0.5 * (q[1:] ** 2).sum())
 
-    best = minimize(surprise, np.zeros(1 + len(voices)), bounds=[(-3, 3), *[(0, 4)] * len(voices)]).x
+    best = minimize(surprise, np.zeros(1 + len(voices)), bounds=[(-6, 6), *[(0, 4)] * len(voices)]).x
     return Calibration(float(best[1]), float(best[2]) if forest is not None else 0.0, float(best[0]))
 
 
@@ -63,5 +63,5 @@ def cross_fitted(
     for k in np.unique(folds):
         out, held = folds != k, folds == k
         voices = [network] if forest is None else [network, forest]
-        p[held] = fit(abnormal[out], *(v[out] for v in voices)).p_abnormal(*(v[held] for v in voices))
+        p[held] = fit(abnormal[out], *(v[out] for v in voices)).calibrated(*(v[held] for v in voices))
     return p

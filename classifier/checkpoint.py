@@ -39,6 +39,7 @@ class Card:
     normalisation: dict[str, Any]
     calibration: Calibration = field(default_factory=Calibration)
     without_dna: Calibration = field(default_factory=Calibration)  # where the forest has nothing to measure
+    none: Calibration = field(default_factory=Calibration)  # of no mitosis; the forest has no say
     training: dict[str, Any] = field(default_factory=dict)  # settings, data hash, counts
     held_out: dict[str, Any] = field(default_factory=dict)  # figures on clips that the model has not seen
     licence: str = ""
@@ -78,7 +79,7 @@ def read_card(path: Path) -> Card:
         if header.get("format") != FORMAT:
             raise InputError(f"{path.name} is not a classifier of this software; wanted format {FORMAT}")
         said = json.loads(header["card"])
-        for name in ("calibration", "without_dna"):
+        for name in ("calibration", "without_dna", "none"):
             said[name] = Calibration(**said[name])
         return Card(**{**said, "classes": tuple(said["classes"])})
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:

@@ -39,7 +39,7 @@ def _frame(dna: np.ndarray) -> list[float]:
 
 
 def _bodies(bright: np.ndarray) -> tuple[float, ...]:
-    """Number, three largest areas, all area; form of the largest (eccentricity, solidity), its way to the next."""
+    """Number, three largest areas and their sum; form of the largest, and how far the next is."""
     from skimage.measure import label, regionprops
 
     middle = (len(bright) - 1) / 2

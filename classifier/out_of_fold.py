@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from classifier.calibrate import cross_fitted
+from classifier.calibrate import Calibration, cross_fitted, fit
 from classifier.trial import PLAIN
 from lineage.schema import InputError, MitosisClass
 
@@ -71,7 +71,7 @@ def voices(
 def verdicts(
     table: pd.DataFrame, clips: Sequence[Clip], condition: str = PLAIN, seeds: Sequence[int] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) p_abnormal of each clip, each fold calibrated by the others, and (N,) p_none."""
+    """(N,) p_abnormal, each fold calibrated by the others, and (N,) p_none, calibrated by all."""
     heard = voices(table, clips, condition, seeds)
     abnormal = np.array([clip.label == MitosisClass.ABNORMAL for clip in clips])
     forest = heard["forest"].to_numpy()
@@ -79,4 +79,12 @@ def verdicts(
         abnormal, heard["held_out"].to_numpy(), heard["network"].to_numpy(),
         None if np.isnan(forest).all() else forest,
     )  # fmt: skip
-    return p, heard["none"].to_numpy()
+    none = none_calibration(table)
+    return p, np.zeros(len(p)) if none is None else none.calibrated(heard["none"].to_numpy())
+
+
+def none_calibration(table: pd.DataFrame) -> Calibration | None:
+    """Fitted on clips and decoys; None where the networks were shown no decoys."""
+    rows = table[table["condition"].isin((PLAIN, DECOY)) & table["held_out"].str.startswith("fold")]
+    decoy = (rows["condition"] == DECOY).to_numpy()
+    return fit(decoy, rows["p_none"].to_numpy()) if decoy.any() else None

@@ -79,13 +79,17 @@ class Classifier:
 
 
 def calibrated(rows: np.ndarray, forest: np.ndarray | None, card: checkpoint.Card) -> np.ndarray:
-    """(N, K) of the networks and (N,) of the forest -> (N, K) float32; what is no mitosis keeps its share."""
+    """(N, K) of the networks and (N,) of the forest -> (N, K) float32, calibrated."""
     classes = card.classes
     by = card.without_dna if forest is None else card.calibration
-    p = by.p_abnormal(p_abnormal(rows, classes), forest)
+    p = by.calibrated(p_abnormal(rows, classes), forest)
     found = rows.astype(np.float32)
     normal, abnormal = classes.index(MitosisClass.NORMAL), classes.index(MitosisClass.ABNORMAL)
-    mitosis = rows[:, normal] + rows[:, abnormal]
+    mitosis = np.ones(len(rows), np.float32)
+    if MitosisClass.NONE in classes:
+        none = classes.index(MitosisClass.NONE)
+        found[:, none] = card.none.calibrated(rows[:, none])
+        mitosis -= found[:, none]
     found[:, normal], found[:, abnormal] = mitosis * (1 - p), mitosis * p
     return found
 

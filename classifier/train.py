@@ -100,7 +100,7 @@ def from_table(path: Path, clips: Sequence[Clip], recipe: Recipe) -> dict[str, A
     """Of a card: calibrations fitted on a cross-validation of the same clips, and its figures."""
     from classifier.evaluate import Judged
     from classifier.figures import intervals
-    from classifier.out_of_fold import read, verdicts, voices
+    from classifier.out_of_fold import none_calibration, read, verdicts, voices
 
     table = read(path)
     heard = voices(table, clips)
@@ -111,6 +111,7 @@ def from_table(path: Path, clips: Sequence[Clip], recipe: Recipe) -> dict[str, A
     return {
         "calibration": fit(truth, network, forest),
         "without_dna": fit(truth, voices(table, clips, "phase_only")["network"].to_numpy()),
+        "none": none_calibration(table) or Calibration(),
         "held_out": {
             **figures(truth, judged.p),
             "by_line": judged.by(judged.lines),

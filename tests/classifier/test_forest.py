@@ -79,4 +79,4 @@ def test_a_fold_is_not_calibrated_by_itself():
     turned = np.where(folds == 0, ~abnormal, abnormal)
     p = cross_fitted(turned, folds, 1 / (1 + np.exp(-odds)))
     assert ((p >= 0.5) == turned)[folds == 0].mean() < 0.4 < ((p >= 0.5) == turned)[folds == 1].mean()
-    assert Calibration().p_abnormal(np.array([0.5])) == 0.5
+    assert Calibration().calibrated(np.array([0.5])) == 0.5

@@ -23,7 +23,12 @@ def test_shapes_follow_from_the_settings(n_classes):
 @pytest.mark.parametrize(
     ("name", "parameters", "features"),
     # Without their classifiers; the first three as torchvision and Keras count them.
-    [("resnet50", 23_508_032, 2048), ("vgg16", 14_714_688, 512), ("xception", 20_806_952, 2048), ("gao", 7_188, 32)],
+    [
+        ("resnet50", 23_508_032, 2048),
+        ("vgg16", 14_714_688, 512),
+        ("xception", 20_806_952, 2048),
+        ("gao", 7_188, 32),
+    ],
 )  # fmt: skip
 def test_the_paper_s_backbones_are_of_the_published_size(name, parameters, features):
     backbone = PAPER_BACKBONES[name]()
