@@ -1,4 +1,4 @@
-"""Time an event and peak memory of the bundled classifier: `python benchmarks/classifier_speed.py --threads 2`."""
+"""Time an event and peak memory of the bundled classifier: `python benchmarks/classifier_speed.py`."""
 
 from __future__ import annotations
 
