@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -96,6 +97,20 @@ def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def claim(out: Path, identity: dict[str, str | None]) -> None:
+    """Make the folder, and write down what its parts depend on.
+
+    Raises:
+        InputError: it holds parts that depend on something else.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / "settings.json"
+    if not path.exists():
+        path.write_text(json.dumps(identity, indent=1))
+    elif json.loads(path.read_text()) != identity:
+        raise InputError(f"{out} holds a cross-validation of other clips or settings; give another --out")
+
+
 def _progress(done: int, total: int, loss: float, _: float | None) -> None:
     if done % 10 == 0 or done == total:
         typer.echo(f"  epoch {done}/{total} loss {loss:.4f}")
@@ -126,15 +141,15 @@ def main(
         found = find_clips(clips)
         plan = recipe(model, pretrained=pretrained is not None).shortened(epochs, None)
         weights = arrays(fetch(pretrained)) if pretrained else None
-        out.mkdir(parents=True, exist_ok=True)
+        identity = {"model": model, "recipe": repr(plan), "data": data_hash(found), "pretrained": pretrained}
+        claim(out, identity)
         tables = []
         for seed in range(seeds):
             for name, test in parts(found, by, n_folds).items():
                 path = out / f"{name.replace(' ', '_')}_of_{n_folds}_seed_{seed}.csv"
-                identity = {"model": model, "recipe": repr(plan), "data": data_hash(found), "part": path.stem}
                 if not path.exists():
                     typer.echo(f"{name}, seed {seed}: {test.sum()} clips held out")
-                    start = Start(weights, path.with_suffix(".pt"), identity)
+                    start = Start(weights, path.with_suffix(".pt"), identity | {"part": path.stem})
                     rows = held_out_rows(found, test, model, plan, seed=seed, start=start)
                     rows.insert(0, "seed", seed)
                     rows.insert(0, "held_out", name)

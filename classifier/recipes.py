@@ -97,7 +97,6 @@ PRETRAINED = {
     "resnet50": paper(1e-3, 1e-5),
     "vgg16": paper(1e-5, 1e-6),
     "xception": paper(1e-3, 1e-5),
-    "resnet50_3d": paper(1e-3, 1e-5, head_l2=0.0),
 }
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -40,6 +41,19 @@ def test_the_paper_s_network_reads_composites_of_78_pixels():
     network = build("gao", 2, side_px=78)
     assert network.lstm.input_size == 32 * 3 * 3
     assert network.eval()(torch.rand(1, 12, 3, 78, 78)).shape == (1, 2)
+
+
+def test_the_volume_has_12_frames_for_depth():
+    pytest.importorskip("monai")
+    assert build("resnet50_3d", 2, side_px=32).eval()(torch.rand(1, 12, 3, 32, 32)).shape == (1, 2)
+
+
+@pytest.mark.skipif(find_spec("monai") is not None, reason="monai is installed")
+def test_the_volume_says_what_to_install():
+    with pytest.raises(
+        InputError, match=r"needs monai, which is not installed: pip install 'mitosis-lineage\[train\]'"
+    ):
+        build("resnet50_3d", 2, side_px=32)
 
 
 def test_an_unknown_network_is_refused_with_those_that_there_are():

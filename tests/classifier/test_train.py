@@ -159,6 +159,10 @@ def test_cross_validation_tries_every_clip_once_a_seed_and_goes_on_where_it_stop
     ]
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "cv" / "out_of_fold.csv"), table)
 
+    other = start(crossvalidate.app, *arguments, "--epochs", 1)
+    assert other.exit_code == 2
+    assert "holds a cross-validation of other clips or settings" in other.output
+
     trained = start(
         train.app, six_fields, "--out", tmp_path / "out", "--calibration", tmp_path / "cv" / "out_of_fold.csv"
     )
