@@ -80,8 +80,14 @@ def test_the_run_folder_is_what_it_should_be(finished):
     assert films == [f"event_{i:04d}.tif" for i in events["event_id"]]
     record = json.loads((finished / "run.json").read_text())
     assert list(record["stages"]) == [
-        "video", "quality", "segment", "track", "crop", "classify", "tree", "report",
+        "video", "quality", "scale", "segment", "track", "crop", "classify", "tree", "report",
     ]  # fmt: skip
+
+
+def test_the_size_of_the_nuclei_is_told(finished):
+    size = json.loads((finished / "stages" / "scale.json").read_text())
+    assert 12 < size["diameter_px"] < 22
+    assert (size["zoom"], size["given"]) == (1, False)
 
 
 def test_the_report_needs_nothing_beside_it(finished):

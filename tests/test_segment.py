@@ -54,14 +54,16 @@ def test_an_empty_frame_has_no_nuclei():
     assert measured(np.full(SHAPE, 7.0), np.zeros(SHAPE, np.int32)).empty
 
 
-def run(tmp_path, find, n_frames=4, unusable=()):
+def run(tmp_path, find, n_frames=4, unusable=(), workers=1):
     rng = np.random.default_rng(0)
     frames = rng.normal(50, 2, (n_frames, 1, *SHAPE)).astype(np.float32) + 30 * (two_discs() > 0)
     video = movies.movie(frames, phase=False)
     journal = tmp_path / "journal"
     journal.mkdir(exist_ok=True)
     quality = movies.fine(n_frames, unusable=unusable)
-    return segment.segment(video, quality, find, labels=tmp_path / "labels.zarr", journal=journal)
+    return segment.segment(
+        video, quality, find, labels=tmp_path / "labels.zarr", journal=journal, workers=workers
+    )
 
 
 def test_a_killed_run_goes_on_with_the_same_result(tmp_path):
@@ -85,6 +87,18 @@ def test_a_killed_run_goes_on_with_the_same_result(tmp_path):
     resumed = run(tmp_path / "b", dies)
     assert seen == [0, 1, 2, 2, 3]
     pd.testing.assert_frame_equal(resumed, whole)
+
+
+def test_labels_do_not_depend_on_the_number_of_processes(tmp_path):
+    find = segment.StarDistFinder("sir-dna", zoom=1.0)
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    one = run(tmp_path / "one", find, workers=1)
+    two = run(tmp_path / "two", find, workers=2)
+    assert len(one) == 8
+    pd.testing.assert_frame_equal(one, two)
+    labels_of = [labels.open_array(tmp_path / n / "labels.zarr", labels.RAW)[:] for n in ("one", "two")]
+    assert np.array_equal(*labels_of)
 
 
 def test_unusable_frames_are_empty_and_count_as_done(tmp_path):

@@ -164,6 +164,22 @@ def _places(
     return places
 
 
+def _cytoplasm(rng: np.random.Generator, place: Place, level: float) -> Body:
+    """The faint light of a rounded cell around its chromatin: drawn, never labelled."""
+    y, x, diameter = place
+    size = diameter * rng.uniform(1.1, 1.7)
+    return Body(
+        y=y,
+        x=x,
+        length=size * rng.uniform(1, 1.25),
+        width=size,
+        angle=rng.uniform(0, np.pi),
+        mass=rng.uniform(0.1, 0.7) * _mass(size, level),
+        seed=_seed(rng),
+        blur=rng.uniform(0.7, 2.5),
+    )
+
+
 def _debris(rng: np.random.Generator, size: int, level: float) -> list[Body]:
     """Small bright specks and apoptotic crumbs: drawn, never labelled."""
     return [
@@ -218,6 +234,7 @@ def nucleus_field(
     level = INTERPHASE_LEVEL * np.exp(rng.normal(0, 0.35))
     blur = rng.uniform(0.7, 1.9)
     bodies: list[Body] = []
+    unlabelled: list[Body] = []
     for place in _places(rng, n_nuclei, size, sizes, overlap=rng.uniform(0, 0.12)):
         chance = rng.random()
         make = (
@@ -225,11 +242,14 @@ def nucleus_field(
             else _touching if chance < mitotic + 0.06
             else _interphase
         )  # fmt: skip
+        if chance < mitotic and rng.random() < 0.6:
+            unlabelled.append(_cytoplasm(rng, place, level))
         focus = blur + (rng.uniform(0.5, 2.0) if rng.random() < 0.15 else 0.0)
         for body in make(rng, place, level * np.exp(rng.normal(0, 0.25))):
             bodies.append(replace(body, blur=focus))
     density, masks = paint(enumerate(bodies, start=1), (size, size))
-    density += paint(((0, speck) for speck in _debris(rng, size, level)), (size, size))[0]
+    unlabelled += _debris(rng, size, level)
+    density += paint(((0, body) for body in unlabelled), (size, size))[0]
     light = haze(density, near=rng.uniform(0.1, 0.9), far=rng.uniform(0.1, 0.6), far_px=rng.uniform(15, 30))
     light += rng.uniform(5, 30) * uneven(rng, light.shape, depth=rng.uniform(0.02, 0.25))
     noise = np.exp(rng.normal(0, 0.4))

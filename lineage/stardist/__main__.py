@@ -25,6 +25,7 @@ def train(
     out: Annotated[Path, typer.Option(help="folder for the model, and the checkpoint")],
     steps: Annotated[int, typer.Option(min=1, help="training steps")] = 10_000,
     batch: Annotated[int, typer.Option(min=1, help="patches a step")] = 4,
+    size: Annotated[int, typer.Option(min=64, help="side of a patch, pixels; a multiple of 32")] = 256,
     workers: Annotated[int, typer.Option(min=1, help="processes that make patches")] = 1,
     filters: Annotated[int, typer.Option(min=4, help="of the first U-Net level")] = 16,
     depth: Annotated[int, typer.Option(min=1, help="of the U-Net")] = 4,
@@ -62,7 +63,7 @@ def train(
         where = torch.device(device) if device else None
         first = model.load(start, where) if start else None
         schedule = Schedule(
-            steps=steps, batch=batch, simulated=simulated, learning_rate=learning_rate, seed=seed,
+            steps=steps, batch=batch, size=size, simulated=simulated, learning_rate=learning_rate, seed=seed,
             workers=workers,
         )  # fmt: skip
         trained = fit(

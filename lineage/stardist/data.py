@@ -126,6 +126,10 @@ def disturb(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np
         haze = zoom(haze, HAZE_STEP, order=1)[: image.shape[0], : image.shape[1]]
         haze = (haze - haze.min()) / max(float(np.ptp(haze)), 1e-9)
         image = image + haze * span * rng.uniform(0.05, 0.5)
+    if (
+        rng.random() < 0.4
+    ):  # a brighter neighbourhood with edges: a cell's own light, a fold, a seam between fields
+        image = image + span * rng.uniform(0.03, 0.3) * _region(image.shape, rng)
     if rng.random() < 0.3:
         image = image - image.min()
         image = span * (image / span) ** rng.uniform(0.6, 1.6)
@@ -135,6 +139,16 @@ def disturb(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np
         level = span / np.exp(rng.uniform(np.log(15), np.log(250)))
         image = np.round(image / level) * level
     return image.astype(np.float32)
+
+
+def _region(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """A rectangle or an ellipse anywhere, 1 inside and 0 outside, with a more or less soft edge."""
+    from scipy.ndimage import gaussian_filter
+
+    middle, half = rng.uniform(0, shape), rng.uniform(0.05, 0.5, 2) * shape
+    y, x = ((np.arange(n) - m) / h for n, m, h in zip(shape, middle, half, strict=True))
+    inside = (y[:, None] ** 2 + x**2 < 1) if rng.random() < 0.5 else np.maximum.outer(abs(y), abs(x)) < 1
+    return gaussian_filter(inside.astype(np.float32), rng.uniform(0.5, 5))
 
 
 def targets(mask: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.ndarray]:

@@ -66,7 +66,7 @@ class Patches(IterableDataset[Sample]):
             else:
                 pair = self.pairs[rng.integers(len(self.pairs))]
                 image, mask = patch(pair, rng, self.schedule.size)
-                image = disturb(image, mask, rng)
+            image = disturb(image, mask, rng)
             yield normalise.arcsinh(image)[None], *targets(mask, self.config.n_rays, self.config.grid)
 
 

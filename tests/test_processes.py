@@ -1,0 +1,36 @@
+"""Work shared out to processes comes back in order, and its errors come back too."""
+
+import os
+
+import pytest
+
+from lineage.processes import in_order
+
+told = 0
+
+
+def remember(number):
+    global told
+    told = number
+
+
+def shifted(n):
+    if n == 7:
+        raise ValueError("seven")
+    return n + told, os.getpid()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_results_come_in_the_order_of_the_tasks(workers):
+    tasks = ((n,) for n in range(6))
+    results = list(in_order(shifted, tasks, workers=workers, begin=remember, told=(10,)))
+    assert [n for n, _ in results] == [10, 11, 12, 13, 14, 15]
+    assert (os.getpid() in {pid for _, pid in results}) == (workers == 1)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_reaches_the_caller(workers):
+    results = in_order(shifted, ((n,) for n in (1, 7, 2)), workers=workers)
+    assert next(results)[0] >= 1
+    with pytest.raises(ValueError, match="seven"):
+        list(results)
