@@ -2,8 +2,7 @@
 
 MOVIES is a folder of movies with their truths, as `benchmarks/simulated.py` leaves it. A nucleus counts as
 found if a label of the model overlaps it by an intersection over union above 0.5, and as covered if a label
-that covers no other nucleus by more than half covers it by more than half (the rule of the Cell Tracking
-Challenge).
+covers it by more than half (the rule of the Cell Tracking Challenge) and does so with no other nucleus.
 """
 
 from __future__ import annotations
