@@ -1,104 +1,161 @@
-"""One random transform for all frames of a clip: (12, 2, H, W) raw numbers -> the same, normalised."""
+"""Normalised clips -> other clips of the same mitoses; one random transform for all 12 frames of each."""
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from classifier.data import normalise
+import torch
+from torch.nn.functional import affine_grid, grid_sample, interpolate
+
 from lineage.schema import SEPARATION_INDEX
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
 
 # Where the chromatin first separates in the paper's clips, at the median (by eye).
 TYPICAL_SEPARATION = {"PC3": 1, "U251": 5}
 LATEST_SEPARATION = 8
-TYPICAL_SIDE_UM = 85.0  # of the squares that clips and pipeline cut
+MOVED = 0.5  # share of the clips whose separation is put elsewhere
+CROWDED = 0.3  # share of the clips that get a neighbour at the edge
 
 
-def augment(pixels: np.ndarray, separation: int, side_um: float, rng: np.random.Generator) -> np.ndarray:
-    """Another clip of the same mitosis, as another microscope, cutter or tracker might have given it.
+@dataclass(frozen=True)
+class Batch:
+    """Clips to be varied, all on one device."""
+
+    pixels: Tensor  # (B, 12, C, H, W) float32, normalised
+    separations: Tensor  # (B,) int64, about where the chromatin first separates
+
+
+def vary(batch: Batch, random: Generator) -> Tensor:
+    """Other clips of the same mitoses, as another microscope, cutter or tracker might have given them.
 
     Args:
-        pixels: (12, 2, H, W), channels (phase, dna), raw numbers.
-        separation: about where the chromatin first separates, an index of the 12 frames.
-        side_um: side of the square that the clip shows.
-        rng: all that is random comes from here.
+        batch: left alone.
+        random: all that is random comes from here; on the batch's device.
 
     Returns:
-        (12, 2, H, W) float32, normalised.
+        (B, 12, C, H, W) float32.
     """
-    moved = deform(shift_in_time(pixels, random_shift(separation, rng)), random_scale(side_um, rng), rng)
-    return drop_channel(disturb(normalise(moved), rng), rng)
+    n = len(batch.pixels)
+    x = move_in_time(batch.pixels, random_shifts(batch.separations, random), random_speeds(n, random))
+    x = move_in_space(x, random_scales(n, random), random)
+    return drop_channel(disturb(neighbour_at_edge(x, random), random), random)
 
 
-def random_shift(separation: int, rng: np.random.Generator) -> int:
-    """Frames to move a clip by so that it separates anywhere from index 0 to 8, mostly near 3."""
-    anywhere = rng.integers(LATEST_SEPARATION + 1)
-    near = round(np.clip(rng.normal(SEPARATION_INDEX, 1.0), 0, LATEST_SEPARATION))
-    return int(anywhere if rng.random() < 1 / 3 else near) - separation
+def uniform(shape: tuple[int, ...], low: float, high: float, random: Generator) -> Tensor:
+    """Numbers between `low` and `high`, on the generator's device."""
+    return low + (high - low) * torch.rand(shape, generator=random, device=random.device)
 
 
-def random_scale(side_um: float, rng: np.random.Generator) -> float:
-    """How many times wider than the clip the view becomes, 0.7 to 1.7.
+def normal(shape: tuple[int, ...], spread: float, random: Generator) -> Tensor:
+    """Numbers around 0, on the generator's device."""
+    return spread * torch.randn(shape, generator=random, device=random.device)
 
-    The experts cut wider squares around abnormal mitoses (side alone: AUC 0.66), and the pipeline cuts its
-    own. So the new side is drawn without regard to the old one, as far as the clip allows.
+
+def random_shifts(separations: Tensor, random: Generator) -> Tensor:
+    """(B,) frames by which to move: a quarter separates anywhere from index 0 to 8, a quarter near 3."""
+    n = separations.shape
+    to = uniform(n, -0.5, LATEST_SEPARATION + 0.5, random)
+    near = (SEPARATION_INDEX + normal(n, 1.0, random)).clamp(0, LATEST_SEPARATION)
+    chosen = uniform(n, 0, 1, random)
+    to = torch.where(chosen < MOVED / 2, to, near).round()
+    return torch.where(chosen < MOVED, to - separations, torch.zeros_like(to))
+
+
+def random_speeds(n: int, random: Generator) -> Tensor:
+    """(B,) how much faster time goes, 0.85 to 1.15, in half of the clips."""
+    speeds = uniform((n,), 0.85, 1.15, random)
+    return torch.where(uniform((n,), 0, 1, random) < 0.5, speeds, torch.ones_like(speeds))
+
+
+def move_in_time(x: Tensor, shifts: Tensor, speeds: Tensor) -> Tensor:
+    """Later by `shifts` frames, earlier if negative; the end frames stand still where a clip ends.
+
+    >>> x = torch.arange(5.0).view(1, 5, 1, 1, 1)
+    >>> move_in_time(x, torch.tensor([2]), torch.tensor([1.0])).flatten().tolist()
+    [0.0, 0.0, 0.0, 1.0, 2.0]
     """
-    side = TYPICAL_SIDE_UM * np.exp(rng.normal(0, 0.25))
-    return float(np.clip(side / side_um, 0.7, 1.7))
+    n = x.shape[1]
+    middle = (n - 1) / 2
+    frames = torch.arange(n, device=x.device) - middle  # (n,)
+    wanted = middle + frames * speeds[:, None] - shifts[:, None]
+    index = wanted.round().long().clamp(0, n - 1)  # (B, n)
+    return x[torch.arange(len(x), device=x.device)[:, None], index]
 
 
-def shift_in_time(pixels: np.ndarray, shift: int) -> np.ndarray:
-    """Later by `shift` frames, earlier if negative; the end frames stand still where the clip ends.
-
-    >>> shift_in_time(np.arange(5), 2)
-    array([0, 0, 0, 1, 2])
-    """
-    n = len(pixels)
-    return pixels[np.clip(np.arange(n) - shift, 0, n - 1)]
+def random_scales(n: int, random: Generator) -> Tensor:
+    """(B,) how many times wider than the clip the view becomes, 0.75 to 1.4."""
+    return torch.exp(normal((n,), 0.15, random)).clamp(0.75, 1.4)
 
 
-def deform(pixels: np.ndarray, scale: float, rng: np.random.Generator) -> np.ndarray:
-    """Show a view `scale` times as wide, flipped, rotated, moved and bent, in all frames alike.
+def move_in_space(x: Tensor, scales: Tensor, random: Generator) -> Tensor:
+    """Views `scales` times as wide, flipped, rotated, moved and bent, in all frames alike.
 
     What comes into view from beyond the clip is its mirror image or, more often, an even background
     into which the clip's edge is blended.
     """
-    import torch
-    from torch.nn.functional import affine_grid, grid_sample, interpolate
+    n, size = len(x), x.shape[-2:]
+    angles = uniform((n,), 0, 2 * torch.pi, random)
+    flips = torch.where(uniform((n,), 0, 1, random) < 0.5, -1.0, 1.0)
+    cos, sin = scales * angles.cos(), scales * angles.sin()
+    turn = torch.stack([torch.stack([cos * flips, -sin], -1), torch.stack([sin * flips, cos], -1)], 1)
+    theta = torch.cat([turn, uniform((n, 2, 1), -0.12, 0.12, random)], dim=2)  # (B, 2, 3)
+    bend = interpolate(normal((n, 2, 3, 3), 0.05, random), size=size, mode="bicubic", align_corners=True)
+    grid = affine_grid(theta, [n, 1, *size], align_corners=False) + bend.permute(0, 2, 3, 1)
+    moved = grid_sample(x.flatten(1, 2), grid, padding_mode="reflection", align_corners=False).view_as(x)
+    inside = 1 - grid.abs().amax(-1)  # (B, H, W): 1 in the middle of the clip, 0 at its edge
+    soft = uniform((n, 1, 1), 0.02, 0.3, random)
+    alpha = (inside / soft).clamp(0, 1)
+    mirrored = uniform((n, 1, 1), 0, 1, random) < 0.4
+    alpha = torch.where(mirrored, torch.ones_like(alpha), alpha)[:, None, None]  # (B, 1, 1, H, W)
+    return alpha * moved  # an empty place is 0 in both channels
 
-    angle = rng.uniform(0, 2 * np.pi)
-    turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    turn[:, 0] *= rng.choice([-1, 1])  # a flip in x; with any rotation, in any direction
-    theta = np.concatenate([turn, rng.uniform(-0.12, 0.12, (2, 1))], axis=1)
-    size = pixels.shape[-2:]
-    bend = torch.from_numpy(rng.normal(0, 0.05, (1, 2, 3, 3))).float()
-    grid = affine_grid(torch.from_numpy(theta).float()[None], [1, 1, *size], align_corners=False)
+
+def neighbour_at_edge(x: Tensor, random: Generator) -> Tensor:
+    """Beyond one edge of some clips, a strip of another clip, with what lies in its middle."""
+    n, size = len(x), x.shape[-1]
+    widths = uniform((n,), 0.08, 0.22, random) * (uniform((n,), 0, 1, random) < CROWDED)
+    columns = (torch.arange(size, device=x.device) + 0.5) / size  # (W,)
+    alpha = ((widths[:, None] - columns) / 0.04 + 0.5).clamp(0, 1) * (widths[:, None] > 0)  # (B, W)
+    other = x.roll(1, dims=0).roll(size // 2, dims=-1)  # its middle lies at the left edge
+    alpha = alpha[:, None, None, None]
+    return x * (1 - alpha) + other * alpha
+
+
+def disturb(x: Tensor, random: Generator) -> Tensor:
+    """Another gain, offset, gamma and noise for each channel."""
+    n, channels = len(x), x.shape[2]
+    shape = (n, 1, channels, 1, 1)
+    phase, dna = x[:, :, :1], x[:, :, 1:]
+    gamma = torch.exp(uniform((n, 1, 1, 1, 1), -0.3, 0.3, random))
+    x = torch.cat([phase, dna.sign() * dna.abs().clamp(min=1e-4) ** gamma], dim=2)
+    noise = uniform((n, 1, 1, 1, 1), 0, 0.14, random) * uniform(tuple(x.shape), -1, 1, random)
+    return x * uniform(shape, 0.8, 1.25, random) + normal(shape, 0.05, random) + noise
+
+
+def drop_channel(x: Tensor, random: Generator) -> Tensor:
+    """Zeros for phase in a sixth of the clips and for DNA in a twelfth, as in a one-channel movie."""
+    lost = uniform((len(x),), 0, 1, random)
+    kept = torch.stack([lost >= 1 / 6, lost < 1 - 1 / 12], dim=1).to(x.dtype)
+    return x * kept[:, None, :, None, None]
+
+
+def vary_as_the_paper(batch: Batch, random: Generator) -> Tensor:
+    """Flips, rotation by 0 to 90 degrees, elastic deformation on a 3 x 3 grid (5 px), uniform noise.
+
+    Source: Delgado-Rodriguez et al. 2024.
+    """
+    x = batch.pixels
+    n, size = len(x), x.shape[-2:]
+    angles = uniform((n,), 0, torch.pi / 2, random)
+    flips = torch.where(uniform((n, 2), 0, 1, random) < 0.5, -1.0, 1.0)
+    cos, sin = angles.cos(), angles.sin()
+    turn = torch.stack([torch.stack([cos, -sin], -1), torch.stack([sin, cos], -1)], 1) * flips[:, None]
+    theta = torch.cat([turn, torch.zeros((n, 2, 1), device=x.device)], dim=2)
+    bend = uniform((n, 2, 3, 3), -1, 1, random) * (2 * 5.0 / size[0])
+    grid = affine_grid(theta, [n, 1, *size], align_corners=False)
     grid = grid + interpolate(bend, size=size, mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
-    frames = torch.from_numpy(pixels.reshape(1, -1, *size))
-    moved = grid_sample(frames, grid, padding_mode="reflection", align_corners=False).reshape(pixels.shape)
-    if rng.random() < 0.4:
-        return moved.numpy()
-    inside = 1 - grid.abs().amax(-1)  # (1, H, W): 1 in the middle of the clip, 0 at its edge
-    alpha = (inside / rng.uniform(0.02, 0.3)).clamp(0, 1).numpy()
-    return alpha * moved.numpy() + (1 - alpha) * background(pixels)
-
-
-def background(pixels: np.ndarray) -> np.ndarray:
-    """(2, 1, 1): an empty place's value in each channel."""
-    return np.array([np.median(pixels[:, 0]), np.percentile(pixels[:, 1], 5)], np.float32)[:, None, None]
-
-
-def disturb(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Another gain, offset, gamma and noise for each channel of a normalised crop."""
-    gain = rng.uniform(0.8, 1.25, (2, 1, 1))
-    offset = rng.normal(0, 0.05, (2, 1, 1))
-    gamma = np.exp(rng.uniform(-0.3, 0.3))
-    crop = np.stack([crop[:, 0], np.sign(crop[:, 1]) * np.abs(crop[:, 1]) ** gamma], axis=1)
-    noise = rng.standard_normal(crop.shape, dtype=np.float32) * rng.uniform(0, 0.08)
-    return (crop * gain + offset + noise).astype(np.float32)
-
-
-def drop_channel(crop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Zeros for phase in a sixth of the clips and for DNA in a twentieth, as in a one-channel movie."""
-    lost = rng.random()
-    kept = np.array([lost >= 1 / 6, lost < 1 - 1 / 20], np.float32)
-    return crop * kept[:, None, None]
+    moved = grid_sample(x.flatten(1, 2), grid, padding_mode="border", align_corners=False).view_as(x)
+    return moved + uniform(tuple(x.shape), -0.02, 0.02, random)

@@ -1,50 +1,65 @@
-"""A trained model <-> one safetensors file that works with nothing beside it."""
+"""A trained classifier <-> one safetensors file that works with nothing beside it."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from classifier.data import NORMALISATION
+from classifier.calibrate import Calibration
+from classifier.forest import Forest
+from classifier.pixels import NORMALISATIONS
+from classifier.pretrained import sha256
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from classifier.model import MitosisNet
+    from torch import nn
 
-FORMAT = "mitosis-classifier-1"
+    from classifier.model import Network
+
+__all__ = ["FORMAT", "Card", "load", "read_card", "save", "sha256"]
+
+FORMAT = "mitosis-classifier-2"
+FOREST = "forest."
 
 
 @dataclass(frozen=True)
 class Card:
     """What must be known about the weights to use them, and should be to trust them."""
 
-    kwargs: dict[str, Any]  # of MitosisNet, beside the number of classes
+    model: str  # its name in classifier.model
+    options: dict[str, Any]  # of the network
+    members: int  # networks that vote
     classes: tuple[str, ...]  # K names, in the order of the outputs
     side_px: int  # crops are resampled to this
-    temperature: float = 1.0  # logits are divided by it,
-    offset: float = 0.0  # and that of abnormal is then raised by this
-    normalisation: dict[str, Any] = field(default_factory=lambda: dict(NORMALISATION))
+    normalisation: dict[str, Any]
+    calibration: Calibration = field(default_factory=Calibration)
+    without_dna: Calibration = field(default_factory=Calibration)  # where the forest has nothing to measure
+    none: Calibration = field(default_factory=Calibration)  # of no mitosis; the forest has no say
     training: dict[str, Any] = field(default_factory=dict)  # settings, data hash, counts
     held_out: dict[str, Any] = field(default_factory=dict)  # figures on clips that the model has not seen
     licence: str = ""
     version: str = ""  # of this software
 
 
-def save(model: MitosisNet, card: Card, path: Path) -> None:
-    """Write weights (float16) and card; whole or not at all."""
+def save(models: Sequence[nn.Module], forest: Forest | None, card: Card, path: Path) -> None:
+    """Write weights (float16), trees and card; whole or not at all."""
     import torch
     from safetensors.torch import save_file
 
-    halves = {
-        name: p.detach().to("cpu", torch.float16).contiguous() for name, p in model.state_dict().items()
+    tensors = {
+        f"{i}.{name}": p.detach().to("cpu", torch.float16 if p.is_floating_point() else p.dtype).contiguous()
+        for i, model in enumerate(models)
+        for name, p in model.state_dict().items()
     }
+    if forest is not None:
+        tensors |= {FOREST + name: torch.from_numpy(a) for name, a in forest.arrays().items()}
     part = path.with_name(f"{path.name}.part")
-    save_file(halves, part, metadata={"format": FORMAT, "card": json.dumps(asdict(card))})
+    save_file(tensors, part, metadata={"format": FORMAT, "card": json.dumps(asdict(card))})
     os.replace(part, path)
 
 
@@ -63,38 +78,42 @@ def read_card(path: Path) -> Card:
             header = file.metadata() or {}
         if header.get("format") != FORMAT:
             raise InputError(f"{path.name} is not a classifier of this software; wanted format {FORMAT}")
-        fields = json.loads(header["card"])
-        return Card(**{**fields, "classes": tuple(fields["classes"])})
+        said = json.loads(header["card"])
+        for name in ("calibration", "without_dna", "none"):
+            said[name] = Calibration(**said[name])
+        return Card(**{**said, "classes": tuple(said["classes"])})
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{path.name} is damaged or not a classifier's .safetensors ({error})") from error
 
 
-def load(path: Path) -> tuple[MitosisNet, Card]:
-    """The model, in evaluation mode and float32, and its card.
+def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
+    """The networks, in evaluation mode and float32, the forest and the card.
 
     Raises:
         InputError: no such file, not one of ours, or made for another normalisation or network.
     """
     from safetensors.torch import load_file
 
-    from classifier.model import MitosisNet
+    from classifier.model import build
 
     card = read_card(path)
-    if card.normalisation != NORMALISATION:
+    name = card.normalisation.get("name", "")
+    if card.normalisation != NORMALISATIONS.get(name):
         raise InputError(
-            f"{path.name} wants crops normalised by {card.normalisation}; this version does {NORMALISATION}; "
-            f"use version {card.version} or train again"
+            f"{path.name} wants crops normalised by {card.normalisation}; this version does "
+            f"{NORMALISATIONS.get(name)}; use version {card.version} or train again"
         )
-    model = MitosisNet(len(card.classes), **card.kwargs)
+    tensors = load_file(path)
+    models = []
     try:
-        model.load_state_dict({name: p.float() for name, p in load_file(path).items()})
+        for i in range(card.members):
+            own = {n.removeprefix(f"{i}."): p for n, p in tensors.items() if n.startswith(f"{i}.")}
+            model = build(card.model, len(card.classes), side_px=card.side_px, **card.options)
+            model.load_state_dict({n: p.float() if p.is_floating_point() else p for n, p in own.items()})
+            models.append(model.eval())
     except RuntimeError as error:
         raise InputError(
             f"{path.name} is of another version of the network, {card.version}; train again"
         ) from error
-    return model.eval(), card
-
-
-def sha256(path: Path) -> str:
-    """Of the file's bytes, for run.json."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    trees = {n.removeprefix(FOREST): p.numpy() for n, p in tensors.items() if n.startswith(FOREST)}
+    return models, Forest(**trees) if trees else None, card

@@ -1,4 +1,4 @@
-"""The paper's clips -> pixels, names parsed, duplicates dropped, split by field of view."""
+"""Folders of clips -> clips with label and metadata, duplicates dropped, split by field of view."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.schema import CROP_FRAMES, InputError, MitosisClass
+from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,11 +23,6 @@ NAME = re.compile(
     r"(?:[AN]_(?P<date>\d{6})\.nd2_(?P<line>[A-Za-z0-9]+)_)?"
     r"(?P<dose>\d+(?:\.\d+)?)Gy_p(?P<position>\d+(?:-\d+)?)_(?P<first>\d+)(?:[-_]\d+)?_?(?: \(\d+\))?"
 )
-PHASE_PERCENTILES = [0.5, 50.0, 99.5]
-DNA_PERCENTILES = [10.0, 99.9]
-LIMIT = 2.0
-# Written into every checkpoint, and compared when it is loaded.
-NORMALISATION = {"name": "percentiles", "phase": PHASE_PERCENTILES, "dna": DNA_PERCENTILES, "limit": LIMIT}
 
 
 @dataclass(frozen=True)
@@ -140,76 +135,6 @@ def data_hash(clips: Sequence[Clip]) -> str:
     for clip in sorted(clips, key=lambda c: (c.label, c.path.name)):
         digest.update(f"{clip.label} {clip.path.name} ".encode() + clip.path.read_bytes())
     return digest.hexdigest()
-
-
-def read_clip(path: Path) -> np.ndarray:
-    """One clip's own numbers: (12, 2, H, W) float32, channels (phase, dna).
-
-    Takes the paper's RGB composites, (12, H, W, 3) with G = phase and R = phase + SiR-DNA, and
-    two-channel stacks, (12, 2, H, W).
-
-    Raises:
-        InputError: not a TIFF, or of another shape.
-    """
-    import tifffile
-
-    try:
-        stack = tifffile.imread(path)
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError) as error:
-        raise InputError(f"{path.name}: cannot be read as a TIFF ({error})") from error
-    if stack.ndim == 4 and stack.shape[0] == CROP_FRAMES:
-        if stack.shape[3] == 3:
-            return decode(stack)
-        if stack.shape[1] == 2:
-            return stack.astype(np.float32)
-    raise InputError(
-        f"{path.name} is {stack.shape}; wanted {CROP_FRAMES} RGB frames, ({CROP_FRAMES}, H, W, 3), "
-        f"or {CROP_FRAMES} of phase and DNA, ({CROP_FRAMES}, 2, H, W)"
-    )
-
-
-def decode(rgb: np.ndarray) -> np.ndarray:
-    """(T, H, W, 3) composites, G = phase, R = phase + dna -> (T, 2, H, W) float32 (phase, dna)."""
-    red, green = (rgb[..., c].astype(np.float32) for c in (0, 1))
-    return np.stack([green, np.clip(red - green, 0, None)], axis=1)
-
-
-def resample(pixels: np.ndarray, side: int) -> np.ndarray:
-    """(T, C, H, W) -> (T, C, side, side) float32, anti-aliased where it shrinks."""
-    import torch
-    from torch.nn.functional import interpolate
-
-    x = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
-    if x.shape[-2:] == (side, side):
-        return x.numpy()
-    return interpolate(x, size=(side, side), mode="bilinear", antialias=True).numpy()
-
-
-def normalise(pixels: np.ndarray) -> np.ndarray:
-    """Make one crop independent of each channel's gain and offset.
-
-    DNA: 0 at the 10th percentile over all 12 frames, 1 at the 99.9th, so that mitotic chromatin is about
-    1 and an interphase nucleus about 0.2. Phase: 0 at the median, and 2 between the 0.5th and the 99.5th
-    percentile. The percentiles lie far out so that a wider crop, or an empty border, hardly moves them.
-    Both channels are clipped to -2..2. One scale serves all frames, as condensation is a change over
-    time. A constant channel, such as one that the movie lacks, becomes zeros.
-
-    Args:
-        pixels: (12, 2, H, W), any unit.
-
-    Returns:
-        (12, 2, H, W) float32.
-
-    >>> crop = np.random.default_rng(0).normal(size=(12, 2, 8, 8))
-    >>> bool(np.allclose(normalise(crop), normalise(40 * crop + 1000), atol=1e-4))
-    True
-    """
-    x = pixels.astype(np.float32)
-    low, centre, high = np.percentile(x[:, 0], PHASE_PERCENTILES)
-    dark, bright = np.percentile(x[:, 1], DNA_PERCENTILES)
-    phase = 2 * (x[:, 0] - centre) / (high - low) if high > low else np.zeros_like(x[:, 0])
-    dna = (x[:, 1] - dark) / (bright - dark) if bright > dark else np.zeros_like(x[:, 1])
-    return np.clip(np.stack([phase, dna], axis=1), -LIMIT, LIMIT).astype(np.float32)
 
 
 def folds(clips: Sequence[Clip], n_folds: int) -> np.ndarray:

@@ -1,7 +1,8 @@
-"""A model against expert labels: `python -m classifier.evaluate CLIPS`. Abnormal is the positive class."""
+"""A classifier against expert labels: `python -m classifier.evaluate CLIPS`. Abnormal is positive."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,7 +10,9 @@ import numpy as np
 import typer
 
 from classifier.console import one_line_errors
-from classifier.data import find_clips, folds, read_clip
+from classifier.data import data_hash, find_clips, folds
+from classifier.figures import calibration_error, figures, intervals, line, within
+from classifier.pixels import read_clip
 from classifier.predict import load
 from lineage.schema import InputError, MitosisClass, p_abnormal
 
@@ -22,79 +25,49 @@ if TYPE_CHECKING:
 app = typer.Typer(add_completion=False)
 
 
-def figures(abnormal: np.ndarray, p: np.ndarray) -> dict[str, float]:
-    """Accuracy, precision, recall, F1, area under the ROC curve.
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """Clips with what was said of them."""
 
-    Args:
-        abnormal: (N,) bool, the expert's label.
-        p: (N,) the model's probability of abnormal; called abnormal from 0.5 on.
+    clips: list[Clip]
+    p: np.ndarray  # (N,) of abnormal, given that it is a mitosis
+    none: np.ndarray  # (N,) of no mitosis; 0 where the model has no such class
 
-    Returns:
-        Those five and `n`. Where nothing is called abnormal, precision is 0; where only one class
-        occurs, `auc` is nan.
+    @property
+    def abnormal(self) -> np.ndarray:
+        """(N,) bool, by the expert's label."""
+        return np.array([clip.label == MitosisClass.ABNORMAL for clip in self.clips])
 
-    >>> figures(np.array([True, False, False]), np.array([0.9, 0.6, 0.1]))["auc"]
-    1.0
-    """
-    from scipy.stats import rankdata
+    @property
+    def lines(self) -> np.ndarray:
+        """(N,) cell lines."""
+        return np.array([clip.name.line for clip in self.clips])
 
-    called = p >= 0.5
-    hits = int((called & abnormal).sum())
-    precision, recall = hits / max(called.sum(), 1), hits / max(abnormal.sum(), 1)
-    positives, negatives = int(abnormal.sum()), int((~abnormal).sum())
-    above = rankdata(p)[abnormal].sum() - positives * (positives + 1) / 2
-    return {
-        "n": len(p),
-        "accuracy": float((called == abnormal).mean()),
-        "precision": float(precision),
-        "recall": float(recall),
-        "f1": float(2 * precision * recall / max(precision + recall, 1e-12)),
-        "auc": float(above / (positives * negatives)) if positives and negatives else float("nan"),
-    }
+    @property
+    def doses_gy(self) -> np.ndarray:
+        """(N,) doses."""
+        return np.array([clip.name.dose_gy for clip in self.clips])
 
+    @property
+    def fields(self) -> list[str]:
+        """N fields of view."""
+        return [clip.field for clip in self.clips]
 
-def is_abnormal(clips: Sequence[Clip]) -> np.ndarray:
-    """(N,) bool, by the expert's label."""
-    return np.array([clip.label == MitosisClass.ABNORMAL for clip in clips])
+    def by(self, groups: np.ndarray) -> dict[str, dict[str, float]]:
+        """The figures of each group."""
+        return {_name(g): figures(self.abnormal[groups == g], self.p[groups == g]) for g in np.unique(groups)}
 
 
-def judge(clips: Sequence[Clip], classifier: Classifier) -> np.ndarray:
-    """(N,) the model's probability of abnormal for each clip."""
+def _name(group: object) -> str:
+    return f"{group:g}" if isinstance(group, float) else str(group)
+
+
+def judge(clips: Sequence[Clip], classifier: Classifier) -> Judged:
+    """Every clip as the classifier sees it."""
+    classes = classifier.card.classes
     rows = np.array([classifier.probabilities(read_clip(clip.path)) for clip in clips])
-    return p_abnormal(rows, classifier.card.classes)
-
-
-def line(name: str, found: dict[str, float]) -> str:
-    """One row of the table on the screen."""
-    return (
-        f"{name} {found['n']:.0f} clips: accuracy {found['accuracy']:.3f} precision {found['precision']:.3f} "
-        f"recall {found['recall']:.3f} F1 {found['f1']:.3f} AUC {found['auc']:.3f}"
-    )
-
-
-@app.command()
-def main(
-    clips: Annotated[Path, typer.Argument(help="Folder with NormalMitosis/ and AbnormalMitosis/.")],
-    model: Annotated[Path | None, typer.Option(help="Checkpoint; by default the bundled one.")] = None,
-    fold: Annotated[int | None, typer.Option(min=0, help="Only the clips of this fold.")] = None,
-    n_folds: Annotated[int, typer.Option("--folds", min=2, help="Folds the clips are split into.")] = 4,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
-) -> None:
-    """Accuracy, precision, recall and F1 of the abnormal class, by cell line and in all."""
-    with one_line_errors(debug=debug):
-        found = find_clips(clips)
-        if fold is not None:
-            found = fold_of(found, fold, n_folds)
-        truth, p = is_abnormal(found), judge(found, load(model))
-        lines = np.array([clip.name.line for clip in found])
-        for name in np.unique(lines):
-            typer.echo(line(name, figures(truth[lines == name], p[lines == name])))
-        total = figures(truth, p)
-        typer.echo(line("all", total))
-        typer.echo(
-            f"accuracy {total['accuracy']:.3f} precision {total['precision']:.3f} "
-            f"recall {total['recall']:.3f} F1 {total['f1']:.3f}"
-        )
+    none = rows[:, classes.index(MitosisClass.NONE)] if MitosisClass.NONE in classes else np.zeros(len(rows))
+    return Judged(list(clips), p_abnormal(rows, classes), none)
 
 
 def fold_of(clips: Sequence[Clip], fold: int, n_folds: int) -> list[Clip]:
@@ -106,6 +79,63 @@ def fold_of(clips: Sequence[Clip], fold: int, n_folds: int) -> list[Clip]:
     if not 0 <= fold < n_folds:
         raise InputError(f"fold {fold} of {n_folds}; wanted 0 to {n_folds - 1}")
     return [clip for clip, k in zip(clips, folds(clips, n_folds), strict=True) if k == fold]
+
+
+def said(judged: Judged) -> list[str]:
+    """The lines on the screen; the last one is `accuracy A precision P recall R F1 F`."""
+    truth, p = judged.abnormal, judged.p
+    total, spread = figures(truth, p), intervals(truth, p, judged.fields)
+    lines = [line(name, found) for name, found in judged.by(judged.lines).items()]
+    lines += [line(f"{name} Gy", found) for name, found in judged.by(judged.doses_gy).items()]
+    lines.append(line("all", total))
+    between = ", ".join(f"{k.replace('f1', 'F1')} {a:.3f} to {b:.3f}" for k, (a, b) in spread.items())
+    lines.append(f"95 % over fields of view: {between}")
+    lines.append(
+        f"within dose: AUC {within(truth, p, judged.doses_gy):.3f}; calibration error "
+        f"{calibration_error(truth, p):.3f}; called none: {(judged.none >= 0.5).sum()}"
+    )
+    lines.append(
+        f"accuracy {total['accuracy']:.3f} precision {total['precision']:.3f} "
+        f"recall {total['recall']:.3f} F1 {total['f1']:.3f}"
+    )
+    return lines
+
+
+@app.command()
+def main(
+    clips: Annotated[Path, typer.Argument(help="Folder with NormalMitosis/ and AbnormalMitosis/.")],
+    model: Annotated[Path | None, typer.Option(help="Checkpoint; by default the bundled one.")] = None,
+    fold: Annotated[int | None, typer.Option(min=0, help="Only the clips of this fold.")] = None,
+    n_folds: Annotated[int, typer.Option("--folds", min=2, help="Folds the clips are split into.")] = 5,
+    out_of_fold: Annotated[
+        Path | None, typer.Option(help="Table of classifier.crossvalidate: judge what stands in it.")
+    ] = None,
+    page: Annotated[Path | None, typer.Option(help="HTML page to write: curves, worst mistakes.")] = None,
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
+    """Accuracy, precision, recall and F1 of the abnormal class, in all, by cell line and by dose."""
+    with one_line_errors(debug=debug):
+        if page is not None and page.exists():
+            raise InputError(f"{page} is already there; give another --page")
+        found = find_clips(clips)
+        if fold is not None:
+            found = fold_of(found, fold, n_folds)
+        classifier = load(model)
+        if out_of_fold is not None:
+            from classifier.out_of_fold import read, verdicts
+
+            judged = Judged(found, *verdicts(read(out_of_fold), found))
+        else:
+            if classifier.card.training.get("data_sha256") == data_hash(found):
+                typer.echo("These are the clips that the model learned from: the figures flatter it.")
+            judged = judge(found, classifier)
+        if page is not None:
+            from classifier.page import write
+
+            write(judged, classifier, page, unseen=out_of_fold is not None)
+            typer.echo(f"-> {page}")
+        for text in said(judged):
+            typer.echo(text)
 
 
 if __name__ == "__main__":

@@ -1,47 +1,64 @@
-"""(B, 12, 2, H, W) -> (B, K) logits: a backbone for each frame, an LSTM over them, a head."""
+"""(B, 12, C, H, W) -> (B, K) logits. `build` knows every network by name."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from classifier.backbones import BACKBONES
+from classifier.backbones.gao import Gao
+from classifier.backbones.mobilenet import MobileNetV2
+from classifier.backbones.resnet import ResNet50
+from classifier.backbones.vgg import VGG16
+from classifier.backbones.xception import Xception
+from lineage.schema import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-class MitosisNet(nn.Module):
-    """Backbone per frame, mean and maximum over the frame, LSTM over the frames, dense head.
+class Network(nn.Module):
+    """What every network here has: a backbone and, but for the volume, a head."""
+
+    backbone: nn.Module
+    head: nn.Sequential
+
+
+class MitosisNet(Network):
+    """The default: MobileNetV2 per frame, an LSTM in both directions, attention over the frames.
 
     Args:
         n_classes: K.
-        backbone: a name in BACKBONES.
-        hidden: width of the LSTM and of what it is given.
+        hidden: width of the LSTM, each way, and of what it is given.
         dropout: of the backbone's features and before the last layer.
-        backbone_kwargs: handed to the backbone.
-
-    Source: Delgado-Rodriguez et al. 2024 (backbone, LSTM, dense layers), with a smaller backbone.
+        n_blocks: of MobileNetV2's 17.
     """
 
     def __init__(
         self,
         n_classes: int,
         *,
-        backbone: str = "mobilenet_v2",
         hidden: int = 96,
         dropout: float = 0.3,
-        **backbone_kwargs: Any,
+        n_blocks: int = 17,
     ) -> None:
         super().__init__()
-        self.backbone = BACKBONES[backbone](**backbone_kwargs)
+        self.backbone = MobileNetV2(n_blocks)
         pooled = 2 * self.backbone.n_features
         # With its batch norms folded the backbone gives features of any mean and size.
         self.squeeze = nn.Sequential(
             nn.BatchNorm1d(pooled), nn.Dropout(dropout), nn.Linear(pooled, hidden), nn.ReLU()
         )
-        self.lstm = nn.LSTM(hidden, hidden, batch_first=True)
+        self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
+        width = 2 * hidden
+        self.attention = nn.Linear(width, 1)
         self.head = nn.Sequential(
-            nn.Linear(hidden, 64), nn.ReLU(), nn.Dropout(dropout), nn.Linear(64, n_classes)
+            nn.Dropout(dropout),
+            nn.Linear(width, 64),
+            nn.ReLU(),
+            nn.Dropout(dropout),
+            nn.Linear(64, n_classes),
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -49,5 +66,118 @@ class MitosisNet(nn.Module):
         b, t = x.shape[:2]
         maps = self.backbone(x.flatten(0, 1).contiguous(memory_format=torch.channels_last))  # (B*12, F, h, w)
         x = torch.cat([maps.mean((2, 3)), maps.amax((2, 3))], dim=1)  # (B*12, 2F)
-        x, _ = self.lstm(self.squeeze(x).unflatten(0, (b, t)))  # (B, 12, hidden)
-        return self.head(x[:, -1])  # (B, K)
+        with torch.autocast(x.device.type, enabled=False):
+            x, _ = self.lstm(self.squeeze(x.float()).unflatten(0, (b, t)))  # (B, 12, width)
+            weights = self.attention(x).softmax(dim=1)  # (B, 12, 1)
+            return self.head((weights * x).sum(dim=1))  # (B, K)
+
+
+def begin(model: nn.Module) -> None:
+    """Random weights as torchvision draws those of convolutions, and Keras those of an LSTM.
+
+    Torch's own would leave VGG16 silent, each layer being a third as loud as the one before, and would
+    saturate an LSTM of 18 432 inputs, whose weights it draws as wide as those of one with 64.
+    """
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Linear):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.LSTM):
+            inputs, hidden, *biases = layer.parameters()
+            nn.init.xavier_uniform_(inputs)
+            nn.init.orthogonal_(hidden)
+            for bias in biases:
+                nn.init.zeros_(bias)
+            with torch.no_grad():
+                biases[0][layer.hidden_size : 2 * layer.hidden_size] = 1.0  # of the forget gate
+
+
+class PaperNet(Network):
+    """The paper's: a backbone for each frame, its features flattened, LSTM, dense layers.
+
+    Args:
+        backbone: (B, 3, H, W) -> feature maps.
+        n_classes: K.
+        side_px: H and W, which the LSTM's input depends on.
+
+    Source: Delgado-Rodriguez et al. 2024, figure 5, and its published notebook for the sizes.
+    """
+
+    def __init__(self, backbone: nn.Module, n_classes: int, *, side_px: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        with torch.no_grad():
+            training, _ = backbone.training, backbone.eval()
+            n_features = backbone(torch.zeros(1, 3, side_px, side_px)).numel()
+            backbone.train(training)
+        self.lstm = nn.LSTM(n_features, 64, batch_first=True)
+        self.head = nn.Sequential(
+            nn.Dropout(0.4), nn.Linear(64, 150), nn.ReLU(), nn.Dropout(0.2), nn.Linear(150, n_classes)
+        )
+        begin(self)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Composites -> logits."""
+        b, t = x.shape[:2]
+        maps = self.backbone(x.flatten(0, 1).contiguous(memory_format=torch.channels_last))  # (B*12, F, h, w)
+        with torch.autocast(x.device.type, enabled=False):
+            x, _ = self.lstm(maps.float().flatten(1).unflatten(0, (b, t)))  # (B, 12, 64)
+            return self.head(x[:, -1])  # (B, K)
+
+
+class Volume(Network):
+    """The paper's comparison without an LSTM: the 12 frames as one volume, 3D ResNet50.
+
+    Parameters below `backbone` are named as monai's, which follow torchvision's.
+
+    Source: Hara, Kataoka & Satoh 2018, Can spatiotemporal 3D CNNs retrace the history of 2D CNNs?
+    """
+
+    def __init__(self, n_classes: int) -> None:
+        super().__init__()
+        try:
+            from monai.networks.nets import resnet50
+        except ImportError as error:
+            raise InputError(
+                "3D ResNet50 needs monai, which is not installed: pip install 'mitosis-lineage[train]'"
+            ) from error
+        self.backbone = resnet50(
+            spatial_dims=3, n_input_channels=3, num_classes=n_classes, bias_downsample=False
+        )
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Composites -> logits."""
+        return self.backbone(x.transpose(1, 2))  # (B, 3, 12, H, W) -> (B, K)
+
+
+PAPER_BACKBONES: dict[str, Callable[[], nn.Module]] = {
+    "resnet50": ResNet50, "vgg16": VGG16, "xception": Xception, "gao": Gao,
+}  # fmt: skip
+DEFAULT = "mobilenet_v2"
+VOLUME = "resnet50_3d"
+MODELS = (DEFAULT, *PAPER_BACKBONES, VOLUME)
+
+
+def build(name: str, n_classes: int, *, side_px: int, **options: Any) -> Network:
+    """A network before training.
+
+    Args:
+        name: one of MODELS.
+        n_classes: K.
+        side_px: of the crops that it will be shown.
+        options: of the default network.
+
+    Raises:
+        InputError: no such network, or monai is missing.
+    """
+    if name == DEFAULT:
+        return MitosisNet(n_classes, **options)
+    if name in PAPER_BACKBONES:
+        return PaperNet(PAPER_BACKBONES[name](), n_classes, side_px=side_px)
+    if name == VOLUME:
+        return Volume(n_classes)
+    raise InputError(f"no model {name}; known: {', '.join(MODELS)}")

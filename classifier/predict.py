@@ -1,9 +1,9 @@
-"""Crops -> Predictions. Also `python -m classifier.predict CLIPS --out FILE.csv`."""
+"""Crops -> Predictions. Also `python -m classifier.predict CLIPS_OR_RUN --out FILE.csv`."""
 
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,11 +12,14 @@ import typer
 
 from classifier import checkpoint
 from classifier.console import one_line_errors
-from classifier.data import normalise, read_clip, resample, tiff_paths
+from classifier.data import tiff_paths
+from classifier.measures import course, measures
+from classifier.pixels import DNA, read_clip, shown
 from lineage.schema import InputError, MitosisClass, Predictions, p_abnormal, verdict
 
 if TYPE_CHECKING:
-    from classifier.model import MitosisNet
+    from classifier.forest import Forest
+    from classifier.model import Network
     from lineage.schema import Crops
 
 BUNDLED = Path(__file__).parent / "weights" / "mitosis.safetensors"
@@ -27,26 +30,37 @@ app = typer.Typer(add_completion=False)
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
-    """A loaded model. Load it once, classify many batches."""
+    """A loaded checkpoint. Load it once, classify many batches."""
 
-    model: MitosisNet
+    models: list[Network]
+    forest: Forest | None
     card: checkpoint.Card
-    sha256: str
+    sha256: str = ""
+
+    def film(self, pixels: np.ndarray) -> np.ndarray:
+        """One crop's raw numbers, (12, 2, H, W) -> what the networks are shown, (12, C, S, S)."""
+        return shown(pixels, side=self.card.side_px, normalisation=self.card.normalisation["name"])
 
     def probabilities(self, pixels: np.ndarray) -> np.ndarray:
         """One crop's raw numbers, (12, 2, H, W) -> (K,) float32, in the order of `card.classes`.
 
-        The mean over the crop and its three mirror images, as a mitosis has no left or right. Crops go
-        through one by one: the result does not depend on what else is in a batch.
+        The mean over the networks, the crop and its three mirror images, as a mitosis has no left or right;
+        where there is DNA to measure, the forest is heard as well. Crops go through one by one: the result
+        does not depend on what else is in a batch.
         """
         import torch
 
-        crop = torch.from_numpy(normalise(resample(pixels, self.card.side_px)))
-        views = torch.stack([crop, crop.flip(-1), crop.flip(-2), crop.flip(-1, -2)])  # (4, 12, 2, H, W)
-        with torch.inference_mode():
-            logits = self.model(views).mean(0) / self.card.temperature  # (K,)
-            logits[self.card.classes.index(MitosisClass.ABNORMAL)] += self.card.offset
-        return torch.softmax(logits, dim=0).numpy()
+        from classifier.learn import probabilities
+
+        film = self.film(pixels)
+        row = probabilities(self.models, torch.from_numpy(film)[None], mirrored=True).numpy()
+        return calibrated(row, self.trees(film), self.card)[0]
+
+    def trees(self, film: np.ndarray) -> np.ndarray | None:
+        """(1,) the forest's probability of abnormal; None without a forest or without DNA."""
+        if self.forest is None or not film[:, DNA].any():
+            return None
+        return self.forest.p_abnormal(course(measures(film))[None])
 
     def summary(self) -> dict[str, Any]:
         """What run.json says about the weights."""
@@ -54,13 +68,30 @@ class Classifier:
         return {
             "sha256": self.sha256,
             "version": card.version,
+            "model": card.model,
+            "members": card.members,
             "classes": list(card.classes),
-            "temperature": card.temperature,
-            "offset": card.offset,
+            "calibration": asdict(card.calibration),
             "training": card.training,
             "held_out": card.held_out,
             "licence": card.licence,
         }
+
+
+def calibrated(rows: np.ndarray, forest: np.ndarray | None, card: checkpoint.Card) -> np.ndarray:
+    """(N, K) of the networks and (N,) of the forest -> (N, K) float32, calibrated."""
+    classes = card.classes
+    by = card.without_dna if forest is None else card.calibration
+    p = by.calibrated(p_abnormal(rows, classes), forest)
+    found = rows.astype(np.float32)
+    normal, abnormal = classes.index(MitosisClass.NORMAL), classes.index(MitosisClass.ABNORMAL)
+    mitosis = np.ones(len(rows), np.float32)
+    if MitosisClass.NONE in classes:
+        none = classes.index(MitosisClass.NONE)
+        found[:, none] = card.none.calibrated(rows[:, none])
+        mitosis -= found[:, none]
+    found[:, normal], found[:, abnormal] = mitosis * (1 - p), mitosis * p
+    return found
 
 
 def load(weights: Path | None = None) -> Classifier:
@@ -70,8 +101,7 @@ def load(weights: Path | None = None) -> Classifier:
         InputError: no such file, or not one of ours.
     """
     path = weights or BUNDLED
-    model, card = checkpoint.load(path)
-    return Classifier(model, card, checkpoint.sha256(path))
+    return Classifier(*checkpoint.load(path), checkpoint.sha256(path))
 
 
 def classify(crops: Crops, *, classifier: Classifier | None = None) -> Predictions:
@@ -93,7 +123,7 @@ def classify(crops: Crops, *, classifier: Classifier | None = None) -> Predictio
 
 
 def row(path: Path, classifier: Classifier) -> tuple[str, str, str, str]:
-    """A clip's line of the table; `p_none` is empty while the model has no such class."""
+    """A clip's line of the table; `p_none` is empty where the model has no such class."""
     classes = classifier.card.classes
     p = classifier.probabilities(read_clip(path))
     abnormal = float(p_abnormal(p[None], classes)[0])
@@ -103,7 +133,9 @@ def row(path: Path, classifier: Classifier) -> tuple[str, str, str, str]:
 
 @app.command()
 def main(
-    clips: Annotated[Path, typer.Argument(help="Folder of 12-frame TIFF clips, its subfolders included.")],
+    clips_or_run: Annotated[
+        Path, typer.Argument(help="Folder of 12-frame TIFF clips, its subfolders included, or a run folder.")
+    ],
     out: Annotated[Path, typer.Option(help="Table to write: clip, mitosis_class, p_abnormal, p_none.")],
     model: Annotated[Path | None, typer.Option(help="Checkpoint; by default the bundled one.")] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace the table if it is there.")] = False,
@@ -114,7 +146,9 @@ def main(
         if out.exists() and not overwrite:
             raise InputError(f"{out} is already there; give another --out or --overwrite")
         classifier = load(model)
-        rows = [row(path, classifier) for path in tiff_paths(clips)]
+        is_run = (clips_or_run / "run.json").is_file()
+        paths = tiff_paths(clips_or_run / "crops" if is_run else clips_or_run)
+        rows = [row(path, classifier) for path in paths]
         with out.open("w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *rows])
         typer.echo(f"{len(rows)} clips -> {out}")

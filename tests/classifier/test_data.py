@@ -11,15 +11,12 @@ from clips import clips_folder, rgb_clip
 from classifier.data import (
     Clip,
     data_hash,
-    decode,
     field_names,
     find_clips,
     folds,
-    normalise,
     parse_name,
-    read_clip,
-    resample,
 )
+from classifier.pixels import as_composite, by_percentiles, decode, read_clip, resample
 from lineage.schema import InputError, MitosisClass
 
 
@@ -168,15 +165,15 @@ def test_normalised_crops_do_not_know_the_camera(dtype):
     clip = decode(rgb_clip(3))
     gain = 2 if dtype == np.uint8 else np.array([30, 7])[:, None, None]
     other = (clip * gain + 5).astype(dtype)
-    assert np.ptp(normalise(clip)) > 1
-    np.testing.assert_allclose(normalise(other), normalise(clip), atol=1e-3)
+    assert np.ptp(by_percentiles(clip)) > 1
+    np.testing.assert_allclose(by_percentiles(other), by_percentiles(clip), atol=1e-3)
 
 
 def test_a_missing_channel_stays_zero():
     clip = decode(rgb_clip(3))
     clip[:, 0] = 0
-    assert not normalise(clip)[:, 0].any()
-    assert normalise(clip)[:, 1].any()
+    assert not by_percentiles(clip)[:, 0].any()
+    assert by_percentiles(clip)[:, 1].any()
 
 
 def test_resampling_keeps_the_mean_and_takes_any_shape():
@@ -184,3 +181,14 @@ def test_resampling_keeps_the_mean_and_takes_any_shape():
     small = resample(clip, 16)
     assert small.shape == (12, 2, 16, 16)
     assert small.mean() == pytest.approx(clip.mean(), rel=0.05)
+
+
+def test_the_paper_s_composite_is_what_the_clip_was():
+    rgb = rgb_clip(3)
+    again = 255 * as_composite(decode(rgb))
+    np.testing.assert_allclose(again.transpose(0, 2, 3, 1), rgb, atol=1e-3)
+
+
+def test_the_paper_s_composite_wants_8_bit():
+    with pytest.raises(InputError, match="want 8-bit clips; use the default one"):
+        as_composite(np.full((12, 2, 4, 4), 3000.0))

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import tifffile
 from clips import rgb_clip, small_folder
-from test_model import small_card, small_model
+from small import small_card, small_classifier, small_network
 from typer.testing import CliRunner
 
 from classifier import checkpoint, evaluate, predict
-from classifier.data import decode
-from classifier.evaluate import figures
+from classifier.calibrate import Calibration
+from classifier.evaluate import judge
+from classifier.figures import figures, intervals, within
+from classifier.pixels import decode
 from classifier.predict import Classifier, classify
 from lineage.schema import Crops, p_abnormal, verdict
 
@@ -20,7 +22,7 @@ NORMAL, ABNORMAL, NONE = np.eye(3)
 
 @pytest.fixture
 def classifier() -> Classifier:
-    return Classifier(small_model(), small_card(), "hash")
+    return small_classifier()
 
 
 def crops(n: int, side: int = 24) -> Crops:
@@ -31,7 +33,7 @@ def crops(n: int, side: int = 24) -> Crops:
 def test_each_crop_gets_its_row_under_its_event(classifier):
     found = classify(crops(3), classifier=classifier)
     assert found.event_ids.tolist() == [100, 101, 102]
-    assert found.classes == ("normal", "abnormal")
+    assert found.classes == ("normal", "abnormal", "none")
     assert found.probabilities.dtype == np.float32
 
 
@@ -49,7 +51,7 @@ def test_a_mirrored_mitosis_is_the_same_mitosis(classifier):
 
 
 def test_no_events_are_no_rows(classifier):
-    assert classify(crops(0), classifier=classifier).probabilities.shape == (0, 2)
+    assert classify(crops(0), classifier=classifier).probabilities.shape == (0, 3)
 
 
 def test_gain_and_offset_of_the_camera_do_not_matter(classifier):
@@ -59,29 +61,31 @@ def test_gain_and_offset_of_the_camera_do_not_matter(classifier):
     np.testing.assert_allclose(classify(bright, classifier=classifier).probabilities, expected, atol=1e-4)
 
 
-def test_a_third_class_needs_no_other_code():
-    three = Classifier(small_model(3), small_card(classes=("normal", "abnormal", "none")), "hash")
-    assert classify(crops(2), classifier=three).probabilities.shape == (2, 3)
+def test_two_classes_need_no_other_code():
+    card = small_card(classes=("normal", "abnormal"), members=1)
+    two = Classifier([small_network(n_classes=2)], None, card)
+    assert classify(crops(2), classifier=two).probabilities.shape == (2, 2)
 
 
-def test_temperature_softens_the_verdict(classifier):
-    warm = Classifier(classifier.model, small_card(temperature=4.0), "hash")
-    p = classify(crops(1), classifier=classifier).probabilities
-    assert p.max() > classify(crops(1), classifier=warm).probabilities.max() > 0.5
+def test_calibration_moves_the_odds_of_abnormal_and_not_the_share_of_none(classifier):
+    def said(offset: float):
+        found = classify(crops(1), classifier=small_classifier(calibration=Calibration(0.5, 0.5, offset)))
+        p = p_abnormal(found.probabilities, found.classes)
+        return p / (1 - p), found.probabilities[:, 2]
+
+    (odds, none), (shifted, same) = said(0.0), said(-1.0)
+    assert shifted / odds == pytest.approx(np.exp(-1), rel=1e-3)
+    assert none == same
 
 
-def test_the_offset_moves_the_odds_of_abnormal(classifier):
-    def odds(found):
-        return p_abnormal(found.probabilities, found.classes) / (
-            1 - p_abnormal(found.probabilities, found.classes)
-        )
-
-    shifted = Classifier(classifier.model, small_card(offset=-1.0), "hash")
-    ratio = odds(classify(crops(1), classifier=shifted)) / odds(classify(crops(1), classifier=classifier))
-    assert ratio == pytest.approx(np.exp(-1), rel=1e-4)
+def test_without_dna_the_forest_is_not_heard(classifier):
+    dark = crops(1).pixels[0].copy()
+    dark[:, 1] = 0
+    assert classifier.trees(classifier.film(crops(1).pixels[0])) is not None
+    assert classifier.trees(classifier.film(dark)) is None
 
 
-def test_the_bundled_model_knows_a_division_in_either_channel_alone():
+def test_the_bundled_model_judges_either_channel_alone():
     """One-channel movies are classified, too: what comes out is finite and sums to 1."""
     bundled = predict.load()
     both = crops(1)
@@ -93,12 +97,12 @@ def test_the_bundled_model_knows_a_division_in_either_channel_alone():
 
 
 def test_the_bundled_model_is_small_and_says_what_it_is():
-    assert predict.BUNDLED.stat().st_size < 6_000_000
+    assert predict.BUNDLED.stat().st_size < 15_000_000
     summary = predict.load().summary()
-    assert summary["classes"] == ["normal", "abnormal"]
+    assert summary["classes"] == ["normal", "abnormal", "none"]
     assert "Apache-2.0" in summary["licence"]
     assert len(summary["sha256"]) == 64
-    assert summary["held_out"]["n"] > 90
+    assert summary["held_out"]["n"] == 428
 
 
 def test_p_abnormal_is_given_that_it_is_a_mitosis():
@@ -131,10 +135,30 @@ def test_figures_where_nothing_is_called_abnormal():
     assert np.isnan(figures(np.array([False, False]), np.array([0.2, 0.1]))["auc"])
 
 
+def test_auc_within_groups_does_not_see_what_groups_differ_in():
+    abnormal = np.array([True, True, False, False])
+    dose = np.array([8, 8, 0, 0])
+    assert figures(abnormal, dose / 10)["auc"] == 1
+    assert np.isnan(within(abnormal, dose / 10, dose))
+    assert within(abnormal, np.array([0.9, 0.1, 0.8, 0.2]), np.zeros(4)) == 0.5
+
+
+def test_intervals_draw_whole_fields():
+    """Ten equal clips of one field are worth one clip: nothing varies."""
+    abnormal = np.array([True, False] * 10)
+    p = np.where(abnormal, 0.9, 0.6)
+    one = intervals(abnormal, p, ["a"] * 20, n=50)
+    many = intervals(abnormal, p, [str(i // 2) for i in range(20)], n=50)
+    assert one["accuracy"] == many["accuracy"] == (0.5, 0.5)
+    assert intervals(abnormal, np.where(np.arange(20) < 10, p, 1 - p), ["a"] * 10 + ["b"] * 10, n=50)[
+        "recall"
+    ] == (0, 1)
+
+
 @pytest.fixture
 def weights(tmp_path, classifier):
     path = tmp_path / "m.safetensors"
-    checkpoint.save(classifier.model, classifier.card, path)
+    checkpoint.save(classifier.models, classifier.forest, classifier.card, path)
     return path
 
 
@@ -146,11 +170,26 @@ def test_predict_writes_a_row_a_clip(tmp_path, weights):
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert list(rows[0]) == ["clip", "mitosis_class", "p_abnormal", "p_none"]
     assert sorted(row["clip"] for row in rows) == sorted(p.name for p in folder.rglob("*.tif"))
-    assert {row["p_none"] for row in rows} == {""}
-    assert all((row["mitosis_class"] == "abnormal") == (float(row["p_abnormal"]) >= 0.5) for row in rows)
+    for row in rows:
+        assert row["mitosis_class"] == verdict(float(row["p_abnormal"]), float(row["p_none"]))
     again = CliRunner().invoke(predict.app, [str(folder), "--out", str(table), "--model", str(weights)])
     assert again.exit_code == 2
     assert "is already there" in again.output
+
+
+def test_predict_takes_the_crops_of_a_run_folder(tmp_path, weights):
+    run_folder = tmp_path / "movie.lineage"
+    (run_folder / "crops").mkdir(parents=True)
+    (run_folder / "run.json").write_text("{}")
+    tifffile.imwrite(run_folder / "crops" / "event_0003.tif", crops(1).pixels[0], imagej=True)
+    tifffile.imwrite(run_folder / "other.tif", np.zeros((4, 4), np.uint8))
+    run = CliRunner().invoke(
+        predict.app, [str(run_folder), "--out", str(tmp_path / "o.csv"), "--model", str(weights)]
+    )
+    assert run.exit_code == 0, run.output
+    assert [r["clip"] for r in csv.DictReader((tmp_path / "o.csv").read_text().splitlines())] == [
+        "event_0003.tif"
+    ]
 
 
 @pytest.mark.parametrize("shape", [(12, 8, 8), (11, 8, 8, 3)])
@@ -172,17 +211,34 @@ def test_evaluate_ends_with_the_promised_line(tmp_path, weights):
     words = run.output.splitlines()[-1].split()
     assert words[::2] == ["accuracy", "precision", "recall", "F1"]
     assert all(0 <= float(x) <= 1 for x in words[1::2])
-    assert {line.split()[0] for line in run.output.splitlines()[:-1]} == {"PC3", "U251", "all"}
+    assert {"PC3", "U251", "all", "8", "10"} <= {text.split()[0] for text in run.output.splitlines()}
+
+
+def test_evaluate_writes_a_page_with_the_mistakes(tmp_path, weights):
+    folder = small_folder(tmp_path / "clips")
+    page = tmp_path / "page.html"
+    arguments = [str(folder), "--model", str(weights), "--page", str(page)]
+    run = CliRunner().invoke(evaluate.app, arguments)
+    assert run.exit_code == 0, run.output
+    html = page.read_text()
+    judged = judge(evaluate.find_clips(folder), predict.load(weights))
+    wrong = ((judged.p >= 0.5) != judged.abnormal).sum()
+    assert wrong > 0
+    assert html.count("film strip of") == wrong
+    assert "src=" in html
+    assert "http" not in html.replace("https://www.w3.org", "")
+    again = CliRunner().invoke(evaluate.app, arguments)
+    assert again.exit_code == 2
 
 
 def test_evaluate_takes_one_fold_or_says_which_there_are(tmp_path, weights):
     folder = small_folder(tmp_path / "clips")
     arguments = [str(folder), "--model", str(weights), "--folds", "4", "--fold"]
-    counts = [
-        int(CliRunner().invoke(evaluate.app, [*arguments, str(k)]).output.splitlines()[-2].split()[1])
-        for k in range(4)
-    ]
-    assert sum(counts) == 5
+    counts = []
+    for k in (0, 3):
+        lines = CliRunner().invoke(evaluate.app, [*arguments, str(k)]).output.splitlines()
+        counts += [int(text.split()[1]) for text in lines if text.startswith("all ")]
+    assert counts == [len(evaluate.fold_of(evaluate.find_clips(folder), k, 4)) for k in (0, 3)]
     run = CliRunner().invoke(evaluate.app, [*arguments, "4"])
     assert run.exit_code == 2
     assert "fold 4 of 4; wanted 0 to 3" in run.output

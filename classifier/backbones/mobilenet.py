@@ -1,4 +1,4 @@
-"""Image -> feature map. MobileNetV2 with its batch norm folded into the convolutions."""
+"""MobileNetV2 with its batch norms folded into the convolutions, and its frames told of their neighbours."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ import torch
 from torch import nn
 from torch.nn.functional import pad
 
-from lineage.schema import InputError
+from lineage.schema import CROP_FRAMES, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import numpy as np
 
 # Sandler et al. 2018, table 2: expansion, channels, repeats, stride of the first.
 BLOCKS = (
@@ -25,6 +23,7 @@ BLOCKS = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
+SHIFTED = 8  # one channel in so many is told of the frame before, as many of the frame after
 
 
 class SameConv(nn.Conv2d):
@@ -47,6 +46,19 @@ def conv_relu6(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: 
     return nn.Sequential(SameConv(inputs, outputs, kernel, stride, groups=groups), nn.ReLU6(inplace=True))
 
 
+def mix_frames(x: torch.Tensor) -> torch.Tensor:
+    """(B * 12, C, H, W) -> the same, an eighth of the channels from the frame before and from the next.
+
+    Source: Lin, Gan & Han 2019, TSM: temporal shift module for efficient video understanding.
+    """
+    films = x.unflatten(0, (-1, CROP_FRAMES))  # (B, 12, C, H, W)
+    n = x.shape[1] // SHIFTED
+    before = pad(films[:, :-1, :n], (0, 0, 0, 0, 0, 0, 1, 0))
+    after = pad(films[:, 1:, n : 2 * n], (0, 0, 0, 0, 0, 0, 0, 1))
+    mixed = torch.cat([before, after, films[:, :, 2 * n :]], dim=2).flatten(0, 1)
+    return mixed.contiguous(memory_format=torch.channels_last)
+
+
 class InvertedResidual(nn.Module):
     """Expand, filter each channel, project; added to the input where the shapes agree."""
 
@@ -62,7 +74,8 @@ class InvertedResidual(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, inputs, H, W) -> (B, outputs, H / stride, W / stride)."""
-        return x + self.conv(x) if self.adds else self.conv(x)
+        y = self.conv(mix_frames(x) if self.adds else x)
+        return x + y if self.adds else y
 
 
 class MobileNetV2(nn.Module):
@@ -88,32 +101,55 @@ class MobileNetV2(nn.Module):
         self.n_features = widths[n_blocks - 1]
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 2, H, W) -> (B, n_features, H / 16, W / 16), or / 32 past block 13."""
+        """(B * 12, 2, H, W) -> (B * 12, n_features, H / 16, W / 16), or / 32 past block 13."""
         return self.features(x)
 
-    def load_imagenet(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take the ImageNet weights: convolutions in order, `conv00_... .weight, .bias`, RGB in -1..1.
+    def load_pretrained(self, state: Mapping[str, torch.Tensor]) -> None:
+        """Take ImageNet's weights: torchvision's state dict, or convolutions in order with folded norms.
+
+        The latter are named `conv00_... .weight, .bias` and want RGB in -1..1.
 
         Raises:
-            InputError: the arrays are not those of this network.
+            InputError: the weights are not those of this network.
         """
         convs = [m for m in self.modules() if isinstance(m, SameConv)]
-        names = sorted({name.rpartition(".")[0] for name in arrays})
-        if len(names) < len(convs):
+        found = _folded(state) if "features.0.0.weight" in state else _in_order(state)
+        if len(found) < len(convs):
             raise InputError(
-                f"the pretrained file has {len(names)} convolutions; MobileNetV2 wants {len(convs)}"
+                f"the pretrained file has {len(found)} convolutions; MobileNetV2 wants {len(convs)}"
             )
-        for conv, name in zip(convs, names, strict=False):
-            weight, bias = (torch.from_numpy(arrays[f"{name}.{part}"]).float() for part in ("weight", "bias"))
+        for conv, (name, weight, bias) in zip(convs, found, strict=False):
+            kernel = weight
             if conv is convs[0]:
                 red, green, blue = weight.unbind(1)
-                weight = torch.stack([blue, red + green], dim=1)  # (32, 2, 3, 3): phase, dna
-            if weight.shape != conv.weight.shape:
+                kernel = torch.stack([blue, red + green], dim=1)  # (32, 2, 3, 3): phase, dna
+            if kernel.shape != conv.weight.shape:
                 raise InputError(
-                    f"the pretrained file's {name} is {tuple(weight.shape)}; "
+                    f"the pretrained file's {name} is {tuple(kernel.shape)}; "
                     f"MobileNetV2 wants {tuple(conv.weight.shape)}"
                 )
-            conv.load_state_dict({"weight": weight, "bias": bias})
+            conv.load_state_dict({"weight": kernel, "bias": bias})
 
 
-BACKBONES = {"mobilenet_v2": MobileNetV2}
+Convolution = tuple[str, torch.Tensor, torch.Tensor]  # its name, weight, bias
+
+
+def _in_order(state: Mapping[str, torch.Tensor]) -> list[Convolution]:
+    names = sorted({name.rpartition(".")[0] for name in state})
+    try:
+        return [(n, state[f"{n}.weight"].float(), state[f"{n}.bias"].float()) for n in names]
+    except KeyError as error:
+        raise InputError(f"the pretrained file is not MobileNetV2's: it has no {error}") from error
+
+
+def _folded(state: Mapping[str, torch.Tensor]) -> list[Convolution]:
+    """Torchvision's convolutions, each with the batch norm after it folded in."""
+    names = [n for n, p in state.items() if n.startswith("features.") and p.ndim == 4]
+    found = []
+    for name in names:
+        stem, _, index = name.removesuffix(".weight").rpartition(".")
+        norm = f"{stem}.{int(index) + 1}"
+        scale = state[f"{norm}.weight"] / torch.sqrt(state[f"{norm}.running_var"] + 1e-5)
+        bias = state[f"{norm}.bias"] - scale * state[f"{norm}.running_mean"]
+        found.append((name, state[name].float() * scale.float()[:, None, None, None], bias.float()))
+    return found

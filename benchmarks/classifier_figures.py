@@ -1,0 +1,156 @@
+"""The classifier on clips that it has not seen: `python benchmarks/classifier_figures.py CLIPS`.
+
+TABLE is what `classifier.crossvalidate` wrote, by fold, line and date together.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from classifier.calibrate import Calibration, cross_fitted, fit
+from classifier.data import find_clips, folds
+from classifier.evaluate import Judged
+from classifier.figures import calibration_error, f1_at, figures, intervals, within
+from classifier.out_of_fold import DECOY, none_calibration, read, verdicts, voices
+from classifier.pixels import read_clip
+from classifier.trial import SHIFTS
+from lineage.schema import p_abnormal
+
+TABLE = Path(__file__).parent / "classifier" / "out_of_fold.csv.gz"
+BORDER_PX = 6
+PAPER_SHARE = 0.5  # of abnormal clips among the paper's test clips
+SUSPICIOUS = 0.9  # so sure of the other class that the strip was looked at
+# The label is normal, and in the strip the daughters come together again.
+LOOK_WRONG = (
+    "N_160930.nd2_PC3_8Gy_p3_540_551.tif",
+    "N_160930.nd2_U251c_8Gy_p1_164_175.tif",
+    "N_160930.nd2_U251c_8Gy_p1_299_310.tif",
+)
+
+
+def row(name: str, abnormal: np.ndarray, p: np.ndarray, fields: list[str] | None = None) -> None:
+    """Print one line, with intervals where fields are given."""
+    found = figures(abnormal, p)
+    text = f"{name:34s} {len(p):4d} " + " ".join(
+        f"{found[k]:.3f}" for k in ("accuracy", "precision", "recall")
+    )
+    between = intervals(abnormal, p, fields) if fields else {}
+    for key in ("f1", "auc"):
+        span = " [{:.3f}, {:.3f}]".format(*between[key]) if fields else ""
+        text += f" {found[key]:.3f}{span}"
+    print(text)
+
+
+def by_regression(x: np.ndarray, abnormal: np.ndarray, fold: np.ndarray) -> np.ndarray:
+    """(N,) out-of-fold p of extremely randomised trees: a baseline."""
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    p = np.zeros(len(x))
+    for k in np.unique(fold):
+        trees = ExtraTreesClassifier(300, min_samples_leaf=5, class_weight="balanced", random_state=0)
+        p[fold == k] = trees.fit(x[fold != k], abnormal[fold != k]).predict_proba(x[fold == k])[:, 1]
+    return p
+
+
+def border(pixels: np.ndarray) -> np.ndarray:
+    """What lies within 6 px of the edge: moments of both channels, and how much they change."""
+    edge = np.ones(pixels.shape[-2:], bool)
+    edge[BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX] = False
+    rim = pixels[:, :, edge]  # (12, 2, n)
+    change = np.abs(np.diff(rim, axis=0)).mean((0, 2))
+    return np.concatenate(
+        [np.percentile(rim, (1, 25, 50, 75, 99), axis=(0, 2)).ravel(), rim.std((0, 2)), change]
+    )
+
+
+def main() -> None:
+    """Read, judge, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    args = parser.parse_args()
+    clips, table = find_clips(args.clips), read(args.table)
+    judged = Judged(clips, *verdicts(table, clips))
+    truth, p, fields = judged.abnormal, judged.p, judged.fields
+    fold, heard = voices(table, clips)["held_out"].to_numpy(), voices(table, clips)
+    print(f"{'':34s}    n acc. prec. recall F1 AUC")
+    row("shipped", truth, p, fields)
+    for name in np.unique(judged.lines):
+        ours = judged.lines == name
+        row(f"  {name}", truth[ours], p[ours], [f for f, o in zip(fields, ours, strict=True) if o])
+    for dose in np.unique(judged.doses_gy):
+        row(f"  {dose:g} Gy", truth[judged.doses_gy == dose], p[judged.doses_gy == dose])
+    print(f"AUC within dose {within(truth, p, judged.doses_gy):.3f}")
+    print(f"calibration error {calibration_error(truth, p):.3f}")
+    print(f"F1 at {PAPER_SHARE:.0%} abnormal {f1_at(truth, p, PAPER_SHARE):.3f}")
+
+    print("one network a fold, each seed alone, with the forest")
+    each = [figures(truth, verdicts(table, clips, seeds=[s])[0]) for s in sorted(table["seed"].unique())]
+    for key in ("accuracy", "f1", "auc"):
+        values = [f[key] for f in each]
+        print(
+            f"  {key} {np.mean(values):.3f} +- {np.std(values):.3f}: {', '.join(f'{v:.3f}' for v in values)}"
+        )
+    row("three networks, no forest", truth, cross_fitted(truth, fold, heard["network"].to_numpy()), fields)
+    row("forest alone", truth, cross_fitted(truth, fold, heard["forest"].to_numpy()), fields)
+
+    by = fit(truth, heard["network"].to_numpy(), heard["forest"].to_numpy())
+    without = fit(truth, voices(table, clips, "phase_only")["network"].to_numpy())
+    print("other conditions, by the calibration of the whole")
+    for name in ("dna_only", "phase_only", *(f"shift{s:+d}" for s in SHIFTS)):
+        said = voices(table, clips, name)
+        forest = said["forest"].to_numpy()
+        deaf = bool(np.isnan(forest).all())
+        moved = (without if deaf else by).calibrated(said["network"].to_numpy(), None if deaf else forest)
+        row(f"  {name}", truth, moved)
+        print(f"{'':34s}      same verdict as unmoved {((moved >= 0.5) == (p >= 0.5)).mean():.3f}")
+
+    print("trained without a line or a date, uncalibrated mean of network and forest, one seed")
+    label = {clip.path.name: t for clip, t in zip(clips, truth, strict=True)}
+    for name in sorted(h for h in table["held_out"].unique() if not h.startswith("fold")):
+        rows = table[(table["held_out"] == name) & (table["condition"] == "both")]
+        network = p_abnormal(rows[["p_normal", "p_abnormal"]].to_numpy(), ("normal", "abnormal"))
+        said = Calibration(0.5, 0.5).calibrated(network, rows["p_forest"].to_numpy())
+        row(f"  {name}", np.array([label[c] for c in rows["clip"]]), said)
+
+    print("baselines")
+    k = folds(clips, 5)
+    row("  dose alone", truth, by_regression(judged.doses_gy[:, None], truth, k), fields)
+    pixels = [read_clip(clip.path) for clip in clips]
+    row(
+        "  side of the clip alone",
+        truth,
+        by_regression(np.array([[x.shape[-1]] for x in pixels]), truth, k),
+        fields,
+    )
+    row(
+        "  a border of 6 px alone",
+        truth,
+        by_regression(np.array([border(x) for x in pixels]), truth, k),
+        fields,
+    )
+
+    decoys = table[table["condition"] == DECOY]
+    decoys = decoys[decoys["held_out"].str.startswith("fold")]
+    none = none_calibration(table)
+    odd_ones = decoys["p_none"].to_numpy() if none is None else none.calibrated(decoys["p_none"].to_numpy())
+    print(f"none: called so {(odd_ones >= 0.5).mean():.3f} of {len(decoys) // 3} decoys,")
+    for name, ours in (("normal", ~truth), ("abnormal", truth)):
+        print(f"      {(judged.none[ours] >= 0.5).mean():.3f} of {name} clips")
+
+    wrong = np.array([clip.path.name in LOOK_WRONG for clip in clips])
+    row(f"without the {wrong.sum()} labels that look wrong", truth[~wrong], p[~wrong])
+    odd = np.where(truth, 1 - p, p) > SUSPICIOUS
+    row(f"without {odd.sum()} surest mistakes", truth[~odd], p[~odd])
+    for clip, said in sorted(zip(clips, p, strict=True), key=lambda c: c[0].path.name):
+        if odd[clips.index(clip)]:
+            print(f"  {clip.label.value:9s} p_abnormal {said:.2f}  {clip.path.name}")
+
+
+if __name__ == "__main__":
+    main()

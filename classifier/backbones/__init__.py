@@ -1,0 +1,1 @@
+"""Image -> feature map, one network a file. Parameters are named as torchvision names them."""

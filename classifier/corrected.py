@@ -1,0 +1,47 @@
+"""A run folder with corrected events -> clips to learn from."""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING
+
+from classifier.data import Clip, ClipName
+from lineage.schema import InputError, MitosisClass
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COLUMNS = {"event_id", "mitosis_class"}
+LABELS = (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.NONE)
+
+
+def corrected(run: Path) -> list[Clip]:
+    """The events that a person has judged: `corrections.csv` in the run folder, its crops in `crops/`.
+
+    The table has at least the columns `event_id` and `mitosis_class`; events that a person left
+    `unclassified` are passed over. All events of a run are one field: they are never parted by a split.
+
+    Raises:
+        InputError: no such table, a class that is none, or an event without a crop.
+    """
+    table = run / "corrections.csv"
+    if not table.is_file():
+        raise InputError(f"{run} has no corrections.csv; wanted a table with event_id and mitosis_class")
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    if rows and not set(rows[0]) >= COLUMNS:
+        raise InputError(f"{table}: has the columns {', '.join(rows[0])}; wanted event_id and mitosis_class")
+    name = ClipName(run.stem, None, float("nan"), run.stem, 0)
+    found = []
+    for row in rows:
+        if row["mitosis_class"] == MitosisClass.UNCLASSIFIED:
+            continue
+        if row["mitosis_class"] not in {label.value for label in LABELS} or not row["event_id"].isdigit():
+            raise InputError(
+                f"{table}: event {row['event_id']} is {row['mitosis_class']}; wanted {', '.join(LABELS)}"
+            )
+        path = run / "crops" / f"event_{int(row['event_id']):04d}.tif"
+        if not path.is_file():
+            raise InputError(f"{path}: no such crop, though {table.name} names the event")
+        found.append(Clip(path, MitosisClass(row["mitosis_class"]), name, run.stem))
+    return found

@@ -1,0 +1,70 @@
+"""Extremely randomised trees on the measures of chromatin, kept as plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+TREES = 300
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """Trees one after another; the children of a leaf are itself."""
+
+    roots: np.ndarray  # (T,) int32, where each tree begins
+    measure: np.ndarray  # (N,) int32, which measure a node asks for
+    threshold: np.ndarray  # (N,) float32, up to which the left child follows
+    left: np.ndarray  # (N,) int32
+    right: np.ndarray  # (N,) int32
+    share: np.ndarray  # (N,) float32, of abnormal among what it was grown on
+
+    def p_abnormal(self, courses: np.ndarray) -> np.ndarray:
+        """(N, F) -> (N,)."""
+        node = np.repeat(self.roots[None], len(courses), axis=0)  # (N, T)
+        rows = np.arange(len(courses))[:, None]
+        while True:
+            goes_left = courses.astype(np.float32)[rows, self.measure[node]] <= self.threshold[node]
+            following = np.where(goes_left, self.left[node], self.right[node])
+            if (following == node).all():
+                return self.share[node].mean(axis=1)
+            node = following
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """By name, for a file."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+
+def grow(courses: np.ndarray, abnormal: np.ndarray, *, seed: int, n_trees: int = TREES) -> Forest:
+    """(N, F) and (N,) bool -> a forest; both classes weigh alike.
+
+    Source: Geurts, Ernst & Wehenkel 2006, Extremely randomized trees.
+    """
+    from sklearn.ensemble import ExtraTreesClassifier
+
+    grown = ExtraTreesClassifier(
+        n_trees, min_samples_leaf=3, max_features=0.3, class_weight="balanced", random_state=seed
+    ).fit(courses.astype(np.float32), abnormal)
+    trees = [t.tree_ for t in grown.estimators_]
+    starts = np.cumsum([0, *(t.node_count for t in trees)])[:-1]
+    children: dict[str, list[np.ndarray]] = {"left": [], "right": []}
+    for tree, start in zip(trees, starts, strict=True):
+        own = np.arange(tree.node_count)
+        for side, given in (("left", tree.children_left), ("right", tree.children_right)):
+            children[side].append(np.where(given < 0, own, given) + start)
+    shares = [t.value[:, 0, 1] / t.value[:, 0].sum(axis=1) for t in trees]
+    return Forest(
+        starts.astype(np.int32),
+        np.concatenate([np.maximum(t.feature, 0) for t in trees]).astype(np.int32),
+        # Rounded down: scikit-learn compares float32 measures with float64 thresholds.
+        np.concatenate([_rounded_down(t.threshold) for t in trees]),
+        np.concatenate(children["left"]).astype(np.int32),
+        np.concatenate(children["right"]).astype(np.int32),
+        np.concatenate(shares).astype(np.float32),
+    )
+
+
+def _rounded_down(x: np.ndarray) -> np.ndarray:
+    near = x.astype(np.float32)
+    return np.where(near > x, np.nextafter(near, np.float32(-np.inf)), near).astype(np.float32)

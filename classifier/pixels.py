@@ -1,0 +1,127 @@
+"""Clip files and crops -> what a network is shown: read, decoded, resampled, normalised."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lineage.schema import CROP_FRAMES, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+PHASE_PERCENTILES = [0.5, 50.0, 99.5]
+DNA_PERCENTILES = [10.0, 99.9]
+LIMIT = 2.0
+PHASE, DNA = 0, 1
+LEVELS = 255  # of the paper's 8-bit composites
+
+
+def read_clip(path: Path) -> np.ndarray:
+    """One clip's own numbers: (12, 2, H, W) float32, channels (phase, dna).
+
+    Takes the paper's RGB composites, (12, H, W, 3) with G = phase and R = phase + SiR-DNA, and
+    two-channel stacks, (12, 2, H, W).
+
+    Raises:
+        InputError: not a TIFF, or of another shape.
+    """
+    import tifffile
+
+    try:
+        stack = tifffile.imread(path)
+    except (tifffile.TiffFileError, OSError, ValueError, IndexError) as error:
+        raise InputError(f"{path.name}: cannot be read as a TIFF ({error})") from error
+    if stack.ndim == 4 and stack.shape[0] == CROP_FRAMES:
+        if stack.shape[3] == 3:
+            return decode(stack)
+        if stack.shape[1] == 2:
+            return stack.astype(np.float32)
+    raise InputError(
+        f"{path.name} is {stack.shape}; wanted {CROP_FRAMES} RGB frames, ({CROP_FRAMES}, H, W, 3), "
+        f"or {CROP_FRAMES} of phase and DNA, ({CROP_FRAMES}, 2, H, W)"
+    )
+
+
+def decode(rgb: np.ndarray) -> np.ndarray:
+    """(T, H, W, 3) composites, G = phase, R = phase + dna -> (T, 2, H, W) float32 (phase, dna)."""
+    red, green = (rgb[..., c].astype(np.float32) for c in (0, 1))
+    return np.stack([green, np.clip(red - green, 0, None)], axis=1)
+
+
+def resample(pixels: np.ndarray, side: int) -> np.ndarray:
+    """(T, C, H, W) -> (T, C, side, side) float32, anti-aliased where it shrinks."""
+    import torch
+    from torch.nn.functional import interpolate
+
+    x = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
+    if x.shape[-2:] == (side, side):
+        return x.numpy()
+    return interpolate(x, size=(side, side), mode="bilinear", antialias=True).numpy()
+
+
+def by_percentiles(pixels: np.ndarray) -> np.ndarray:
+    """Make one crop independent of each channel's gain and offset.
+
+    DNA: 0 at the 10th percentile over all 12 frames, 1 at the 99.9th, so that mitotic chromatin is about
+    1 and an interphase nucleus about 0.2. Phase: 0 at the median, and 2 between the 0.5th and the 99.5th
+    percentile. The percentiles lie far out so that a wider crop, or an empty border, hardly moves them.
+    Both channels are clipped to -2..2. One scale serves all frames, as condensation is a change over
+    time. A constant channel, such as one that the movie lacks, becomes zeros.
+
+    Args:
+        pixels: (12, 2, H, W), any unit.
+
+    Returns:
+        (12, 2, H, W) float32.
+
+    >>> crop = np.random.default_rng(0).normal(size=(12, 2, 8, 8))
+    >>> bool(np.allclose(by_percentiles(crop), by_percentiles(40 * crop + 1000), atol=1e-4))
+    True
+    """
+    x = pixels.astype(np.float32)
+    low, centre, high = np.percentile(x[:, 0], PHASE_PERCENTILES)
+    dark, bright = np.percentile(x[:, 1], DNA_PERCENTILES)
+    phase = 2 * (x[:, 0] - centre) / (high - low) if high > low else np.zeros_like(x[:, 0])
+    dna = (x[:, 1] - dark) / (bright - dark) if bright > dark else np.zeros_like(x[:, 1])
+    return np.clip(np.stack([phase, dna], axis=1), -LIMIT, LIMIT).astype(np.float32)
+
+
+def as_composite(pixels: np.ndarray) -> np.ndarray:
+    """(12, 2, H, W), 8 bit -> the paper's composites, (12, 3, H, W) float32 in 0..1.
+
+    The three are phase + dna, phase, phase.
+
+    Raises:
+        InputError: a value beyond 8 bit, which the paper's networks have no scale for.
+
+    >>> as_composite(np.array([[[[51]], [[204]]]])).ravel().tolist()
+    [1.0, 0.20000000298023224, 0.20000000298023224]
+    """
+    if pixels.max(initial=0) > LEVELS:
+        raise InputError(
+            f"a value of {pixels.max():g}: the paper's networks want 8-bit clips; use the default one"
+        )
+    phase, dna = pixels[:, 0].astype(np.float32), pixels[:, 1].astype(np.float32)
+    red = np.minimum(phase + dna, LEVELS)
+    return np.stack([red, phase, phase], axis=1) / np.float32(LEVELS)
+
+
+NORMALISERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "percentiles": by_percentiles,
+    "composite": as_composite,
+}
+# Written into every checkpoint, and compared when it is loaded.
+NORMALISATIONS = {
+    "percentiles": {
+        "name": "percentiles", "phase": PHASE_PERCENTILES, "dna": DNA_PERCENTILES, "limit": LIMIT,
+    },
+    "composite": {"name": "composite", "levels": LEVELS},
+}  # fmt: skip
+
+
+def shown(pixels: np.ndarray, *, side: int, normalisation: str) -> np.ndarray:
+    """A crop's own numbers, (12, 2, H, W) -> what a network takes, (12, C, side, side) float32."""
+    return NORMALISERS[normalisation](resample(pixels, side))

@@ -1,0 +1,122 @@
+"""The paper's protocol, repeated: `python -m classifier.protocol CLIPS --models NAMES --repeats 10`.
+
+Each repeat deals 43 % of the clips at random to validation, trains on the rest with early stopping, and is
+measured on the validation clips, on which the epoch was chosen, and on the clips of `--test`.
+
+Source: Delgado-Rodriguez et al. 2024, tables 1 to 3.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from classifier.console import one_line_errors
+from classifier.data import data_hash, find_clips
+from classifier.evaluate import judge
+from classifier.figures import figures
+from classifier.model import DEFAULT, MODELS
+from lineage.schema import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from classifier.data import Clip
+    from classifier.recipes import Recipe
+
+VALIDATION_SHARE = 0.43
+SHOWN = ("accuracy", "precision", "recall", "f1")
+
+app = typer.Typer(add_completion=False)
+
+
+def repeat(
+    clips: Sequence[Clip], test: Sequence[Clip], name: str, recipe: Recipe, *, seed: int, weights: Any
+) -> dict[str, Any]:
+    """One training: part of the clips -> its figures."""
+    from classifier.train import train_all
+    from classifier.trial import Start, split
+
+    chosen = split(len(clips), VALIDATION_SHARE, seed)
+    seen = [c for c, v in zip(clips, chosen, strict=True) if not v]
+    stop_by = [c for c, v in zip(clips, chosen, strict=True) if v]
+    trained = train_all(seen, name, recipe, seed=seed, start=Start(weights), validation=stop_by)
+    found: dict[str, Any] = {}
+    for part, of in (("validation", stop_by), ("test", list(test))):
+        if of:
+            judged = judge(of, trained)
+            found[part] = figures(judged.abnormal, judged.p)
+    return found
+
+
+def table(rows: dict[str, list[dict[str, Any]]], part: str) -> list[str]:
+    """Mean and standard deviation over repeats, a line a network."""
+    lines = [f"{part:12s} repeats  " + "  ".join(f"{k:15s}" for k in SHOWN)]
+    for name, found in rows.items():
+        values = np.array([[row[part][k] for k in SHOWN] for row in found if part in row])
+        if len(values):
+            cells = (f"{m:.3f} +- {s:.3f} " for m, s in zip(values.mean(0), values.std(0), strict=True))
+            lines.append(f"{name:12s} {len(values):7d}  " + "  ".join(cells))
+    return lines if len(lines) > 1 else []
+
+
+def published(given: Sequence[str]) -> dict[str, str]:
+    """`name=FILE_OR_URL` -> by name."""
+    found = dict(text.partition("=")[::2] for text in given)
+    if wrong := [name for name, source in found.items() if name not in MODELS or not source]:
+        raise InputError(f"--pretrained {wrong[0]}: wanted NAME=FILE_OR_URL, NAME one of {', '.join(MODELS)}")
+    return found
+
+
+@app.command()
+def main(
+    clips: Annotated[Path, typer.Argument(help="Folder with NormalMitosis/ and AbnormalMitosis/.")],
+    models: Annotated[str, typer.Option(help="Networks, with commas between.")] = ",".join(
+        m for m in MODELS if m != DEFAULT
+    ),
+    repeats: Annotated[int, typer.Option(min=1, help="Trainings of each, each with another split.")] = 10,
+    test: Annotated[Path | None, typer.Option(help="Folder of test clips, laid out alike.")] = None,
+    pretrained: Annotated[list[str] | None, typer.Option(help="NAME=FILE_OR_URL; may be repeated.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="At most so many; the paper's 500.")] = None,
+    patience: Annotated[int | None, typer.Option(min=1, help="Of early stopping; the paper's 100.")] = None,
+    out: Annotated[
+        Path, typer.Option(help="Figures of each repeat, so that a stopped command goes on.")
+    ] = Path("protocol.json"),
+    debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
+) -> None:
+    """Repeat the paper's protocol and print its tables."""
+    from classifier.pretrained import arrays, fetch
+    from classifier.recipes import recipe
+
+    with one_line_errors(debug=debug):
+        sources = published(pretrained or [])
+        found, tested = find_clips(clips), find_clips(test) if test else []
+        done = json.loads(out.read_text()) if out.exists() else {}
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for name in models.split(","):
+            plan = recipe(name, pretrained=name in sources).shortened(epochs, patience)
+            # Of those that vote, one: the protocol is about single networks.
+            plan = replace(plan, members=1, forest=False)
+            weights = arrays(fetch(sources[name])) if name in sources else None
+            for seed in range(repeats):
+                key = f"{name} {seed} {data_hash(found)[:8]} {data_hash(tested)[:8]} {plan}"
+                if key not in done:
+                    typer.echo(f"{name}, repeat {seed + 1}/{repeats}")
+                    done[key] = repeat(found, tested, name, plan, seed=seed, weights=weights)
+                    part = out.with_name(f"{out.name}.part")
+                    part.write_text(json.dumps(done, indent=1))
+                    os.replace(part, out)
+                rows.setdefault(name, []).append(done[key])
+        for part_name in ("validation", "test"):
+            for text in table(rows, part_name):
+                typer.echo(text)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,53 @@
+"""A crop and a network -> which frames and pixels weighed: Grad-CAM."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lineage.schema import MitosisClass
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from classifier.predict import Classifier
+
+
+def weighed(classifier: Classifier, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What spoke for abnormal rather than normal in the first network.
+
+    Args:
+        classifier: one of those that look at single frames.
+        pixels: (12, 2, H, W), raw numbers.
+
+    Returns:
+        (12,) each frame's share, and (12, S, S) maps in 0..1, S the side that the network is shown.
+
+    Source: Selvaraju et al. 2017, Grad-CAM: visual explanations from deep networks.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    film = torch.from_numpy(classifier.film(pixels))  # (12, C, S, S)
+    model, classes = classifier.models[0], classifier.card.classes
+    maps: list[torch.Tensor] = []
+
+    def keep(_: Any, __: Any, found: torch.Tensor) -> None:
+        found.retain_grad()
+        maps.append(found)
+
+    hook = model.backbone.register_forward_hook(keep)
+    try:
+        logits = model(film[None])[0]
+        abnormal, normal = (classes.index(c) for c in (MitosisClass.ABNORMAL, MitosisClass.NORMAL))
+        (logits[abnormal] - logits[normal]).backward()
+    finally:
+        hook.remove()
+        model.zero_grad(set_to_none=True)
+    values, gradient = maps[0].detach(), maps[0].grad  # (12, F, h, w)
+    if gradient is None:
+        raise RuntimeError("no gradient reached the feature maps")
+    weights = gradient.mean((2, 3), keepdim=True)
+    heat = (weights * values).sum(1, keepdim=True).clamp(min=0)  # (12, 1, h, w)
+    heat = interpolate(heat, size=film.shape[-2:], mode="bilinear")[:, 0]
+    frames = heat.sum((1, 2))
+    return (frames / frames.sum().clamp(min=1e-12)).numpy(), (heat / heat.max().clamp(min=1e-12)).numpy()
