@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int], None]
 
-THREADS = 2  # of the classifier: another number changes the last digits
+THREADS = 1  # of the classifier: two are slower on images this small, and change the last digits
 SCALE_FRAMES = 5  # from which the size of the nuclei is estimated
 BATCH = 32  # events classified together
 PACKAGES = ("btrack", "networkx", "numpy", "scikit-image", "scipy", "stardist", "torch", "trackpy", "zarr")
