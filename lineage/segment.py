@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lineage.schema import FrameQuality, Video
-    from lineage.stardist.model import Model
 
     Finder = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
     """Frame number and image (Y, X) -> labels (Y, X) and the probability (N,) of label 1 ... N."""
@@ -40,9 +39,10 @@ class StarDistFinder:
 
     def __call__(self, _: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels and probabilities of one frame."""
+        from lineage.stardist.model import of_this_process
         from lineage.stardist.predict import predict
 
-        return predict(_loaded(self.model), image, zoom=self.zoom)
+        return predict(of_this_process(self.model), image, zoom=self.zoom)
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,6 @@ class MaskFinder:
 def workers_for(video: Video) -> int:
     """All cores, or one where starting more processes would take longer than it saves."""
     return cores() if video.n_frames * video.shape[0] * video.shape[1] > WORTH_PROCESSES else 1
-
-
-@lru_cache(1)
-def _loaded(model: str) -> Model:
-    """The model of this process; one thread each, so that labels do not depend on how many there are."""
-    import torch
-
-    from lineage.stardist.model import load
-
-    torch.set_num_threads(1)
-    return load(model)
 
 
 @lru_cache(1)

@@ -179,6 +179,9 @@ def test_predict_writes_a_label_image_under_the_same_name(bundled, tmp_path):
     assert again.exit_code == 2
     assert "already there" in again.output
     assert command("predict", source / "b.tif", out, "--workers", 1, "--overwrite").exit_code == 0
+    onto_themselves = command("predict", source, source, "--workers", 1, "--overwrite")
+    assert onto_themselves.exit_code == 2
+    assert np.array_equal(tifffile.imread(source / "b.tif"), image)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,7 +44,8 @@ def label_images(
         How many nuclei were found.
 
     Raises:
-        InputError: no image, one that cannot be read or has another form, or labels that are there already.
+        InputError: no image, one that cannot be read or has another form, labels that are there already,
+            or labels that would replace the images.
     """
     from lineage.stardist.model import find
 
@@ -55,6 +55,8 @@ def label_images(
     )
     if not images:
         raise InputError(f"{source}: no TIFF there; give an image or a folder of them")
+    if out.resolve() == images[0].parent.resolve():
+        raise InputError(f"{out} holds the images themselves; give another folder for the labels")
     there = [p.name for p in images if (out / p.name).exists()]
     if there and not overwrite:
         raise InputError(f"{out / there[0]} is already there; give another folder or --overwrite")
@@ -71,10 +73,11 @@ def label_images(
 def _label(path: Path, out: Path, name: str, diameter: float | None) -> int:
     import tifffile
 
+    from lineage.stardist.model import of_this_process
     from lineage.stardist.predict import predict
     from lineage.stardist.scale import at_own_size, zoom_of
 
-    model = _loaded(name)
+    model = of_this_process(name)
     image = read(path, model)
     if diameter:
         labels, _ = predict(model, image, zoom=zoom_of(model, diameter))
@@ -85,16 +88,6 @@ def _label(path: Path, out: Path, name: str, diameter: float | None) -> int:
         kind = np.uint16 if count <= np.iinfo(np.uint16).max else np.uint32
         tifffile.imwrite(part, labels.astype(kind), compression="zlib")
     return count
-
-
-@lru_cache(1)
-def _loaded(name: str) -> Model:
-    import torch
-
-    from lineage.stardist.model import load
-
-    torch.set_num_threads(1)  # labels shall not depend on how many processes there are
-    return load(name)
 
 
 def read(path: Path, model: Model) -> np.ndarray:

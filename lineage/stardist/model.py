@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -98,6 +99,15 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
     except RuntimeError as error:
         raise InputError(f"{folder}: the weights do not fit {CONFIG}; copy the whole folder again") from error
     return Model(ready(network, device or best_device()), prob, nms, **options)
+
+
+@lru_cache(1)
+def of_this_process(name: str) -> Model:
+    """The model, read once; one thread, so that labels do not depend on how many processes there are."""
+    import torch
+
+    torch.set_num_threads(1)
+    return load(name)
 
 
 def save(model: Model, folder: Path) -> None:
