@@ -1,21 +1,31 @@
-"""Tracklets and hypotheses -> the likeliest lineage: one integer program, solved to the proven optimum."""
+"""Hypotheses -> the likeliest lineage: one integer program, solved to the proven optimum."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import networkx as nx
 import numpy as np
 
+from lineage.processes import cores
 from lineage.schema import Hypothesis, Lineage
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import pandas as pd
 
-    from lineage.schema import Tracklets
+    from lineage.schema import Hypotheses
 
 GAP = 0.0  # relative; HiGHS's own default of 1e-4 gives a worse lineage without a word
+BATCH = 4000  # hypotheses solved together: one program of all takes longer, many small ones too
+HOPS = 4  # around an event, within which the next best lineage is looked for
+SURE = 20.0  # log-odds above which nobody cares how much
+PASSING_FRAMES = 3  # a cell that lives no longer between two divisions, or two fusions, is a step of one
+JOINS = (Hypothesis.LINK, Hypothesis.DIVISION, Hypothesis.FUSION)
 
 
 class Unsolved(RuntimeError):
@@ -27,101 +37,264 @@ class Solution:
     """Which hypotheses hold, and how sure that is."""
 
     chosen: np.ndarray  # (H,) bool
-    proven: bool  # no better set exists
-    gap: float  # relative distance to the bound; 0 when proven
+    unproven: int = 0  # parts of the program for which a better set may exist
+    gap: float = 0.0  # the largest relative distance to the bound among them
 
 
-def resolve(tracklets: Tracklets, *, time_limit_s: float = 600.0) -> Lineage:
-    """Choose the hypotheses of the greatest joint likelihood and join the tracklets by them.
+def resolve(detections: pd.DataFrame, hypotheses: Hypotheses, *, time_limit_s: float = 600.0) -> Lineage:
+    """Choose the hypotheses of the greatest joint log-odds and join the tracklets by them.
 
-    Cells are numbered from 1, by first frame, then place; tracklets judged false keep `tracklet_id` -1.
+    Args:
+        detections: DETECTION_COLUMNS; `tracklet_id` from 0, -1 for none.
+        hypotheses: about these tracklets.
+        time_limit_s: for each part of the program.
+
+    Returns:
+        The lineage. Cells are numbered from 1, by first frame, then place; tracklets judged false keep
+        `tracklet_id` -1. Edges have `log_odds` against the next best lineage; cells that die have `dies`.
 
     Raises:
         Unsolved: nothing was found within the time.
     """
-    hypotheses = tracklets.hypotheses
-    n = int(tracklets.detections["tracklet_id"].max()) + 1 if len(tracklets.detections) else 0
+    n = int(detections["tracklet_id"].max()) + 1 if len(detections) else 0
     if n == 0:
-        return Lineage(tracklets.detections, nx.DiGraph())
+        return Lineage(detections, nx.DiGraph(), solver="nothing to solve")
     solution = solve(hypotheses, n, time_limit_s=time_limit_s)
     warnings: tuple[str, ...] = ()
-    if not solution.proven:
+    if solution.unproven:
         warnings = (
-            f"the lineage is not proven to be the likeliest: the solver stopped after {time_limit_s:g} s "
-            f"at a gap of {solution.gap:.2%}; give it more time with [resolve] time_limit_s",
+            f"{solution.unproven} part(s) of the lineage are not proven to be the likeliest: the solver stopped "
+            f"after {time_limit_s:g} s at a gap of up to {solution.gap:.2%}; give it more time with "
+            "[resolve] time_limit_s",
         )
-    return _joined(tracklets.detections, hypotheses[solution.chosen], warnings)
+    odds = against_next_best(hypotheses, solution.chosen, n, time_limit_s=time_limit_s)
+    lineage = joined(detections, hypotheses, solution.chosen, odds)
+    said = (
+        f"HiGHS: {len(hypotheses.kind)} hypotheses about {n} tracklets, "
+        + ("proven optimal, gap 0" if not solution.unproven else f"gap up to {solution.gap:.2%}")
+    )
+    return Lineage(lineage.detections, lineage.graph, warnings, said)
 
 
-def solve(hypotheses: pd.DataFrame, n_tracklets: int, *, time_limit_s: float) -> Solution:
-    """Explain each tracklet's beginning once and its end once, at the greatest summed log-likelihood.
+# --- The program
 
-    A false tracklet has both explained by that; a link explains the end of one and the beginning of
-    another; a division the end of a mother and the beginnings of two daughters.
+
+def solve(hypotheses: Hypotheses, n_tracklets: int, *, time_limit_s: float) -> Solution:
+    """Explain each tracklet's beginning once and its end once, at the greatest summed log-odds.
+
+    Args:
+        hypotheses: a false tracklet has both explained by that; a link explains the end of one and the
+            beginning of another; a division the end of a mother and the beginnings of her daughters; a fusion
+            the ends of two and the beginning of one.
+        n_tracklets: numbered from 0.
+        time_limit_s: for each part.
+    """
+    chosen = np.zeros(len(hypotheses.kind), bool)
+    parts = batches(hypotheses, n_tracklets)
+
+    def one(part: np.ndarray) -> tuple[np.ndarray, bool, float]:
+        return _optimum(hypotheses, part, time_limit_s=time_limit_s)
+
+    unproven, gap = 0, 0.0
+    with ThreadPoolExecutor(cores()) as threads:  # HiGHS lets go of Python's lock
+        for part, (x, proven, their_gap) in zip(parts, threads.map(one, parts), strict=True):
+            chosen[part[x]] = True
+            unproven += not proven
+            gap = max(gap, their_gap)
+    return Solution(chosen, unproven, gap)
+
+
+def batches(hypotheses: Hypotheses, n_tracklets: int) -> list[np.ndarray]:
+    """Hypotheses in parts that have nothing to do with each other, some components in each, in order."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    members = np.c_[hypotheses.ends, hypotheses.starts]
+    hub = members.max(axis=1)  # any tracklet of the hypothesis
+    rows, columns = np.nonzero(members >= 0)
+    a, b = hub[rows], members[rows, columns]
+    graph = coo_array((np.ones(len(a)), (a, b)), shape=(n_tracklets, n_tracklets))
+    _, component = connected_components(graph, directed=False)
+    of_hypothesis = component[hub]
+    order = np.argsort(of_hypothesis, kind="stable")
+    sizes = np.bincount(of_hypothesis)
+    # Whole components, as many as fit.
+    parts = np.cumsum(sizes) // BATCH
+    split = np.flatnonzero(np.diff(parts[of_hypothesis[order]])) + 1
+    return [part for part in np.split(order, split) if len(part)]
+
+
+def _optimum(
+    hypotheses: Hypotheses,
+    part: np.ndarray,
+    *,
+    time_limit_s: float,
+    fixed: Iterable[int] = (),
+) -> tuple[np.ndarray, bool, float]:
+    """(len(part),) bool which of them hold, whether that is proven, and the gap.
+
+    `fixed` are rows (see `explained`) that others than these explain.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
-    constraint = LinearConstraint(explained(hypotheses, n_tracklets), 1, 1)
-    likelihood = hypotheses["log_likelihood"].to_numpy(float)
+    matrix = explained(hypotheses, part, without=fixed)
+    odds = hypotheses.log_odds[part]
     # Equal solutions are told apart by the hypotheses' order, the same on every machine.
-    order = np.arange(len(likelihood)) * (1e-4 / max(len(likelihood), 1))
+    order = np.arange(len(part)) * (1e-4 / max(len(part), 1))
     result = milp(
-        order - likelihood,
-        integrality=np.ones(len(likelihood)),
+        order - odds,
+        integrality=np.ones(len(part)),
         bounds=Bounds(0, 1),
-        constraints=constraint,
+        constraints=LinearConstraint(matrix, 1, 1),
         options={"mip_rel_gap": GAP, "time_limit": time_limit_s},
     )
     if result.x is None:
+        some = np.unique(np.c_[hypotheses.ends, hypotheses.starts][part])
         raise Unsolved(
-            f"no lineage was found in {time_limit_s:g} s from {len(likelihood)} hypotheses "
-            f"({result.message}); give the solver more time with [resolve] time_limit_s"
+            f"no lineage was found in {time_limit_s:g} s from {len(part)} hypotheses about "
+            f"{(some >= 0).sum()} tracklets, from {some[some >= 0][0]} on ({result.message}); give the solver "
+            "more time with [resolve] time_limit_s"
         )
     gap = float(result.mip_gap or 0.0)
-    return Solution(result.x > 0.5, proven=result.status == 0 and gap <= 1e-9, gap=gap)
+    return result.x > 0.5, bool(result.status == 0 and gap <= 1e-9), gap
 
 
-def explained(hypotheses: pd.DataFrame, n_tracklets: int) -> object:
-    """Sparse (2 n, H): rows are the ends, then the beginnings of the tracklets; 1 where explained."""
+def explained(hypotheses: Hypotheses, part: np.ndarray, *, without: Iterable[int] = ()) -> object:
+    """Sparse (rows, len(part)): a row for each end and each beginning that some of them explain.
+
+    Rows are known by 2 x tracklet for an end, one more for a beginning; those in `without` are left out.
+    """
     from scipy.sparse import csr_array
 
-    kind = hypotheses["kind"].to_numpy(object)
-    column = np.arange(len(hypotheses))
-    tracklet, first, second = (hypotheses[c].to_numpy(np.int64) for c in ("tracklet", "first", "second"))
-    false = kind == Hypothesis.FALSE_POSITIVE
-    division = kind == Hypothesis.DIVISION
-    joins = division | (kind == Hypothesis.LINK)
-    ends = false | joins | (kind == Hypothesis.END)
-    starts = false | (kind == Hypothesis.START)
-    rows = np.concatenate(
-        [
-            tracklet[ends],
-            n_tracklets + tracklet[starts],
-            n_tracklets + first[joins],
-            n_tracklets + second[division],
-        ]
-    )
-    columns = np.concatenate([column[ends], column[starts], column[joins], column[division]])
-    return csr_array((np.ones(len(rows)), (rows, columns)), shape=(2 * n_tracklets, len(hypotheses)))
+    sides = np.c_[2 * hypotheses.ends[part], 2 * hypotheses.starts[part] + 1]
+    there = np.c_[hypotheses.ends[part], hypotheses.starts[part]] >= 0
+    column, place = np.nonzero(there & ~np.isin(sides, list(without)))
+    rows, index = np.unique(sides[column, place], return_inverse=True)
+    return csr_array((np.ones(len(index)), (index, column)), shape=(len(rows), len(part)))
 
 
-def _joined(detections: pd.DataFrame, chosen: pd.DataFrame, warnings: tuple[str, ...]) -> Lineage:
-    """Tracklets joined by links become cells; divisions become edges."""
-    kind = chosen["kind"]
+def against_next_best(
+    hypotheses: Hypotheses, chosen: np.ndarray, n_tracklets: int, *, time_limit_s: float
+) -> dict[int, float]:
+    """Chosen division or fusion -> by how much the best lineage without it is less likely.
+
+    The tracklets within HOPS of it are explained anew, the others stay as they are; log-odds up to SURE.
+    """
+    members = np.c_[hypotheses.ends, hypotheses.starts]
+    of_tracklet: list[list[int]] = [[] for _ in range(n_tracklets)]
+    for h, t in zip(*np.nonzero(members >= 0), strict=True):
+        of_tracklet[members[h, t]].append(int(h))
+    events = [
+        int(h) for h in np.flatnonzero(chosen) if hypotheses.kind[h] in (Hypothesis.DIVISION, Hypothesis.FUSION)
+    ]
+
+    def one(event: int) -> float:
+        inside = {int(t) for t in members[event] if t >= 0}
+        edge = set(inside)
+        for _ in range(HOPS):
+            edge = {int(t) for i in edge for h in of_tracklet[i] for t in members[h] if t >= 0} - inside
+            inside |= edge
+        touched = sorted({h for t in inside for h in of_tracklet[t]})
+        whole = np.array([all(t < 0 or int(t) in inside for t in members[h]) for h in touched])
+        # Chosen hypotheses that reach further stay, and so does what they explain.
+        fixed = {
+            2 * int(t) + side
+            for h, w in zip(touched, whole, strict=True)
+            if chosen[h] and not w
+            for side, sides in ((0, hypotheses.ends[h]), (1, hypotheses.starts[h]))
+            for t in sides
+            if t >= 0
+        }
+        free = np.array([h for h, w in zip(touched, whole, strict=True) if w and h != event], int)
+        sides = np.c_[2 * hypotheses.ends[free], 2 * hypotheses.starts[free] + 1]
+        there = np.c_[hypotheses.ends[free], hypotheses.starts[free]] >= 0
+        free = free[~(np.isin(sides, list(fixed)) & there).any(axis=1)]
+        x, _, _ = _optimum(hypotheses, free, time_limit_s=time_limit_s)
+        kept = [h for h, w in zip(touched, whole, strict=True) if w and chosen[h]]
+        lost = hypotheses.log_odds[kept].sum() - hypotheses.log_odds[free[x]].sum()
+        return float(np.clip(lost, 0, SURE))
+
+    with ThreadPoolExecutor(cores()) as threads:
+        return dict(zip(events, threads.map(one, events), strict=True))
+
+
+# --- The lineage
+
+
+def joined(
+    detections: pd.DataFrame, hypotheses: Hypotheses, chosen: np.ndarray, odds: dict[int, float]
+) -> Lineage:
+    """Tracklets joined by links become cells; divisions and fusions become edges."""
+    kind = hypotheses.kind
     real = detections["tracklet_id"] >= 0
-    false = set(chosen.loc[kind == Hypothesis.FALSE_POSITIVE, "tracklet"])
+    false = set(hypotheses.starts[chosen & (kind == Hypothesis.FALSE_POSITIVE), 0].tolist())
     pieces = nx.Graph()
     pieces.add_nodes_from(set(detections.loc[real, "tracklet_id"]) - false)
-    links = chosen[kind == Hypothesis.LINK]
-    pieces.add_edges_from(zip(links["tracklet"], links["first"], strict=True))
-    begins = detections[real].groupby("tracklet_id")[["frame", "y_um", "x_um"]].first()
-    cells = [sorted(c, key=lambda i: tuple(begins.loc[i])) for c in nx.connected_components(pieces)]
-    cells.sort(key=lambda c: tuple(begins.loc[c[0]]))
-    cell_of = {tracklet: number for number, cell in enumerate(cells, start=1) for tracklet in cell}
+    on = chosen & (kind == Hypothesis.LINK)
+    pieces.add_edges_from(np.c_[hypotheses.ends[on, 0], hypotheses.starts[on, 0]].tolist())
+    cell_of = {t: k for k, cell in enumerate(nx.connected_components(pieces)) for t in cell}
     graph = nx.DiGraph()
-    graph.add_nodes_from(range(1, len(cells) + 1))
-    divisions = chosen[kind == Hypothesis.DIVISION]
-    for mother, *daughters in divisions[["tracklet", "first", "second"]].itertuples(index=False):
-        graph.add_edges_from((cell_of[mother], cell_of[d]) for d in daughters)
-    joined = detections.assign(tracklet_id=detections["tracklet_id"].map(cell_of).fillna(-1).astype(np.int64))
-    return Lineage(joined, graph, warnings)
+    graph.add_nodes_from(cell_of.values())
+    for h in np.flatnonzero(chosen & np.isin(kind, (Hypothesis.DIVISION, Hypothesis.FUSION))).tolist():
+        ends, starts = ([cell_of[int(t)] for t in side[h] if t >= 0] for side in (hypotheses.ends, hypotheses.starts))
+        graph.add_edges_from(((a, b) for a in ends for b in starts), log_odds=odds[h])
+    for t in hypotheses.ends[chosen & (kind == Hypothesis.DEATH), 0].tolist():
+        graph.nodes[cell_of[t]]["dies"] = True
+    cell = detections["tracklet_id"].map(cell_of).fillna(-1).astype(np.int64)
+    return numbered(*in_one_step(detections.assign(tracklet_id=cell), graph))
+
+
+def in_one_step(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFrame, nx.DiGraph]:
+    """Two divisions, or two fusions, within PASSING_FRAMES are one of more: masks come apart one by one.
+
+    What the cell between them was is given to the one nearest to it.
+    """
+    graph = graph.copy()
+    seen = detections[detections["tracklet_id"] >= 0].groupby("tracklet_id")["frame"]
+    first, last = seen.min().to_dict(), seen.max().to_dict()
+    becomes: dict[int, int] = {}
+    for cell in sorted(graph, key=lambda c: (first[c], c)):
+        before, after = list(graph.predecessors(cell)), list(graph.successors(cell))
+        if last[cell] - first[cell] >= PASSING_FRAMES or not before or not after:
+            continue
+        if len(before) == 1 and graph.out_degree(before[0]) > 1 and len(after) > 1:
+            heir = after
+        elif len(after) == 1 and graph.in_degree(after[0]) > 1 and len(before) > 1:
+            heir = before
+        else:
+            continue
+        if any(graph.in_degree(a) > 1 for a in after) and heir is after:
+            continue
+        odds = min(d["log_odds"] for *_, d in (*graph.in_edges(cell, data=True), *graph.out_edges(cell, data=True)))
+        becomes[cell] = _nearest(detections, cell, heir, becomes)
+        graph.remove_node(cell)
+        graph.add_edges_from(((a, b) for a in before for b in after), log_odds=odds)
+    number = detections["tracklet_id"]
+    for cell, heir_cell in becomes.items():
+        number = number.replace(cell, heir_cell)
+    return detections.assign(tracklet_id=number), graph
+
+
+def _nearest(detections: pd.DataFrame, cell: int, others: list[int], becomes: dict[int, int]) -> int:
+    places = detections.groupby("tracklet_id")[["y_um", "x_um"]]
+    own = places.get_group(cell).mean()
+    frames = detections.groupby("tracklet_id")["frame"].agg(["min", "max"])
+
+    def far(other: int) -> float:
+        rows = places.get_group(other)
+        near = rows.iloc[0] if frames.loc[other, "min"] > frames.loc[cell, "max"] else rows.iloc[-1]
+        return float(np.hypot(*(near - own)))
+
+    return min((o for o in others if o not in becomes), key=far)
+
+
+def numbered(detections: pd.DataFrame, graph: nx.DiGraph) -> Lineage:
+    """Cells in order of their first frame, then place, from 1."""
+    known = detections[detections["tracklet_id"] >= 0].sort_values(["frame", "y_um", "x_um"], kind="stable")
+    order = known["tracklet_id"].drop_duplicates().tolist()
+    number = {cell: k for k, cell in enumerate(order, start=1)}
+    renamed = nx.DiGraph()
+    renamed.add_nodes_from((number[c], dict(graph.nodes[c])) for c in order)
+    renamed.add_edges_from(sorted((number[a], number[b], d) for a, b, d in graph.edges(data=True)))
+    cell = detections["tracklet_id"].map(number).fillna(-1).astype(np.int64)
+    return Lineage(detections.assign(tracklet_id=cell), renamed)

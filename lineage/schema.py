@@ -51,8 +51,10 @@ class State(StrEnum):
     """First estimate of a nucleus's place in the cell cycle."""
 
     INTERPHASE = "interphase"
-    METAPHASE = "metaphase"  # condensed, one body: prometaphase and metaphase
-    ANAPHASE = "anaphase"  # condensed, one of a separating pair
+    PROMETAPHASE = "prometaphase"  # condensed; chromosomes not yet in a plate
+    METAPHASE = "metaphase"  # condensed, in a plate
+    ANAPHASE = "anaphase"  # condensed, one of those that separate; telophase too
+    DEAD = "dead"  # pyknotic or in fragments
 
 
 class CellKey(StrEnum):
@@ -105,7 +107,7 @@ NUCLEUS_COLUMNS = (
     "detection_id", "frame", "time_min", "label", "y_px", "x_px", "y_um", "x_um", "area_um2", "dna_mass",
     "mean_intensity", "eccentricity", "solidity", "texture", "probability",
 )  # fmt: skip
-STATE_COLUMNS = ("condensation", "state", "divides")
+STATE_COLUMNS = ("condensation", "p_mitotic", "p_dead", "state")
 DETECTION_COLUMNS = (*NUCLEUS_COLUMNS[:4], "tracklet_id", *NUCLEUS_COLUMNS[4:], *STATE_COLUMNS)
 TRACKLET_COLUMNS = (
     "tracklet_id", "first_frame", "last_frame", "birth_min", "end_min", "parent_ids", "daughter_ids", "fate",
@@ -203,13 +205,15 @@ class Hypothesis(StrEnum):
     FALSE_POSITIVE = "false_positive"
     START = "start"
     END = "end"
+    DEATH = "death"  # ends because the cell dies
     LINK = "link"  # goes on as another tracklet
-    DIVISION = "division"
+    DIVISION = "division"  # into two, three or four
+    FUSION = "fusion"  # of two
 
 
 @dataclass(frozen=True, eq=False)
 class Tracklets:
-    """Unbranched pieces of tracks, and what may join them.
+    """Unbranched pieces of tracks, and what btrack holds possible about them.
 
     `detections` has DETECTION_COLUMNS; `tracklet_id` counts from 0, -1 where a detection is in no tracklet.
     `hypotheses` has HYPOTHESIS_COLUMNS; `tracklet, first, second` are tracklet ids, -1 where the kind has
@@ -218,6 +222,7 @@ class Tracklets:
 
     detections: pd.DataFrame
     hypotheses: pd.DataFrame
+    step_um: float  # how far nearly all nuclei go between two usable frames
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -226,16 +231,35 @@ class Tracklets:
 
 
 @dataclass(frozen=True, eq=False)
+class Hypotheses:
+    """What may have happened to tracklets: each explains the ends of some and the beginnings of others."""
+
+    kind: np.ndarray  # (H,) Hypothesis
+    ends: np.ndarray  # (H, 2) tracklets that end by it, -1 for none
+    starts: np.ndarray  # (H, 4) tracklets that begin by it, -1 for none
+    log_odds: np.ndarray  # (H,)
+
+    def __post_init__(self) -> None:
+        n = len(self.kind)
+        if self.ends.shape != (n, 2) or self.starts.shape != (n, 4) or self.log_odds.shape != (n,):
+            raise ValueError(f"{n} hypotheses, {self.ends.shape}, {self.starts.shape}, {self.log_odds.shape}")
+        if not np.isfinite(self.log_odds).all():
+            raise ValueError("log-odds are not all finite")
+
+
+@dataclass(frozen=True, eq=False)
 class Lineage:
     """Who became whom.
 
     `detections` has DETECTION_COLUMNS; `tracklet_id` is the cell, -1 where a detection belongs to none.
-    `graph` has a node for each cell and an edge from mother to daughter.
+    `graph` has a node for each cell and an edge from mother to daughter, with `log_odds` against the next best
+    lineage; a cell that was seen to die has `dies`. `solver` says how it was found.
     """
 
     detections: pd.DataFrame
     graph: nx.DiGraph
     warnings: tuple[str, ...] = ()
+    solver: str = ""
 
     def __post_init__(self) -> None:
         check_columns(self.detections, DETECTION_COLUMNS, "detections")

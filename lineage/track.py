@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,18 +24,22 @@ if TYPE_CHECKING:
     from btrack import BayesianTracker
 
 EXACT_UP_TO = 200  # nuclei a frame; above, btrack looks at near candidates only
+VISUAL = ("dna_mass", "area_um2", "mean_intensity")  # what a nucleus is known again by, beside its place
 
-# btrack bridges gaps, and so a mother goes on as one of her daughters two frames later, where states no
-# longer forbid it. A track that leaves the volume ends for good: mothers leave it upwards as they divide.
-MOTHER_Z = 0.5  # micrometres, too little to matter to anything else
-
-_LABELS = {State.INTERPHASE: 0, State.METAPHASE: 2, State.ANAPHASE: 3}  # btrack.constants.States
+_LABELS = {
+    State.INTERPHASE: 0,
+    State.PROMETAPHASE: 1,
+    State.METAPHASE: 2,
+    State.ANAPHASE: 3,
+    State.DEAD: 4,
+}  # btrack.constants.States
 _KINDS = {
     0: Hypothesis.FALSE_POSITIVE,
     **dict.fromkeys((1, 10, 11, 12), Hypothesis.START),
     **dict.fromkeys((2, 20, 21, 22), Hypothesis.END),
     3: Hypothesis.LINK,
     4: Hypothesis.DIVISION,
+    5: Hypothesis.DEATH,
 }  # btrack.constants.Fates
 
 
@@ -46,17 +51,19 @@ def link(
     minutes_per_frame: float,
     max_speed_um_per_min: float = 1.2,
     least_step_um: float = 8.0,
-    division_reach_um: float = 24.0,
+    division_reach_um: float = 30.0,
     max_gap_frames: int = 3,
     miss_rate: float = 0.01,
 ) -> Tracklets:
     """Join nuclei of consecutive frames, and list what may join the pieces.
 
+    How far nuclei go from frame to frame is read off the movie itself (`step_of`), within the bounds given.
+
     Args:
         nuclei: NUCLEUS_COLUMNS and STATE_COLUMNS.
         usable: (T,) bool; the others are left out and the rest numbered through, so that no track breaks.
         shape_um: (Y, X) of the image.
-        minutes_per_frame: with the speed, how far a nucleus may go between two frames.
+        minutes_per_frame: with the speed, how far a nucleus may go at most between two frames.
         max_speed_um_per_min: of a nucleus.
         least_step_um: a nucleus may always seem to move as far as this, by segmentation alone.
         division_reach_um: how far from its mother a daughter may first be seen.
@@ -71,34 +78,64 @@ def link(
     check_columns(nuclei, (*NUCLEUS_COLUMNS, *STATE_COLUMNS), "nuclei")
     # btrack's result depends on the order of the objects within a frame.
     table = nuclei.sort_values(["frame", "y_um", "x_um", "detection_id"], ignore_index=True)
-    time = np.cumsum(usable)[table["frame"]] - 1
+    time = usable_time(table, usable)
+    most_um = max(max_speed_um_per_min * minutes_per_frame, least_step_um)
     if len(np.unique(time)) < 2:
-        return _unlinked(table)
-    step_um = max(max_speed_um_per_min * minutes_per_frame, least_step_um)
-    method = "EXACT" if np.bincount(time).max() <= EXACT_UP_TO else "APPROXIMATE"
+        return _unlinked(table, most_um)
+    step_um = step_of(table, time, least_um=least_step_um, most_um=most_um)
+    crowd = int(np.bincount(time).max())
+    method = "EXACT" if crowd <= EXACT_UP_TO else "APPROXIMATE"
     settings = _settings(step_um, division_reach_um, max_gap_frames, miss_rate, method)
     y_range, x_range = _field(table, shape_um, margin_um=least_step_um)
-    tracker = _tracker(settings, (x_range, y_range, (-MOTHER_Z / 10, MOTHER_Z / 10)))
+    tracker = _tracker(settings, (x_range, y_range, (-1e5, 1e5)))
     tracker.append(_objects(table, time))
     tracker.track()
-    tracker.volume = (x_range, y_range, (-1e5, 1e5))  # the z of mothers has done its work
     tracklet = np.full(len(table), -1)
     for i, refs in enumerate(tracker.refs):
         # btrack bridges gaps with dummy objects, numbered below zero; they have no nucleus.
         tracklet[[r for r in refs if r >= 0]] = i
     table["tracklet_id"] = tracklet
-    note = f"btrack: {method}, steps up to {step_um:g} um, {tracklet.max() + 1} tracklets"
-    return Tracklets(table[list(DETECTION_COLUMNS)], _hypotheses(tracker), (note,))
+    note = (
+        f"btrack: {method} for up to {crowd} nuclei a frame, steps up to {step_um:.1f} um, "
+        f"{tracklet.max() + 1} tracklets"
+    )
+    return Tracklets(table[list(DETECTION_COLUMNS)], _hypotheses(tracker), step_um, (note,))
 
 
-def _unlinked(table: pd.DataFrame) -> Tracklets:
+def usable_time(table: pd.DataFrame, usable: np.ndarray) -> np.ndarray:
+    """(N,) the detections' frames, counted in usable ones."""
+    return (np.cumsum(usable) - 1)[table["frame"].to_numpy(int)]
+
+
+def step_of(table: pd.DataFrame, time: np.ndarray, *, least_um: float, most_um: float) -> float:
+    """How far nearly all nuclei go between two usable frames, micrometres.
+
+    Half as much again as the 99th percentile of the steps between nuclei that are each other's nearest.
+    """
+    from scipy.spatial import cKDTree
+
+    places = table[["y_um", "x_um"]].to_numpy(float)
+    by_time = np.split(places, np.flatnonzero(np.diff(time)) + 1)
+    steps = []
+    for earlier, later in pairwise(by_time):
+        far, back = cKDTree(earlier).query(later)
+        _, forth = cKDTree(later).query(earlier)
+        steps.append(far[forth[back] == np.arange(len(later))])
+    typical = np.concatenate([*steps, []])
+    typical = typical[typical <= most_um]
+    far = 1.5 * float(np.percentile(typical, 99)) if len(typical) else most_um
+    return float(np.clip(far, least_um, most_um))
+
+
+def _unlinked(table: pd.DataFrame, step_um: float) -> Tracklets:
     """Every nucleus a tracklet of its own: one frame, or none, leaves nothing to link."""
     n = len(table)
     table["tracklet_id"] = np.arange(n)
     kinds = [Hypothesis.FALSE_POSITIVE, Hypothesis.START, Hypothesis.END]
     rows = [(kind, i, -1, -1, -5.0 * (kind is kinds[0])) for i in range(n) for kind in kinds]
     hypotheses = pd.DataFrame(rows, columns=list(HYPOTHESIS_COLUMNS))
-    return Tracklets(table[list(DETECTION_COLUMNS)], hypotheses, ("fewer than two frames with nuclei",))
+    note = "fewer than two frames with nuclei"
+    return Tracklets(table[list(DETECTION_COLUMNS)], hypotheses, step_um, (note,))
 
 
 def _settings(
@@ -164,7 +201,7 @@ def _tracker(settings: dict[str, Any], volume: tuple[tuple[float, float], ...]) 
     btrack_library.install()
     import btrack
     from btrack.config import TrackerConfig
-    from btrack.constants import BayesianUpdates
+    from btrack.constants import BayesianUpdateFeatures, BayesianUpdates
     from btrack.models import HypothesisModel, MotionModel
 
     logging.getLogger("btrack").setLevel(logging.ERROR)
@@ -176,6 +213,8 @@ def _tracker(settings: dict[str, Any], volume: tuple[tuple[float, float], ...]) 
             max_search_radius=settings["max_search_radius"],
             update_method=BayesianUpdates[settings["update_method"]],
             volume=volume,
+            features=list(VISUAL),
+            tracking_updates=[BayesianUpdateFeatures.MOTION, BayesianUpdateFeatures.VISUAL],
         )
     )
     return tracker
@@ -196,11 +235,13 @@ def _objects(table: pd.DataFrame, time: np.ndarray) -> list[Any]:
     from btrack.btypes import PyTrackObject
 
     objects = []
-    columns = (time, table["x_um"], table["y_um"], table["state"], table["divides"])
-    for t, x, y, state, divides in zip(*columns, strict=True):
+    # Logarithms over the median, about 1: btrack compares the directions of the vectors.
+    looks = [1 + np.log(np.maximum(table[c] / max(table[c].median(), 1e-9), 0.1)) for c in VISUAL]
+    columns = (time, table["x_um"], table["y_um"], table["state"], *looks)
+    for t, x, y, state, *look in zip(*columns, strict=True):
         one = PyTrackObject()
         one.t, one.x, one.y, one.label = int(t), float(x), float(y), _LABELS[State(state)]
-        one.z = MOTHER_Z if divides else 0.0
+        one.properties = dict(zip(VISUAL, look, strict=True))
         objects.append(one)
     return objects
 
