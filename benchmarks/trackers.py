@@ -98,7 +98,7 @@ def ours(
     )
     found = resolve(tracklets, **told.resolve.model_dump())
     by_id = found.detections.set_index("detection_id")["tracklet_id"]
-    tracked = _tracked(nuclei, by_id.loc[nuclei["detection_id"]].to_numpy(int), found.graph)
+    tracked = of_cells(nuclei, by_id.loc[nuclei["detection_id"]].to_numpy(int), found.graph)
     rows = [
         {
             "event_id": event.event_id,
@@ -139,9 +139,8 @@ def btrack(
         cell[order[mine]] = track.ID
         graph.add_node(track.ID)
         graph.add_edges_from((track.ID, child) for child in track.children)
-    graph.remove_nodes_from(set(graph) - set(cell.tolist()))
     notes = () if chosen else (f"GLPK found nothing within {glpk_limit_s:g} s: no link, no division",)
-    return replace(_tracked(nuclei, cell, graph), notes=notes)
+    return replace(of_cells(nuclei, cell, graph), notes=notes)
 
 
 def btrack_tracks(
@@ -205,7 +204,7 @@ def laptrack(nuclei: pd.DataFrame, *, n_frames: int, **settings: Any) -> Tracked
     tree = LapTrack(**(LAPTRACK | settings)).predict([places[r] for r in rows])
     edges = [(rows[t][i], rows[u][j]) for (t, i), (u, j) in tree.edges]
     cell, graph = lives(len(nuclei), edges)
-    return _tracked(nuclei, cell, graph)
+    return of_cells(nuclei, cell, graph)
 
 
 def lives(n: int, edges: Iterable[tuple[int, int]]) -> tuple[np.ndarray, nx.DiGraph]:
@@ -234,12 +233,13 @@ def lives(n: int, edges: Iterable[tuple[int, int]]) -> tuple[np.ndarray, nx.DiGr
 # --- What all of them say
 
 
-def _tracked(nuclei: pd.DataFrame, cell: np.ndarray, graph: nx.DiGraph) -> Tracked:
+def of_cells(nuclei: pd.DataFrame, cell: np.ndarray, graph: nx.DiGraph) -> Tracked:
     """With an event at each division, in the middle of the daughters' first nuclei."""
     table = nuclei[["frame", "y_px", "x_px"]].assign(cell=cell)
     table = table[table["cell"] >= 0].sort_values("frame")
     first, last = (table.drop_duplicates("cell", keep=k).set_index("cell") for k in ("first", "last"))
-    tree = nx.DiGraph(graph)
+    seen = set(first.index)
+    tree = nx.DiGraph(graph.subgraph(seen))
     for one in tree:
         tree.nodes[one][str(CellKey.FIRST_FRAME)] = int(first.at[one, "frame"])
         tree.nodes[one][str(CellKey.LAST_FRAME)] = int(last.at[one, "frame"])

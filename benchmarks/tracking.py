@@ -47,10 +47,13 @@ DOSES_GY = (0, 4, 10)
 SEEDS, TUNING_SEEDS, SPEED_SEED = 9000, 8000, 9900  # of nothing else
 FRAMES, SIZE, FOUNDERS = 217, 1024, 150
 MISTAKES = {"miss": 0.02, "false": 0.02}
-SPEED_FOUNDERS = {"118,000 nuclei": 95, "300,000 nuclei": 243}
+SPEED_FOUNDERS = (137, 340)  # at first in view; 118,000 and 300,000 nuclei in all
 SPEED_FRAMES = 721
-GRID_UM = {"cutoff": (12, 15, 20, 25), "splitting_cutoff": (12, 15, 20, 25, 30)}
-GAP_UM = (15, 20, 25)
+TRIED_UM = {
+    "splitting_cutoff": (8, 10, 12, 15, 20, 25),
+    "cutoff": (8, 10, 12, 15, 20, 25),
+    "gap_closing_cutoff": (10, 15, 20, 25),
+}
 
 
 def settings(line: CellLine, dose: int, seed: int, *, frames: int, size: int) -> Settings:
@@ -183,7 +186,12 @@ def tools(perfect: Detections, glpk_limit_s: float) -> dict[str, Callable[[pd.Da
         states = estimated.set_index("detection_id")["state"].loc[nuclei["detection_id"]].tolist()
         return trackers.btrack(nuclei, shape_um=shape_um, glpk_limit_s=glpk_limit_s, states=states)
 
+    def known(nuclei: pd.DataFrame) -> trackers.Tracked:
+        """What nobody can do better: the truth, as far as the nuclei show it."""
+        return trackers.of_cells(nuclei, np.where(nuclei["cell"] > 0, nuclei["cell"], -1), perfect.graph)
+
     return {
+        "truth": known,
         "ours": partial(
             trackers.ours, usable=perfect.usable, shape_um=shape_um, minutes=told.minutes_per_frame
         ),
@@ -281,22 +289,24 @@ def _recall(scores: Scores, subtype: str) -> float:
 
 
 def tune(out: Path, args: argparse.Namespace) -> None:
-    """Division F1 within one frame plus link F1 of each of LapTrack's settings, best first."""
+    """Choose one of LapTrack's distances after the other, by division F1 within one frame plus link F1."""
     movies = [
         nuclei_of(out, settings(line, dose, TUNING_SEEDS, frames=args.frames // 2, size=args.size))
         for line, dose in zip(CellLine, (4, 0), strict=True)
     ]
-    found = []
-    for cutoff, splitting, gap in product(*GRID_UM.values(), GAP_UM):
-        told = {"cutoff": cutoff**2, "splitting_cutoff": splitting**2, "gap_closing_cutoff": gap**2}
-        total = pooled(
-            [scored(p, n, trackers.laptrack(n, n_frames=p.settings.frames, **told)) for p, n in movies]
-        )
-        division, links = total.divisions[1].f1 or 0.0, total.links.f1 or 0.0
-        found.append((division + links, cutoff, splitting, gap, division, links))
-        print(f"cutoff {cutoff}, splitting {splitting}, gap {gap} um: {division:.3f} {links:.4f}", flush=True)
-    best = max(found)
-    print(f"best: cutoff {best[1]}, splitting {best[2]}, gap {best[3]} um")
+    best = dict.fromkeys(TRIED_UM, 15.0**2)
+    for name, distances in TRIED_UM.items():
+        found = []
+        for um in distances:
+            told = best | {name: float(um) ** 2}
+            total = pooled(
+                [scored(p, n, trackers.laptrack(n, n_frames=p.settings.frames, **told)) for p, n in movies]
+            )
+            division, links = total.divisions[1].f1 or 0.0, total.links.f1 or 0.0
+            found.append((division + links, um))
+            print(f"{name} {um} um: division {division:.3f}, link {links:.4f}", flush=True)
+        best[name] = float(max(found)[1]) ** 2
+    print("best, um:", {name: square**0.5 for name, square in best.items()})
 
 
 # --- Speed
@@ -306,14 +316,14 @@ def speed(out: Path, args: argparse.Namespace) -> None:
     """Seconds and peak memory of linking and resolving, each in a process of its own."""
     print("| nuclei | tool | linking, s | resolving, s | together, s | peak memory, GB |")
     print("|---|---|---|---|---|---|")
-    for founders in SPEED_FOUNDERS.values():
+    for founders in SPEED_FOUNDERS:
         told = Settings(
             frames=args.speed_frames, size=SIZE, founders=founders, dose_gy=10,
             irradiated_min_before_start=0, seed=SPEED_SEED + founders,
         )  # fmt: skip
         perfect, nuclei = nuclei_of(out, told)
         jobs: dict[str, Callable[..., None]] = {"ours": _time_ours}
-        if founders == min(SPEED_FOUNDERS.values()):
+        if founders == min(SPEED_FOUNDERS):
             jobs["btrack EXACT + GLPK"] = _time_btrack
         for name, job in jobs.items():
             parts, gigabytes = measured(job, nuclei, perfect, args.glpk_limit)
@@ -394,11 +404,12 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=FRAMES)
     parser.add_argument("--size", type=int, default=SIZE)
     parser.add_argument("--only", nargs="*", help="of the tools")
-    parser.add_argument("--glpk-limit", type=float, default=600.0, help="seconds")
+    parser.add_argument("--glpk-limit", type=float, help="seconds; 60, btrack's own, or 600 with --speed")
     parser.add_argument("--tune", action="store_true", help="LapTrack's settings, on other movies")
     parser.add_argument("--speed", action="store_true", help="time and memory of 721 frames")
     parser.add_argument("--speed-frames", type=int, default=SPEED_FRAMES)
     args = parser.parse_args()
+    args.glpk_limit = args.glpk_limit or (600.0 if args.speed else 60.0)
     args.out.mkdir(parents=True, exist_ok=True)
     (tune if args.tune else speed if args.speed else compare)(args.out, args)
 
