@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,8 +31,12 @@ Pieces = list[tuple[bool, Body]]  # whether it belongs to the living cell's mask
 
 def dna_mass(cell: Cell, minutes: float) -> float:
     """Summed SiR-DNA light of a cell, grey levels x um2; a clone keeps its stain: division conserves it."""
-    stain = math.exp(np.random.default_rng([cell.founder, 2]).normal(0, STAIN_SPREAD))
-    return MASS_PER_DNA * stain * cell.dna_at(minutes)
+    return MASS_PER_DNA * _stain(cell.founder) * cell.dna_at(minutes)
+
+
+@lru_cache(maxsize=8192)
+def _stain(founder: int) -> float:
+    return math.exp(np.random.default_rng([founder, 2]).normal(0, STAIN_SPREAD))
 
 
 def chromatin(
@@ -83,10 +88,16 @@ def chromatin(
 
 def blur_um(cell: Cell, minutes: float, roundness: float, focus_um: float) -> float:
     """Blur of a cell: most lie in focus, rounded or piled-up ones may not."""
-    rng = np.random.default_rng([cell.seed, 3])
-    height, lift = abs(rng.normal(0, DEPTH_UM)), rng.exponential(3.0)
+    height, lift = _height_um(cell.seed)
     rocking = 1.5 * math.sin(minutes / 17 + cell.own_phase) * roundness
     return FOCUS_UM + BLUR_PER_UM * abs(height + lift * roundness + rocking - focus_um)
+
+
+@lru_cache(maxsize=8192)
+def _height_um(seed: int) -> tuple[float, float]:
+    """Of a flat cell, and how much higher it lies when round."""
+    rng = np.random.default_rng([seed, 3])
+    return abs(rng.normal(0, DEPTH_UM)), rng.exponential(3.0)
 
 
 def heading_rad(cell: Cell, minutes: float) -> float:
@@ -105,6 +116,8 @@ def heading_rad(cell: Cell, minutes: float) -> float:
 
 def _micronuclei(cell: Cell, minutes: float, place: np.ndarray, now: Condition, blur: float) -> Pieces:
     """Small round bodies beside the nucleus; they show once it has formed."""
+    if not cell.micronuclei:
+        return []
     rng = np.random.default_rng([cell.seed, 10])
     pieces = []
     for k, share in enumerate(cell.micronuclei):

@@ -7,6 +7,7 @@ it; out of sight it wraps around.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,8 +51,12 @@ def nearest(apart: np.ndarray, side: float) -> np.ndarray:
 
 def speed_um_per_min(cell: Cell, settings: Settings) -> float:
     """How fast the cell walks while it is flat; a clone keeps its pace."""
-    spread = np.random.default_rng([cell.founder, 8]).normal(0, SPEED_SPREAD)
-    return SPEED_UM_PER_MIN[settings.cell_line] * math.exp(spread)
+    return SPEED_UM_PER_MIN[settings.cell_line] * _pace(cell.founder)
+
+
+@lru_cache(maxsize=8192)
+def _pace(founder: int) -> float:
+    return math.exp(np.random.default_rng([founder, 8]).normal(0, SPEED_SPREAD))
 
 
 def starts(rng: np.random.Generator, cells: Sequence[Cell], settings: Settings) -> Positions:

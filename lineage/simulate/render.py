@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HAZE = {"near": 0.7, "far": 0.6}
 NEAR_UM, FAR_UM = 5.8, 25.0
 BLEACHED_AT = 721  # frames, at which `Settings.bleaching` of the SiR-DNA light is gone
+READ_NOISE, SHOT_NOISE = 0.6, 0.012  # of the DNA channel
 DIRT_THICKNESS = 0.1  # of a speck, for a grey level of its glow
 BLANK = 2.0  # level of a frame without light
 BORDER_UM = 40.0  # drawn beyond the field: cells there are seen by their glow
@@ -92,16 +93,9 @@ class Scene:
         per_um, focus = 1 / settings.pixel_size_um, float(self.microscope.focus_um[frame])
         shift = self.microscope.drift_px[frame] + self.border
         wide = (settings.size + 2 * self.border,) * 2
-        labelled = [
-            (i if mine else 0, body.scaled(per_um, shift))
-            for i, place in places.items()
-            for mine, body in chromatin(
-                self.cells[i], minutes, place, origin=self._origin(self.cells[i]), focus_um=focus
-            )
-        ]
         dirt = [body.scaled(per_um, shift) for body in self.dirt]
-        density, masks = paint([*labelled, *((0, speck) for speck in dirt)], wide)
-        masks = self._in_view(masks, places, minutes, self.microscope.drift_px[frame])
+        density, masks = paint([*self.chromatin(frame, places, shift), *((0, speck) for speck in dirt)], wide)
+        masks = self.in_view(frame, self._cut(masks), places)
         rng = np.random.default_rng([settings.seed, 13, frame])
         if frame in self.microscope.blank:
             dark = np.full(self.shape, BLANK, np.float32)
@@ -114,6 +108,20 @@ class Scene:
         ] + [(True, replace(speck, mass=DIRT_THICKNESS * speck.mass)) for speck in dirt]
         # Masses are levels x um2: in pixels of another size the same light falls on another number of them.
         return self._phase(rng, lumps, wide, focus), self._dna(rng, frame, density * per_um**2), masks
+
+    def chromatin(
+        self, frame: int, places: Mapping[int, np.ndarray], shift: np.ndarray
+    ) -> list[tuple[int, Body]]:
+        """The frame's chromatin in pixels, moved by `shift` (2,) y, x: (cell id, or 0 without mask; body)."""
+        per_um, focus = 1 / self.settings.pixel_size_um, float(self.microscope.focus_um[frame])
+        minutes = frame * self.settings.minutes_per_frame
+        return [
+            (i if mine else 0, body.scaled(per_um, shift))
+            for i, place in places.items()
+            for mine, body in chromatin(
+                self.cells[i], minutes, place, origin=self._origin(self.cells[i]), focus_um=focus
+            )
+        ]
 
     def _origin(self, cell: Cell) -> Mitosis | None:
         mother = self.cells.get(cell.parents[0]) if len(cell.parents) == 1 else None
@@ -138,21 +146,25 @@ class Scene:
         glow = haze(density, **HAZE, near_px=NEAR_UM / pixel, far_px=FAR_UM / pixel)
         gain, background = self.microscope.dna_gain, self.microscope.dna_background
         light = self._cut(glow) * (gain * bleached) + background * self.illumination[1]
-        return _digital(expose(rng, light, read=0.6, shot=0.012))
+        return _digital(expose(rng, light, read=READ_NOISE, shot=SHOT_NOISE))
 
     def _cut(self, wide: np.ndarray) -> np.ndarray:
         """The field, of an image that reaches beyond it."""
         inside = slice(self.border, self.border + self.settings.size)
         return wide[inside, inside]
 
-    def _in_view(
-        self, masks: np.ndarray, places: Mapping[int, np.ndarray], minutes: float, drift: np.ndarray
-    ) -> np.ndarray:
+    def in_view(self, frame: int, masks: np.ndarray, places: Mapping[int, np.ndarray]) -> np.ndarray:
         """The field's masks: what hardly reaches into view goes, and whoever is in view has a few pixels.
 
         A living cell that others hide is shown by a small square: the truth knows of it.
+
+        Args:
+            frame: its number.
+            masks: (Y, X) uint16 of cell ids, of the field alone.
+            places: as in `frame`.
         """
-        masks = self._cut(masks).copy()
+        masks, minutes = masks.copy(), frame * self.settings.minutes_per_frame
+        drift = self.microscope.drift_px[frame]
         counts = np.bincount(masks.ravel(), minlength=max(self.cells, default=0) + 1)
         masks[(counts < LEAST_PX)[masks]] = 0
         for i, place in places.items():

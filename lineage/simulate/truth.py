@@ -22,7 +22,7 @@ from lineage.simulate.chromatin import dna_mass
 from lineage.tree import UNITS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import networkx as nx
@@ -46,14 +46,12 @@ class Track:
     place_um: tuple[float, float]
 
 
-class TruthWriter:
-    """Writes a movie's masks as they come, remembers who was seen where, and writes the tables at the end."""
+class Chronicle:
+    """Remembers who was seen where, frame by frame, and says what happened: tracks, lineage, events."""
 
-    def __init__(
-        self, folder: Path, cells: Mapping[int, Cell], settings: Settings, microscope: Microscope
-    ) -> None:
-        self.folder, self.cells, self.settings, self.microscope = folder, cells, settings, microscope
-        self.tracks: dict[int, list[Track]] = defaultdict(list)  # by cell
+    def __init__(self, cells: Mapping[int, Cell], settings: Settings, microscope: Microscope) -> None:
+        self.cells, self.settings, self.microscope = cells, settings, microscope
+        self.seen: dict[int, list[Track]] = defaultdict(list)  # by cell
         self.events: list[dict[str, object]] = []
         self.next_label = max(cells, default=0) + 1
         self.due: dict[int, list[Cell]] = defaultdict(list)  # frame -> cells whose mitosis comes to its event
@@ -61,27 +59,26 @@ class TruthWriter:
             if cell.mitosis is not None:
                 self.due[frame_of(cell.mitosis.event_min, settings)].append(cell)
         self.before: Mapping[int, np.ndarray] = {}
-        (folder / "TRA").mkdir(parents=True)
 
-    def add(self, frame: int, masks: np.ndarray, places: Mapping[int, np.ndarray]) -> None:
-        """Take one frame: masks (Y, X) of cell ids, places in um on the dish.
+    def add(self, frame: int, in_view: Iterable[int], places: Mapping[int, np.ndarray]) -> np.ndarray:
+        """Take one frame: who is in view, and places in um on the dish.
 
-        A cell's label is its id; one that comes back into view goes on under a new label.
+        Returns:
+            The label of each cell id; 0 for those not in view. A cell's label is its id; one that comes back
+            into view goes on under a new label.
         """
         label_of = np.zeros(max(self.cells, default=0) + 1, np.uint16)
-        for i in (np.flatnonzero(np.bincount(masks.ravel())[1:]) + 1).tolist():
+        for i in in_view:
             label_of[i] = self._seen(i, frame, places[i])
-        digits = max(3, len(str(self.settings.frames - 1)))
-        path = self.folder / "TRA" / f"man_track{frame:0{digits}d}.tif"
-        tifffile.imwrite(path, label_of[masks], compression="zlib")
         for cell in self.due[frame]:
-            tracks = self.tracks.get(cell.cell_id)
+            tracks = self.seen.get(cell.cell_id)
             if tracks and tracks[-1].last >= frame - 1:
                 self._happened(cell, frame, places)
         self.before = places
+        return label_of
 
     def _seen(self, cell: int, frame: int, place: np.ndarray) -> int:
-        tracks = self.tracks[cell]
+        tracks = self.seen[cell]
         if tracks and tracks[-1].last == frame - 1:
             tracks[-1].last = frame
         else:
@@ -98,7 +95,7 @@ class TruthWriter:
         drift = self.microscope.drift_px[frame]
         now = [places[i] for i in cell.daughters or (cell.cell_id,) if i in places]
         y_um, x_um = np.mean(now or [self.before[cell.cell_id]], axis=0).round(2).tolist()
-        seen = [self.tracks[i][-1].label for i in cell.daughters if i in self.tracks]
+        seen = [self.seen[i][-1].label for i in cell.daughters if i in self.seen]
         subtype = cell.mitosis.subtype if cell.mitosis else Subtype.NORMAL
         y_px, x_px = (
             round(um / self.settings.pixel_size_um + float(d), 2)
@@ -109,7 +106,7 @@ class TruthWriter:
         self.events.append(
             {
                 "event_id": len(self.events),
-                "mother_id": self.tracks[cell.cell_id][-1].label,
+                "mother_id": self.seen[cell.cell_id][-1].label,
                 "daughter_ids": " ".join(map(str, seen)),
                 "frame": frame,
                 "time_min": frame * self.settings.minutes_per_frame,
@@ -123,20 +120,49 @@ class TruthWriter:
             }
         )
 
+    def tracks(self) -> np.ndarray:
+        """(N, 4) int64, as in man_track.txt: label, first and last frame (inclusive), parent or 0."""
+        parents = parent_labels(self.seen, self.cells)
+        rows = [(t.label, t.first, t.last, _one(parents[t.label])) for t in self._by_label()]
+        return np.array(rows, np.int64).reshape(-1, 4)
+
+    def graph(self) -> nx.DiGraph:
+        """The lineage as far as it was seen."""
+        return lineage_graph(
+            self._by_label(), parent_labels(self.seen, self.cells), self.cells, self.events, self.settings,
+            self.microscope.dna_gain,
+        )  # fmt: skip
+
+    def _by_label(self) -> list[Track]:
+        return sorted((t for ts in self.seen.values() for t in ts), key=lambda t: t.label)
+
+
+class TruthWriter:
+    """Writes a movie's masks as they come, and the tables at the end."""
+
+    def __init__(
+        self, folder: Path, cells: Mapping[int, Cell], settings: Settings, microscope: Microscope
+    ) -> None:
+        self.folder, self.settings, self.microscope = folder, settings, microscope
+        self.chronicle = Chronicle(cells, settings, microscope)
+        (folder / "TRA").mkdir(parents=True)
+
+    def add(self, frame: int, masks: np.ndarray, places: Mapping[int, np.ndarray]) -> None:
+        """Take one frame: masks (Y, X) of cell ids, places in um on the dish."""
+        label_of = self.chronicle.add(frame, in_view(masks), places)
+        digits = max(3, len(str(self.settings.frames - 1)))
+        path = self.folder / "TRA" / f"man_track{frame:0{digits}d}.tif"
+        tifffile.imwrite(path, label_of[masks], compression="zlib")
+
     def finish(self, movie_name: str) -> None:
         """Write the tables."""
-        tracks = sorted((t for ts in self.tracks.values() for t in ts), key=lambda t: t.label)
-        parents = parent_labels(self.tracks, self.cells)
-        (self.folder / "TRA" / "man_track.txt").write_text(
-            "".join(f"{t.label} {t.first} {t.last} {_one(parents[t.label])}\n" for t in tracks)
-        )
+        lines = (" ".join(map(str, line)) + "\n" for line in self.chronicle.tracks().tolist())
+        (self.folder / "TRA" / "man_track.txt").write_text("".join(lines))
         with (self.folder / "events.csv").open("w", newline="") as file:
             table = csv.DictWriter(file, TRUE_EVENT_COLUMNS)
             table.writeheader()
-            table.writerows(self.events)
-        graph = lineage_graph(
-            tracks, parents, self.cells, self.events, self.settings, self.microscope.dna_gain
-        )
+            table.writerows(self.chronicle.events)
+        graph = self.chronicle.graph()
         graph.graph |= {"video": movie_name, "units": UNITS}
         graphml.write(graph, self.folder / "lineage.graphml")
         bad = {
@@ -145,6 +171,12 @@ class TruthWriter:
         }
         settings = self.settings.model_copy(update=bad)
         (self.folder / "settings.json").write_text(settings.model_dump_json(indent=2) + "\n")
+
+
+def in_view(masks: np.ndarray) -> list[int]:
+    """The cells that masks (Y, X) show, ascending."""
+    found: list[int] = (np.flatnonzero(np.bincount(masks.ravel())[1:]) + 1).tolist()
+    return found
 
 
 def frame_of(minutes: float, settings: Settings) -> int:
