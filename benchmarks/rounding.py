@@ -3,8 +3,8 @@
 MOVIES is a folder of simulated movies with their truths, as `benchmarks/simulated.py` leaves it: nuclei are
 those of the truth's masks, rounded are living cells of a roundness above 0.7, flat ones below 0.1. RUNS is a
 folder of real movies `*.tif` with their run folders beside them; there, nothing says which cells are round,
-and condensed chromatin (2.2 times as bright as the movie's interphase nuclei, against less than 1.0) stands in
-for it.
+and condensed chromatin (2.2 times as bright as the movie's interphase nuclei, against less than 1.0) stands
+in for it.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-RIM_UM = 12.0  # the rim lies within this distance of the nucleus
-RING_UM = (7.0, 17.0)  # the dark ring within these
+RIM_UM = 14.0  # the rim lies within this distance of the nucleus: giant cells round up to 30 um
+RING_UM = (7.0, 19.0)  # the dark ring within these
 STEP_UM = 1.0  # between samples, outwards
 DIRECTIONS = 24
 # In this share of the directions the fall may be smaller: sisters and neighbours touch a cell on a side or
