@@ -103,9 +103,10 @@ def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
 
 # y_px, x_px: where the nucleus lies in that frame's image.
 # y_um, x_um: the same place with the stage's drift taken out (in the first usable frame's coordinates).
+# rounding: of the cell around it, from phase contrast (`lineage.rounding`); NaN where a movie has none.
 NUCLEUS_COLUMNS = (
     "detection_id", "frame", "time_min", "label", "y_px", "x_px", "y_um", "x_um", "area_um2", "dna_mass",
-    "mean_intensity", "eccentricity", "solidity", "texture", "probability",
+    "mean_intensity", "eccentricity", "solidity", "texture", "rounding", "probability",
 )  # fmt: skip
 STATE_COLUMNS = ("condensation", "p_mitotic", "p_dead", "state")
 DETECTION_COLUMNS = (*NUCLEUS_COLUMNS[:4], "tracklet_id", *NUCLEUS_COLUMNS[4:], *STATE_COLUMNS)

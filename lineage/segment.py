@@ -11,6 +11,7 @@ import numpy as np
 from lineage import labels as label_store
 from lineage.outputs import read_table, write_table
 from lineage.processes import cores, in_order
+from lineage.rounding import rounding
 from lineage.schema import NUCLEUS_COLUMNS
 
 if TYPE_CHECKING:
@@ -126,7 +127,11 @@ def segment(
                 "least_area_um2": least_area_um2,
             }
             image = video.frame(t, video.nucleus)
-            yield (find if quality.usable[t] else _nothing, image, settings)
+            if quality.usable[t]:
+                phase = None if video.phase is None else video.frame(t, video.phase)
+                yield find, image, phase, settings
+            else:
+                yield _nothing, image, None, settings
 
     for done, (t, (found, nuclei)) in enumerate(
         zip(missing, in_order(_find_and_measure, tasks(), workers=workers), strict=True)
@@ -143,9 +148,11 @@ def _nothing(_: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros(image.shape, np.int32), np.zeros(0)
 
 
-def _find_and_measure(find: Finder, image: np.ndarray, settings: dict) -> tuple[np.ndarray, pd.DataFrame]:
+def _find_and_measure(
+    find: Finder, image: np.ndarray, phase: np.ndarray | None, settings: dict
+) -> tuple[np.ndarray, pd.DataFrame]:
     found, probability = find(settings["frame"], image)
-    return found, measure(found, image, probability, **settings)
+    return found, measure(found, image, probability, phase=phase, **settings)
 
 
 def measure(
@@ -157,6 +164,7 @@ def measure(
     pixel_size_um: float,
     minutes_per_frame: float,
     drift_px: np.ndarray,
+    phase: np.ndarray | None = None,
     least_area_um2: float = 12.0,
 ) -> pd.DataFrame:
     """Measure each nucleus with scikit-image.
@@ -169,11 +177,13 @@ def measure(
         pixel_size_um: of the image.
         minutes_per_frame: of the movie.
         drift_px: (2,) of this frame; taken out of `y_um, x_um`.
+        phase: (Y, X), raw grey levels of the phase contrast; None where the movie has none.
         least_area_um2: smaller objects are left out; they keep their label in the image.
 
     Returns:
         NUCLEUS_COLUMNS. `dna_mass` is the sum of grey levels above the local background, `mean_intensity`
-        the mean of the same, `texture` their standard deviation over their mean.
+        the mean of the same, `texture` their standard deviation over their mean; `rounding` is that
+        of `lineage.rounding`, NaN without phase.
     """
     import pandas as pd
     from skimage.measure import regionprops_table
@@ -191,6 +201,7 @@ def measure(
     table = table[table["area"] * pixel_size_um**2 >= least_area_um2].reset_index(drop=True)
     drift = np.asarray(drift_px, float)
     mean = table["mean_intensity"]
+    places_px = table[["centroid-0", "centroid-1"]].to_numpy(float)
     out = pd.DataFrame(
         {
             "detection_id": np.arange(len(table)),
@@ -207,6 +218,7 @@ def measure(
             "eccentricity": table["eccentricity"],
             "solidity": table["solidity"],
             "texture": table["intensity_std"] / mean.clip(lower=1e-6),
+            "rounding": np.nan if phase is None else rounding(phase, places_px, pixel_size_um=pixel_size_um),
             "probability": probability[table["label"].to_numpy(int) - 1] if len(table) else 0.0,
         }
     )
