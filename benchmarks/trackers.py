@@ -16,9 +16,10 @@ import pandas as pd
 
 from lineage import config, state
 from lineage.events import propose
+from lineage.hypotheses import consider
 from lineage.resolve import resolve
 from lineage.schema import CellKey, Fate, MitosisClass
-from lineage.track import link
+from lineage.track import link, usable_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -88,15 +89,24 @@ class Tracked:
 
 
 def ours(
-    nuclei: pd.DataFrame, *, usable: np.ndarray, shape_um: tuple[float, float], minutes: float
+    nuclei: pd.DataFrame,
+    *,
+    usable: np.ndarray,
+    shape_um: tuple[float, float],
+    pixel_size_um: float,
+    minutes: float,
 ) -> Tracked:
     """As `lineage.run.track` calls the stages."""
     told = config.read(None, {})
-    estimated = state.estimate(nuclei, usable=usable, **told.state.model_dump())
     tracklets = link(
-        estimated, usable=usable, shape_um=shape_um, minutes_per_frame=minutes, **told.track.model_dump()
-    )
-    found = resolve(tracklets, **told.resolve.model_dump())
+        state.estimate(nuclei), usable=usable, shape_um=shape_um, minutes_per_frame=minutes,
+        **told.track.model_dump(),
+    )  # fmt: skip
+    detections, hypotheses = consider(
+        tracklets, usable_time(tracklets.detections, usable), shape_um=shape_um,
+        pixel_size_um=pixel_size_um,
+    )  # fmt: skip
+    found = resolve(detections, hypotheses, **told.resolve.model_dump())
     by_id = found.detections.set_index("detection_id")["tracklet_id"]
     tracked = of_cells(nuclei, by_id.loc[nuclei["detection_id"]].to_numpy(int), found.graph)
     rows = [

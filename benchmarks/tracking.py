@@ -28,11 +28,12 @@ from lineage.evaluate.match import Matches, Nuclei
 from lineage.evaluate.runs import Run
 from lineage.evaluate.score import pooled, score
 from lineage.evaluate.truth import Truth
+from lineage.hypotheses import consider
 from lineage.outputs import RunFolder
 from lineage.resolve import resolve
 from lineage.simulate.detections import Detections, detect, imperfect
 from lineage.simulate.settings import CellLine, Settings
-from lineage.track import link
+from lineage.track import link, usable_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -182,7 +183,7 @@ def tools(perfect: Detections, glpk_limit_s: float) -> dict[str, Callable[[pd.Da
     shape_um = (told.field_um, told.field_um)
 
     def with_states(nuclei: pd.DataFrame) -> trackers.Tracked:
-        estimated = state.estimate(nuclei, usable=perfect.usable, **config.read(None, {}).state.model_dump())
+        estimated = state.estimate(nuclei)
         states = estimated.set_index("detection_id")["state"].loc[nuclei["detection_id"]].tolist()
         return trackers.btrack(nuclei, shape_um=shape_um, glpk_limit_s=glpk_limit_s, states=states)
 
@@ -193,7 +194,8 @@ def tools(perfect: Detections, glpk_limit_s: float) -> dict[str, Callable[[pd.Da
     return {
         "truth": known,
         "ours": partial(
-            trackers.ours, usable=perfect.usable, shape_um=shape_um, minutes=told.minutes_per_frame
+            trackers.ours, usable=perfect.usable, shape_um=shape_um, pixel_size_um=told.pixel_size_um,
+            minutes=told.minutes_per_frame,
         ),
         "btrack": partial(trackers.btrack, shape_um=shape_um, glpk_limit_s=glpk_limit_s),
         "btrack, our states": with_states,
@@ -365,14 +367,17 @@ def _time_ours(
 ) -> None:
     options = config.read(None, {})
     begun = time.perf_counter()
-    estimated = state.estimate(nuclei, usable=usable, **options.state.model_dump())
     tracklets = link(
-        estimated, usable=usable, shape_um=(told.field_um, told.field_um),
+        state.estimate(nuclei), usable=usable, shape_um=(told.field_um, told.field_um),
         minutes_per_frame=told.minutes_per_frame, **options.track.model_dump(),
     )  # fmt: skip
     linked = time.perf_counter()
     pipe.send({"linking": linked - begun})
-    resolve(tracklets, **options.resolve.model_dump())
+    detections, found = consider(
+        tracklets, usable_time(tracklets.detections, usable), shape_um=(told.field_um, told.field_um),
+        pixel_size_um=told.pixel_size_um,
+    )  # fmt: skip
+    resolve(detections, found, **options.resolve.model_dump())
     pipe.send({"resolving": time.perf_counter() - linked})
     pipe.send(_peak_gigabytes())
 

@@ -60,28 +60,24 @@ class SegmentSettings(_Settings):
     least_area_um2: float = Field(12.0, ge=0, description="smaller objects are left out")
 
 
-class StateSettings(_Settings):
-    """Which nuclei are about to divide, and which just did."""
-
-    reach_um: float = Field(24.0, gt=0, description="from a mother to either daughter")
-    least_separation_um: float = Field(4.0, ge=0, description="between two daughters")
-    most_separation_um: float = Field(34.0, gt=0, description="between two daughters")
-    most_misfit: float = Field(6.0, gt=0, description="how unlike a division a pair of nuclei may look")
-    refractory_min: float = Field(
-        30.0, ge=0, description="a nucleus just divided does not divide for so long"
-    )
-
-
 class TrackSettings(_Settings):
     """Who is who in the next frame."""
 
     max_speed_um_per_min: float = Field(1.2, gt=0, description="of a nucleus")
     least_step_um: float = Field(8.0, gt=0, description="a nucleus may always seem to move this far")
-    division_reach_um: float = Field(24.0, gt=0, description="from a mother to a daughter's first place")
+    division_reach_um: float = Field(30.0, gt=0, description="from a mother to a daughter's first place")
     max_gap_frames: int = Field(
         3, ge=1, le=10, description="about how many frames a track may go without a nucleus"
     )
     miss_rate: float = Field(0.01, gt=0, lt=1, description="share of nuclei missed or made up")
+
+
+class HypothesesSettings(_Settings):
+    """What may have happened to tracklets."""
+
+    division_reach_um: float = Field(30.0, gt=0, description="from a mother to a daughter's first place")
+    fusion_reach_um: float = Field(25.0, gt=0, description="from a parent to the fused cell's first place")
+    most_gap_frames: int = Field(4, ge=1, le=10, description="from an end to the beginning that goes on")
 
 
 class ResolveSettings(_Settings):
@@ -120,7 +116,7 @@ class Config(_Settings):
     video: VideoSettings = VideoSettings()
     quality: QualitySettings = QualitySettings()
     segment: SegmentSettings = SegmentSettings()
-    state: StateSettings = StateSettings()
+    hypotheses: HypothesesSettings = HypothesesSettings()
     track: TrackSettings = TrackSettings()
     resolve: ResolveSettings = ResolveSettings()
     crop: CropSettings = CropSettings()

@@ -40,9 +40,9 @@ class Reach:
     """How far things may be from each other, micrometres; frames are usable ones."""
 
     step_um: float  # between two frames, nearly always less
-    division_um: float = 30.0  # from a mother to a daughter's first place
-    fusion_um: float = 25.0  # from a parent to the fused cell
-    gap_frames: int = 4  # from an end to the beginning that goes on from it
+    division_um: float  # from a mother to a daughter's first place
+    fusion_um: float  # from a parent to the fused cell
+    gap_frames: int  # from an end to the beginning that goes on from it
 
 
 def consider(
@@ -51,7 +51,9 @@ def consider(
     *,
     shape_um: tuple[float, float],
     pixel_size_um: float,
-    reach: Reach,
+    division_reach_um: float = 30.0,
+    fusion_reach_um: float = 25.0,
+    most_gap_frames: int = 4,
 ) -> tuple[pd.DataFrame, Hypotheses]:
     """List what may have happened.
 
@@ -60,12 +62,15 @@ def consider(
         time: (N,) of the detections, in usable frames.
         shape_um: (Y, X) of the image.
         pixel_size_um: of the image.
-        reach: how far things may be from each other.
+        division_reach_um: from a mother to a daughter's first place.
+        fusion_reach_um: from a parent to the fused cell's first place.
+        most_gap_frames: from an end to the beginning that goes on from it.
 
     Returns:
         The detections with the shorter tracklets' numbers, from 0; and the hypotheses about these.
     """
     models = Models.of(tracklets.detections)
+    reach = Reach(tracklets.step_um, division_reach_um, fusion_reach_um, most_gap_frames)
     pieces = Pieces.of(tracklets.detections, time, shape_um=shape_um, pixel_size_um=pixel_size_um)
     cut = pieces.split(cuts(pieces, reach, models.division, models.fusion))
     table = tracklets.detections.assign(tracklet_id=cut.number_of_detection())

@@ -132,6 +132,7 @@ def _table(rows: np.ndarray, drift_px: np.ndarray, settings: Settings) -> pd.Dat
         label=table["cell"],
         y_um=(table["y_px"] - drift[:, 0]) * settings.pixel_size_um,
         x_um=(table["x_px"] - drift[:, 1]) * settings.pixel_size_um,
+        rounding=np.nan,  # no phase is drawn
         probability=CERTAIN,
         also=0,
     )[[*NUCLEUS_COLUMNS, *TRUE_COLUMNS]]
@@ -225,7 +226,9 @@ def _merged(nuclei: pd.DataFrame, rng: np.random.Generator, share: float) -> pd.
             gone |= set(pair.index)
             ones.append(_as_one(pair.sort_values("area_um2", ascending=False)))
     rest = nuclei.drop(index=sorted(gone))
-    return pd.concat([rest, pd.DataFrame(ones)], ignore_index=True) if ones else rest
+    if not ones:
+        return rest
+    return pd.concat([rest, pd.DataFrame(ones).astype(rest.dtypes)], ignore_index=True)
 
 
 def _as_one(pair: pd.DataFrame) -> dict[str, Any]:
@@ -273,6 +276,7 @@ def _debris(table: pd.DataFrame, rng: np.random.Generator, n: int) -> pd.DataFra
             "eccentricity": rng.beta(3, 2, n)[piece],
             "solidity": rng.uniform(0.8, 1, n)[piece],
             "texture": rng.uniform(0.15, 0.5, n)[piece],
+            "rounding": np.nan,
             "probability": CERTAIN,
             "cell": 0,
             "also": 0,
