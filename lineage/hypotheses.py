@@ -221,7 +221,9 @@ def cuts(
     *,
     at: float = CUT_AT,
 ) -> np.ndarray:
-    """Detections (places in `p`) in front of which a tracklet is cut: it may be what begins or ends there.
+    """Detections (places in `p`) in front of which a tracklet is cut.
+
+    That is where it may be one of what begins or ends beside it, and where it went without a nucleus.
 
     Args:
         p: tracklets.
@@ -232,7 +234,8 @@ def cuts(
     """
     goes_on = np.setdiff1d(np.arange(len(p.row)), p.last)  # nuclei that have a next one
     starts = p.first[p.time[p.first] > 0]
-    found: list[np.ndarray] = []
+    # Where btrack bridged a gap, something may have happened that ended before it.
+    found = [goes_on[p.time[goes_on + 1] > p.time[goes_on] + 1] + 1]
     for lag in (1, 2):
         mother, start = near(p, goes_on, starts, um=reach.division_um, lag=lag)
         known = p.piece[mother] != p.piece[start]
