@@ -20,10 +20,11 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-from lineage import config, hypotheses, labels, likelihoods, state, track
+from lineage import config, episodes, hypotheses, labels, likelihoods, state, track
 from lineage.export import graphml
 from lineage.outputs import RunFolder, read_table
 from lineage.progress import Screen
+from lineage.resolve import resolve
 from lineage.schema import NUCLEUS_COLUMNS, Hypothesis, State
 from lineage.simulate.cells import Cell
 from lineage.simulate.course import SHRINKING_MIN, breaks_up_min
@@ -332,7 +333,57 @@ def fit_kind(kind: str, samples: list[Sample]) -> dict[str, Any]:
         print(f"{kind} {h}: {y.sum()} true of {len(y)}; held out {y[out].sum()} of {out.sum()}: AUC {auc:.4f}, "
               f"at 0: right {(odds[y[out]] > 0).mean():.3f}, false {(odds[~y[out]] > 0).sum()}", flush=True)
         models[h.value] = fit(x, y)
+        told_now = json.loads(likelihoods.PATH.read_text())
+        write({**told_now, kind: {**told_now.get(kind, {}), **models}})
+    likelihoods._file.cache_clear()
+    attempts: list[tuple[pd.DataFrame, np.ndarray, np.ndarray, bool]] = []
+    for s, (nuclei, cell, _), out in zip(samples, tables, held, strict=True):
+        estimated = state.estimate(nuclei.assign(detection_id=np.arange(len(nuclei))))
+        x, mitosis, death = attempted(s, estimated, cell[estimated["detection_id"].to_numpy()])
+        attempts.append((x, mitosis, death, out))
+    x = pd.concat([a[0] for a in attempts]).reset_index(drop=True)
+    x = x.loc[:, x.std() > 1e-6]
+    out = np.concatenate([np.full(len(a[0]), a[3]) for a in attempts])
+    for name, k in (("episode", 1), ("episode_death", 2)):
+        y = np.concatenate([a[k] for a in attempts])
+        trial = likelihoods._model(fit(x[~out], y[~out]))
+        odds = trial.log_odds({c: x[out][c].to_numpy() for c in x})
+        print(f"{kind} {name}: {y.sum()} true of {len(y)}; held out {y[out].sum()} of {out.sum()}: "
+              f"AUC {roc_auc_score(y[out], odds):.4f}, at 0: right {(odds[y[out]] > 0).mean():.3f}, "
+              f"false {(odds[~y[out]] > 0).sum()}", flush=True)
+        models[name] = fit(x, y)
     return models
+
+
+def attempted(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Episodes that no division or birth explains: features, which are mitoses, which are deaths."""
+    s = sample.settings
+    side = (s.size * s.pixel_size_um,) * 2
+    true_of = dict(zip(table["detection_id"], cell, strict=True))
+    tracklets = track.link(table, usable=sample.usable, shape_um=side, minutes_per_frame=s.minutes_per_frame)
+    time = track.usable_time(tracklets.detections, sample.usable)
+    lineage = resolve(
+        *hypotheses.consider(tracklets, time, shape_um=side, pixel_size_um=s.pixel_size_um)
+    )
+    last = int(np.flatnonzero(sample.usable)[-1])
+    found = [
+        e for e in episodes.episodes(lineage, minutes_per_frame=s.minutes_per_frame, last_frame=last)
+        if episodes.is_alone(lineage, e)
+    ]
+    simulated = {t: sample.cells[d["simulated_cell"]] for t, d in sample.truth.nodes(data=True)}
+    by_cell = dict(tuple(lineage.detections.groupby("tracklet_id")))
+    mitosis, death = [], []
+    for e in found:
+        rows = by_cell[e.cell]
+        rows = rows[rows["frame"].between(e.first, e.last)]
+        names, counts = np.unique([true_of[d] for d in rows["detection_id"]], return_counts=True)
+        who = simulated.get(int(names[counts.argmax()]))
+        from_min, to_min = (f * s.minutes_per_frame for f in (e.first, e.last))
+        m = who.mitosis if who else None
+        mitosis.append(m is not None and m.start_min - 10 <= to_min and from_min <= m.event_min + 30)
+        died = min(breaks_up_min(who), who.dying_min) if who else np.inf
+        death.append(bool(from_min - 10 <= died <= to_min + 60))
+    return pd.DataFrame([dict(e.features) for e in found]), np.array(mitosis, bool), np.array(death, bool)
 
 
 def write(told: dict[str, Any]) -> None:

@@ -1,48 +1,273 @@
-"""Lineage -> candidate mitoses."""
+"""Lineage -> events: every division, fusion and death, and every attempt to divide that came to nothing."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lineage.schema import MitosisEvent
+import networkx as nx
+import numpy as np
+
+from lineage.episodes import Episode, episodes, is_alone, judged, onset
+from lineage.schema import EventType, MitosisEvent
+from lineage.state import kind_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import pandas as pd
 
     from lineage.schema import Lineage
 
+HALVED = -0.4  # logarithm of DNA after over before a mitosis, below which a daughter was lost from sight
+NEAR_FRAMES = 3  # nuclei before and after an event that its DNA is measured from
+DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_division", "end_of_track"
 
-def propose(lineage: Lineage) -> list[MitosisEvent]:
-    """One event for each mother, numbered from 1 in order of frame, then place.
 
-    The event's frame is the first in which a daughter is seen apart; one frame of separation is enough.
-    Its place is the middle of the daughters seen in that frame.
+def propose(
+    lineage: Lineage,
+    *,
+    minutes_per_frame: float,
+    last_usable_frame: int,
+    regression_min: float = 120.0,
+    least_log_odds: float = 0.0,
+) -> list[MitosisEvent]:
+    """List the events of a lineage, numbered from 1 in order of frame, then place.
+
+    A separation of one frame counts. Two daughters that are one cell again within `regression_min` are part of
+    their division; a later fusion is an event of its own. A cell whose chromatin condenses and that neither
+    divides nor is being born is an event, too: it slips out of mitosis, dies in it, or lost a daughter from
+    sight. One that is still condensed in the last frame is none yet.
+
+    Args:
+        lineage: with STATE_COLUMNS on its detections.
+        minutes_per_frame: of the movie.
+        last_usable_frame: of the movie.
+        regression_min: after a separation, in which a fusion is a regression of the furrow.
+        least_log_odds: from which on a condensed stretch is taken for a mitosis, or an end for a death.
     """
-    first = lineage.detections.drop_duplicates("tracklet_id").set_index("tracklet_id")
-    last = lineage.detections.drop_duplicates("tracklet_id", keep="last").set_index("tracklet_id")
-    mothers = [m for m in lineage.graph if lineage.graph.out_degree(m) >= 2]
-    found = [_event(m, sorted(lineage.graph.successors(m)), first, last) for m in mothers]
-    found.sort(key=lambda e: (e.frame, e.y_um, e.x_um))
-    return [MitosisEvent(**{**vars(e), "event_id": i}) for i, e in enumerate(found, start=1)]
+    lives = _lives(lineage)
+    found = episodes(lineage, minutes_per_frame=minutes_per_frame, last_frame=last_usable_frame)
+    by_cell: dict[int, list[Episode]] = {}
+    for e in found:
+        by_cell.setdefault(e.cell, []).append(e)
+    events = [
+        _division(lineage.graph, m, lives, by_cell, minutes_per_frame, regression_min)
+        for m in lineage.graph
+        if len(_daughters(lineage.graph, m)) > 1
+    ]
+    alone = [e for e in found if is_alone(lineage, e) and not _unfinished(e, lives, last_usable_frame)]
+    events += _of_episodes(alone, lives, kind_of(lineage.detections), minutes_per_frame, least_log_odds)
+    dead = {e.mother for e in events if e.died_after_min is not None and not e.daughters}
+    dead |= {e.mother for e in events if e.event_type is EventType.DEATH}
+    events += [
+        _death(c, lives[c])
+        for c, d in lineage.graph.nodes(data=True)
+        if d.get("dies") and c not in dead and not lineage.graph.out_degree(c)
+    ]
+    events += _fusions(lineage.graph, lives, minutes_per_frame, regression_min)
+    return _numbered(events)
 
 
-def _event(mother: int, daughters: list[int], first: pd.DataFrame, last: pd.DataFrame) -> MitosisEvent:
-    seen, before = first.loc[daughters], last.loc[[mother]]
-    frame = int(seen["frame"].min())
-    place = seen.loc[seen["frame"] == frame, ["y_px", "x_px", "y_um", "x_um"]].mean()
-    mass = float(before["dna_mass"].sum())
-    apart = seen[["y_um", "x_um"]].to_numpy(float)
-    evidence = {
-        "mass_ratio": float(seen["dna_mass"].sum()) / mass if mass > 0 else float("nan"),
-        "condensation": float(before["condensation"].sum()),
-        "separation_um": float(((apart[0] - apart[-1]) ** 2).sum() ** 0.5),
-    }
+def _numbered(events: Iterable[MitosisEvent]) -> list[MitosisEvent]:
+    order = sorted(events, key=lambda e: (e.frame, e.y_um, e.x_um, e.event_type))
+    numbered = [replace(e, event_id=i) for i, e in enumerate(order, start=1)]
+    division_of = {e.mother: e.event_id for e in numbered if e.source == DIVISION}
+    # Until now a fusion names the mother whose division it undoes.
+    return [
+        e if e.linked_event is None else replace(e, linked_event=division_of.get(e.linked_event))
+        for e in numbered
+    ]
+
+
+def _lives(lineage: Lineage) -> dict[int, pd.DataFrame]:
+    table = lineage.detections
+    table = table[table["tracklet_id"] >= 0].sort_values(["tracklet_id", "frame"], kind="stable")
+    return {int(str(c)): rows for c, rows in table.groupby("tracklet_id")}
+
+
+def _daughters(graph: nx.DiGraph, mother: int) -> list[int]:
+    """Those born of her alone."""
+    return sorted(d for d in graph.successors(mother) if graph.in_degree(d) == 1)
+
+
+# --- Divisions
+
+
+def _division(
+    graph: nx.DiGraph,
+    mother: int,
+    lives: Mapping[int, pd.DataFrame],
+    by_cell: Mapping[int, list[Episode]],
+    minutes_per_frame: float,
+    regression_min: float,
+) -> MitosisEvent:
+    daughters = _daughters(graph, mother)
+    frame = min(int(lives[d]["frame"].iloc[0]) for d in daughters)
+    seen = [lives[d].iloc[0] for d in daughters if lives[d]["frame"].iloc[0] == frame]
+    before = lives[mother]
+    reunion = _reunion(graph, daughters, lives)
+    refused = None if reunion is None else (reunion - frame) * minutes_per_frame
+    deaths = [
+        (int(lives[d]["frame"].iloc[-1]) - frame) * minutes_per_frame
+        for d in daughters
+        if graph.nodes[d].get("dies")
+    ]
+    begun = onset(by_cell, mother, int(before["frame"].iloc[-1]))
+    firsts = np.array([[lives[d]["y_um"].iloc[0], lives[d]["x_um"].iloc[0]] for d in daughters])
+    odds = min(graph.edges[mother, d].get("log_odds", np.nan) for d in daughters)
+    mass = sum(float(lives[d]["dna_mass"].iloc[:NEAR_FRAMES].median()) for d in daughters)
+    last = before.iloc[-NEAR_FRAMES:]
     return MitosisEvent(
         event_id=0,
         mother=mother,
         daughters=tuple(daughters),
         frame=frame,
-        **{str(k): float(v) for k, v in place.items()},
-        source="btrack_division",
-        evidence=evidence,
+        **_place(seen),
+        source=DIVISION,
+        confidence=odds,
+        n_poles=len(daughters),
+        separated=True,
+        onset_frame=begun,
+        refused_after_min=refused if refused is not None and refused <= regression_min else None,
+        died_after_min=min(deaths, default=None),
+        evidence={
+            "mass_ratio": mass / max(float(before["dna_mass"].iloc[-NEAR_FRAMES:].median()), 1e-9),
+            "condensation": float(last["condensation"].max()),
+            "rounding": _most(last["rounding"]),
+            "separation_um": float(np.linalg.norm(firsts[:, None] - firsts[None], axis=2).max()),
+            "lasts_min": np.nan if begun is None else (frame - begun) * minutes_per_frame,
+            "log_odds": odds,
+        },
     )
+
+
+def _reunion(graph: nx.DiGraph, daughters: list[int], lives: Mapping[int, pd.DataFrame]) -> int | None:
+    """The first frame in which two of them are one cell again."""
+    frames = [
+        int(lives[c]["frame"].iloc[0])
+        for c in {c for d in daughters for c in graph.successors(d)}
+        if sum(p in daughters for p in graph.predecessors(c)) > 1
+    ]
+    return min(frames, default=None)
+
+
+# --- Attempts that no division follows
+
+
+def _unfinished(e: Episode, lives: Mapping[int, pd.DataFrame], last_usable_frame: int) -> bool:
+    """Still condensed when the movie ends."""
+    return not e.goes_on and int(lives[e.cell]["frame"].iloc[-1]) >= last_usable_frame
+
+
+def _of_episodes(
+    found: list[Episode],
+    lives: Mapping[int, pd.DataFrame],
+    kind: str,
+    minutes_per_frame: float,
+    least_log_odds: float,
+) -> list[MitosisEvent]:
+    mitosis, death = judged(found, kind)
+    events = []
+    for e, odds, dies in zip(found, mitosis.tolist(), death.tolist(), strict=True):
+        if max(odds, dies) <= least_log_odds:
+            continue
+        life = lives[e.cell]
+        is_mitosis, is_death = odds > least_log_odds, dies > least_log_odds
+        later = life[life["frame"] > e.last]
+        at = life[life["frame"] == e.last].iloc[0] if later.empty or is_death else later.iloc[0]
+        half = not is_death and bool(e.features["mass_in_all"] < HALVED)
+        inside = life[life["frame"].between(e.first, e.last)]
+        lasts_min = (e.last - e.first + 1) * minutes_per_frame
+        events.append(
+            MitosisEvent(
+                event_id=0,
+                mother=e.cell,
+                daughters=(),
+                frame=int(at["frame"]),
+                **_place([at]),
+                source=HALF if half else ALONE if e.goes_on else ENDED,
+                event_type=EventType.MITOSIS if is_mitosis else EventType.DEATH,
+                confidence=odds if is_mitosis else dies,
+                n_poles=2 * half,
+                separated=half,
+                onset_frame=None if e.features["opens"] else e.first,
+                died_after_min=lasts_min if is_death else None,
+                evidence={
+                    "mass_ratio": float(np.exp(e.features["mass_in_all"])),
+                    "condensation": float(inside["condensation"].max()),
+                    "rounding": _most(inside["rounding"]),
+                    "separation_um": np.nan,
+                    "lasts_min": lasts_min,
+                    "log_odds": odds,
+                },
+            )
+        )
+    return events
+
+
+def _death(cell: int, life: pd.DataFrame) -> MitosisEvent:
+    """In interphase: nothing was condensed before."""
+    return MitosisEvent(
+        event_id=0,
+        mother=cell,
+        daughters=(),
+        frame=int(life["frame"].iloc[-1]),
+        **_place([life.iloc[-1]]),
+        source=ENDED,
+        event_type=EventType.DEATH,
+        died_after_min=0.0,
+        evidence={"condensation": float(life["condensation"].iloc[-1])},
+    )
+
+
+# --- Fusions
+
+
+def _fusions(
+    graph: nx.DiGraph, lives: Mapping[int, pd.DataFrame], minutes_per_frame: float, regression_min: float
+) -> list[MitosisEvent]:
+    """All but those that are part of a division."""
+    events = []
+    for fused in graph:
+        parents = sorted(graph.predecessors(fused))
+        if len(parents) < 2:
+            continue
+        frame = int(lives[fused]["frame"].iloc[0])
+        mothers = [set(graph.predecessors(p)) for p in parents]
+        common = sorted(set.intersection(*mothers))
+        born = min(int(lives[p]["frame"].iloc[0]) for p in parents)
+        if common and (frame - born) * minutes_per_frame <= regression_min:
+            continue
+        mass = sum(float(lives[p]["dna_mass"].iloc[-NEAR_FRAMES:].median()) for p in parents)
+        ends = np.array([[lives[p]["y_um"].iloc[-1], lives[p]["x_um"].iloc[-1]] for p in parents])
+        odds = min(graph.edges[p, fused].get("log_odds", np.nan) for p in parents)
+        events.append(
+            MitosisEvent(
+                event_id=0,
+                mother=parents[0],
+                daughters=(fused,),
+                frame=frame,
+                **_place([lives[fused].iloc[0]]),
+                source=FUSION,
+                event_type=EventType.FUSION,
+                confidence=odds,
+                linked_event=common[0] if common else None,
+                evidence={
+                    "mass_ratio": float(lives[fused]["dna_mass"].iloc[:NEAR_FRAMES].median()) / max(mass, 1e-9),
+                    "condensation": float(lives[fused]["condensation"].iloc[0]),
+                    "separation_um": float(np.linalg.norm(ends[0] - ends[-1])),
+                    "log_odds": odds,
+                },
+            )
+        )
+    return events
+
+
+def _place(rows: list[pd.Series]) -> dict[str, float]:
+    """The middle of some nuclei."""
+    return {c: float(np.mean([row[c] for row in rows])) for c in ("y_px", "x_px", "y_um", "x_um")}
+
+
+def _most(values: pd.Series) -> float:
+    return float(values.max()) if values.notna().any() else float("nan")

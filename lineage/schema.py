@@ -47,6 +47,32 @@ class MitosisClass(StrEnum):
     UNCLASSIFIED = "unclassified"
 
 
+class EventType(StrEnum):
+    """What an event is; only mitoses enter a fraction abnormal."""
+
+    MITOSIS = "mitosis"
+    FUSION = "fusion"
+    DEATH = "death"
+
+
+class Subtype(StrEnum):
+    """What kind of mitosis, fusion or death it was; which goes first is told in `lineage.subtypes`."""
+
+    NORMAL = "normal"
+    TRIPOLAR = "tripolar"
+    TETRAPOLAR = "tetrapolar"  # four poles or more
+    FURROW_REGRESSION = "furrow_regression"  # daughters reunite within two hours
+    SLIPPAGE = "slippage"  # never separates, and returns to interphase
+    DEATH_IN_MITOSIS = "death_in_mitosis"
+    LAGGING = "lagging_chromatin"  # or a bridge
+    MICRONUCLEI = "micronuclei"
+    ABNORMAL = "abnormal"  # the classifier says so, and nothing else was seen
+    UNCLASSIFIED = "unclassified"  # nothing abnormal was seen, and the classifier was not asked
+    SISTER_FUSION = "sister_fusion"  # later: a fate, no part of the mitosis
+    CELL_FUSION = "cell_fusion"
+    DEATH_IN_INTERPHASE = "death_in_interphase"
+
+
 class State(StrEnum):
     """First estimate of a nucleus's place in the cell cycle."""
 
@@ -72,7 +98,8 @@ class CellKey(StrEnum):
     DNA_MASS = "dna_mass"  # median over its life
     AREA_UM2 = "area_um2"  # median over its life
     N_SLIPPAGES = "n_slippages"
-    EVENT_ID = "event_id"  # set on mothers only, as are the three below
+    EVENT_ID = "event_id"  # set on mothers only, as are the four below
+    SUBTYPE = "subtype"
     MITOSIS = "mitosis_class"
     P_ABNORMAL = "p_abnormal"
     P_NONE = "p_none"
@@ -113,7 +140,7 @@ DETECTION_COLUMNS = (*NUCLEUS_COLUMNS[:4], "tracklet_id", *NUCLEUS_COLUMNS[4:], 
 TRACKLET_COLUMNS = (
     "tracklet_id", "first_frame", "last_frame", "birth_min", "end_min", "parent_ids", "daughter_ids", "fate",
     "generation", "founder_id", "y_um", "x_um", "dna_mass", "area_um2", "n_slippages", "event_id",
-    "mitosis_class", "p_abnormal", "p_none",
+    "subtype", "mitosis_class", "p_abnormal", "p_none",
 )  # fmt: skip
 LINEAGE_COLUMNS = (
     "founder_id", "first_frame", "last_frame", "birth_min", "end_min", "n_cells", "n_generations",
@@ -121,8 +148,13 @@ LINEAGE_COLUMNS = (
 )  # fmt: skip
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
-    "mitosis_class", "p_abnormal", "p_none", "source", "side_um", "flags",
+    "event_type", "subtype", "mitosis_class", "p_abnormal", "p_none", "confidence", "n_poles", "separated",
+    "onset_min", "refused_after_min", "died_after_min", "n_micronuclei", "bridge", "linked_event_id",
+    "evidence_mass_ratio", "evidence_condensation", "evidence_rounding", "evidence_separation_um",
+    "evidence_lasts_min", "evidence_log_odds", "source", "side_um", "flags",
 )  # fmt: skip
+EVIDENCE = ("mass_ratio", "condensation", "rounding", "separation_um", "lasts_min", "log_odds")
+NOT_ASSESSABLE = "not assessable"  # smaller than what the movie's pixels show
 HYPOTHESIS_COLUMNS = ("kind", "tracklet", "first", "second", "log_likelihood")
 QUALITY_COLUMNS = (
     "frame", "time_min", "usable", "reason", "mean_intensity", "saturated_fraction", "focus",
@@ -271,7 +303,13 @@ class Lineage:
 
 @dataclass(frozen=True)
 class MitosisEvent:
-    """A candidate mitosis. `frame` is the first frame with separated chromatin."""
+    """A candidate mitosis, or what became of one: a fusion, a death.
+
+    `frame` is the first with separated chromatin; where nothing separates, the exit from mitosis; of a fusion
+    the fused cell's first; of a death the first blebbing. Minutes count from `frame`, but those to a death
+    in mitosis from its onset. None is what was not seen, and of micronuclei and bridges what cannot be told at
+    the movie's pixel size.
+    """
 
     event_id: int
     mother: int
@@ -282,6 +320,16 @@ class MitosisEvent:
     y_um: float
     x_um: float
     source: str  # who proposed it
+    event_type: EventType = EventType.MITOSIS
+    confidence: float = float("nan")  # log-odds against the next best explanation
+    n_poles: int = 0  # bodies that separate, 0 where none do
+    separated: bool = False
+    onset_frame: int | None = None  # the first in which chromatin is condensed
+    refused_after_min: float | None = None  # daughters are one cell again
+    died_after_min: float | None = None
+    n_micronuclei: int | None = None
+    bridge: bool | None = None
+    linked_event: int | None = None  # of a fusion, the division that it undoes
     evidence: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

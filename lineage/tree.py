@@ -14,17 +14,20 @@ import numpy as np
 
 from lineage.schema import (
     CellKey,
+    EventType,
     Fate,
     Lineage,
     MitosisClass,
     MitosisEvent,
     Predictions,
+    Subtype,
     p_abnormal,
     verdict,
 )
+from lineage.subtypes import subtype
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -45,13 +48,14 @@ def annotate(
     dose_gy: float | None = None,
     border_um: float = 20.0,
     last_usable_frame: int | None = None,
+    kept: Collection[int] = (),
 ) -> nx.DiGraph:
     """Write on each cell what is known of its life.
 
     Args:
         lineage: cells and who became whom; left as it is.
-        events: candidate mitoses; their mothers are cells of `lineage`.
-        predictions: verdicts, matched to `events` by event_id; an event without one is `unclassified`.
+        events: mitoses, fusions and deaths; their mothers are cells of `lineage`.
+        predictions: verdicts, matched to `events` by event_id; a mitosis without one is `unclassified`.
         n_frames: frames of the movie.
         shape: (Y, X) of a frame, pixels.
         pixel_size_um: micrometres a pixel.
@@ -61,6 +65,7 @@ def annotate(
         border_um: a cell last seen this close to the edge of the image, or that the stage would have
             carried there by the next frame, has left the field.
         last_usable_frame: a cell seen in it has reached the end of the movie; n_frames - 1 if None.
+        kept: events whose verdict `none` is not followed: they are `unclassified`.
 
     Returns:
         A new graph. Nodes have CellKey attributes, Python bool, int, float and str only, and a key that
@@ -85,7 +90,9 @@ def annotate(
     final_frame = n_frames - 1 if last_usable_frame is None else last_usable_frame
     lives = _lives(lineage.detections, shape=shape, pixel_size_um=pixel_size_um, border_um=border_um)
     generation, founder = _descent(tree)
-    mitosis = _mitosis_of_mother(events, verdicts(predictions), cells=set(tree))
+    told = verdicts(predictions, kept=kept)
+    mitosis = _mitosis_of_mother(events, told, cells=set(tree))
+    slips, deaths = _slips_and_deaths(events, told)
     for cell, life in lives.items():
         tree.nodes[cell].update(
             {
@@ -93,10 +100,13 @@ def annotate(
                 "last_frame": life["last_frame"],
                 "birth_min": life["first_frame"] * float(minutes_per_frame),
                 "end_min": life["last_frame"] * float(minutes_per_frame),
-                "fate": fate(tree, cell, ended=life["last_frame"] < final_frame, at_border=life["at_border"]),
+                "fate": fate(
+                    tree, cell, ended=life["last_frame"] < final_frame, at_border=life["at_border"],
+                    died=deaths.get(cell), slipped=cell in slips,
+                ),
                 "generation": generation[cell],
                 "founder": founder[cell],
-                "n_slippages": int(lineage.graph.nodes[cell].get(CellKey.N_SLIPPAGES, 0)),
+                "n_slippages": slips.get(cell, 0),
             }
             | {k: life[k] for k in ("y_um", "x_um", "dna_mass", "area_um2") if np.isfinite(life[k])}
             | mitosis.get(cell, {})
@@ -104,8 +114,11 @@ def annotate(
     return tree
 
 
-def verdicts(predictions: Predictions) -> dict[int, dict[str, Any]]:
-    """event_id -> mitosis_class, p_abnormal and, where the model knows that class, p_none."""
+def verdicts(predictions: Predictions, *, kept: Collection[int] = ()) -> dict[int, dict[str, Any]]:
+    """event_id -> mitosis_class, p_abnormal and, where the model knows that class, p_none.
+
+    An event in `kept` is `unclassified` if the classifier calls it `none`.
+    """
     abnormal = p_abnormal(predictions.probabilities, predictions.classes)
     none = dict(zip(predictions.classes, predictions.probabilities.T, strict=True)).get(MitosisClass.NONE)
     told: dict[int, dict[str, Any]] = {}
@@ -114,7 +127,10 @@ def verdicts(predictions: Predictions) -> dict[int, dict[str, Any]]:
         found = {"p_abnormal": round(float(abnormal[i]), 6)}
         if none is not None:
             found["p_none"] = round(float(none[i]), 6)
-        told[event_id] = {"mitosis_class": verdict(found["p_abnormal"], found.get("p_none")).value} | found
+        said = verdict(found["p_abnormal"], found.get("p_none"))
+        if said is MitosisClass.NONE and event_id in kept:
+            said = MitosisClass.UNCLASSIFIED
+        told[event_id] = {"mitosis_class": said.value} | found
     return told
 
 
@@ -126,12 +142,43 @@ def _mitosis_of_mother(
     for event in sorted(events, key=lambda e: (bool(e.daughters), e.frame, e.event_id)):
         if event.mother not in cells:
             raise ValueError(f"event {event.event_id}: its mother {event.mother} is not in the lineage")
-        unclassified = {"mitosis_class": MitosisClass.UNCLASSIFIED.value}
-        found[event.mother] = {"event_id": event.event_id} | told.get(event.event_id, unclassified)
+        if event.event_type is not EventType.MITOSIS:
+            continue
+        said = told.get(event.event_id, {"mitosis_class": MitosisClass.UNCLASSIFIED.value})
+        kind = {"subtype": subtype(event, said["mitosis_class"]).value}
+        found[event.mother] = {"event_id": event.event_id} | said | kind
     return found
 
 
-def fate(graph: nx.DiGraph, cell: int, *, ended: bool, at_border: bool) -> str:
+def _slips_and_deaths(
+    events: Iterable[MitosisEvent], told: Mapping[int, dict[str, Any]]
+) -> tuple[dict[int, int], dict[int, Fate]]:
+    """Cell -> how often it slipped out of mitosis, and cell -> how it died; rejected events do not count."""
+    slips: dict[int, int] = {}
+    deaths: dict[int, Fate] = {}
+    for event in events:
+        said = told.get(event.event_id, {}).get("mitosis_class", MitosisClass.UNCLASSIFIED)
+        kind = subtype(event, said)
+        if said == MitosisClass.NONE:
+            continue
+        if kind is Subtype.SLIPPAGE:
+            slips[event.mother] = slips.get(event.mother, 0) + 1
+        elif kind is Subtype.DEATH_IN_MITOSIS:
+            deaths[event.mother] = Fate.DIED_MITOSIS
+        elif kind is Subtype.DEATH_IN_INTERPHASE:
+            deaths.setdefault(event.mother, Fate.DIED_INTERPHASE)
+    return slips, deaths
+
+
+def fate(
+    graph: nx.DiGraph,
+    cell: int,
+    *,
+    ended: bool,
+    at_border: bool,
+    died: Fate | None = None,
+    slipped: bool = False,
+) -> str:
     """How the cell's life ends. What it became says more than where it was last seen.
 
     Args:
@@ -139,6 +186,8 @@ def fate(graph: nx.DiGraph, cell: int, *, ended: bool, at_border: bool) -> str:
         cell: one of its nodes.
         ended: last seen before the last usable frame.
         at_border: last seen at the edge of the image.
+        died: how, if it was seen to die.
+        slipped: whether it slipped out of mitosis.
 
     >>> sisters_fuse = nx.DiGraph([(1, 2), (1, 3), (2, 4), (3, 4)])
     >>> [fate(sisters_fuse, cell, ended=True, at_border=True) for cell in (1, 2, 4)]
@@ -149,6 +198,10 @@ def fate(graph: nx.DiGraph, cell: int, *, ended: bool, at_border: bool) -> str:
         return Fate.FUSED.value
     if children:
         return Fate.DIVIDED.value
+    if died is not None:
+        return died.value
+    if slipped:
+        return Fate.SLIPPED.value
     if not ended:
         return Fate.END_OF_MOVIE.value
     return (Fate.LEFT_FIELD if at_border else Fate.LOST).value

@@ -1,0 +1,80 @@
+"""Lineage + events + predictions -> the lineage without the divisions that the classifier calls `none`.
+
+Its word counts only where it saw real intensities at an interval it knows; elsewhere events have no verdict, and
+nothing is mended. Where the tracking is sure of a division, a `none` is told of and deletes nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import networkx as nx
+
+from lineage.resolve import numbered
+from lineage.schema import EventType, Lineage, MitosisClass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lineage.schema import MitosisEvent
+
+STRONG = 3.0  # log-odds of the tracking, from which on a `none` deletes nothing
+NONE_AGAINST_TRACKING = "none_against_tracking"
+
+
+def mend(
+    lineage: Lineage, events: Sequence[MitosisEvent], classes: Mapping[int, str], *, strong: float = STRONG
+) -> tuple[Lineage, list[MitosisEvent], dict[int, str]]:
+    """Undo false divisions: the mother goes on as the nearest daughter, the others are founders.
+
+    Args:
+        lineage: left as it is.
+        events: of the lineage.
+        classes: event_id -> mitosis_class, of those that have a verdict.
+        strong: log-odds of the tracking, from which on nothing is deleted.
+
+    Returns:
+        The lineage, numbered anew; the events with these numbers, a deleted division's without daughters; and
+        the flags of events whose verdict was not followed.
+    """
+    said_none = [
+        e
+        for e in events
+        if classes.get(e.event_id) == MitosisClass.NONE and e.event_type is EventType.MITOSIS
+    ]
+    flags = {e.event_id: NONE_AGAINST_TRACKING for e in said_none if e.confidence >= strong}
+    gone = [e for e in said_none if e.daughters and e.event_id not in flags]
+    if not gone:
+        return lineage, list(events), flags
+    graph = nx.DiGraph(lineage.graph)
+    place = lineage.detections.groupby("tracklet_id")[["y_um", "x_um"]]
+    first, last = place.first(), place.last()
+    heir: dict[int, int] = {}
+    for e in sorted(gone, key=lambda e: e.frame):
+        nearest = min(e.daughters, key=lambda d: float(((first.loc[d] - last.loc[e.mother]) ** 2).sum()))
+        graph.remove_edges_from([(e.mother, d) for d in e.daughters])
+        heir[nearest] = e.mother
+
+    def now(cell: int) -> int:
+        while cell in heir:
+            cell = heir[cell]
+        return cell
+
+    merged = nx.DiGraph()
+    merged.add_nodes_from((now(c), d) for c, d in graph.nodes(data=True))
+    merged.add_edges_from((now(a), now(b), d) for a, b, d in graph.edges(data=True))
+    cells = lineage.detections["tracklet_id"].map(lambda c: now(c) if c > 0 else c)
+    mended = numbered(lineage.detections.assign(tracklet_id=cells), merged)
+    pairs = zip(cells, mended.detections["tracklet_id"], strict=True)
+    number = {int(old): int(new) for old, new in pairs}
+    undone = {e.event_id for e in gone}
+    told = [
+        replace(
+            e,
+            mother=number[now(e.mother)],
+            daughters=() if e.event_id in undone else tuple(sorted(number[now(d)] for d in e.daughters)),
+        )
+        for e in events
+    ]
+    return replace(mended, warnings=lineage.warnings, solver=lineage.solver), told, flags
