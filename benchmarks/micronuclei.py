@@ -189,11 +189,11 @@ def row(pixel_size_um: float, table: pd.DataFrame) -> dict:
     """Recall by size, false positives, and the limits that follow from them."""
     plain = table[table["kind"] == "none"]
     between = table[table["kind"].isin(["bridge", "loose"])]
-    small = table[table["kind"] == "micronucleus"].assign(hit=lambda t: t["n_micronuclei"].fillna(0) > 0)
-    lagging = between.assign(hit=between["bridge"].fillna(False).astype(bool))
-    false_small = float((plain["n_micronuclei"].fillna(0) > 0).mean())
+    small = table[table["kind"] == "micronucleus"].assign(hit=lambda t: _is_seen(t["n_micronuclei"]))
+    lagging = between.assign(hit=_is_seen(between["bridge"]))
+    false_small = float(_is_seen(plain["n_micronuclei"]).mean())
     # A micronucleus may lie between sisters, so only plain divisions tell of false bridges.
-    false_bridges = float(plain["bridge"].fillna(False).astype(bool).mean())
+    false_bridges = float(_is_seen(plain["bridge"]).mean())
     recalls = [
         {round(float(k), 2): round(float(v), 2) for k, v in t.groupby("amount")["hit"].mean().items()}
         for t in (small, lagging)
@@ -208,6 +208,11 @@ def row(pixel_size_um: float, table: pd.DataFrame) -> dict:
         "false_bridges_per_division": round(false_bridges, 3),
         "plain_divisions": len(plain),
     }
+
+
+def _is_seen(found: pd.Series) -> pd.Series:
+    """Whether something was found; what was not assessable counts as missed."""
+    return found.map(lambda one: one is not None and one == one and one > 0).astype(bool)
 
 
 def _limit(recall: dict[float, float], false_positives: float) -> float | None:
