@@ -14,6 +14,7 @@ import pandas as pd
 from lineage import config
 from lineage.command import default_out
 from lineage.evaluate import mosaic
+from lineage.evaluate.runs import read_events
 from lineage.evaluate.text import number
 from lineage.outputs import write_table
 from lineage.progress import Screen
@@ -51,7 +52,7 @@ def main() -> None:
     rows, every, all_events = [], [], []
     for movie in sorted(args.mosaics.glob("*.tif")):
         folder = run(movie, default_out(movie), settings, screen=Screen())
-        events = pd.read_csv(folder.events)
+        events = read_events(folder.events)
         scored = mosaic.score(events, mosaic.read_mosaic(movie.with_suffix(".csv")))
         write_table(scored, folder.root / "mosaic_score.csv")
         rows.append(row(movie.stem, scored, events))

@@ -18,7 +18,9 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @app.command()
 def main(
-    video: Annotated[Path, typer.Argument(help="TIFF, folder of TIFFs, OME-Zarr or ND2")],
+    video: Annotated[
+        Path | None, typer.Argument(help="TIFF, folder of TIFFs, OME-Zarr or ND2; not needed with --labels")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="run folder; VIDEO.lineage if left out")] = None,
     nucleus_channel: Annotated[int | None, typer.Option(help="channel of the DNA stain, from 0")] = None,
     phase_channel: Annotated[int | None, typer.Option(help="channel of the phase contrast, from 0")] = None,
@@ -40,6 +42,7 @@ def main(
     from lineage import config as settings
     from lineage.progress import Screen
     from lineage.run import run
+    from lineage.schema import InputError
 
     screen = Screen()
     with one_line_errors(debug=debug):
@@ -52,10 +55,14 @@ def main(
             "segment.nucleus_diameter_um": nucleus_diameter_um,
             "dose_gy": dose_gy,
         }
+        read = settings.read(config, options)
+        movie = video or read.labels
+        if movie is None:
+            raise InputError("no movie: give one, or masks alone with --labels")
         folder = run(
-            video,
-            out or default_out(video),
-            settings.read(config, options),
+            movie,
+            out or default_out(movie),
+            read,
             screen=screen,
             overwrite=overwrite,
         )
@@ -75,13 +82,17 @@ def default_out(video: Path) -> Path:
 def say_result(folder: RunFolder, screen: Screen) -> None:
     """What was found, what to be wary of, and where to look."""
     from lineage.outputs import read_table
+    from lineage.schema import EventType
 
-    events = read_table(folder.events)["mitosis_class"].value_counts()
+    table = read_table(folder.events)
+    events = table.loc[table["event_type"] == EventType.MITOSIS, "mitosis_class"].value_counts()
+    others = table.loc[table["event_type"] != EventType.MITOSIS, "subtype"].value_counts()
     cells = len(read_table(folder.tracklets))
     founders = len(read_table(folder.lineages))
     for warning in folder.warnings:
         screen.say(f"warning: {warning}", "yellow")
     told = ", ".join(f"{n} {name}" for name, n in events.items()) or "none"
-    screen.say(f"{cells} cells from {founders} founders; mitoses: {told}")
+    beside = "".join(f"; {str(name).replace('_', ' ')}: {n}" for name, n in others.items())
+    screen.say(f"{cells} cells from {founders} founders; mitoses: {told}{beside}")
     screen.say(f"report: {folder.report}", "bold")
     screen.say(f"tables, graphs and films: {folder.root}")

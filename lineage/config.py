@@ -88,6 +88,17 @@ class ResolveSettings(_Settings):
     )
 
 
+class EventsSettings(_Settings):
+    """What counts as an event."""
+
+    regression_min: float = Field(
+        120.0, ge=0, description="after a separation, in which a fusion is a regression of the furrow"
+    )
+    least_log_odds: float = Field(
+        0.0, description="from which a condensed stretch without division is a mitosis, or an end a death"
+    )
+
+
 class CropSettings(_Settings):
     """What the classifier sees of an event."""
 
@@ -119,6 +130,7 @@ class Config(_Settings):
     hypotheses: HypothesesSettings = HypothesesSettings()
     track: TrackSettings = TrackSettings()
     resolve: ResolveSettings = ResolveSettings()
+    events: EventsSettings = EventsSettings()
     crop: CropSettings = CropSettings()
     classify: ClassifySettings = ClassifySettings()
 

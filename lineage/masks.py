@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.schema import InputError
+from lineage.schema import InputError, Video
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,17 +29,52 @@ def open_masks(path: Path, *, n_frames: int, shape: tuple[int, int]) -> Callable
     Raises:
         InputError: no such masks, or not of the movie's shape.
     """
-    if not path.exists():
-        raise InputError(f"no such masks: {path}; give a TIFF stack, a folder of TIFFs or a Zarr")
-    if path.suffix == ".zarr" or (path / "zarr.json").exists() or (path / ".zarray").exists():
-        read, found = _zarr(path)
-    elif path.is_dir():
-        read, found = _folder(path)
-    else:
-        read, found = _stack(path)
+    read, found = _open(path)
     if found != (n_frames, *shape):
         raise InputError(f"{path.name}: masks are {found} (T, Y, X), the movie is {(n_frames, *shape)}")
     return lambda t: _checked(read(t), path.name, t, shape)
+
+
+def as_video(path: Path, *, pixel_size_um: float | None, minutes_per_frame: float | None) -> Video:
+    """Masks as a movie of their own, where there are no intensities: 1 within a nucleus, 0 outside.
+
+    Args:
+        path: as for `open_masks`.
+        pixel_size_um: side of a pixel; none is read from masks.
+        minutes_per_frame: interval.
+
+    Raises:
+        InputError: no such masks, or their pixel size or interval is not given.
+    """
+    if pixel_size_um is None or minutes_per_frame is None:
+        raise InputError(
+            f"{path.name}: masks alone tell neither the size of their pixels nor the time between frames; give "
+            "--pixel-size-um and --minutes-per-frame"
+        )
+    read, (n_frames, *shape) = _open(path)
+    return Video(
+        path=path,
+        n_frames=n_frames,
+        shape=(shape[0], shape[1]),
+        dtype=np.dtype(np.uint8),
+        channels=("masks",),
+        nucleus=0,
+        phase=None,
+        pixel_size_um=pixel_size_um,
+        minutes_per_frame=minutes_per_frame,
+        read=lambda t, _: (np.asarray(read(t)) > 0).astype(np.uint8),
+        notes=("masks alone: the area of a nucleus stands for its DNA",),
+        intensities=False,
+    )
+
+
+def _open(path: Path) -> tuple[Callable[[int], np.ndarray], tuple[int, ...]]:
+    """A function t -> mask, and (T, Y, X)."""
+    if not path.exists():
+        raise InputError(f"no such masks: {path}; give a TIFF stack, a folder of TIFFs or a Zarr")
+    if path.suffix == ".zarr" or (path / "zarr.json").exists() or (path / ".zarray").exists():
+        return _zarr(path)
+    return _folder(path) if path.is_dir() else _stack(path)
 
 
 def _checked(mask: np.ndarray, name: str, t: int, shape: tuple[int, int]) -> np.ndarray:

@@ -51,7 +51,13 @@ class RunFolder:
         self.scale = self.stages / "scale.json"
         self.journal = self.stages / "nuclei"
         self.nuclei = self.stages / "nuclei.csv"
-        self.edges = self.stages / "edges.csv"
+        self.tracked = {k: self.stages / f"tracked_{k}.csv" for k in ("detections", "edges", "cells")}
+        self.proposed = self.stages / "events.csv"
+        self.mended = {k: self.stages / f"{k}.csv" for k in ("edges", "cells")} | {
+            "detections": self.detections
+        }
+        self.judged = self.stages / "judged_events.csv"
+        self.unfollowed = self.stages / "unfollowed.csv"
         self.squares = self.stages / "squares.csv"
         self.predictions = self.stages / "predictions.csv"
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage import __version__, labels, tables
+from lineage import __version__, labels, records, tables
 from lineage.export import graphml
 from lineage.outputs import (
     RunFolder,
@@ -22,7 +22,7 @@ from lineage.outputs import (
     whole,
     write_table,
 )
-from lineage.schema import FrameQuality, InputError, Lineage, Predictions
+from lineage.schema import EventType, FrameQuality, InputError, Lineage, Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -80,7 +80,7 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
     """Take a movie through every stage that is not done yet.
 
     Args:
-        path: the movie.
+        path: the movie; the same as `config.labels` where there are masks alone.
         out: the run folder; made if it is not there.
         config: all settings.
         screen: where progress and warnings are said.
@@ -89,6 +89,7 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
     Raises:
         InputError: the movie, a setting or the folder cannot be used.
     """
+    from lineage.masks import as_video
     from lineage.segment import MaskFinder
     from lineage.stardist import model
     from lineage.video import open_video
@@ -96,7 +97,13 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
     for given in (config.labels, config.classify.model):
         if given and not given.exists():
             raise InputError(f"{given} is not there: check the name")
-    video = open_video(path, **config.video.model_dump())
+    if config.labels and path == config.labels:
+        told = config.video
+        video = as_video(
+            path, pixel_size_um=told.pixel_size_um, minutes_per_frame=told.minutes_per_frame
+        )
+    else:
+        video = open_video(path, **config.video.model_dump())
     if config.labels:
         # Masks of another shape are refused before anything is read, and so is a model that is none.
         _ = MaskFinder(config.labels, video.n_frames, video.shape).masks
@@ -111,10 +118,11 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
         quality = assess(job)
         segment(job, quality)
         lineage = track(job, quality)
-        events = propose(lineage)
+        events = propose(job, quality, lineage)
         crop(job, quality, lineage, events)
         predictions = classify(job)
-        tree = annotate(job, quality, lineage, events, predictions)
+        lineage, events, kept = mend(job, lineage, events, predictions)
+        tree = annotate(job, quality, lineage, events, predictions, kept)
         report(job, quality, tree)
     except (InputError, OSError):
         # Bad masks, a full disk: a folder that this start made, and in which no nuclei lie yet, goes.
@@ -174,9 +182,12 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
 
 def assess(job: Job) -> FrameQuality:
     """Which frames can be used, and where the stage was."""
-    from lineage.quality import assess
+    from lineage.quality import assess, taken_as_they_are
 
     def do(progress: Progress) -> Iterable[str]:
+        if not job.video.intensities:
+            write_table(taken_as_they_are(job.video).table, job.folder.quality)
+            return ()
         found = assess(job.video, **job.config.quality.model_dump(), progress=progress)
         write_table(found.table, job.folder.quality)
         return found.warnings
@@ -257,53 +268,78 @@ def segment(job: Job, quality: FrameQuality) -> None:
 
 def track(job: Job, quality: FrameQuality) -> Lineage:
     """Nuclei to cells, cells to mothers and daughters."""
-    import networkx as nx
-
-    from lineage import state
+    from lineage import likelihoods, state
+    from lineage.hypotheses import consider
     from lineage.resolve import resolve
-    from lineage.track import link
+    from lineage.track import link, usable_time
 
     folder, video, config = job.folder, job.video, job.config
+    sections = (config.track, config.hypotheses, config.resolve)
 
-    def do(progress: Progress) -> Iterable[str]:
-        nuclei = state.estimate(read_table(folder.nuclei), usable=quality.usable, **config.state.model_dump())
-        height, width = (n * video.pixel_size_um for n in video.shape)
+    def do(_: Progress) -> Iterable[str]:
+        shape_um = (video.shape[0] * video.pixel_size_um, video.shape[1] * video.pixel_size_um)
         tracklets = link(
-            nuclei,
+            state.estimate(read_table(folder.nuclei)),
             usable=quality.usable,
-            shape_um=(height, width),
+            shape_um=shape_um,
             minutes_per_frame=video.minutes_per_frame,
             **config.track.model_dump(),
         )
-        folder.record["notes"] = {"track": tracklets.notes}
-        lineage = resolve(tracklets, **config.resolve.model_dump())
-        labels.write_tracked(
-            folder.labels,
-            lineage.detections,
+        detections, hypotheses = consider(
+            tracklets,
+            usable_time(tracklets.detections, quality.usable),
+            shape_um=shape_um,
             pixel_size_um=video.pixel_size_um,
-            minutes=video.minutes_per_frame,
-            progress=progress,
+            **config.hypotheses.model_dump(),
         )
-        write_table(lineage.detections.sort_values("detection_id"), folder.detections)
-        edges = pd.DataFrame(sorted(lineage.graph.edges), columns=["mother_id", "daughter_id"])
-        write_table(edges, folder.edges)
+        lineage = resolve(detections, hypotheses, **config.resolve.model_dump())
+        folder.record["notes"] = {"track": [*tracklets.notes, lineage.solver]}
+        records.write_lineage(lineage, **folder.tracked)
         return lineage.warnings
 
-    sections = [config.state.model_dump(), config.track.model_dump(), config.resolve.model_dump()]
-    files = (folder.detections, folder.edges, folder.labels / labels.TRACKED)
-    job.once("track", do, after=("segment",), settings=sections, files=files)
-    detections = read_table(folder.detections)
-    graph = nx.DiGraph()
-    graph.add_nodes_from(sorted(set(detections["tracklet_id"]) - {-1}))
-    graph.add_edges_from(read_table(folder.edges).itertuples(index=False, name=None))
-    return Lineage(detections, graph)
+    told = [likelihoods.digest(), *(section.model_dump() for section in sections)]
+    job.once("track", do, after=("segment",), settings=told, files=tuple(folder.tracked.values()))
+    for note in folder.record.get("notes", {}).get("track", []):
+        job.screen.say(note)
+    return records.read_lineage(**folder.tracked)
 
 
-def propose(lineage: Lineage) -> list[MitosisEvent]:
-    """The candidate mitoses."""
-    from lineage.events import propose
+def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEvent]:
+    """Divisions, fusions, deaths, and attempts to divide that came to nothing."""
+    from dataclasses import replace
 
-    return propose(lineage)
+    from lineage import events, likelihoods, micronuclei
+
+    folder, video, config = job.folder, job.video, job.config
+    usable = np.flatnonzero(quality.usable)
+
+    def do(progress: Progress) -> Iterable[str]:
+        found = events.propose(
+            lineage,
+            minutes_per_frame=video.minutes_per_frame,
+            last_usable_frame=int(usable[-1]) if len(usable) else video.n_frames - 1,
+            **config.events.model_dump(),
+        )
+        by_cell = dict(tuple(lineage.detections.groupby("tracklet_id")))
+        raw = labels.open_array(folder.labels, labels.RAW)
+        told = []
+        for k, event in enumerate(found, start=1):
+            if video.intensities and event.separated and len(event.daughters) > 1:
+                daughters = pd.concat([by_cell[d] for d in event.daughters])
+                seen = micronuclei.beside(
+                    video, quality, lambda t: np.asarray(raw[t]), event.frame, daughters
+                )  # fmt: skip
+                event = replace(event, n_micronuclei=seen.n_micronuclei, bridge=seen.bridge)
+            told.append(event)
+            progress(k, len(found))
+        records.write_events(told, folder.proposed)
+        return ()
+
+    job.once(
+        "events", do, after=("track",), settings=[config.events.model_dump(), likelihoods.digest()],
+        files=(folder.proposed,),
+    )  # fmt: skip
+    return records.read_events(folder.proposed)
 
 
 def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[MitosisEvent]) -> None:
@@ -314,20 +350,23 @@ def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[Mitosis
 
     def do(progress: Progress) -> Iterable[str]:
         options = config.crop.model_dump(exclude={"size_px"})
+        mitoses = [e for e in events if video.intensities and e.event_type is EventType.MITOSIS]
         squares = crops.point(
-            events, lineage.detections, quality, minutes_per_frame=video.minutes_per_frame,
+            mitoses, lineage.detections, quality, minutes_per_frame=video.minutes_per_frame,
             has_phase=video.phase is not None, **options,
         )  # fmt: skip
         rows = crops.write(
             video, quality, squares, folder.crops, size_px=config.crop.size_px, progress=progress
         )
         write_table(rows, folder.squares)
+        if not video.intensities:
+            return ("masks alone: no mitosis is classified",)
         return crops.warnings(
             video.minutes_per_frame, video.phase is not None, config.crop.longest_interval_min
         )
 
     job.once(
-        "crop", do, after=("track",), settings=config.crop.model_dump(), files=(folder.squares, folder.crops)
+        "crop", do, after=("events",), settings=config.crop.model_dump(), files=(folder.squares, folder.crops)
     )  # fmt: skip
 
 
@@ -367,11 +406,47 @@ def classify(job: Job) -> Predictions:
     return Predictions(table["event_id"].to_numpy(np.int64), probabilities, classes)
 
 
+def mend(
+    job: Job, lineage: Lineage, events: list[MitosisEvent], predictions: Predictions
+) -> tuple[Lineage, list[MitosisEvent], set[int]]:
+    """The lineage without what the classifier rejects, and its nuclei and labels; whose `none` is not followed."""
+    from lineage.mend import mend
+    from lineage.tree import verdicts
+
+    folder, video = job.folder, job.video
+
+    def do(progress: Progress) -> Iterable[str]:
+        classes = {event: said["mitosis_class"] for event, said in verdicts(predictions).items()}
+        mended, judged, kept = mend(lineage, events, classes)
+        labels.write_tracked(
+            folder.labels,
+            mended.detections,
+            pixel_size_um=video.pixel_size_um,
+            minutes=video.minutes_per_frame,
+            progress=progress,
+        )
+        records.write_lineage(mended, **folder.mended)
+        records.write_events(judged, folder.judged)
+        write_table(pd.DataFrame({"event_id": sorted(kept)}), folder.unfollowed)
+        return ()
+
+    files = (*folder.mended.values(), folder.judged, folder.unfollowed, folder.labels / labels.TRACKED)
+    job.once("mend", do, after=("events", "classify"), settings=None, files=files)
+    kept = set(read_table(folder.unfollowed)["event_id"].astype(int))
+    return records.read_lineage(**folder.mended), records.read_events(folder.judged), kept
+
+
 def annotate(
-    job: Job, quality: FrameQuality, lineage: Lineage, events: list[MitosisEvent], predictions: Predictions
+    job: Job,
+    quality: FrameQuality,
+    lineage: Lineage,
+    events: list[MitosisEvent],
+    predictions: Predictions,
+    kept: set[int],
 ) -> nx.DiGraph:
     """The tree, and every table and graph that people take away."""
     from lineage.export import geff
+    from lineage.mend import NONE_AGAINST_TRACKING
     from lineage.tree import annotate
 
     folder, video, config = job.folder, job.video, job.config
@@ -389,14 +464,18 @@ def annotate(
             video_name=video.path.name,
             dose_gy=config.dose_gy,
             last_usable_frame=int(usable[-1]) if len(usable) else None,
+            kept=kept,
         )
         squares = read_table(folder.squares, text=("flags",))
+        flags = dict(zip(squares["event_id"], squares["flags"], strict=True))
+        flags |= {e: f"{flags.get(e, '')} {NONE_AGAINST_TRACKING}".strip() for e in kept}
         found = tables.event_table(
             events,
             predictions,
             minutes_per_frame=video.minutes_per_frame,
             side_um=dict(zip(squares["event_id"], squares["side_um"], strict=True)),
-            flags=dict(zip(squares["event_id"], squares["flags"], strict=True)),
+            flags=flags,
+            kept=kept,
         )
         tracklets, lineages = tables.tables(tree)
         write_table(found, folder.events)
@@ -408,7 +487,7 @@ def annotate(
 
     files = (folder.events, folder.tracklets, folder.lineages, folder.geff, folder.graphml)
     told = [config.dose_gy, video.path.name]
-    job.once("tree", do, after=("track", "classify"), settings=told, files=files)
+    job.once("tree", do, after=("mend",), settings=told, files=files)
     return graphml.read(folder.graphml)
 
 

@@ -188,6 +188,7 @@ class Video:
     read: Callable[[int, int], np.ndarray]  # (t, channel) -> (Y, X)
     assumed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    intensities: bool = True  # False: there are masks alone
 
     def __post_init__(self) -> None:
         indices = [i for i in (self.nucleus, self.phase) if i is not None]

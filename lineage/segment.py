@@ -101,7 +101,8 @@ def segment(
         progress: called with (done, total) frames.
 
     Returns:
-        NUCLEUS_COLUMNS, in order of frame and label; `detection_id` counts through.
+        NUCLEUS_COLUMNS, in order of frame and label; `detection_id` counts through. Of masks alone
+        `dna_mass` is the area, and there is no texture.
     """
     import pandas as pd
 
@@ -141,6 +142,8 @@ def segment(
         progress(video.n_frames - len(missing) + done + 1, video.n_frames)
     read = [one for one in map(read_table, tables) if len(one)] or [read_table(tables[0])]
     nuclei = pd.concat(read, ignore_index=True)
+    if not video.intensities:
+        nuclei = nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0)
     return nuclei.assign(detection_id=np.arange(len(nuclei)))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from lineage import labels
 from lineage.outputs import FORMAT, RunFolder, read_table
-from lineage.schema import InputError, MitosisClass
+from lineage.schema import EventType, InputError, MitosisClass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,10 +100,12 @@ def read_record(root: Path) -> dict[str, Any]:
 
 
 def read_events(path: Path) -> pd.DataFrame:
-    """A run's events.csv."""
+    """A run's events.csv: the mitoses, without its fusions and deaths."""
     if not path.exists():
         raise InputError(f"there is no {path}; give the folder of a finished run")
     table = read_table(path, text=("daughter_ids", "mitosis_class", "subtype", "flags"))
     if missing := [c for c in EVENTS_NEEDED if c not in table]:
         raise InputError(f"{path} lacks {', '.join(missing)}; it has {', '.join(table.columns)}")
+    if "event_type" in table:
+        table = table[table["event_type"] == EventType.MITOSIS].reset_index(drop=True)
     return table

@@ -97,6 +97,24 @@ def assess(
     return FrameQuality(quality, _warn(quality, unknown))
 
 
+def taken_as_they_are(video: Video) -> FrameQuality:
+    """Of masks alone: every frame can be used, and there is nothing to read the drift from."""
+    n = video.n_frames
+    return FrameQuality(
+        pd.DataFrame(
+            {
+                "frame": np.arange(n),
+                "time_min": np.arange(n) * video.minutes_per_frame,
+                "usable": True,
+                "reason": "",
+                **dict.fromkeys(
+                    ("mean_intensity", "saturated_fraction", "focus", "drift_y_px", "drift_x_px"), 0.0
+                ),
+            }
+        )
+    )
+
+
 def _view(video: Video, t: int) -> View:
     channels = [video.nucleus] if video.phase is None else [video.nucleus, video.phase]
     return prepare([video.frame(t, c) for c in channels])

@@ -12,7 +12,7 @@ from lineage.report.charts import Series, bands, line_chart, steps
 from lineage.report.forest import COLOURS, MINUTES_PER_HOUR, forest, lone_strip, mark, split
 from lineage.report.strips import film_strip, tile_pixels
 from lineage.report.svg import BLUE, INK, VERMILLION, picture
-from lineage.schema import EVENT_COLUMNS, CellKey, MitosisClass, check_columns
+from lineage.schema import EVENT_COLUMNS, CellKey, EventType, MitosisClass, check_columns
 from lineage.tree import median_intermitotic_min
 
 if TYPE_CHECKING:
@@ -62,13 +62,15 @@ def write_report(
         path: report.html; replaced if it is there.
         tree: annotated tree.
         detections: DETECTION_COLUMNS.
-        events: EVENT_COLUMNS, rejected proposals included.
+        events: EVENT_COLUMNS, rejected proposals, fusions and deaths included.
         quality: of every frame.
         crops_dir: holds `event_0007.tif`, (12, 2, H, W), channels (phase, dna); an event without a file is
             listed without its pictures.
         run: what run.json holds: `video`, `settings`, `versions`, `stages`, `warnings`, `dose_gy`.
     """
     check_columns(events, EVENT_COLUMNS, "events")
+    others = events[events["event_type"] != EventType.MITOSIS]
+    events = events[events["event_type"] == EventType.MITOSIS]
     page = template("report.html.j2")
     families, lone = split(tree, events.loc[events["mitosis_class"] != MitosisClass.NONE, "mother_id"])
     html = page.render(
@@ -88,6 +90,10 @@ def write_report(
         unusable=quality.table.loc[~quality.usable, ["frame", "time_min", "reason"]].to_dict("records"),
         cards=list(_cards(events, crops_dir)),
         n_in=Counter(events["mitosis_class"]),
+        subtypes=_words_of(events.loc[events["mitosis_class"] != MitosisClass.NONE, "subtype"]),
+        others=others.assign(
+            kind=others["subtype"].str.replace("_", " "), hours=others["time_min"] / MINUTES_PER_HOUR
+        ).to_dict("records"),
         notes=[
             (title, flat(run[key]))
             for title, key in (("Settings", "settings"), ("Versions", "versions"), ("Stages", "stages"))
@@ -158,6 +164,11 @@ def _fates(tree: nx.DiGraph, cells: list[int]) -> list[tuple[str, int]]:
     return ends.most_common()
 
 
+def _words_of(subtypes: pd.Series) -> list[tuple[str, int]]:
+    """Kinds as they are read, the most frequent first."""
+    return Counter(s.replace("_", " ") for s in subtypes).most_common()
+
+
 def _count_charts(
     tree: nx.DiGraph, detections: pd.DataFrame, events: pd.DataFrame, quality: FrameQuality
 ) -> list[tuple[str, str]]:
@@ -225,6 +236,8 @@ def _cards(events: pd.DataFrame, crops_dir: Path) -> Iterator[dict[str, Any]]:
             if event["daughter_ids"] == event["daughter_ids"]
             else [],
             "flags": _words(event["flags"]),
+            "kind": event["subtype"].replace("_", " "),
+            "doubt": -abs(event["confidence"]) if event["confidence"] == event["confidence"] else 0.0,
             "strip": film_strip(crop, side_um=event["side_um"], tile_px=tile_px) if crop.exists() else None,
         }
 

@@ -1,0 +1,72 @@
+"""Lineage and events <-> the CSVs that one stage of a run hands to the next."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import networkx as nx
+import pandas as pd
+
+from lineage.outputs import read_table, write_table
+from lineage.schema import EventType, Lineage, MitosisEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+PREFIX = "evidence_"
+_OPTIONAL = {"onset_frame": int, "refused_after_min": float, "died_after_min": float, "n_micronuclei": int,
+             "bridge": bool, "linked_event": int}  # fmt: skip
+
+
+def write_lineage(lineage: Lineage, *, detections: Path, edges: Path, cells: Path) -> None:
+    """Three tables: nuclei, who became whom, and which cells died."""
+    write_table(lineage.detections.sort_values("detection_id"), detections)
+    rows = [(a, b, d.get("log_odds", math.nan)) for a, b, d in sorted(lineage.graph.edges(data=True))]
+    write_table(pd.DataFrame(rows, columns=["mother_id", "daughter_id", "log_odds"]), edges)
+    dying = [(c, bool(d.get("dies"))) for c, d in sorted(lineage.graph.nodes(data=True))]
+    write_table(pd.DataFrame(dying, columns=["tracklet_id", "dies"]), cells)
+
+
+def read_lineage(*, detections: Path, edges: Path, cells: Path) -> Lineage:
+    """What `write_lineage` wrote."""
+    graph = nx.DiGraph()
+    for cell, dies in read_table(cells).itertuples(index=False, name=None):
+        graph.add_node(int(cell), **({"dies": True} if dies else {}))
+    for a, b, odds in read_table(edges).itertuples(index=False, name=None):
+        graph.add_edge(int(a), int(b), log_odds=float(odds))
+    return Lineage(read_table(detections), graph)
+
+
+def write_events(events: Iterable[MitosisEvent], path: Path) -> None:
+    """One row an event, all that it holds."""
+    rows = [
+        {f.name: getattr(e, f.name) for f in fields(e) if f.name not in ("daughters", "evidence")}
+        | {"daughters": " ".join(map(str, e.daughters))}
+        | {PREFIX + name: value for name, value in e.evidence.items()}
+        for e in events
+    ]
+    columns = [f.name for f in fields(MitosisEvent) if f.name != "evidence"]
+    write_table(pd.DataFrame(rows) if rows else pd.DataFrame(columns=columns), path)
+
+
+def read_events(path: Path) -> list[MitosisEvent]:
+    """What `write_events` wrote."""
+    return [_event(row) for row in read_table(path, text=("daughters", "source")).to_dict("records")]
+
+
+def _event(row: dict[Any, Any]) -> MitosisEvent:
+    told = {k: v for k, v in row.items() if not str(k).startswith(PREFIX)}
+    for name, kind in _OPTIONAL.items():
+        told[name] = None if pd.isna(told[name]) else kind(told[name])
+    told["daughters"] = tuple(int(d) for d in told["daughters"].split())
+    told["event_type"] = EventType(told["event_type"])
+    told["separated"] = bool(told["separated"])
+    evidence = {
+        str(k).removeprefix(PREFIX): float(v)
+        for k, v in row.items()
+        if str(k).startswith(PREFIX) and not pd.isna(v)
+    }
+    return MitosisEvent(**told, evidence=evidence)
