@@ -68,9 +68,9 @@ BTRACK_STATES = {"interphase": 0, "prometaphase": 1, "metaphase": 2, "anaphase":
 # Squared micrometres; chosen by `python benchmarks/tracking.py OUT --tune`, on movies that are not compared.
 LAPTRACK = {
     "cutoff": 20.0**2,
-    "gap_closing_cutoff": 20.0**2,
+    "gap_closing_cutoff": 25.0**2,
     "gap_closing_max_frame_count": 2,
-    "splitting_cutoff": 25.0**2,
+    "splitting_cutoff": 20.0**2,
 }
 
 
