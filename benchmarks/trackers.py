@@ -18,11 +18,14 @@ from lineage import config, state
 from lineage.events import propose
 from lineage.hypotheses import consider
 from lineage.resolve import resolve
-from lineage.schema import CellKey, Fate, MitosisClass
+from lineage.schema import CellKey, EventType, Fate, MitosisClass
+from lineage.subtypes import subtype
 from lineage.track import link, usable_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from lineage.schema import Lineage, Tracklets
 
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "y_px", "x_px", "mitosis_class", "p_abnormal",
@@ -69,9 +72,9 @@ BTRACK_STATES = {"interphase": 0, "prometaphase": 1, "metaphase": 2, "anaphase":
 # Squared micrometres; chosen by `python benchmarks/tracking.py OUT --tune`, on movies that are not compared.
 LAPTRACK = {
     "cutoff": 20.0**2,
-    "gap_closing_cutoff": 20.0**2,
+    "gap_closing_cutoff": 25.0**2,
     "gap_closing_max_frame_count": 2,
-    "splitting_cutoff": 25.0**2,
+    "splitting_cutoff": 20.0**2,
 }
 
 
@@ -88,6 +91,28 @@ class Tracked:
 # --- Ours
 
 
+def linked(
+    nuclei: pd.DataFrame, *, usable: np.ndarray, shape_um: tuple[float, float], minutes: float
+) -> Tracklets:
+    """The first half of `lineage.run.track`."""
+    told = config.read(None, {}).track.model_dump()
+    return link(
+        state.estimate(nuclei), usable=usable, shape_um=shape_um, minutes_per_frame=minutes, **told
+    )
+
+
+def resolved(
+    tracklets: Tracklets, *, usable: np.ndarray, shape_um: tuple[float, float], pixel_size_um: float
+) -> Lineage:
+    """The second half."""
+    told = config.read(None, {})
+    time = usable_time(tracklets.detections, usable)
+    found = consider(
+        tracklets, time, shape_um=shape_um, pixel_size_um=pixel_size_um, **told.hypotheses.model_dump()
+    )
+    return resolve(*found, **told.resolve.model_dump())
+
+
 def ours(
     nuclei: pd.DataFrame,
     *,
@@ -96,19 +121,15 @@ def ours(
     pixel_size_um: float,
     minutes: float,
 ) -> Tracked:
-    """As `lineage.run.track` calls the stages."""
-    told = config.read(None, {})
-    tracklets = link(
-        state.estimate(nuclei), usable=usable, shape_um=shape_um, minutes_per_frame=minutes,
-        **told.track.model_dump(),
-    )  # fmt: skip
-    detections, hypotheses = consider(
-        tracklets, usable_time(tracklets.detections, usable), shape_um=shape_um,
-        pixel_size_um=pixel_size_um,
-    )  # fmt: skip
-    found = resolve(detections, hypotheses, **told.resolve.model_dump())
+    """As `lineage.run` calls the stages, up to the events; nobody classifies them."""
+    tracklets = linked(nuclei, usable=usable, shape_um=shape_um, minutes=minutes)
+    found = resolved(tracklets, usable=usable, shape_um=shape_um, pixel_size_um=pixel_size_um)
     by_id = found.detections.set_index("detection_id")["tracklet_id"]
     tracked = of_cells(nuclei, by_id.loc[nuclei["detection_id"]].to_numpy(int), found.graph)
+    events = propose(
+        found, minutes_per_frame=minutes, last_usable_frame=int(np.flatnonzero(usable)[-1]),
+        **config.read(None, {}).events.model_dump(),
+    )  # fmt: skip
     rows = [
         {
             "event_id": event.event_id,
@@ -119,11 +140,13 @@ def ours(
             "x_px": event.x_px,
             "mitosis_class": MitosisClass.UNCLASSIFIED.value,
             "p_abnormal": np.nan,
+            "subtype": subtype(event, MitosisClass.UNCLASSIFIED).value,
         }
-        for event in propose(found)
+        for event in events
+        if event.event_type is EventType.MITOSIS
     ]
-    events = pd.DataFrame(rows, columns=list(EVENT_COLUMNS[:-1]))
-    return replace(tracked, events=events, notes=(*tracklets.notes, *found.warnings))
+    told = pd.DataFrame(rows, columns=list(EVENT_COLUMNS))
+    return replace(tracked, events=told, notes=(*tracklets.notes, found.solver, *found.warnings))
 
 
 # --- btrack

@@ -10,34 +10,29 @@ from __future__ import annotations
 
 import argparse
 import pickle
-import resource
 import time
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
-from multiprocessing import get_context
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import trackers
+import tracking_speed
 
-from lineage import config, state
+from lineage import state
 from lineage.evaluate.match import Matches, Nuclei
 from lineage.evaluate.runs import Run
 from lineage.evaluate.score import pooled, score
 from lineage.evaluate.truth import Truth
-from lineage.hypotheses import consider
 from lineage.outputs import RunFolder
-from lineage.resolve import resolve
 from lineage.simulate.detections import Detections, detect, imperfect
 from lineage.simulate.settings import CellLine, Settings
-from lineage.track import link, usable_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from multiprocessing.connection import Connection
 
     import pandas as pd
 
@@ -177,14 +172,20 @@ def _true_nuclei(tracks: np.ndarray) -> Nuclei:
     return Nuclei(frame[order], label[order], label[order])
 
 
+def states_of(nuclei: pd.DataFrame) -> list[str]:
+    """Our estimate for each row."""
+    estimated = state.estimate(nuclei)
+    states: list[str] = estimated.set_index("detection_id")["state"].loc[nuclei["detection_id"]].tolist()
+    return states
+
+
 def tools(perfect: Detections, glpk_limit_s: float) -> dict[str, Callable[[pd.DataFrame], trackers.Tracked]]:
     """Name -> what tracks."""
     told = perfect.settings
     shape_um = (told.field_um, told.field_um)
 
     def with_states(nuclei: pd.DataFrame) -> trackers.Tracked:
-        estimated = state.estimate(nuclei)
-        states = estimated.set_index("detection_id")["state"].loc[nuclei["detection_id"]].tolist()
+        states = states_of(nuclei)
         return trackers.btrack(nuclei, shape_um=shape_um, glpk_limit_s=glpk_limit_s, states=states)
 
     def known(nuclei: pd.DataFrame) -> trackers.Tracked:
@@ -253,6 +254,7 @@ def table(results: Mapping[str, Sequence[Scores]], seconds: Mapping[str, float])
             f"division F1, 1 frame, {line} {dose} Gy ({count.truth})",
             {n: _f1(s.divisions[1]) for n, s in mine.items()},
         )
+    row("divisions proposed", {n: str(s.divisions[1].run) for n, s in total.items()})
     row("link F1", {n: _f1(s.links) for n, s in total.items()})
     row("link F1, both nuclei found", {n: _f1(s.links_of_found) for n, s in total.items()})
     row(f"n-ary F1, 1 frame ({one.nary.truth})", {n: _f1(s.nary) for n, s in total.items()})
@@ -315,89 +317,18 @@ def tune(out: Path, args: argparse.Namespace) -> None:
 
 
 def speed(out: Path, args: argparse.Namespace) -> None:
-    """Seconds and peak memory of linking and resolving, each in a process of its own."""
-    print("| nuclei | tool | linking, s | resolving, s | together, s | peak memory, GB |")
-    print("|---|---|---|---|---|---|")
+    """Time and memory of linking and resolving; btrack for the smaller number of nuclei alone."""
+    tracking_speed.head()
     for founders in SPEED_FOUNDERS:
         told = Settings(
-            frames=args.speed_frames, size=SIZE, founders=founders, dose_gy=10,
-            irradiated_min_before_start=0, seed=SPEED_SEED + founders,
-        )  # fmt: skip
+            frames=args.speed_frames, size=SIZE, founders=founders, dose_gy=10, seed=SPEED_SEED + founders
+        )
         perfect, nuclei = nuclei_of(out, told)
-        jobs: dict[str, Callable[..., None]] = {"ours": _time_ours}
+        shape_um = (told.field_um, told.field_um)
+        tracking_speed.ours(nuclei, perfect.usable, shape_um, told.pixel_size_um, told.minutes_per_frame)
         if founders == min(SPEED_FOUNDERS):
-            jobs["btrack EXACT + GLPK"] = _time_btrack
-        for name, job in jobs.items():
-            parts, gigabytes = measured(job, nuclei, perfect, args.glpk_limit)
-            linking, resolving = parts["linking"], parts["resolving"]
-            figures = (f"{linking:.1f}", f"{resolving:.1f}", f"{linking + resolving:.1f}", f"{gigabytes:.2f}")
-            row = (len(nuclei), name + parts.get("note", ""), *figures)
-            print(f"| {' | '.join(map(str, row))} |", flush=True)
-
-
-def measured(
-    job: Callable[..., None], nuclei: pd.DataFrame, perfect: Detections, glpk_limit_s: float
-) -> tuple[dict[str, Any], float]:
-    """What the job reports of its parts, and its process's peak memory."""
-    context = get_context("spawn")
-    ours, theirs = context.Pipe()
-    process = context.Process(
-        target=job, args=(theirs, nuclei, perfect.settings, perfect.usable, glpk_limit_s)
-    )
-    process.start()
-    theirs.close()
-    parts: dict[str, Any] = {"linking": float("nan"), "resolving": float("nan")}
-    gigabytes = float("nan")
-    try:
-        parts |= ours.recv()
-        # GLPK looks at its clock now and then only.
-        if ours.poll(glpk_limit_s + 60):
-            parts |= ours.recv()
-            gigabytes = ours.recv()
-        else:
-            parts |= {"resolving": glpk_limit_s, "note": f" (stopped after {glpk_limit_s:g} s)"}
-    finally:
-        process.kill()
-        process.join()
-    return parts, gigabytes
-
-
-def _time_ours(
-    pipe: Connection, nuclei: pd.DataFrame, told: Settings, usable: np.ndarray, glpk_limit_s: float
-) -> None:
-    options = config.read(None, {})
-    begun = time.perf_counter()
-    tracklets = link(
-        state.estimate(nuclei), usable=usable, shape_um=(told.field_um, told.field_um),
-        minutes_per_frame=told.minutes_per_frame, **options.track.model_dump(),
-    )  # fmt: skip
-    linked = time.perf_counter()
-    pipe.send({"linking": linked - begun})
-    detections, found = consider(
-        tracklets, usable_time(tracklets.detections, usable), shape_um=(told.field_um, told.field_um),
-        pixel_size_um=told.pixel_size_um,
-    )  # fmt: skip
-    resolve(detections, found, **options.resolve.model_dump())
-    pipe.send({"resolving": time.perf_counter() - linked})
-    pipe.send(_peak_gigabytes())
-
-
-def _time_btrack(
-    pipe: Connection, nuclei: pd.DataFrame, told: Settings, usable: np.ndarray, glpk_limit_s: float
-) -> None:
-    begun = time.perf_counter()
-    tracker = trackers.btrack_tracks(nuclei, shape_um=(told.field_um, told.field_um))
-    linked = time.perf_counter()
-    pipe.send({"linking": linked - begun})
-    solved = trackers.btrack_optimised(tracker, glpk_limit_s)
-    took = time.perf_counter() - linked
-    failed = {"resolving": glpk_limit_s, "note": f" (no result after {took:.0f} s)"}
-    pipe.send({"resolving": took} if solved else failed)
-    pipe.send(_peak_gigabytes())
-
-
-def _peak_gigabytes() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024**2  # Linux tells kilobytes
+            for states in (None, states_of(nuclei)):
+                tracking_speed.btrack(nuclei, shape_um, args.glpk_limit, states)
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from lineage.outputs import (
     whole,
     write_table,
 )
-from lineage.schema import EventType, FrameQuality, InputError, Lineage, Predictions
+from lineage.schema import NUCLEUS_COLUMNS, EventType, FrameQuality, InputError, Lineage, Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -236,7 +236,7 @@ def segment(job: Job, quality: FrameQuality) -> None:
     from lineage.stardist import model
 
     folder, video, config = job.folder, job.video, job.config
-    told: list[object] = [config.segment.least_area_um2]
+    told: list[object] = [config.segment.least_area_um2, NUCLEUS_COLUMNS]
     after: tuple[str, ...]
     find: segment.Finder
     if config.labels:
