@@ -164,8 +164,8 @@ def considered(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> list[tu
     whole = hypotheses.Pieces.of(
         detections, time, shape_um=(side, side), pixel_size_um=s.pixel_size_um
     )
-    cut = whole.split(hypotheses.cuts(whole, reach, plausible_division, plausible_fusion, at=0.0))
-    told = hypotheses._of_pieces(tracklets, whole, cut)
+    cut = hypotheses.cut(whole, reach, plausible_division, plausible_fusion, at=0.0)
+    told = hypotheses.of_pieces(tracklets, whole, cut)
     found = hypotheses.candidates(cut, reach, btrack=told)
     return [(c, is_true(c, cut, cell[cut.row], sample.truth)) for c in found]
 

@@ -72,9 +72,9 @@ def consider(
     models = Models.of(tracklets.detections)
     reach = Reach(tracklets.step_um, division_reach_um, fusion_reach_um, most_gap_frames)
     pieces = Pieces.of(tracklets.detections, time, shape_um=shape_um, pixel_size_um=pixel_size_um)
-    cut = pieces.split(cuts(pieces, reach, models.division, models.fusion))
-    table = tracklets.detections.assign(tracklet_id=cut.number_of_detection())
-    return table, judged(candidates(cut, reach, btrack=_of_pieces(tracklets, pieces, cut)), models)
+    shorter = cut(pieces, reach, models.division, models.fusion)
+    table = tracklets.detections.assign(tracklet_id=shorter.number_of_detection())
+    return table, judged(candidates(shorter, reach, btrack=of_pieces(tracklets, pieces, shorter)), models)
 
 
 @dataclass(frozen=True)
@@ -213,17 +213,17 @@ def near(
 # --- Where to cut
 
 
-def cuts(
+def cut(
     p: Pieces,
     reach: Reach,
     division: Callable[[Mapping[str, np.ndarray]], np.ndarray],
     fusion: Callable[[Mapping[str, np.ndarray]], np.ndarray],
     *,
     at: float = CUT_AT,
-) -> np.ndarray:
-    """Detections (places in `p`) in front of which a tracklet is cut.
+) -> Pieces:
+    """Cut tracklets where they went without a nucleus, and where one may be what begins or ends beside it.
 
-    That is where it may be one of what begins or ends beside it, and where it went without a nucleus.
+    Fusions come after divisions, so that parents are measured without their mother.
 
     Args:
         p: tracklets.
@@ -232,26 +232,42 @@ def cuts(
         fusion: features -> log-odds.
         at: log-odds from which on is cut.
     """
-    goes_on = np.setdiff1d(np.arange(len(p.row)), p.last)  # nuclei that have a next one
+    goes_on = np.setdiff1d(np.arange(len(p.row)), p.last)
+    bridged = goes_on[p.time[goes_on + 1] > p.time[goes_on] + 1] + 1
+    p = p.split(bridged)
+    p = p.split(_at_divisions(p, reach, division, at))
+    return p.split(_at_fusions(p, reach, fusion, at))
+
+
+def _at_divisions(
+    p: Pieces, reach: Reach, division: Callable[[Mapping[str, np.ndarray]], np.ndarray], at: float
+) -> np.ndarray:
+    """Nuclei that may be the sister of one that begins beside them."""
+    goes_on = np.setdiff1d(np.arange(len(p.row)), p.last)
     starts = p.first[p.time[p.first] > 0]
-    # Where btrack bridged a gap, something may have happened that ended before it.
-    found = [goes_on[p.time[goes_on + 1] > p.time[goes_on] + 1] + 1]
+    found = []
     for lag in (1, 2):
         mother, start = near(p, goes_on, starts, um=reach.division_um, lag=lag)
-        known = p.piece[mother] != p.piece[start]
-        mother, start = mother[known], start[known]
+        other = p.piece[mother] != p.piece[start]
+        mother, start = mother[other], start[other]
         daughters = np.c_[mother + 1, start, np.full((len(start), MOST_DAUGHTERS - 2), NONE)]
-        sure = division(division_features(p, mother, daughters)) > at
-        found.append(mother[sure] + 1)
+        found.append(mother[division(division_features(p, mother, daughters)) > at] + 1)
+    return np.concatenate(found)
+
+
+def _at_fusions(
+    p: Pieces, reach: Reach, fusion: Callable[[Mapping[str, np.ndarray]], np.ndarray], at: float
+) -> np.ndarray:
+    """Nuclei into which one that ends beside them may have gone."""
     ends = p.last[p.time[p.last] < p.time.max(initial=0)]
     has_past = np.setdiff1d(np.arange(len(p.row)), p.first)
+    found = []
     for lag in range(1, FUSION_FRAMES + 1):
         end, fused = near(p, ends, has_past, um=reach.fusion_um, lag=lag)
-        known = p.piece[end] != p.piece[fused]
-        end, fused = end[known], fused[known]
-        sure = fusion(fusion_features(p, np.c_[end, fused - 1], fused)) > at
-        found.append(fused[sure])
-    return np.unique(np.concatenate(found))
+        other = p.piece[end] != p.piece[fused]
+        end, fused = end[other], fused[other]
+        found.append(fused[fusion(fusion_features(p, np.c_[end, fused - 1], fused)) > at])
+    return np.concatenate(found)
 
 
 # --- What may have happened
@@ -555,7 +571,7 @@ def _least(values: np.ndarray) -> np.ndarray:
 # --- btrack's
 
 
-def _of_pieces(tracklets: Tracklets, whole: Pieces, cut: Pieces) -> dict[tuple[Hypothesis, int, int], float]:
+def of_pieces(tracklets: Tracklets, whole: Pieces, cut: Pieces) -> dict[tuple[Hypothesis, int, int], float]:
     """btrack's hypotheses about its own tracklets, as about those that these were cut into."""
     track = whole.track[whole.first]
     first_piece = dict(zip(track.tolist(), cut.piece[whole.first].tolist(), strict=True))

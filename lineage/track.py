@@ -94,6 +94,9 @@ def link(
     for i, refs in enumerate(tracker.refs):
         # btrack bridges gaps with dummy objects, numbered below zero; they have no nucleus.
         tracklet[[r for r in refs if r >= 0]] = i
+    # Nuclei that btrack put into no track are tracklets of their own.
+    alone = np.flatnonzero(tracklet < 0)
+    tracklet[alone] = tracklet.max(initial=-1) + 1 + np.arange(len(alone))
     table["tracklet_id"] = tracklet
     note = (
         f"btrack: {method} for up to {crowd} nuclei a frame, steps up to {step_um:.1f} um, "
