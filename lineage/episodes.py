@@ -78,7 +78,7 @@ def is_alone(lineage: Lineage, episode: Episode) -> bool:
     return not episode.young and not leads_on
 
 
-def judged(found: list[Episode], kind: str) -> tuple[np.ndarray, np.ndarray]:
+def log_odds(found: list[Episode], kind: str) -> tuple[np.ndarray, np.ndarray]:
     """(N,) log-odds that each is a mitosis, and that the cell dies of it."""
     if not found:
         return np.zeros(0), np.zeros(0)
