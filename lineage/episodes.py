@@ -112,16 +112,10 @@ def _columns(table: pd.DataFrame) -> dict[str, np.ndarray]:
         "dense": np.log(np.clip(table["condensation"].to_numpy(float), 0.05, 20)),
         "mass": log("dna_mass"),
         "size": log("area_um2"),
-        "rounding": _relative(table["rounding"].to_numpy(float)),
+        "rounding": table["rounding"].to_numpy(float),
         "y": table["y_um"].to_numpy(float),
         "x": table["x_um"].to_numpy(float),
     }
-
-
-def _relative(rounding: np.ndarray) -> np.ndarray:
-    if not np.isfinite(rounding).any():
-        return rounding
-    return rounding / max(float(np.nanmedian(rounding)), 1e-3)
 
 
 def _features(
