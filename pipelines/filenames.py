@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from lineage.outputs import whole
 from lineage.schema import InputError
 from pipelines.columns import REQUIRED
 
@@ -187,6 +188,17 @@ def draft(folder: Path) -> Draft:
     rows = tuple({"movie": p.as_posix()} | name.known for p, name in zip(paths, names, strict=True))
     told = [f"{path}: {remark}" for path, name in zip(paths, names, strict=True) for remark in name.remarks]
     return Draft(columns, rows, (*told, *_gaps(rows)))
+
+
+def write(draft: Draft, path: Path, *, folder: Path) -> None:
+    """Write a CSV; the movies' paths start from where it lies, or are absolute where it lies elsewhere."""
+    import pandas as pd
+
+    table = pd.DataFrame(draft.rows, columns=list(draft.columns))
+    if path.resolve().parent != folder.resolve():
+        table["movie"] = [str((folder / movie).absolute()) for movie in table["movie"]]
+    with whole(path) as part:
+        table.to_csv(part, index=False, lineterminator="\n")
 
 
 def _gaps(rows: Sequence[dict[str, str]]) -> Iterator[str]:

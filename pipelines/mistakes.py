@@ -39,17 +39,19 @@ def wrong_columns(columns: Sequence[str]) -> Iterator[str]:
             near = difflib.get_close_matches(column, known, 1)
             guess = f"did you mean {near[0]}" if near else f"known are {', '.join(known)}, and any setting"
             yield f"header: unknown column {column}; {guess}, such as video.pixel_size_um"
-    missing = [c for c in REQUIRED if c not in columns]
-    if missing:
-        yield f"header: no column {', '.join(missing)}"
     said = [s for c in columns if (s := setting_of(c))]
     for setting in sorted({s for s in said if said.count(s) > 1}):
         yield f"header: two columns say {setting}"
 
 
-def wrong_cells(cells: Mapping[str, str]) -> Iterator[str]:
+def said_nowhere(rows: Sequence[Row]) -> list[str]:
+    """Columns that are required, and that no row fills."""
+    return [c for c in REQUIRED if not any(c in row.cells for row in rows)]
+
+
+def wrong_cells(cells: Mapping[str, str], *, required: Sequence[str] = REQUIRED) -> Iterator[str]:
     """Mistakes that a row shows by itself, its movie and settings left aside."""
-    if empty := [c for c in REQUIRED if c not in cells]:
+    if empty := [c for c in required if c not in cells]:
         yield f"{', '.join(empty)} left empty"
     day = cells.get("experiment_date")
     if day and not iso_date(day):

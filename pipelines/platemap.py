@@ -26,7 +26,7 @@ from pipelines.columns import (
     setting_of,
 )
 from pipelines.filenames import is_movie, read_name
-from pipelines.mistakes import wrong_cells, wrong_columns, wrong_together
+from pipelines.mistakes import said_nowhere, wrong_cells, wrong_columns, wrong_together
 from pipelines.sheet import Row, read_sheet
 
 if TYPE_CHECKING:
@@ -88,9 +88,12 @@ def check(path: Path) -> PlateMap:
         except InputError as error:
             mistakes.append(f"{row.where}: {error}")
     rows = [Row(row.where, row.cells | _tidy(row.cells)) for row in rows]
+    if nowhere := said_nowhere(rows):
+        mistakes.append(f"header: {', '.join(nowhere)} missing, or empty in every row")
+    required = [c for c in REQUIRED if c not in nowhere]
     movies: list[Movie] = []
     for row in rows:
-        wrong = list(wrong_cells(row.cells))
+        wrong = list(wrong_cells(row.cells, required=required))
         found, more = _open(row.cells, folder=path.resolve().parent)
         movies += found
         mistakes += [f"{row.where}: {text}" for text in [*wrong, *more]]
