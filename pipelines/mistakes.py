@@ -115,6 +115,7 @@ def _all(cells: Mapping[str, str], columns: Sequence[str]) -> tuple[str, ...] | 
 def _places(rows: Sequence[Row]) -> str:
     """The rows' places.
 
+    >>> from pipelines.sheet import Row
     >>> _places([Row("line 2", {}), Row("line 5", {}), Row("line 5", {})])
     'line 2, 5'
     """

@@ -76,7 +76,7 @@ def check(path: Path) -> PlateMap:
     Raises:
         InputError: lists every mistake with its row.
     """
-    sheet = read_sheet(path)
+    sheet, folder = read_sheet(path), path.resolve().parent
     mistakes = [*sheet.mistakes, *wrong_columns(sheet.columns)]
     settings_of = {c: s for c in sheet.columns if (s := setting_of(c)) and s != "dose_gy"}
     if not sheet.rows:
@@ -84,17 +84,17 @@ def check(path: Path) -> PlateMap:
     rows: list[Row] = []
     for row in sheet.rows:
         try:
-            rows += _expand(_renamed(row, settings_of), path.resolve().parent)
+            rows += _expand(_renamed(row, settings_of), folder)
         except InputError as error:
             mistakes.append(f"{row.where}: {error}")
-    rows = [Row(row.where, row.cells | _tidy(row.cells)) for row in rows]
+    rows = [Row(row.where, row.cells | _tidy(row.cells) | _paths(row.cells, folder)) for row in rows]
     if nowhere := said_nowhere(rows):
         mistakes.append(f"header: {', '.join(nowhere)} missing, or empty in every row")
     required = [c for c in REQUIRED if c not in nowhere]
     movies: list[Movie] = []
     for row in rows:
         wrong = list(wrong_cells(row.cells, required=required))
-        found, more = _open(row.cells, folder=path.resolve().parent)
+        found, more = _open(row.cells)
         movies += found
         mistakes += [f"{row.where}: {text}" for text in [*wrong, *more]]
     mistakes += wrong_together(rows)
@@ -175,13 +175,13 @@ def _tidy(cells: Mapping[str, str]) -> dict[str, str]:
     return tidy
 
 
-def _open(cells: Mapping[str, str], *, folder: Path) -> tuple[list[Movie], list[str]]:
+def _open(cells: Mapping[str, str]) -> tuple[list[Movie], list[str]]:
     """The movie with its settings, or what is wrong with them."""
     from lineage.segment import MaskFinder
     from lineage.stardist import model
     from lineage.video import open_video
 
-    given, mistakes = _settings(cells, folder), []
+    given, mistakes = _settings(cells), []
     toml = Path(given.pop(CONFIG)) if CONFIG in given else None
     # Each by itself, so that one mistake does not hide the next.
     for one in ((toml, {}), *((None, {name: value}) for name, value in given.items())):
@@ -214,16 +214,21 @@ def _mistake(do: Callable[[], object]) -> list[str]:
     return []
 
 
-def _settings(cells: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Dotted settings of a row, with paths that hold from anywhere."""
+def _settings(cells: Mapping[str, str]) -> dict[str, str]:
+    """The cells that are settings of `lineage.run`, but for a dose that is none, which is said elsewhere."""
     given = {name: value for name, value in cells.items() if "." in name or name in (*PATHS, "dose_gy")}
     if number_of(given.get("dose_gy", "0")) is None:
-        del given["dose_gy"]  # said already
-    for name in given.keys() & {*PATHS}:
-        stem = stem_of(Path(cells["movie"])) if "movie" in cells else ""
-        given[name] = str((folder / given[name].replace("{stem}", stem)).absolute())
-    if (folder / (model := given.get("segment.model", " "))).is_dir():
-        given["segment.model"] = str((folder / model).absolute())
+        del given["dose_gy"]
+    return given
+
+
+def _paths(cells: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Files and folders that settings name, so that they hold from anywhere."""
+    stem = stem_of(Path(cells["movie"])) if "movie" in cells else ""
+    given = {n: str((folder / cells[n].replace("{stem}", stem)).absolute()) for n in PATHS if n in cells}
+    # A model may also go by its name.
+    if "segment.model" in cells and (model := folder / cells["segment.model"]).is_dir():
+        given["segment.model"] = str(model.absolute())
     return given
 
 
