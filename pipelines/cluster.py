@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ def local(workers: int) -> Iterator[Place]:
     """A cluster of this machine's; each worker is a process of one thread with its share of memory."""
     dask, distributed = _dask()
     memory = int(memory_bytes() * SHARE_OF_MEMORY / workers)
-    with dask.config.set(SETTINGS), distributed.LocalCluster(
+    with _quiet_end(), dask.config.set(SETTINGS), distributed.LocalCluster(
         n_workers=workers, threads_per_worker=1, memory_limit=memory, host=LOCALHOST,
         dashboard_address=DASHBOARD, silence_logs=logging.CRITICAL, env={"MPLBACKEND": "Agg"},
     ) as cluster, distributed.Client(cluster) as client:  # fmt: skip
@@ -125,6 +126,21 @@ def _dask() -> tuple[Any, Any]:
     except ImportError as error:
         raise InputError(EXTRA) from error
     return dask, distributed
+
+
+@contextmanager
+def _quiet_end() -> Iterator[None]:
+    """Workers that are ended in the middle of a movie leave a semaphore, which Python would warn of."""
+    before = os.environ.get("PYTHONWARNINGS")
+    quiet = "ignore:resource_tracker:UserWarning"
+    os.environ["PYTHONWARNINGS"] = f"{before},{quiet}" if before else quiet
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONWARNINGS"]
+        else:
+            os.environ["PYTHONWARNINGS"] = before
 
 
 def _ignore_interrupts(distributed: Any) -> Any:

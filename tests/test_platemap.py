@@ -162,7 +162,8 @@ def test_every_option_of_a_run_is_a_column():
             {"experiment_date": "2026-11-30", "well": "A03", "dose_gy": "2.5", "position": "2"},
         ),
         ("2026-11-30/plate2/PC3 8 Gy XY7.nd2", {
-            "experiment_date": "2026-11-30", "plate": "2", "cell_line": "PC3", "dose_gy": "8", "position": "7",
+            "experiment_date": "2026-11-30", "plate": "2", "cell_line": "PC3", "dose_gy": "8",
+            "position": "7",
         }),
         ("HeLa-sham-B2-s1.tif", {
             "cell_line": "HeLa", "control": "unirradiated", "dose_gy": "0", "well": "B02", "position": "1",
