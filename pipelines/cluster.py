@@ -99,7 +99,7 @@ def remote(address: str) -> Iterator[Place]:
             raise InputError(
                 f"a worker of {address} cannot run movies ({error}); install this package there"
             ) from error
-        words = f"{len(threads)} workers of {client.scheduler.address}"
+        words = f"{len(threads)} worker{'s' * (len(threads) != 1)} of {client.scheduler.address}"
         if any(n > 1 for n in threads):
             words += "; some have several threads, of which one works (start them with --nthreads 1)"
         yield Place(client, 1, f"{words}; dashboard: {client.dashboard_link}")
