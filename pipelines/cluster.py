@@ -22,6 +22,7 @@ LOCALHOST = "127.0.0.1"
 BYTES_A_MOVIE = 1_500_000_000  # five days of 1024 x 1024 took 0.96 GB at the peak
 SHARE_OF_MEMORY = 0.9  # the rest is the system's
 DASHBOARD = f"{LOCALHOST}:0"  # dask's own choice is every interface
+KEY = "movie"  # the first word of every task's key
 SETTINGS = {
     # Movies of one worker may be segmented by processes of its own, which daemons may not start.
     "distributed.worker.daemon": False,
@@ -31,6 +32,8 @@ SETTINGS = {
     "distributed.worker.memory.pause": False,
     # The longest movie is placed first; where a movie is does not matter.
     "distributed.scheduler.worker-saturation": 1.0,
+    # Taken for as short as dask takes what it does not know, all movies would wait for one SLURM job.
+    "distributed.scheduler.default-task-durations": {KEY: "1h"},
 }
 EXTRA = "dask or dask-jobqueue is not installed; say: pip install 'mitosis-lineage[plates]'"
 
@@ -115,7 +118,10 @@ def slurm(profile: Path, n_movies: int) -> Iterator[Place]:
     with dask.config.set(SETTINGS), cluster_of(told) as cluster, distributed.Client(cluster) as client:
         jobs = min(told.jobs, n_movies)
         cluster.adapt(minimum_jobs=0, maximum_jobs=jobs)  # replaces a job that its time limit ended
-        words = f"up to {jobs} SLURM jobs of {told.cores} cores, {told.memory}, {told.walltime}"
+        words = (
+            f"up to {jobs} SLURM jobs of {told.cores} cores, {told.memory}, {told.walltime}; "
+            "they begin when SLURM lets them (squeue)"
+        )
         yield Place(client, told.cores, f"{words}; dashboard: {_own_dashboard(client)}")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.outputs import RunFolder, write_table
 from lineage.schema import InputError
+from pipelines.cluster import KEY
 from pipelines.columns import COPY, RUN_FOLDER
 from pipelines.worker import TOPIC, run_movie
 
@@ -128,7 +129,7 @@ def follow(
     futures: dict[Future, Movie] = {
         client.submit(
             run_movie, m.path, (out / m.run_folder).absolute(), shared_out(m, place.processes),
-            key=f"movie-{m.run_folder}", pure=False, priority=-n,
+            key=(KEY, m.run_folder), priority=-n,
         ): m
         for n, m in enumerate(order)
     }  # fmt: skip
