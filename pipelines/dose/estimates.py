@@ -159,10 +159,10 @@ def _adjusted(p: np.ndarray, rule: Callable[[np.ndarray], np.ndarray]) -> np.nda
 
 
 def _t(value: float, se: float, df: float, *, n: int, method: str, level: float) -> Estimate:
-    from scipy.stats import t
+    from scipy.special import stdtr, stdtrit  # scipy.stats' own, without its checks: a hundred times faster
 
-    half = float(t.ppf((1 + level) / 2, df)) * se
-    p = 2 * float(t.sf(abs(value) / se, df)) if se > 0 else math.nan
+    half = float(stdtrit(df, (1 + level) / 2)) * se
+    p = 2 * float(stdtr(df, -abs(value) / se)) if se > 0 else math.nan
     return Estimate(value, value - half, value + half, p, df, n, method)
 
 
