@@ -22,3 +22,10 @@ WELL_ROW = (*WELL, *SERIES, "dose_gy")
 EVENTS_NEEDED = (
     "event_id", "mother_id", "frame", "time_min", "event_type", "subtype", "mitosis_class", "onset_min",
 )  # fmt: skip
+
+# Kinds of abnormal mitosis, as events.csv names them.
+UNSPECIFIED = "abnormal"  # the classifier calls it abnormal, tracking saw nothing
+SUBTYPES = (
+    "tripolar", "tetrapolar", "furrow_regression", "slippage", "death_in_mitosis", "lagging_chromatin",
+    "micronuclei", UNSPECIFIED,
+)  # fmt: skip

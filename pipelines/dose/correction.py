@@ -58,6 +58,11 @@ class Classifier:
         """Whether a correction is worth making."""
         return self.youden >= LEAST_YOUDEN
 
+    @property
+    def relative_error(self) -> float:
+        """Standard error of a corrected difference that the clips leave, as a share of it."""
+        return math.hypot(*self._errors()) / (self.youden - 1)
+
     def correct(self, raw: float) -> float:
         """The corrected fraction; NaN if no correction is made. Not cut at 0 and 1: that would bias means.
 

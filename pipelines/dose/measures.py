@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 
 from lineage.schema import MitosisClass
-from lineage.simulate.cells import Subtype
 from pipelines.dose import clones, kinship
 from pipelines.dose.collect import ENDS, JUDGED, Tables
+from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
 from pipelines.dose.ends import ends_of
 from pipelines.dose.incidence import CENSORED, aalen_johansen
 from pipelines.dose.motility import diffusion_um2_h
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 PRIMARY = "fraction_abnormal"
-UNSPECIFIED = "abnormal"  # the subtype of a mitosis that the classifier calls abnormal and tracking does not
-SUBTYPES = (*(s.value for s in Subtype if s is not Subtype.NORMAL), UNSPECIFIED)
 BIN_H = 12.0
 LAST_GENERATION = 3  # later ones are few
 UNITS = MappingProxyType({

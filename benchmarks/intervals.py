@@ -1,4 +1,4 @@
-"""Do the intervals hold what they promise? `python benchmarks/coverage.py [--plates 1000] [--out TABLE.md]`.
+"""Do the intervals hold what they promise? `python benchmarks/intervals.py [--plates 1000] [--out TABLE.md]`.
 
 Plates are made of lives alone: `lives.grow_clone` grows clones of U251 for each dose and for each of a row of
 deviations of well and position (log odds), three days long. A plate draws a deviation for each well and each
