@@ -1,4 +1,4 @@
-"""Held-out verdicts of the bundled classifier -> pipelines/dose/data/confusion.csv: `python benchmarks/confusion.py`.
+"""Held-out verdicts -> pipelines/dose/data/confusion.csv: `python benchmarks/confusion.py`.
 
 What the classifier calls the paper's clips that it has not seen, by cell line and true class, counted from
 benchmarks/classifier/out_of_fold.csv.gz. `all` is both lines.
@@ -37,7 +37,9 @@ def main() -> None:
     })  # fmt: skip
     found = pd.concat([found, found.assign(cell_line="all")])
     counts = found.groupby(["cell_line", "true_class"])["called"].value_counts().unstack(fill_value=0)
-    counts = counts.reindex(columns=[m.value for m in (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.NONE)])
+    counts = counts.reindex(
+        columns=[m.value for m in (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.NONE)]
+    )
     counts.columns = [f"n_called_{c}" for c in counts.columns]
     OUT.parent.mkdir(exist_ok=True)
     counts.fillna(0).astype(int).reset_index().to_csv(OUT, index=False)

@@ -1,4 +1,4 @@
-"""Lives -> the tables of a run folder that saw them without a mistake. No pixels, and no place that means much.
+"""Lives -> the tables of a run folder that saw them without a mistake. No pixels; places mean little.
 
 For tests and benchmarks of what comes after the tree: `python -m lineage.run` writes the same columns.
 """
@@ -27,9 +27,9 @@ STEP_UM = 1.5  # of a nucleus's walk, standard deviation a frame and direction
 TELOPHASE_MIN = 20.0  # in which a newborn nucleus is still condensed
 AREA_UM2 = 280.0  # of a G1 nucleus
 EVENT_COLUMNS = (
-    "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um", "event_type",
-    "subtype", "mitosis_class", "p_abnormal", "p_none", "confidence", "n_poles", "separated", "onset_min",
-    "refused_after_min", "n_micronuclei", "bridge", "died_after_min", "source", "side_um", "flags",
+    "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
+    "event_type", "subtype", "mitosis_class", "p_abnormal", "p_none", "confidence", "n_poles", "separated",
+    "onset_min", "refused_after_min", "n_micronuclei", "bridge", "died_after_min", "source", "side_um", "flags",
 )  # fmt: skip
 
 
@@ -69,9 +69,7 @@ def _fate(cell: Cell, settings: Settings) -> Fate:
     return cell.fate
 
 
-def _events(
-    lives: dict[int, Cell], spans: dict[int, tuple[int, int]], settings: Settings
-) -> pd.DataFrame:
+def _events(lives: dict[int, Cell], spans: dict[int, tuple[int, int]], settings: Settings) -> pd.DataFrame:
     rows = [
         row
         for c in lives.values()
@@ -181,7 +179,9 @@ def _detections(
             condensed = (c.mitosis.start_min <= minutes) & (minutes < c.mitosis.event_min)
         if len(c.parents) == 1:
             newborn = minutes < c.born_min + TELOPHASE_MIN
-        state = np.select([condensed, newborn], [State.METAPHASE.value, State.ANAPHASE.value], State.INTERPHASE)
+        state = np.select(
+            [condensed, newborn], [State.METAPHASE.value, State.ANAPHASE.value], State.INTERPHASE
+        )
         place = np.cumsum(rng.normal(0, STEP_UM, (2, len(frames))), axis=1) + rng.uniform(0, 400, (2, 1))
         pieces.append(
             pd.DataFrame({

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 LEAST_DOSES = 4  # of a curve with two parameters and a start
 NOT_CLONOGENIC = (
-    "Reproductive survival is the share of founders whose clone divides {k} times within the {hours:.0f} h of "
-    "follow-up. It is not clonogenic survival: a doomed clone may divide as often before it ends, and a slow one "
-    "may be too late."
+    "Reproductive survival is the share of founders whose clone divides {k} times within the {hours:.0f} h "
+    "of follow-up. It is not clonogenic survival: a doomed clone may divide as often before it ends, and a "
+    "slow one may be too late."
 )
 
 
@@ -53,7 +53,7 @@ class LinearQuadratic:
 
     @property
     def mean_inactivation_dose_gy(self) -> float:
-        """Area under the curve (Fertil et al. 1984, Radiat Res 99:73); NaN where it does not fall to nothing."""
+        """Area under the curve (Fertil et al. 1984, Radiat Res 99:73); NaN where it does not fall to 0."""
         a, b = self.alpha_per_gy.value, self.beta_per_gy2.value
         if b < 0 or (b == 0 and a <= 0):
             return float("nan")
@@ -62,7 +62,9 @@ class LinearQuadratic:
 
 
 def linear_quadratic(
-    dose_gy: Sequence[float] | np.ndarray, survived: Sequence[float] | np.ndarray, n: Sequence[int] | np.ndarray
+    dose_gy: Sequence[float] | np.ndarray,
+    survived: Sequence[float] | np.ndarray,
+    n: Sequence[int] | np.ndarray,
 ) -> LinearQuadratic | None:
     """Fit to one value a well; None with fewer than four doses, or fewer wells than four.
 
@@ -79,7 +81,11 @@ def linear_quadratic(
     dose, share, founders = (np.asarray(x, float) for x in (dose_gy, survived, n))
     good = np.isfinite(share) & (founders > 0)
     dose, share, founders = dose[good], share[good], founders[good]
-    if len(np.unique(dose)) < LEAST_DOSES or len(dose) < LEAST_DOSES + 1 or not share[dose == dose.min()].sum():
+    if (
+        len(np.unique(dose)) < LEAST_DOSES
+        or len(dose) < LEAST_DOSES + 1
+        or not share[dose == dose.min()].sum()
+    ):
         return None
     from scipy.stats import t
     from statsmodels.genmod.families import Poisson

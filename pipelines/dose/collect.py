@@ -6,7 +6,7 @@ Hours are since irradiation unless a name says otherwise. Nothing here knows of 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +78,7 @@ def _placed(movie: Movie, table: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([place, mine[[c for c in mine.columns if c not in place.columns]]], axis=1)
 
 
-def _hours(movie: Movie, minutes: pd.Series | np.ndarray) -> pd.Series | np.ndarray:
+def _hours(movie: Movie, minutes: Any) -> Any:
     return (minutes + movie.irradiated_min_before_start) / 60
 
 
@@ -116,7 +116,7 @@ def _cells(movie: Movie) -> pd.DataFrame:
     started = t.set_index("tracklet_id")["first_frame"] <= first
     t["from_start"] = t["founder_id"].map(started).fillna(False).astype(bool)
     t["generation"] = t["generation"].where(t["from_start"]).astype("Int64")
-    n_parents = t["parent_ids"].str.split().str.len()
+    n_parents = t["parent_ids"].map(lambda ids: len(ids.split()))
     t["born_in_view"], t["is_fused"] = n_parents == 1, n_parents > 1
     event_min = movie.events.drop_duplicates("event_id").set_index("event_id")["time_min"]
     subtype = movie.events.drop_duplicates("event_id").set_index("event_id")["subtype"]
@@ -202,7 +202,8 @@ def _intervals(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.D
     cycles = cells[cells["born_in_view"] & cells["end"].isin(["division", "abnormal_exit"])]
     first = mitoses[mitoses["generation"] == 0]
     parts = [
-        pd.DataFrame({"kind": "mitosis", "tracklet_id": held["mother_id"], "mitosis_class": held["mitosis_class"],
+        pd.DataFrame({"kind": "mitosis", "tracklet_id": held["mother_id"],
+                      "mitosis_class": held["mitosis_class"],
                       "generation": held["generation"], "hours": held["hours"],
                       "least_h": held["least_min"] / 60, "most_h": held["most_min"] / 60}),
         pd.DataFrame({"kind": "cycle", "tracklet_id": cycles["tracklet_id"],

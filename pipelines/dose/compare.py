@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pipelines.dose import correction
 from pipelines.dose.columns import SERIES, WELL
 from pipelines.dose.estimates import (
     BOOTSTRAP_FROM,
@@ -27,6 +26,7 @@ from pipelines.dose.measures import PRIMARY, UNITS
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pipelines.dose import correction
     from pipelines.dose.correction import Classifier
 
 KEY = ["measure", "stratum"]
@@ -35,6 +35,7 @@ ONE_WELL = (
     "positions and cells are counted. So there is no p-value, and the intervals describe these wells alone."
 )
 DESCRIPTIVE = "descriptive: one well"
+ALIKE = "the wells are all alike"
 SEED = 1  # of the bootstrap
 
 
@@ -67,15 +68,17 @@ def doses(
         classifiers: cell line -> what corrects its fractions.
     """
     rng = np.random.default_rng(SEED)
-    by_position = {key: rows for key, rows in positions.groupby([*SERIES, "dose_gy", *KEY], dropna=False)}
+    by_position = dict(iter(positions.groupby([*SERIES, "dose_gy", *KEY], dropna=False)))
     rows = []
+    key: Any
     for key, mine in units.groupby([*SERIES, "dose_gy", *KEY], dropna=False, sort=False):
-        place = dict(zip([*SERIES, "dose_gy", *KEY], key, strict=True))
-        share = bool(mine["k"].notna().any())
-        one = _dose(mine, by_position.get(key, mine.iloc[:0]), share=share)
-        row = place | {"unit_of_measure": "share" if share else UNITS.get(place["measure"], "")} | _told(one)
+        place: dict[str, Any] = dict(zip([*SERIES, "dose_gy", *KEY], key, strict=True))
+        counted = bool(mine["k"].notna().any())
+        unit = "share" if counted else UNITS.get(place["measure"], "")
+        one = _dose(mine, by_position.get(key, mine.iloc[:0]), share=unit == "share")
+        row = place | {"unit_of_measure": unit} | _told(one)
         row |= {"n_units": int(mine["value"].notna().sum()), "n_positions": int(mine["n_positions"].sum())}
-        row |= {"n": int(mine["n"].sum()), "k": float(mine["k"].sum()) if share else np.nan}
+        row |= {"n": int(mine["n"].sum()), "k": float(mine["k"].sum()) if counted else np.nan}
         if place["measure"] == PRIMARY:
             fixed = classifiers[place["cell_line"]].widen(one)
             row |= {"corrected": fixed.value, "corrected_low": fixed.low, "corrected_high": fixed.high}
@@ -96,17 +99,19 @@ def _dose(mine: pd.DataFrame, positions: pd.DataFrame, *, share: bool) -> Estima
                           df=over.df, method=f"{DESCRIPTIVE}, t over positions")  # fmt: skip
         elif share:
             one = replace(_over_cells(mine), n=1, method=f"{DESCRIPTIVE}, Wilson over cells")
-    elif one.n > 1 and share and one.low == one.high:
-        # Wells that show the very same share, most often none, do not show that there is no spread.
-        one = replace(_over_cells(mine), value=one.value, n=one.n, df=one.df,
-                      method="the wells are all alike: Wilson over cells")  # fmt: skip
+    elif one.n > 1 and one.low == one.high:
+        # Wells that show the very same value, most often no case at all, do not show that there is no spread.
+        over = _over_cells(mine) if share else Estimate(one.value)
+        one = replace(one, low=over.low, high=over.high,
+                      method=f"{ALIKE}: " + ("Wilson over cells" if share else "no interval"))  # fmt: skip
     if share:
         one = replace(one, low=np.maximum(one.low, 0.0), high=np.minimum(one.high, 1.0))
     return replace(one, p=np.nan)
 
 
 def _over_cells(mine: pd.DataFrame) -> Estimate:
-    return proportion(round(float(mine["k"].sum())), int(mine["n"].sum()))
+    k = mine["k"].fillna(mine["value"] * mine["n"])
+    return proportion(round(float(k.sum())), int(mine["n"].sum()))
 
 
 def _told(one: Estimate, prefix: str = "") -> dict[str, Any]:
@@ -186,8 +191,8 @@ def trends(units: pd.DataFrame) -> pd.DataFrame:
 
 def corrected(wells: pd.DataFrame, classifiers: Mapping[str, correction.Classifier]) -> pd.DataFrame:
     """With the corrected fraction beside the raw one."""
+    lines = zip(wells["measure"], wells["cell_line"], wells["value"], strict=True)
     told = [
-        classifiers[row.cell_line].correct(row.value) if row.measure == PRIMARY else np.nan
-        for row in wells.itertuples()
+        classifiers[line].correct(value) if measure == PRIMARY else np.nan for measure, line, value in lines
     ]
     return wells.assign(corrected=np.array(told, float))

@@ -76,7 +76,7 @@ class Classifier:
         return q / (q + self.kept * (1 - q))
 
     def widen(self, raw: Estimate, *, level: float = LEVEL) -> Estimate:
-        """The corrected mean of units whose raw mean is `raw`, with the classifier's uncertainty in its interval.
+        """The corrected mean of units whose raw mean is `raw`, the classifier's uncertainty in its interval.
 
         Sensitivity and specificity are the same for all units, so their error does not average out.
         """
@@ -112,7 +112,7 @@ class Classifier:
 
 
 def out_of_fold(cell_line: str) -> Classifier:
-    """The bundled classifier, by the paper's clips that it had not seen; of a line that it knows none of, all.
+    """The bundled classifier, by the paper's clips that it had not seen; all, of a line that is not there.
 
     >>> out_of_fold("U251").usable, out_of_fold("HeLa").source.split(":")[0]
     (True, 'all')

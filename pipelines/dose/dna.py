@@ -46,7 +46,9 @@ def calibrate(controls: pd.DataFrame) -> Calibration | None:
     medians = pd.DataFrame({"y": log2, "x": table["movie_hours"]}).groupby(table["hours_from"]).median()
     slope = float(np.polyfit(medians["x"], medians["y"], 1)[0]) if len(medians) > 1 else 0.0
     lit = (log2 - slope * table["movie_hours"]).to_numpy()
-    return Calibration(slope, 2 ** _lowest_peak(lit), float(table["area_um2"].quantile(GIANT_AREA)), len(table))
+    return Calibration(
+        slope, 2 ** _lowest_peak(lit), float(table["area_um2"].quantile(GIANT_AREA)), len(table)
+    )
 
 
 def _lowest_peak(log2: np.ndarray) -> float:

@@ -28,7 +28,7 @@ def ends_of(cells: pd.DataFrame, *, since_birth: bool, lost_as: str = "censored"
 
     Args:
         cells: rows of `collect.Tables.cells`.
-        since_birth: the clock: only cells born in view have one; else hours since irradiation, with late entry.
+        since_birth: the clock: only cells born in view have one; else since irradiation, with late entry.
         lost_as: what a lost track counts as.
     """
     if since_birth:
@@ -44,7 +44,7 @@ def ends_of(cells: pd.DataFrame, *, since_birth: bool, lost_as: str = "censored"
 
 
 def groups(cells: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """(clock, generation, cells): founders since irradiation; since birth all that are born in view, and each."""
+    """(clock, generation, cells): founders since irradiation; since birth all born in view, then each."""
     yield CLOCKS[0], "0", cells[cells["generation"] == 0]
     born = cells[cells["born_in_view"]]
     yield CLOCKS[1], "all", born
@@ -55,14 +55,16 @@ def groups(cells: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 def incidence_table(cells: pd.DataFrame) -> pd.DataFrame:
     """One row a series, dose, clock, generation, cause, treatment of the lost, and time.
 
-    `incidence` is the mean of the wells' curves, `low, high` its interval by t at that time; `n_at_risk` the cells
-    of all wells just before. A well is drawn as far as it was watched.
+    `incidence` is the mean of the wells' curves, `low, high` its interval by t at that time; `n_at_risk` the
+    cells of all wells just before. A well is drawn as far as it was watched.
     """
     rows = []
     for key, dose_cells in cells.groupby([*SERIES, "dose_gy"], dropna=False):
         for clock, generation, mine in groups(dose_cells):
             for lost_as in LOST_AS:
-                rows += _curves(dict(zip([*SERIES, "dose_gy"], key, strict=True)), clock, generation, mine, lost_as)
+                rows += _curves(
+                    dict(zip([*SERIES, "dose_gy"], key, strict=True)), clock, generation, mine, lost_as
+                )
     return pd.DataFrame(rows)
 
 

@@ -142,9 +142,7 @@ def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
     >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
     [0.03, 0.06, 0.06]
     """
-    return _adjusted(
-        np.asarray(p, float), lambda s: np.maximum.accumulate(s * (len(s) - np.arange(len(s))))
-    )
+    return _adjusted(np.asarray(p, float), lambda s: np.maximum.accumulate(s * (len(s) - np.arange(len(s)))))
 
 
 def benjamini_hochberg(p: Sequence[float] | np.ndarray) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""Entries, exits and causes of cells -> cumulative incidence of competing ends (Aalen-Johansen, grouped times).
+"""Entries, exits and causes of cells -> cumulative incidence of competing ends (Aalen-Johansen, grouped).
 
-Time is seen frame by frame: an end first seen in frame k happened between frames k - 1 and k. So at time k all
-cells are at risk that entered before k and had not left before k; what is censored at k was still seen there.
-Ties are the rule and are taken together, as Aalen & Johansen 1978 (Scand J Statist 5:141) allow; with one cause
-it is Kaplan & Meier's estimator, with late entries as Klein & Moeschberger 2003, section 4.6, take them.
+Time is seen frame by frame: an end first seen in frame k happened between frames k - 1 and k. So at time k
+all cells are at risk that entered before k and had not left before k; what is censored at k was still seen
+there. Ties are the rule and are taken together, as Aalen & Johansen 1978 (Scand J Statist 5:141) allow;
+with one cause it is Kaplan & Meier's estimator, with late entries as Klein & Moeschberger 2003, section 4.6,
+take them.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
+
+    Numbers = Sequence[float] | np.ndarray | pd.Series
 
 CENSORED = 0
 
@@ -40,9 +45,9 @@ class Incidence:
 
 
 def aalen_johansen(
-    entry: Sequence[float] | np.ndarray,
-    end: Sequence[float] | np.ndarray,
-    cause: Sequence[int] | np.ndarray,
+    entry: Numbers,
+    end: Numbers,
+    cause: Numbers,
     *,
     n_causes: int,
     least_at_risk: int = 1,

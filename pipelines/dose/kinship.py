@@ -58,11 +58,21 @@ def kin(cells: pd.DataFrame, *, window_h: float) -> Iterator[tuple[str, str, flo
     beside one whose is normal.
     """
     told = cells.assign(outcome=outcomes(cells, window_h=window_h))
-    cycle = np.log(told["age_at_exit_h"].where(told["end"].isin(("division", "abnormal_exit")) & told["born_in_view"]))
+    cycle = np.log(
+        told["age_at_exit_h"].where(told["end"].isin(("division", "abnormal_exit")) & told["born_in_view"])
+    )
     told = told.assign(log_cycle=cycle)
     sisters, families = sisters_of(told), mothers_of(told)
-    yield "correlation_sisters", "all", *correlation(sisters["log_cycle"], sisters["log_cycle_sister"], twice=True)
-    yield "correlation_mother_daughter", "all", *correlation(families["log_cycle_mother"], families["log_cycle"])
+    yield (
+        "correlation_sisters",
+        "all",
+        *correlation(sisters["log_cycle"], sisters["log_cycle_sister"], twice=True),
+    )
+    yield (
+        "correlation_mother_daughter",
+        "all",
+        *correlation(families["log_cycle_mother"], families["log_cycle"]),
+    )
     whole = families[~((families["outcome"] == "fusion") & (families["age_at_exit_h"] <= OWN_FUSION_H))]
     yield from _foretold("next_generation", whole["mitosis_class_mother"], whole["outcome"])
     yield from _foretold("sister", sisters["mitosis_class_sister"], sisters["outcome"], abnormal=True)
@@ -88,5 +98,7 @@ def _foretold(
     bad, good = after.values()
     n = len(bad)
     for what in (*OUTCOMES, *(["abnormal_exit"] if abnormal else [])):
-        value = float((bad == what).mean() - (good == what).mean()) if len(bad) and len(good) else float("nan")
+        value = (
+            float((bad == what).mean() - (good == what).mean()) if len(bad) and len(good) else float("nan")
+        )
         yield f"foretold_{name}", what, value, n

@@ -1,7 +1,7 @@
 """Rows of one well, or of one position -> its numbers: one value a measure and stratum.
 
-A measure that a well has too little for is NaN; `n` is what it was counted from. The first is the primary one,
-all others are exploratory.
+A measure that a well has too little for is NaN; `n` is what it was counted from. The first is the primary
+one, all others are exploratory.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from pipelines.dose.motility import diffusion_um2_h
 from pipelines.dose.turnbull import turnbull
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 PRIMARY = "fraction_abnormal"
 BIN_H = 12.0
 LAST_GENERATION = 3  # later ones are few
-UNITS = MappingProxyType({
+UNITS: Mapping[str, str] = MappingProxyType({
     "mitoses_per_1000_cell_hours": "per 1000 h", "abnormal_per_1000_cell_hours": "per 1000 h",
     "mitotic_index": "share", "mitotic_duration": "min", "time_to_first_mitosis": "h", "cycle_time": "h",
     "doubling_time": "h", "growth": "fold", "clone_size": "cells", "generation_reached": "generations",
-    "diffusion": "um2/h",
+    "diffusion": "um2/h", **{f"incidence_{end}": "share" for end in ENDS},
 })  # fmt: skip
 
 
@@ -86,7 +86,7 @@ def strata(mitoses: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Generations after the first frame, and 12-hour bins since irradiation."""
     for g in range(LAST_GENERATION + 1):
         yield f"generation {g}", mitoses[mitoses["generation"] == g]
-    bins = np.floor(mitoses["hours"] / BIN_H)
+    bins = (np.ceil(mitoses["hours"] / BIN_H) - 1).clip(lower=0)  # first seen at 12 h: happened before
     for b in sorted(bins.unique()):
         yield f"{BIN_H * b:g}-{BIN_H * (b + 1):g} h", mitoses[bins == b]
 
@@ -97,7 +97,7 @@ def _share(name: str, stratum: str, rows: pd.DataFrame, which: pd.Series) -> Row
 
 
 def rates(part: Tables, _: Context) -> Iterator[Row]:
-    """Mitoses for each hour that a live cell was watched in interphase; mitotic index; both in usable frames."""
+    """Mitoses for each hour that a live cell was watched in interphase; mitotic index; in usable frames."""
     f, m = part.frames, part.mitoses
     watched = m.merge(f[["movie", "frame"]], on=["movie", "frame"])
     hours, live = float(f["cell_hours"].sum()), float(f["n_live"].sum())
@@ -135,8 +135,8 @@ def first_mitosis(part: Tables, follow_up_h: float) -> tuple[float, int]:
     cause = np.where(np.isfinite(at), 1, other)
     late = end > follow_up_h
     found = aalen_johansen(
-        founders["entry_h"].to_numpy(float), np.where(late, follow_up_h, end), np.where(late, CENSORED, cause),
-        n_causes=2,
+        founders["entry_h"].to_numpy(float), np.where(late, follow_up_h, end),
+        np.where(late, CENSORED, cause), n_causes=2,
     )  # fmt: skip
     if not len(found.times) or found.by_cause[0, -1] == 0:
         return float("nan"), 0
@@ -161,17 +161,15 @@ def clone_measures(part: Tables, context: Context) -> Iterator[Row]:
     n = len(c)
     yield Row("clone_size", "at the end", float(c["n_alive_at_end"].mean()) if n else np.nan, n)
     yield Row("generation_reached", "all", float(c["generation_reached"].mean()) if n else np.nan, n)
-    value, n = clones.reproductive_survival(
-        c, divisions=context.divisions, follow_up_h=context.follow_up_h
-    )
+    value, n = clones.reproductive_survival(c, divisions=context.divisions, follow_up_h=context.follow_up_h)
     yield Row("reproductive_survival", f"{context.divisions} divisions", value, n, value * n)
 
 
 def growth(part: Tables, _: Context) -> Iterator[Row]:
-    """Live cells at the end for each at the start, and the doubling time by a line through their logarithms."""
-    by_hour = part.frames.groupby(np.floor(part.frames["hours"]))
+    """Live cells at the end for each at the start; doubling time by a line through their logarithms."""
+    hour = np.floor(part.frames["hours"]).rename("hour")
     # Positions of one well may miss different frames: the mean a movie, then the sum of movies.
-    live = by_hour.apply(lambda f: f.groupby("movie")["n_live"].mean().sum(), include_groups=False)
+    live = part.frames.groupby([hour, "movie"])["n_live"].mean().groupby(level=0).sum()
     live = live[live > 0]
     n = int(part.frames["frame"].nunique())
     if len(live) < 3:
@@ -194,7 +192,9 @@ def sizes(part: Tables, _: Context) -> Iterator[Row]:
 def movement(part: Tables, _: Context) -> Iterator[Row]:
     """Diffusion before and after mitosis; movies weigh as many as the cells they show."""
     for (when, kind), rows in part.motility.groupby(["when", "mitosis_class"]):
-        weighed = rows.assign(sum=rows["msd_um2"] * rows["n_cells"]).groupby("lag_min")[["sum", "n_cells"]].sum()
+        weighed = (
+            rows.assign(sum=rows["msd_um2"] * rows["n_cells"]).groupby("lag_min")[["sum", "n_cells"]].sum()
+        )
         msd = (weighed["sum"] / weighed["n_cells"]).to_numpy(float)
         value = diffusion_um2_h(weighed.index.to_numpy(float), msd)
         yield Row("diffusion", f"{when} {kind} mitosis", value, int(weighed["n_cells"].max()))

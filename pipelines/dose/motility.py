@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import warnings
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from lineage.schema import MitosisClass, State
+
+if TYPE_CHECKING:
+    import numpy as np
 
 WINDOW_H = 5.0  # of interphase before rounding up, and after a daughter has spread
 SPREAD_H = 1.0  # after birth, before which a daughter still moves with its sister
@@ -71,7 +74,8 @@ def _msd(table: pd.DataFrame, minutes_per_frame: float) -> list[tuple[float, flo
         warnings.simplefilter("ignore", FutureWarning)  # of pandas, about trackpy
         found: pd.Series[float] = emsd(walks, mpp=1.0, fps=1.0 / minutes_per_frame, max_lagtime=longest)
     n = int(walks["particle"].nunique())
-    return [(float(lag), float(value), n) for lag, value in found.items()]
+    lags = found.index.to_numpy(float)
+    return [(float(lag), float(value), n) for lag, value in zip(lags, found, strict=True)]
 
 
 def diffusion_um2_h(lag_min: np.ndarray, msd_um2: np.ndarray) -> float:

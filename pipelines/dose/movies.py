@@ -28,7 +28,6 @@ class Movie:
     n_frames: int
     minutes_per_frame: float
     irradiated_min_before_start: float
-    versions: Mapping[str, str]
     events: pd.DataFrame
     tracklets: pd.DataFrame
     detections: pd.DataFrame
@@ -51,14 +50,16 @@ def read_map(path: Path) -> pd.DataFrame:
     except ValueError as error:
         raise InputError(f"{path.name} cannot be read as CSV: {error}") from error
     if missing := [c for c in MAP_REQUIRED if c not in table.columns]:
-        raise InputError(f"{path.name} lacks the columns {', '.join(missing)}; it has {', '.join(table.columns)}")
+        raise InputError(
+            f"{path.name} lacks the columns {', '.join(missing)}; it has {', '.join(table.columns)}"
+        )
     if not len(table):
         raise InputError(f"{path.name} names no movie")
     table["treatment"] = table["treatment"].fillna("none")
     for column in MAP_REQUIRED:
         if (bad := table[column].isna()).any():
-            raise InputError(f"{path.name}, row {int(bad.idxmax()) + 2}: {column} is empty")
-    numbers = {"dose_gy": float, **{k: v for k, v in MAP_OPTIONAL.items() if v is float}}
+            raise InputError(f"{path.name}, row {_line(bad)}: {column} is empty")
+    numbers = ["dose_gy", *(k for k, v in MAP_OPTIONAL.items() if v is float)]
     for column in numbers:
         if column not in table.columns:
             table[column] = float("nan")
@@ -66,20 +67,23 @@ def read_map(path: Path) -> pd.DataFrame:
         told = pd.to_numeric(table[column], errors="coerce")
         bad = (told.isna() & table[column].notna()) | (told < 0)
         if bad.any():
-            row = int(bad.idxmax())
-            raise InputError(
-                f"{path.name}, row {row + 2}: {column} is {table[column][row]}; wanted a number from 0 on"
-            )
+            given = table.loc[bad, column].iloc[0]
+            raise InputError(f"{path.name}, row {_line(bad)}: {column} is {given}; wanted a number from 0 on")
         table[column] = told
     if "control" not in table.columns:
         table["control"] = ""
     for columns in (["movie"], ["experiment_date", "plate", "well", "position"]):
         if (twice := table.duplicated(columns)).any():
-            row = table.loc[twice.idxmax(), columns]
-            raise InputError(f"{path.name}, row {int(twice.idxmax()) + 2}: {' '.join(row)} is there twice")
-    given = [c for c in (*MAP_REQUIRED, *MAP_OPTIONAL) if c in table.columns]
-    table = table[[*given, *(c for c in table.columns if c not in given)]]
+            name = " ".join(table.loc[twice, columns].iloc[0])
+            raise InputError(f"{path.name}, row {_line(twice)}: {name} is there twice")
+    known = [c for c in (*MAP_REQUIRED, *MAP_OPTIONAL) if c in table.columns]
+    table = table[[*known, *(c for c in table.columns if c not in known)]]
     return table.fillna({"drug_uM": 0.0, "irradiated_min_before_start": 0.0, "control": ""})
+
+
+def _line(wrong: pd.Series) -> int:
+    """Of the file, the first where something is wrong; the header is line 1."""
+    return int(wrong.to_numpy(bool).argmax()) + 2
 
 
 def stem(movie: str) -> str:
@@ -102,22 +106,24 @@ def find(folder: Path, plate: pd.DataFrame) -> tuple[list[tuple[Path, dict[str, 
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not there; wanted a folder of runs, *{SUFFIX}")
-    found, missing = [], []
+    found, missing, named = [], [], set()
     for row in plate.to_dict("records"):
-        root = folder / (stem(row["movie"]) + SUFFIX)
+        root = folder / (row.get("run_folder") or stem(row["movie"]) + SUFFIX)
+        named.add(root.name)
         reason = _unfinished(root)
         if reason:
             missing.append(f"{row['movie']} is left out: {reason}")
         else:
             found.append((root, {str(k): v for k, v in row.items()}))
-    known = {root.name for root, _ in found} | {stem(m) + SUFFIX for m in plate["movie"]}
     missing += [
         f"{root.name} is left out: the plate map does not name it"
         for root in sorted(folder.glob(f"*{SUFFIX}"))
-        if root.name not in known
+        if root.name not in named
     ]
     if not found:
-        raise InputError(f"{folder} holds no finished run of the {len(plate)} that the plate map names: {missing[0]}")
+        raise InputError(
+            f"{folder} holds no finished run of the {len(plate)} that the plate map names: {missing[0]}"
+        )
     return found, missing
 
 
@@ -156,12 +162,17 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
         n_frames=int(record["video"]["n_frames"]),
         minutes_per_frame=float(record["video"]["minutes_per_frame"]),
         irradiated_min_before_start=float(row["irradiated_min_before_start"]),
-        versions={"lineage": str(record.get("lineage", "")), **record.get("versions", {})},
         events=_table(run.events, EVENTS_NEEDED, text=text),
         tracklets=_table(run.tracklets, TRACKLET_COLUMNS, text=("parent_ids", "daughter_ids", "fate")),
         detections=_table(run.detections, DETECTION_COLUMNS, text=("state",)),
         quality=_table(run.quality, QUALITY_COLUMNS, text=("reason",)),
     )
+
+
+def run_versions(root: Path) -> dict[str, str]:
+    """What a run was made with."""
+    record = json.loads(RunFolder(root).json.read_text(encoding="utf-8"))
+    return {"lineage": str(record.get("lineage", "")), **record.get("versions", {})}
 
 
 def _table(path: Path, columns: tuple[str, ...], *, text: tuple[str, ...]) -> pd.DataFrame:

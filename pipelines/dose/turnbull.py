@@ -1,7 +1,8 @@
-"""Durations known only to lie between two bounds -> their distribution (Turnbull 1976, J R Stat Soc B 38:290)."""
+"""Durations between two bounds -> their distribution (Turnbull 1976, J R Stat Soc B 38:290)."""
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,10 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pandas as pd
+
+    Numbers = Sequence[float] | np.ndarray | pd.Series
 
 TOLERANCE = 1e-8
 MOST_STEPS = 20_000
@@ -37,7 +42,7 @@ class Mass:
         return 0.5 * (low + high)
 
 
-def turnbull(low: Sequence[float] | np.ndarray, high: Sequence[float] | np.ndarray) -> Mass:
+def turnbull(low: Numbers, high: Numbers) -> Mass:
     """The nonparametric maximum likelihood of durations in (low, high], by self-consistency.
 
     Probability can only lie where a lower bound is followed by an upper one with none between (Peto 1973,
@@ -69,6 +74,6 @@ def turnbull(low: Sequence[float] | np.ndarray, high: Sequence[float] | np.ndarr
 def _innermost(low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each lower bound whose next bound is an upper one, with it; intervals are open below, closed above."""
     bounds = sorted([(h, 0) for h in np.unique(high)] + [(x, 1) for x in np.unique(low)])
-    found = [(a, b) for (a, lower), (b, also) in zip(bounds, bounds[1:], strict=False) if lower and not also]
+    found = [(a, b) for (a, lower), (b, also) in itertools.pairwise(bounds) if lower and not also]
     lows, highs = zip(*found, strict=True)
     return np.array(lows), np.array(highs)

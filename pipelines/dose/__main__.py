@@ -1,0 +1,64 @@
+"""`python -m pipelines.dose DIR --out DIR2`: what a dose does; `... power`: what it takes to see it."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads it
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from lineage.console import one_line_errors
+
+ANALYSE = "analyse"
+
+
+class AnalyseByDefault(TyperGroup):
+    """A first word that is no command is the folder to analyse."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put the command's name before its folder."""
+        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
+            args = [ANALYSE, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=AnalyseByDefault, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def _about() -> None:
+    """What a dose does to mitosis: `python -m pipelines.dose DIR --out DIR2`, or `power`."""
+
+
+@app.command(ANALYSE)
+def analyse_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder of finished runs, *.lineage")],
+    out: Annotated[Path, typer.Option(help="folder for the tables")],
+    plate: Annotated[Path | None, typer.Option(help="the plate map [DIR/plate.csv]")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="well or experiment [experiment, if each dose has three; else well]")
+    ] = None,
+    divisions: Annotated[int, typer.Option(min=1, max=6, help="that make a founder a survivor")] = 3,
+    arrest_h: Annotated[
+        float | None, typer.Option(min=1, help="hours undivided after birth [1.5 cycles of the controls]")
+    ] = None,
+    correct: Annotated[bool, typer.Option(help="correct for the classifier's errors, beside the raw")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier analysis")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """Read the runs of a plate and write tidy tables: fractions, intervals, tests, curves."""
+    from lineage.progress import Screen
+    from lineage.schema import InputError
+    from pipelines.dose.analyse import Options, analyse
+
+    with one_line_errors(debug=debug, stopped="nothing was written"):
+        if unit not in (None, "well", "experiment"):
+            raise InputError(f"--unit {unit}: wanted well or experiment")
+        options = Options(plate, unit, divisions, arrest_h, correct)
+        analyse(folder, out, options, screen=Screen(), overwrite=overwrite)
+        typer.echo(f"{out}: doses.csv, effects.csv, tests.csv and what they were made from")
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m pipelines.dose")
