@@ -73,9 +73,10 @@ def test_nothing_knows_the_evaluation():
 
 HEAVY = {
     "torch", "btrack", "stardist", "trackpy", "matplotlib", "skimage", "zarr", "numba", "ctc_metrics",
-    "sklearn",
+    "sklearn", "statsmodels", "lifelines", "scipy.stats",
 }  # fmt: skip
-CHEAP = ("lineage", "lineage.schema", "lineage.run", "lineage.command", "lineage.evaluate.evaluate")
+CHEAP = ("lineage", "lineage.schema", "lineage.run", "lineage.command", "lineage.evaluate.evaluate",
+         "pipelines.dose.__main__", "pipelines.dose.analyse")  # fmt: skip
 
 
 @pytest.mark.parametrize("module", CHEAP)

@@ -29,7 +29,8 @@ AREA_UM2 = 280.0  # of a G1 nucleus
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
     "event_type", "subtype", "mitosis_class", "p_abnormal", "p_none", "confidence", "n_poles", "separated",
-    "onset_min", "refused_after_min", "n_micronuclei", "bridge", "died_after_min", "source", "side_um", "flags",
+    "onset_min", "refused_after_min", "n_micronuclei", "bridge", "died_after_min", "source", "side_um",
+    "flags",
 )  # fmt: skip
 
 
@@ -133,7 +134,10 @@ def _death(cell: Cell, settings: Settings) -> dict[str, Any] | None:
 def _tracklets(
     lives: dict[int, Cell], spans: dict[int, tuple[int, int]], events: pd.DataFrame, settings: Settings
 ) -> pd.DataFrame:
-    mitoses = events[events["event_type"] == "mitosis"].set_index("mother_id")
+    mitoses: dict[int, dict[str, Any]] = {
+        int(row["mother_id"]): {str(k): v for k, v in row.items()}
+        for row in events[events["event_type"] == "mitosis"].to_dict("records")
+    }
     generation: dict[int, int] = {}
     founder: dict[int, int] = {}
     rows = []
@@ -143,7 +147,7 @@ def _tracklets(
         generation[i] = oldest + (len(parents) == 1)
         founder[i] = min((founder[p] for p in parents), default=i)
         middle = 0.5 * (max(c.born_min, 0) + min(c.end_min, settings.minutes))
-        has = i in mitoses.index
+        own = mitoses.get(i, {})
         rows.append({
             "tracklet_id": i, "first_frame": spans[i][0], "last_frame": spans[i][1],
             "birth_min": spans[i][0] * settings.minutes_per_frame,
@@ -153,10 +157,10 @@ def _tracklets(
             "fate": str(_fate(c, settings)), "generation": generation[i], "founder_id": founder[i],
             "y_um": 0.0, "x_um": 0.0, "dna_mass": DNA_GAIN * c.dna_at(middle),
             "area_um2": AREA_UM2 * c.dna_at(middle) ** 0.8,
-            "n_slippages": int(has and mitoses.at[i, "subtype"] == "slippage"),
-            "event_id": int(mitoses.at[i, "event_id"]) if has else pd.NA,
-            "mitosis_class": mitoses.at[i, "mitosis_class"] if has else "",
-            "p_abnormal": mitoses.at[i, "p_abnormal"] if has else np.nan, "p_none": 0.0 if has else np.nan,
+            "n_slippages": int(own.get("subtype") == Subtype.SLIPPAGE),
+            "event_id": own.get("event_id", pd.NA),
+            "mitosis_class": own.get("mitosis_class", ""), "p_abnormal": own.get("p_abnormal", np.nan),
+            "p_none": own.get("p_none", np.nan),
         })  # fmt: skip
     return pd.DataFrame(rows, columns=list(TRACKLET_COLUMNS)).astype({"event_id": "Int64"})
 

@@ -60,5 +60,39 @@ def analyse_command(
         typer.echo(f"{out}: doses.csv, effects.csv, tests.csv and what they were made from")
 
 
+@app.command("power")
+def power_command(
+    doses: Annotated[
+        str, typer.Option(help="gray, with commas; the trend over them is what is to be seen")
+    ] = "0,2",
+    difference: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=0.9, help="in place of --doses: what a dose adds to the fraction"),
+    ] = None,
+    wells: Annotated[str, typer.Option(help="of each dose, with commas")] = "2,3,4,6,8",
+    positions: Annotated[str, typer.Option(help="of each well, with commas")] = "1,2,3",
+    hours: Annotated[str, typer.Option(help="of a movie, with commas")] = "24,48,72",
+    target: Annotated[float, typer.Option(min=0.05, max=0.999, help="power that is enough")] = 0.8,
+    cell_line: Annotated[str, typer.Option(help="U251 or PC3, of the simulator")] = "U251",
+    founders: Annotated[int, typer.Option(min=1, max=1000, help="cells in view at the start")] = 30,
+    well_sd: Annotated[float, typer.Option(min=0, max=2, help="between wells, of the log odds")] = 0.25,
+    position_sd: Annotated[float, typer.Option(min=0, max=2, help="between positions of a well")] = 0.15,
+    pool: Annotated[int, typer.Option(min=4, max=1000, help="wells grown of each dose, to draw from")] = 40,
+    plates: Annotated[int, typer.Option(min=10, help="drawn of each design")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="same seed, same table")] = 1,
+    out: Annotated[Path | None, typer.Option(help="write the table there, as CSV")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """Say how many wells, positions and hours it takes to see an effect, by simulated lineages."""
+    from pipelines.dose.needed import Question, needed
+
+    with one_line_errors(debug=debug, stopped="nothing was written"):
+        question = Question(
+            doses, difference, wells, positions, hours, target, cell_line, founders, well_sd, position_sd,
+            pool, plates, seed,
+        )  # fmt: skip
+        needed(question, out=out)
+
+
 if __name__ == "__main__":
     app(prog_name="python -m pipelines.dose")

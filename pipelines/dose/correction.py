@@ -14,7 +14,7 @@ from importlib.resources import files
 import numpy as np
 
 from lineage.schema import MitosisClass
-from pipelines.dose.estimates import LEVEL, Estimate
+from pipelines.dose.estimates import Estimate
 
 LEAST_YOUDEN = 1.5  # sensitivity + specificity; below it a correction magnifies more noise than it removes
 ALL = "all"  # the row of all cell lines together
@@ -75,25 +75,22 @@ class Classifier:
         q = (raw + self.specificity - 1) / (self.youden - 1)
         return q / (q + self.kept * (1 - q))
 
-    def widen(self, raw: Estimate, *, level: float = LEVEL) -> Estimate:
+    def widen(self, raw: Estimate) -> Estimate:
         """The corrected mean of units whose raw mean is `raw`, the classifier's uncertainty in its interval.
 
-        Sensitivity and specificity are the same for all units, so their error does not average out.
+        Sensitivity and specificity are the same for all units, so their error does not average out: the
+        squared half widths of the three parts add up.
         """
-        from scipy.stats import t
-
         value = self.correct(raw.value)
         if not (math.isfinite(value) and math.isfinite(raw.low)):
             return Estimate(value, n=raw.n)
-        quantile = float(t.ppf((1 + level) / 2, raw.df)) if math.isfinite(raw.df) else 1.96
-        steps = self._slopes(raw.value)
-        se = (0.5 * (raw.high - raw.low) / quantile, *self._errors())
-        total = math.sqrt(sum((s * e) ** 2 for s, e in zip(steps, se, strict=True)))
-        # Student's t for the part that the wells tell; the clips' part is known from far more.
-        parts = (steps[0] * se[0]) ** 2
-        df = raw.df * (total**2 / parts) ** 2 if parts > 0 and math.isfinite(raw.df) else 1e6
-        half = float(t.ppf((1 + level) / 2, df)) * total
-        return Estimate(value, value - half, value + half, df=df, n=raw.n, method=f"{raw.method}, corrected")
+        over_units, *over_clips = self._slopes(raw.value)
+        units = 0.5 * (raw.high - raw.low) * over_units
+        clips = [1.96 * s * e for s, e in zip(over_clips, self._errors(), strict=True)]
+        half = math.hypot(units, *clips)
+        return Estimate(
+            value, value - half, value + half, df=raw.df, n=raw.n, method=f"{raw.method}, corrected"
+        )
 
     def _errors(self) -> tuple[float, float]:
         """Standard errors of sensitivity and specificity, one success and one failure added each."""
