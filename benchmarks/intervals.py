@@ -168,22 +168,22 @@ def study(
         plate = made(lib, rng, CURVE, wells, positions)
         by_well = {dose: fractions(w) for dose, w in plate.items()}
         for dose in CURVE:
-            note(f"fraction {dose}", holds(mean(by_well[dose]), truth[dose]))
-            note(f"fraction {dose}, positions", holds(mean(by_position(plate[dose])), truth[dose]))
-            note(f"fraction {dose}, cells", holds(proportion(*pooled(plate[dose])), truth[dose]))
+            note(f"fraction at {dose} Gy", holds(mean(by_well[dose]), truth[dose]))
+            note(f"fraction at {dose} Gy, positions as units", holds(mean(by_position(plate[dose])), truth[dose]))
+            note(f"fraction at {dose} Gy, cells as units", holds(proportion(*pooled(plate[dose])), truth[dose]))
         for dose in CURVE[1:]:
             true = truth[dose] - truth[0]
-            note(f"difference {dose}", holds(difference(by_well[dose], by_well[0]), true))
-            note(f"difference {dose}, cells", holds(cell_difference(plate[dose], plate[0]), true))
-        note("power", trend_p(plate) < LEVEL)
-        note("power small", trend_p(made(lib, rng, SMALL, wells, positions)) < LEVEL)
+            note(f"difference {dose} - 0 Gy", holds(difference(by_well[dose], by_well[0]), true))
+            note(f"difference {dose} - 0 Gy, cells as units", holds(cell_difference(plate[dose], plate[0]), true))
+        note("power, 0 to 8 Gy", trend_p(plate) < LEVEL)
+        note("power, 0 to 2 Gy", trend_p(made(lib, rng, SMALL, wells, positions)) < LEVEL)
         null = made(lib, rng, CURVE, wells, positions, of=NULL_DOSE)
         note("type I", trend_p(null) < LEVEL)
-        note("type I, equal variances taken for granted", plain_trend_p(null) < LEVEL)
-        note("type I, cells", cell_trend_p(null) < LEVEL)
+        note("type I, plain least squares", plain_trend_p(null) < LEVEL)
+        note("type I, cells as units", cell_trend_p(null) < LEVEL)
         fewer = made(lib, rng, CURVE, wells, positions, of=NULL_DOSE, founders=NULL_FOUNDERS)
         note("type I, fewer cells at high dose", trend_p(fewer) < LEVEL)
-        note("the same, equal variances taken for granted", plain_trend_p(fewer) < LEVEL)
+        note("type I, fewer cells, plain least squares", plain_trend_p(fewer) < LEVEL)
     return {name: 100 * float(np.mean(all_)) for name, all_ in found.items()}
 
 

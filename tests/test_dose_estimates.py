@@ -30,6 +30,13 @@ def test_the_mean_of_three_wells_by_hand():
     assert (one.n, one.df) == (3, 2)
 
 
+def test_wells_that_are_all_alike_prove_nothing():
+    one = mean([0.0, 0.0, 0.0])
+    assert (one.value, one.n) == (0, 3)
+    assert math.isnan(one.high)
+    assert math.isnan(slope([0, 0, 8, 8], [0, 0, 0, 0]).p)
+
+
 def test_a_missing_well_is_not_a_well():
     assert mean([0.1, math.nan, 0.3]).n == 2
 
@@ -49,8 +56,10 @@ def test_the_difference_is_welchs():
 
 
 def test_the_ratio_by_hand():
-    one = ratio([0.2, 0.2], [0.1, 0.1])
-    assert (one.value, one.low, one.high) == pytest.approx((2, 2, 2))
+    one = ratio([0.2, 0.2, 0.3], [0.1, 0.1, 0.2])
+    se = math.hypot(1 / 7, 1 / 4)  # s / sqrt(n) / m = 0.0333 / 0.2333 and 0.0333 / 0.1333
+    half = stats.t.ppf(0.975, one.df) * se
+    assert (one.value, math.log(one.high / one.value)) == pytest.approx((7 / 4, half))
     assert math.isnan(ratio(WELLS, [0, 0]).value)
     assert ratio(WELLS, CONTROL).low < 0.14 / 0.04 < ratio(WELLS, CONTROL).high
 

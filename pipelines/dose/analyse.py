@@ -123,7 +123,8 @@ def results_of(
     courses_by_well = courses.by_well(rows.frames)
     fits = _survival_fits(of_wells, context)
     trends = compare.trends(units)
-    if trends["method"].str.contains(compare.DESCRIPTIVE).any():
+    primary = trends[trends["family"] == "primary"]
+    if primary["method"].str.contains(compare.DESCRIPTIVE).any():
         notes.append(compare.ONE_WELL)
     if rows.movies["irradiated_min_before_start"].max() > 720:
         notes.append(

@@ -5,6 +5,7 @@ Hours are since irradiation unless a name says otherwise. Nothing here knows of 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -46,9 +47,15 @@ class Tables:
 
 def together(parts: Sequence[Tables]) -> Tables:
     """The rows of many movies."""
-    return Tables(**{
-        f.name: pd.concat([getattr(p, f.name) for p in parts], ignore_index=True) for f in fields(Tables)
-    })  # fmt: skip
+    return Tables(**{f.name: _stacked([getattr(p, f.name) for p in parts]) for f in fields(Tables)})
+
+
+def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """One below the other; a column that a movie left empty takes the type that the others give it."""
+    filled = [t for t in tables if len(t)] or tables[:1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # that pandas will think otherwise of empty columns
+        return pd.concat(filled, ignore_index=True)
 
 
 def collect(movie: Movie) -> Tables:

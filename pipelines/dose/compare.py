@@ -10,6 +10,7 @@ import pandas as pd
 
 from pipelines.dose.columns import SERIES, WELL
 from pipelines.dose.estimates import (
+    ALIKE,
     BOOTSTRAP_FROM,
     Estimate,
     benjamini_hochberg,
@@ -35,7 +36,6 @@ ONE_WELL = (
     "positions and cells are counted. So there is no p-value, and the intervals describe these wells alone."
 )
 DESCRIPTIVE = "descriptive: one well"
-ALIKE = "the wells are all alike"
 SEED = 1  # of the bootstrap
 
 
@@ -99,11 +99,10 @@ def _dose(mine: pd.DataFrame, positions: pd.DataFrame, *, share: bool) -> Estima
                           df=over.df, method=f"{DESCRIPTIVE}, t over positions")  # fmt: skip
         elif share:
             one = replace(_over_cells(mine), n=1, method=f"{DESCRIPTIVE}, Wilson over cells")
-    elif one.n > 1 and one.low == one.high:
-        # Wells that show the very same value, most often no case at all, do not show that there is no spread.
-        over = _over_cells(mine) if share else Estimate(one.value)
-        one = replace(one, low=over.low, high=over.high,
-                      method=f"{ALIKE}: " + ("Wilson over cells" if share else "no interval"))  # fmt: skip
+    elif one.method == ALIKE and share:
+        # Wells that show the very same share, most often no case at all, do not show that there is no spread.
+        over = _over_cells(mine)
+        one = replace(one, low=over.low, high=over.high, method=f"{ALIKE}: Wilson over cells")
     if share:
         one = replace(one, low=np.maximum(one.low, 0.0), high=np.minimum(one.high, 1.0))
     return replace(one, p=np.nan)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 LEVEL = 0.95  # of every interval
+ALIKE = "the units are all alike"
 BOOTSTRAP_FROM = 20  # units; with fewer the bootstrap's intervals are too narrow
 
 
@@ -169,8 +170,10 @@ def _adjusted(p: np.ndarray, rule: Callable[[np.ndarray], np.ndarray]) -> np.nda
 def _t(value: float, se: float, df: float, *, n: int, method: str, level: float) -> Estimate:
     from scipy.special import stdtr, stdtrit  # scipy.stats' own, without its checks: a hundred times faster
 
+    if not se > 0:  # units that are all alike do not show that units never differ
+        return Estimate(value, df=df, n=n, method=ALIKE)
     half = float(stdtrit(df, (1 + level) / 2)) * se
-    p = 2 * float(stdtr(df, -abs(value) / se)) if se > 0 else math.nan
+    p = 2 * float(stdtr(df, -abs(value) / se))
     return Estimate(value, value - half, value + half, p, df, n, method)
 
 
