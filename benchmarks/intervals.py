@@ -169,12 +169,20 @@ def study(
         by_well = {dose: fractions(w) for dose, w in plate.items()}
         for dose in CURVE:
             note(f"fraction at {dose} Gy", holds(mean(by_well[dose]), truth[dose]))
-            note(f"fraction at {dose} Gy, positions as units", holds(mean(by_position(plate[dose])), truth[dose]))
-            note(f"fraction at {dose} Gy, cells as units", holds(proportion(*pooled(plate[dose])), truth[dose]))
+            note(
+                f"fraction at {dose} Gy, positions as units",
+                holds(mean(by_position(plate[dose])), truth[dose]),
+            )
+            note(
+                f"fraction at {dose} Gy, cells as units", holds(proportion(*pooled(plate[dose])), truth[dose])
+            )
         for dose in CURVE[1:]:
             true = truth[dose] - truth[0]
             note(f"difference {dose} - 0 Gy", holds(difference(by_well[dose], by_well[0]), true))
-            note(f"difference {dose} - 0 Gy, cells as units", holds(cell_difference(plate[dose], plate[0]), true))
+            note(
+                f"difference {dose} - 0 Gy, cells as units",
+                holds(cell_difference(plate[dose], plate[0]), true),
+            )
         note("power, 0 to 8 Gy", trend_p(plate) < LEVEL)
         note("power, 0 to 2 Gy", trend_p(made(lib, rng, SMALL, wells, positions)) < LEVEL)
         null = made(lib, rng, CURVE, wells, positions, of=NULL_DOSE)
