@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.dose import dna
+from pipelines.dose import dna, reviewed
 from pipelines.dose.clones import linear_quadratic, reproductive_survival
 from pipelines.dose.correction import ALL, Classifier, out_of_fold
 from pipelines.dose.drug import contrast, slope_ratio
@@ -53,6 +53,32 @@ def test_the_clips_uncertainty_widens_the_interval():
 def test_an_unknown_line_is_corrected_by_all():
     assert out_of_fold("HeLa").source.startswith(ALL)
     assert out_of_fold("PC3").normal[0] + out_of_fold("U251").normal[0] == out_of_fold("HeLa").normal[0]
+
+
+def judged(n_normal, n_abnormal, calls):
+    """(movie 1: 0 Gy, all mitoses normal; movie 2: 8 Gy, all abnormal), every event judged."""
+    mitoses = pd.DataFrame({
+        "movie": ["m1"] * n_normal + ["m2"] * n_abnormal, "event_id": range(n_normal + n_abnormal),
+        "dose_gy": [0.0] * n_normal + [8.0] * n_abnormal, "mitosis_class": calls,
+    })  # fmt: skip
+    sample = mitoses.assign(mitosis_class=["normal"] * n_normal + ["abnormal"] * n_abnormal)
+    movies = pd.DataFrame({"movie": ["m1", "m2"], "dose_gy": [0.0, 8.0], "n_rejected": [0, 0]})
+    return sample.drop(columns="dose_gy"), mitoses, movies
+
+
+def test_a_persons_verdicts_tell_the_errors_of_this_plate():
+    calls = ["normal"] * 27 + ["abnormal"] * 3 + ["abnormal"] * 16 + ["normal"] * 4
+    sample, mitoses, movies = judged(30, 20, calls)
+    one = reviewed.classifier(sample, mitoses, movies)
+    assert (one.specificity, one.sensitivity) == pytest.approx((0.9, 0.8))
+    # Half of those called normal at 0 Gy were not shown: each of the others stands for two.
+    fewer = reviewed.classifier(sample[~sample["event_id"].isin(range(0, 26, 2))], mitoses, movies)
+    assert (fewer.specificity, fewer.sensitivity) == pytest.approx((0.9, 0.8))
+    assert sum(fewer.normal) < sum(one.normal) == pytest.approx(30)
+
+
+def test_too_few_verdicts_tell_nothing():
+    assert reviewed.classifier(*judged(30, 5, ["normal"] * 35)) is None
 
 
 # GEE

@@ -44,6 +44,10 @@ def analyse_command(
         float | None, typer.Option(min=1, help="hours undivided after birth [1.5 cycles of the controls]")
     ] = None,
     correct: Annotated[bool, typer.Option(help="correct for the classifier's errors, beside the raw")] = True,
+    reviewed: Annotated[
+        Path | None,
+        typer.Option(help="movie, event_id, mitosis_class: a blinded person's; corrects instead of clips"),
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier analysis")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
@@ -55,7 +59,7 @@ def analyse_command(
     with one_line_errors(debug=debug, stopped="nothing was written"):
         if unit not in (None, "well", "experiment"):
             raise InputError(f"--unit {unit}: wanted well or experiment")
-        options = Options(plate, unit, divisions, arrest_h, correct)
+        options = Options(plate, unit, divisions, arrest_h, correct, reviewed)
         analyse(folder, out, options, screen=Screen(), overwrite=overwrite)
         typer.echo(f"{out}: doses.csv, effects.csv, tests.csv and what they were made from")
 

@@ -13,7 +13,7 @@ import pandas as pd
 from lineage import __version__
 from lineage.outputs import whole, write_table
 from lineage.schema import InputError
-from pipelines.dose import clones, compare, correction, courses, dna, drug, ends, measures, movies
+from pipelines.dose import clones, compare, correction, courses, dna, drug, ends, measures, movies, reviewed
 from pipelines.dose.collect import JUDGED, Tables, collect, together
 from pipelines.dose.columns import MAP_COLUMNS, SERIES, WELL, WELL_ROW
 from pipelines.dose.incidence import aalen_johansen
@@ -45,6 +45,7 @@ class Options:
     divisions: int = 3
     arrest_h: float | None = None
     correct: bool = True
+    reviewed: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,8 +183,17 @@ def _context(rows: Tables, options: Options, notes: list[str]) -> Context:
 
 def _classifiers(rows: Tables, options: Options, notes: list[str]) -> dict[str, Classifier]:
     known = {}
+    sample = reviewed.read(options.reviewed) if options.reviewed else None
     for line in sorted(rows.movies["cell_line"].unique()):
         one = correction.out_of_fold(line)
+        if sample is not None:
+            mine = [t[t["cell_line"] == line] for t in (rows.mitoses, rows.movies)]
+            told = reviewed.classifier(sample, *mine)
+            if told is None:
+                notes.append(
+                    f"{line}: too few events were judged by a person; corrected by the paper's clips."
+                )
+            one = told or one
         known[line] = one
         if not options.correct:
             known[line] = replace(one, normal=(1, 1, 0), abnormal=(1, 1, 0), source="not asked for")
@@ -306,7 +316,7 @@ def _record(
         "format": "dose-analysis",
         "format_version": 1,
         "versions": {"lineage": __version__, **{name: version(name) for name in PACKAGES}},
-        "options": {k: str(v) if k == "plate" and v else v for k, v in asdict(options).items()},
+        "options": asdict(options),
         "unit": unit,
         "primary": f"trend over dose of {PRIMARY}",
         "context": asdict(context),

@@ -24,8 +24,8 @@ ALL = "all"  # the row of all cell lines together
 class Classifier:
     """What a classifier makes of mitoses whose class is known, and where that is known from."""
 
-    normal: tuple[int, int, int]  # truly normal: called normal, abnormal, none
-    abnormal: tuple[int, int, int]  # truly abnormal: likewise
+    normal: tuple[float, float, float]  # truly normal: called normal, abnormal, none
+    abnormal: tuple[float, float, float]  # truly abnormal: likewise
     source: str
     recall: tuple[float, float] = (1.0, 1.0)  # share of true normal, abnormal mitoses that are proposed
 
