@@ -9,6 +9,9 @@ from plates import write_plate
 from typer.testing import CliRunner
 
 from lineage.schema import InputError
+from lineage.simulate.population import grow
+from lineage.simulate.runs import write_run
+from lineage.simulate.settings import Settings
 from pipelines.dose import compare, movies
 from pipelines.dose.__main__ import app
 from pipelines.dose.analyse import Options, results_of
@@ -29,7 +32,7 @@ def told(*words):
 @pytest.fixture(scope="module")
 def plate(tmp_path_factory):
     folder = tmp_path_factory.mktemp("plate")
-    write_plate(folder)
+    write_plate(folder, founders=8)
     return folder
 
 
@@ -106,6 +109,29 @@ def test_every_mitosis_is_on_the_clock_since_irradiation(rows):
     at = rows.mitoses.set_index(["movie", "event_id"])["hours"]
     events = at.loc[list(zip(divided["movie"], divided["event_id"], strict=True))]
     assert np.allclose(divided["exit_h"], events)
+
+
+def test_a_movie_without_a_cell_is_a_movie(rows, plate, tmp_path):
+    settings = Settings(frames=20, minutes_per_frame=20, dose_gy=0)
+    root = write_run(tmp_path / "empty.lineage", [], settings, name="empty.tif")
+    row = movies.read_map(plate / "plate.csv").iloc[0].to_dict() | {"movie": "empty.tif", "well": "H1"}
+    empty = collect(movies.read(root, row))
+    assert empty.movies["n_cells"].tolist() == [0]
+    assert empty.frames["n_live"].sum() == 0
+    both = together([empty, rows])
+    assert len(both.cells) == len(rows.cells)
+    assert len(both.movies) == len(rows.movies) + 1
+
+
+def test_blank_frames_and_the_dead_count_for_no_hours(tmp_path, plate):
+    settings = Settings(frames=40, minutes_per_frame=15, dose_gy=0, blank_frames=(10, 11))
+    cells = grow(np.random.default_rng(1), settings, founders=4)
+    root = write_run(tmp_path / "blank.lineage", cells, settings, name="blank.tif")
+    row = movies.read_map(plate / "plate.csv").iloc[0].to_dict() | {"movie": "blank.tif"}
+    frames = collect(movies.read(root, row)).frames
+    assert not {10, 11} & set(frames["frame"])
+    assert len(frames) == 38
+    assert (frames["cell_hours"] == frames["n_interphase"] * 0.25).all()
 
 
 def test_one_well_a_dose_is_described_and_not_tested(rows):

@@ -10,7 +10,7 @@ import pytest
 from pipelines.dose import dna, reviewed
 from pipelines.dose.clones import linear_quadratic, reproductive_survival
 from pipelines.dose.correction import ALL, Classifier, out_of_fold
-from pipelines.dose.drug import contrast, slope_ratio
+from pipelines.dose.drug import contrast, enhancement, slope_ratio
 from pipelines.dose.estimates import Estimate, difference, mean
 from pipelines.dose.kinship import kin, outcomes
 from pipelines.dose.marginal import marginal
@@ -229,6 +229,19 @@ def test_fieller_has_no_interval_where_the_slope_may_be_nothing():
     told = slope_ratio(steep, Estimate(0.05, 0.04, 0.06, df=8))
     assert told.low < told.value == 2 < told.high
     assert math.isnan(slope_ratio(steep, Estimate(0.05, -0.01, 0.11, df=8)).low)
+
+
+def test_a_drug_is_compared_with_its_line_without_it():
+    rows = [
+        {"cell_line": "L", "treatment": t, "drug_uM": d, "dose_gy": g, "measure": "fraction_abnormal",
+         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + noise}
+        for t, d in (("none", 0.0), ("olaparib", 1.0)) for g in (0, 4) for noise in (-0.001, 0.0, 0.001)
+    ]  # fmt: skip
+    told = enhancement(pd.DataFrame(rows), {}).set_index("quantity")
+    assert told["ratio_or_excess"].to_dict() == pytest.approx(
+        {"slope ratio": 2.0, "excess over additive": 0.08}
+    )
+    assert told.at["slope ratio", "low"] < 2 < told.at["slope ratio", "high"]
 
 
 def test_two_wells_against_two_are_few():

@@ -81,6 +81,7 @@ def _msd(table: pd.DataFrame, minutes_per_frame: float) -> list[tuple[float, flo
 def diffusion_um2_h(lag_min: np.ndarray, msd_um2: np.ndarray) -> float:
     """Slope of the mean squared displacement over time, a quarter of it (two dimensions), through zero.
 
+    >>> import numpy as np
     >>> diffusion_um2_h(np.array([30.0, 60.0]), np.array([2.0, 4.0]))
     1.0
     """

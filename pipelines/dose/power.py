@@ -25,7 +25,7 @@ ALPHA = 0.05
 MINUTES = 10  # a frame; lives do not depend on it
 HIGHEST_GY = 15.0  # among the doses that an effect is looked for
 STEPS = 6  # halvings of that range
-LOOK_FOUNDERS = 400  # for each
+LOOK_FOUNDERS = 1000  # for each
 
 
 @dataclass(frozen=True, eq=False)
