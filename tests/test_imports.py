@@ -73,7 +73,7 @@ def test_nothing_knows_the_evaluation():
 
 HEAVY = {
     "torch", "btrack", "stardist", "trackpy", "matplotlib", "skimage", "zarr", "numba", "ctc_metrics",
-    "sklearn", "dask", "distributed", "dask_jobqueue", "bokeh", "statsmodels",
+    "sklearn", "dask", "distributed", "dask_jobqueue", "bokeh", "statsmodels", "lifelines", "scipy.stats",
 }  # fmt: skip
 CHEAP = (
     "lineage",
@@ -85,6 +85,8 @@ CHEAP = (
     "pipelines.plate",
     "pipelines.plate_command",
     "pipelines.cluster",
+    "pipelines.dose.__main__",
+    "pipelines.dose.analyse",
 )
 
 
