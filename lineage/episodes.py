@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lineage.schema import Lineage
 
-MITOTIC = 0.5  # probability from which on a nucleus counts as mitotic
+MITOTIC = 0.3  # probability from which on a nucleus may be mitotic: what is false of it is judged later
 BRIDGED_FRAMES = 2  # so many nuclei in a row that do not seem so are passed over
 YOUNG_MIN = 70.0  # after a birth chromatin is still condensed
 ENDING_FRAMES = 3  # before its last frame, in which a mitosis leads to what follows

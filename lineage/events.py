@@ -31,7 +31,7 @@ def propose(
     last_usable_frame: int,
     judged: bool = True,
     regression_min: float = 120.0,
-    least_log_odds: float = -2.5,
+    least_log_odds: float = -4.0,
     least_log_odds_unjudged: float = 0.0,
 ) -> list[MitosisEvent]:
     """List the events of a lineage, numbered from 1 in order of frame, then place.
