@@ -49,9 +49,11 @@ def episodes(lineage: Lineage, *, minutes_per_frame: float, last_frame: int) -> 
     """
     table = lineage.detections
     table = table[table["tracklet_id"] >= 0].sort_values(["tracklet_id", "frame"], kind="stable")
+    if table.empty:
+        return []
     columns = _columns(table)
     number = table["tracklet_id"].to_numpy()
-    begins = np.flatnonzero(np.r_[True, number[1:] != number[:-1]]) if len(number) else np.zeros(0, int)
+    begins = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
     found = []
     for a, b in zip(begins, np.r_[begins[1:], len(number)], strict=True):
         cell = int(number[a])

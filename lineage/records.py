@@ -63,7 +63,7 @@ def _event(row: dict[Any, Any]) -> MitosisEvent:
         told[name] = None if pd.isna(told[name]) else kind(told[name])
     told["daughters"] = tuple(int(d) for d in told["daughters"].split())
     told["event_type"] = EventType(told["event_type"])
-    told["separated"] = bool(told["separated"])
+    told["separated"], told["returned"] = bool(told["separated"]), bool(told["returned"])
     evidence = {
         str(k).removeprefix(PREFIX): float(v)
         for k, v in row.items()

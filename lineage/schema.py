@@ -325,6 +325,7 @@ class MitosisEvent:
     confidence: float = float("nan")  # log-odds against the next best explanation
     n_poles: int = 0  # bodies that separate, 0 where none do
     separated: bool = False
+    returned: bool = False  # to interphase, without having separated
     onset_frame: int | None = None  # the first in which chromatin is condensed
     refused_after_min: float | None = None  # daughters are one cell again
     died_after_min: float | None = None

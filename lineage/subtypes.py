@@ -42,7 +42,7 @@ def subtype(event: MitosisEvent, judged: str) -> Subtype:
 def _seen(event: MitosisEvent) -> list[tuple[Subtype, bool]]:
     return [
         (Subtype.DEATH_IN_MITOSIS, not event.separated and event.died_after_min is not None),
-        (Subtype.SLIPPAGE, not event.separated),
+        (Subtype.SLIPPAGE, event.returned),
         (Subtype.TETRAPOLAR, event.n_poles > 3),
         (Subtype.TRIPOLAR, event.n_poles == 3),
         (Subtype.FURROW_REGRESSION, event.refused_after_min is not None),
