@@ -1,4 +1,4 @@
-"""Nuclei -> nuclei with an estimate of their mitotic state, each judged by itself: shape, texture, condensation.
+"""Nuclei -> nuclei with their mitotic state, each judged by itself: density, size, shape, texture, rounding.
 
 Prometaphase, metaphase and anaphase are told from interphase well, from each other roughly; what happens to
 a cell is decided later, from its whole track (`hypotheses.py`, `episodes.py`).

@@ -1,9 +1,9 @@
 """An event and the classifier's word on it -> what kind it was.
 
 What was seen to happen goes before the classifier's word. Of a mitosis the first that holds, in this order:
-death in mitosis, slippage, tetrapolar (four poles or more), tripolar, furrow regression, lagging chromatin (or a
-bridge), micronuclei; then `abnormal` or `normal` as the classifier says, or `unclassified` where it was not
-asked. So a tripolar division whose daughters reunite is tripolar.
+death in mitosis, slippage, tetrapolar (four poles or more), tripolar, furrow regression, lagging chromatin
+(or a bridge), micronuclei; then `abnormal` or `normal` as the classifier says, or `unclassified` where it
+was not asked. So a tripolar division whose daughters reunite is tripolar.
 """
 
 from __future__ import annotations
@@ -14,11 +14,6 @@ from lineage.schema import EventType, MitosisClass, Subtype
 
 if TYPE_CHECKING:
     from lineage.schema import MitosisEvent
-
-SEEN_ABNORMAL = (
-    Subtype.DEATH_IN_MITOSIS, Subtype.SLIPPAGE, Subtype.TETRAPOLAR, Subtype.TRIPOLAR, Subtype.FURROW_REGRESSION,
-    Subtype.LAGGING, Subtype.MICRONUCLEI,
-)  # fmt: skip
 
 
 def subtype(event: MitosisEvent, judged: str) -> Subtype:

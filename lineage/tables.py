@@ -88,7 +88,9 @@ def event_table(
     rows = []
     for event in sorted(events, key=lambda e: (e.frame, e.event_id)):
         is_mitosis = event.event_type is EventType.MITOSIS
-        said = told.get(event.event_id, {"mitosis_class": MitosisClass.UNCLASSIFIED.value if is_mitosis else ""})
+        said = told.get(
+            event.event_id, {"mitosis_class": MitosisClass.UNCLASSIFIED.value if is_mitosis else ""}
+        )
         onset = event.onset_frame
         rows.append(
             {
@@ -119,7 +121,15 @@ def event_table(
             | said
             | {f"evidence_{name}": event.evidence.get(name) for name in EVIDENCE}
         )
-    real = ("p_abnormal", "p_none", "side_um", "confidence", "onset_min", "refused_after_min", "died_after_min")
+    real = (
+        "p_abnormal",
+        "p_none",
+        "side_um",
+        "confidence",
+        "onset_min",
+        "refused_after_min",
+        "died_after_min",
+    )
     types = dict.fromkeys((*real, *(f"evidence_{name}" for name in EVIDENCE)), "float")
     types |= dict.fromkeys(("n_poles", "linked_event_id"), "Int64")
     return pd.DataFrame(rows, columns=list(EVENT_COLUMNS)).astype(types)
