@@ -196,7 +196,7 @@ def _of_episodes(
                 confidence=odds if is_mitosis else dies,
                 n_poles=2 * half,
                 separated=half,
-                returned=e.goes_on and not half and not is_death,
+                returned=bool(e.goes_on and not half and not is_death),
                 onset_frame=None if e.features["opens"] else e.first,
                 died_after_min=lasts_min if is_death else None,
                 evidence={

@@ -1,4 +1,4 @@
-"""Tracklets as arrays: nuclei in order of tracklet, then time; which ends and beginnings are near each other."""
+"""Tracklets as arrays: nuclei by tracklet, then time; which ends and beginnings lie near each other."""
 
 from __future__ import annotations
 
