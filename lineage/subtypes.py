@@ -15,6 +15,13 @@ from lineage.schema import EventType, MitosisClass, Subtype
 if TYPE_CHECKING:
     from lineage.schema import MitosisEvent
 
+CLASS_DISAGREES = "class_disagrees"  # a flag: seen to be abnormal, and called normal
+
+
+def disagrees(event: MitosisEvent, judged: str) -> bool:
+    """Whether something abnormal was seen of a mitosis that the classifier calls normal."""
+    return judged == MitosisClass.NORMAL and any(holds for _, holds in _seen(event))
+
 
 def subtype(event: MitosisEvent, judged: str) -> Subtype:
     """The kind of an event.

@@ -17,7 +17,7 @@ from lineage.schema import (
     Fate,
     MitosisClass,
 )
-from lineage.subtypes import subtype
+from lineage.subtypes import CLASS_DISAGREES, disagrees, subtype
 from lineage.tree import MITOSES, daughters, mothers, verdicts
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def event_table(
                 "linked_event_id": event.linked_event,
                 "source": event.source,
                 "side_um": side_um.get(event.event_id),
-                "flags": flags.get(event.event_id, ""),
+                "flags": _flags(flags.get(event.event_id, ""), event, said["mitosis_class"]),
             }
             | said
             | {f"evidence_{name}": event.evidence.get(name) for name in EVIDENCE}
@@ -133,6 +133,10 @@ def event_table(
     types = dict.fromkeys((*real, *(f"evidence_{name}" for name in EVIDENCE)), "float")
     types |= dict.fromkeys(("n_poles", "linked_event_id"), "Int64")
     return pd.DataFrame(rows, columns=list(EVENT_COLUMNS)).astype(types)
+
+
+def _flags(known: str, event: MitosisEvent, judged: str) -> str:
+    return f"{known} {CLASS_DISAGREES}".strip() if disagrees(event, judged) else known
 
 
 def _told(seen: int | bool | None, event: MitosisEvent) -> int | bool | str | None:
