@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from lineage.schema import NUCLEUS_COLUMNS, State
@@ -10,14 +11,15 @@ Place = tuple[float, float]
 
 
 def table(cells: Mapping[str, Mapping[int, Place]], **of_cell: Mapping[str, float]) -> pd.DataFrame:
-    """NUCLEUS_COLUMNS and `state, condensation` from {name: {frame: (y, x)}}; other columns by name."""
+    """NUCLEUS_COLUMNS and STATE_COLUMNS from {name: {frame: (y, x)}}; other columns by name."""
     rows = []
     for name, places in cells.items():
         for frame, (y, x) in places.items():
             row = dict.fromkeys(NUCLEUS_COLUMNS, 0.0) | {
                 "frame": frame, "time_min": 10.0 * frame, "y_px": y, "x_px": x, "y_um": y, "x_um": x,
                 "area_um2": 150.0, "dna_mass": 1000.0, "mean_intensity": 10.0, "solidity": 0.95,
-                "probability": 0.8, "state": State.INTERPHASE, "condensation": 1.0, "divides": False,
+                "eccentricity": 0.6, "texture": 0.22, "rounding": np.nan, "probability": 0.8,
+                "state": State.INTERPHASE, "condensation": 1.0, "p_mitotic": 0.02, "p_dead": 0.01,
             }  # fmt: skip
             rows.append(row | {column: values[name] for column, values in of_cell.items() if name in values})
     nuclei = pd.DataFrame(rows).sort_values(["frame", "y_um", "x_um"], ignore_index=True)
