@@ -37,7 +37,7 @@ $(VENV)/installed: pyproject.toml $(VENV)/torch
 	@touch $@
 
 $(VENV)/installed-test: pyproject.toml $(VENV)/torch
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[test]"
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[test,plates]"
 	@touch $@ $(VENV)/installed
 
 clean:

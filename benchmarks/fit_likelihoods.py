@@ -39,9 +39,9 @@ DOSES_GY = (12, 6, 2, 8, 0, 4)
 IMAGINED_GY = (10, 5, 2, 1)
 HELD_OUT_GY = 2
 SEEDS = {line: 1000 * (k + 1) for k, line in enumerate(CellLine)}
-# Real nuclei vary more than simulated ones, and a movie's reference may be off. So for states a second copy of
-# each nucleus is fitted on, its size, density and rounding changed for each cell by these spreads of the logarithm.
-VARIED = {"area_um2": 0.35, "condensation": 0.3, "rounding": 0.25}
+# Real nuclei vary more than simulated ones, and a movie's reference may be off. So states are fitted on a second copy
+# of each nucleus as well, changed for each cell by these spreads of the logarithm.
+VARIED = {"area_um2": 0.35, "condensation": 0.3, "rounding": 0.4, "texture": 0.5}
 TELOPHASE_MIN = 30.0  # so long after its birth a daughter still counts as in anaphase
 LEAST_TRUE = 8  # examples, below which a question cannot be fitted
 

@@ -128,7 +128,7 @@ def ours(
     tracked = of_cells(nuclei, by_id.loc[nuclei["detection_id"]].to_numpy(int), found.graph)
     events = propose(
         found, minutes_per_frame=minutes, last_usable_frame=int(np.flatnonzero(usable)[-1]),
-        **config.read(None, {}).events.model_dump(),
+        judged=False, **config.read(None, {}).events.model_dump(),
     )  # fmt: skip
     rows = [
         {

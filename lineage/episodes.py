@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lineage.schema import Lineage
 
-MITOTIC = 0.5  # probability from which on a nucleus counts as mitotic
+MITOTIC = 0.3  # probability from which on a nucleus may be mitotic: what is false of it is judged later
 BRIDGED_FRAMES = 2  # so many nuclei in a row that do not seem so are passed over
 YOUNG_MIN = 70.0  # after a birth chromatin is still condensed
 ENDING_FRAMES = 3  # before its last frame, in which a mitosis leads to what follows
@@ -78,7 +78,7 @@ def is_alone(lineage: Lineage, episode: Episode) -> bool:
     return not episode.young and not leads_on
 
 
-def judged(found: list[Episode], kind: str) -> tuple[np.ndarray, np.ndarray]:
+def log_odds(found: list[Episode], kind: str) -> tuple[np.ndarray, np.ndarray]:
     """(N,) log-odds that each is a mitosis, and that the cell dies of it."""
     if not found:
         return np.zeros(0), np.zeros(0)
@@ -112,16 +112,10 @@ def _columns(table: pd.DataFrame) -> dict[str, np.ndarray]:
         "dense": np.log(np.clip(table["condensation"].to_numpy(float), 0.05, 20)),
         "mass": log("dna_mass"),
         "size": log("area_um2"),
-        "rounding": _relative(table["rounding"].to_numpy(float)),
+        "rounding": table["rounding"].to_numpy(float),
         "y": table["y_um"].to_numpy(float),
         "x": table["x_um"].to_numpy(float),
     }
-
-
-def _relative(rounding: np.ndarray) -> np.ndarray:
-    if not np.isfinite(rounding).any():
-        return rounding
-    return rounding / max(float(np.nanmedian(rounding)), 1e-3)
 
 
 def _features(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
-from lineage.episodes import Episode, episodes, is_alone, judged, onset
+from lineage.episodes import Episode, episodes, is_alone, log_odds, onset
 from lineage.schema import EventType, MitosisEvent
 from lineage.state import kind_of
 
@@ -29,8 +29,10 @@ def propose(
     *,
     minutes_per_frame: float,
     last_usable_frame: int,
+    judged: bool = True,
     regression_min: float = 120.0,
-    least_log_odds: float = 0.0,
+    least_log_odds: float = -4.0,
+    least_log_odds_unjudged: float = 0.0,
 ) -> list[MitosisEvent]:
     """List the events of a lineage, numbered from 1 in order of frame, then place.
 
@@ -43,9 +45,12 @@ def propose(
         lineage: with STATE_COLUMNS on its detections.
         minutes_per_frame: of the movie.
         last_usable_frame: of the movie.
+        judged: whether a classifier will look at the events, and reject what is no mitosis.
         regression_min: after a separation, in which a fusion is a regression of the furrow.
-        least_log_odds: from which on a condensed stretch is taken for a mitosis, or an end for a death.
+        least_log_odds: from which on a condensed stretch is proposed as a mitosis, if it will be judged.
+        least_log_odds_unjudged: likewise, if it will not.
     """
+    least = least_log_odds if judged else least_log_odds_unjudged
     lives = _lives(lineage)
     found = episodes(lineage, minutes_per_frame=minutes_per_frame, last_frame=last_usable_frame)
     by_cell: dict[int, list[Episode]] = {}
@@ -57,7 +62,7 @@ def propose(
         if len(_daughters(lineage.graph, m)) > 1
     ]
     alone = [e for e in found if is_alone(lineage, e) and not _unfinished(e, lives, last_usable_frame)]
-    events += _of_episodes(alone, lives, kind_of(lineage.detections), minutes_per_frame, least_log_odds)
+    events += _of_episodes(alone, lives, kind_of(lineage.detections), minutes_per_frame, least)
     dead = {e.mother for e in events if e.died_after_min is not None and not e.daughters}
     dead |= {e.mother for e in events if e.event_type is EventType.DEATH}
     events += [
@@ -167,13 +172,13 @@ def _of_episodes(
     minutes_per_frame: float,
     least_log_odds: float,
 ) -> list[MitosisEvent]:
-    mitosis, death = judged(found, kind)
+    mitosis, death = log_odds(found, kind)
     events = []
     for e, odds, dies in zip(found, mitosis.tolist(), death.tolist(), strict=True):
-        if max(odds, dies) <= least_log_odds:
+        is_mitosis, is_death = odds > least_log_odds, dies > 0
+        if not (is_mitosis or is_death):
             continue
         life = lives[e.cell]
-        is_mitosis, is_death = odds > least_log_odds, dies > least_log_odds
         later = life[life["frame"] > e.last]
         at = life[life["frame"] == e.last].iloc[0] if later.empty or is_death else later.iloc[0]
         half = not is_death and bool(e.features["mass_in_all"] < HALVED)

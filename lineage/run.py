@@ -312,12 +312,14 @@ def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEv
 
     folder, video, config = job.folder, job.video, job.config
     usable = np.flatnonzero(quality.usable)
+    judged = video.intensities and video.minutes_per_frame <= config.crop.longest_interval_min
 
     def do(progress: Progress) -> Iterable[str]:
         found = events.propose(
             lineage,
             minutes_per_frame=video.minutes_per_frame,
             last_usable_frame=int(usable[-1]) if len(usable) else video.n_frames - 1,
+            judged=judged,
             **config.events.model_dump(),
         )
         by_cell = dict(tuple(lineage.detections.groupby("tracklet_id")))
@@ -336,7 +338,7 @@ def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEv
         return ()
 
     job.once(
-        "events", do, after=("track",), settings=[config.events.model_dump(), likelihoods.digest()],
+        "events", do, after=("track",), settings=[config.events.model_dump(), judged, likelihoods.digest()],
         files=(folder.proposed,),
     )  # fmt: skip
     return records.read_events(folder.proposed)

@@ -79,9 +79,6 @@ def features(table: pd.DataFrame) -> dict[str, np.ndarray]:
     eccentricity, solidity, texture, rounding = (
         table[c].to_numpy(float) for c in ("eccentricity", "solidity", "texture", "rounding")
     )
-    # Most cells are flat; a camera's offset changes all of a movie alike.
-    flat = np.nanmedian(rounding) if np.isfinite(rounding).any() else 1.0
-    rounding = rounding / max(float(flat), 1e-3)
     return {
         "dense": dense,
         "dense2": dense**2,

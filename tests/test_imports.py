@@ -73,9 +73,21 @@ def test_nothing_knows_the_evaluation():
 
 HEAVY = {
     "torch", "btrack", "stardist", "trackpy", "matplotlib", "skimage", "zarr", "numba", "ctc_metrics",
-    "sklearn",
+    "sklearn", "dask", "distributed", "dask_jobqueue", "bokeh", "statsmodels", "lifelines", "scipy.stats",
 }  # fmt: skip
-CHEAP = ("lineage", "lineage.schema", "lineage.run", "lineage.command", "lineage.evaluate.evaluate")
+CHEAP = (
+    "lineage",
+    "lineage.schema",
+    "lineage.run",
+    "lineage.command",
+    "lineage.evaluate.evaluate",
+    "pipelines.platemap",
+    "pipelines.plate",
+    "pipelines.plate_command",
+    "pipelines.cluster",
+    "pipelines.dose.__main__",
+    "pipelines.dose.analyse",
+)
 
 
 @pytest.mark.parametrize("module", CHEAP)

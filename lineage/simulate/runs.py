@@ -1,0 +1,231 @@
+"""Lives -> the tables of a run folder that saw them without a mistake. No pixels; places mean little.
+
+For tests and benchmarks of what comes after the tree: `python -m lineage.run` writes the same columns.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from lineage.outputs import FORMAT, FORMAT_VERSION, RunFolder, write_table
+from lineage.schema import DETECTION_COLUMNS, QUALITY_COLUMNS, TRACKLET_COLUMNS, Fate, State
+from lineage.simulate.cells import REGRESSION_MIN, Cell, Subtype
+from lineage.simulate.truth import frame_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from lineage.simulate.settings import Settings
+
+DNA_GAIN = 1000.0  # light of a G1 nucleus
+STEP_UM = 1.5  # of a nucleus's walk, standard deviation a frame and direction
+TELOPHASE_MIN = 20.0  # in which a newborn nucleus is still condensed
+AREA_UM2 = 280.0  # of a G1 nucleus
+EVENT_COLUMNS = (
+    "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
+    "event_type", "subtype", "mitosis_class", "p_abnormal", "p_none", "confidence", "n_poles", "separated",
+    "onset_min", "refused_after_min", "n_micronuclei", "bridge", "died_after_min", "source", "side_um",
+    "flags",
+)  # fmt: skip
+
+
+def write_run(folder: Path, cells: Sequence[Cell], settings: Settings, *, name: str) -> Path:
+    """Write run.json, events.csv, tracklets.csv, detections.csv and the frames' quality.
+
+    Args:
+        folder: made; must not be there.
+        cells: of `population.grow` with the same settings.
+        settings: frames, interval, dose, bleaching.
+        name: of the movie's file.
+    """
+    run = RunFolder(folder)
+    run.stages.mkdir(parents=True)
+    lives = {c.cell_id: c for c in cells}
+    spans = {c.cell_id: _span(c, settings) for c in cells}
+    events = _events(lives, spans, settings)
+    write_table(events, run.events)
+    write_table(_tracklets(lives, spans, events, settings), run.tracklets)
+    write_table(_detections(lives, spans, settings), run.detections)
+    write_table(_quality(settings), run.quality)
+    run.json.write_text(json.dumps(_record(settings, name), indent=1) + "\n", encoding="utf-8")
+    return folder
+
+
+def _span(cell: Cell, settings: Settings) -> tuple[int, int]:
+    """First and last frame, both inclusive; a life between two frames is shown in the later one."""
+    first = max(0, frame_of(cell.born_min, settings))
+    end = settings.frames if not np.isfinite(cell.end_min) else frame_of(cell.end_min, settings)
+    return first, max(first, min(end, settings.frames) - 1)
+
+
+def _fate(cell: Cell, settings: Settings) -> Fate:
+    """A death that only ends after the movie has not been seen to its end: it is one all the same."""
+    if cell.fate in (Fate.DIVIDED, Fate.FUSED) and frame_of(cell.end_min, settings) >= settings.frames:
+        return Fate.END_OF_MOVIE
+    return cell.fate
+
+
+def _events(lives: dict[int, Cell], spans: dict[int, tuple[int, int]], settings: Settings) -> pd.DataFrame:
+    rows = [
+        row
+        for c in lives.values()
+        for row in (_mitosis(c, settings), _fusion(c, lives, settings), _death(c, settings))
+        if row is not None and 0 <= row["time_min"] <= settings.minutes
+    ]
+    rows.sort(key=lambda row: (row["time_min"], row["mother_id"], row["event_type"]))
+    empty = dict.fromkeys(EVENT_COLUMNS, "")
+    table = [empty | {"event_id": i, "source": "simulated"} | row for i, row in enumerate(rows)]
+    return pd.DataFrame(table, columns=list(EVENT_COLUMNS))
+
+
+def _at(minutes: float, settings: Settings) -> dict[str, Any]:
+    frame = frame_of(minutes, settings)
+    return {"frame": frame, "time_min": frame * settings.minutes_per_frame}
+
+
+def _mitosis(cell: Cell, settings: Settings) -> dict[str, Any] | None:
+    if cell.mitosis is None:
+        return None
+    m, subtype = cell.mitosis, cell.mitosis.subtype
+    separated = subtype not in (Subtype.SLIPPAGE, Subtype.DEATH)
+    onset = frame_of(m.start_min, settings) * settings.minutes_per_frame
+    return _at(m.event_min, settings) | {
+        "mother_id": cell.cell_id,
+        "daughter_ids": " ".join(map(str, cell.daughters)) if separated else "",
+        "event_type": "mitosis",
+        "subtype": str(subtype),
+        "mitosis_class": str(subtype.mitosis_class),
+        "p_abnormal": float(subtype is not Subtype.NORMAL),
+        "p_none": 0.0,
+        "n_poles": subtype.n_poles,
+        "separated": separated,
+        "onset_min": onset if m.start_min > 0 else "",
+    }
+
+
+def _fusion(cell: Cell, lives: dict[int, Cell], settings: Settings) -> dict[str, Any] | None:
+    late = cell.parents_age_min > REGRESSION_MIN  # a sooner one belongs to the mitosis
+    if cell.n_nuclei < 2 or not late:
+        return None
+    mothers = [p for p in cell.parents if p in lives]
+    return _at(cell.born_min, settings) | {
+        "mother_id": mothers[0] if mothers else cell.cell_id,
+        "daughter_ids": str(cell.cell_id),
+        "event_type": "fusion",
+        "subtype": "sister_fusion",
+    }
+
+
+def _death(cell: Cell, settings: Settings) -> dict[str, Any] | None:
+    if cell.fate is not Fate.DIED_INTERPHASE:
+        return None
+    return _at(cell.dying_min, settings) | {
+        "mother_id": cell.cell_id,
+        "event_type": "death",
+        "subtype": "death_in_interphase",
+    }
+
+
+def _tracklets(
+    lives: dict[int, Cell], spans: dict[int, tuple[int, int]], events: pd.DataFrame, settings: Settings
+) -> pd.DataFrame:
+    mitoses: dict[int, dict[str, Any]] = {
+        int(row["mother_id"]): {str(k): v for k, v in row.items()}
+        for row in events[events["event_type"] == "mitosis"].to_dict("records")
+    }
+    generation: dict[int, int] = {}
+    founder: dict[int, int] = {}
+    rows = []
+    for i, c in lives.items():  # in order of birth
+        parents = [p for p in c.parents if p in lives]
+        oldest = max((generation[p] for p in parents), default=0)
+        generation[i] = oldest + (len(parents) == 1)
+        founder[i] = min((founder[p] for p in parents), default=i)
+        middle = 0.5 * (max(c.born_min, 0) + min(c.end_min, settings.minutes))
+        own = mitoses.get(i, {})
+        rows.append({
+            "tracklet_id": i, "first_frame": spans[i][0], "last_frame": spans[i][1],
+            "birth_min": spans[i][0] * settings.minutes_per_frame,
+            "end_min": spans[i][1] * settings.minutes_per_frame,
+            "parent_ids": " ".join(map(str, parents)),
+            "daughter_ids": " ".join(str(d) for d in c.daughters if d in lives),
+            "fate": str(_fate(c, settings)), "generation": generation[i], "founder_id": founder[i],
+            "y_um": 0.0, "x_um": 0.0, "dna_mass": DNA_GAIN * c.dna_at(middle),
+            "area_um2": AREA_UM2 * c.dna_at(middle) ** 0.8,
+            "n_slippages": int(own.get("subtype") == Subtype.SLIPPAGE),
+            "event_id": own.get("event_id", pd.NA),
+            "mitosis_class": own.get("mitosis_class", ""), "p_abnormal": own.get("p_abnormal", np.nan),
+            "p_none": own.get("p_none", np.nan),
+        })  # fmt: skip
+    return pd.DataFrame(rows, columns=list(TRACKLET_COLUMNS)).astype({"event_id": "Int64"})
+
+
+def _detections(
+    lives: dict[int, Cell], spans: dict[int, tuple[int, int]], settings: Settings
+) -> pd.DataFrame:
+    """One row a cell a frame; light bleaches as the settings say, measured to 5 %."""
+    pieces = []
+    for i, c in lives.items():
+        frames = np.arange(spans[i][0], spans[i][1] + 1)
+        minutes = frames * settings.minutes_per_frame
+        rng = np.random.default_rng([c.seed, 5])
+        start, stop = c.replication_min
+        grown = np.clip((minutes - start) / (stop - start), 0, 1) if np.isfinite(start) else 0 * minutes
+        dna = c.dna * (1 + grown)
+        light = (1 - settings.bleaching) ** (frames / 721) * np.exp(rng.normal(0, 0.05, len(frames)))
+        condensed, newborn = np.zeros(len(frames), bool), np.zeros(len(frames), bool)
+        if c.mitosis is not None:
+            condensed = (c.mitosis.start_min <= minutes) & (minutes < c.mitosis.event_min)
+        if len(c.parents) == 1:
+            newborn = minutes < c.born_min + TELOPHASE_MIN
+        state = np.select(
+            [condensed, newborn], [State.METAPHASE.value, State.ANAPHASE.value], State.INTERPHASE
+        )
+        place = np.cumsum(rng.normal(0, STEP_UM, (2, len(frames))), axis=1) + rng.uniform(0, 400, (2, 1))
+        pieces.append(
+            pd.DataFrame({
+                "frame": frames, "time_min": minutes, "tracklet_id": i, "dna_mass": DNA_GAIN * dna * light,
+                "area_um2": AREA_UM2 * dna**0.8, "y_um": place[0], "x_um": place[1],
+                "y_px": place[0] / settings.pixel_size_um, "x_px": place[1] / settings.pixel_size_um,
+                "state": state, "label": i,
+            })
+        )  # fmt: skip
+    table = pd.concat(pieces) if pieces else pd.DataFrame(columns=list(DETECTION_COLUMNS))
+    table = table.sort_values(["frame", "tracklet_id"]).reset_index(drop=True)
+    table["detection_id"] = np.arange(len(table))
+    return table.reindex(columns=list(DETECTION_COLUMNS))
+
+
+def _quality(settings: Settings) -> pd.DataFrame:
+    frames = np.arange(settings.frames)
+    usable = ~np.isin(frames, [*settings.blank_frames, *settings.blurred_frames])
+    table = pd.DataFrame({"frame": frames, "time_min": frames * settings.minutes_per_frame, "usable": usable})
+    table["reason"] = np.where(usable, "", "blank")
+    return table.reindex(columns=list(QUALITY_COLUMNS), fill_value=0.0)
+
+
+def _record(settings: Settings, name: str) -> dict[str, Any]:
+    stages = {stage: {"key": "", "files": []} for stage in ("video", "quality", "segment", "track", "tree")}
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "video": {
+            "path": name,
+            "name": name,
+            "n_frames": settings.frames,
+            "shape": [settings.size, settings.size],
+            "pixel_size_um": settings.pixel_size_um,
+            "minutes_per_frame": settings.minutes_per_frame,
+            "assumed": [],
+        },
+        "dose_gy": settings.dose_gy,
+        "settings": {},
+        "versions": {},
+        "stages": stages,
+        "warnings": {},
+    }

@@ -1,0 +1,102 @@
+"""`python -m pipelines.dose DIR --out DIR2`: what a dose does; `... power`: what it takes to see it."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads it
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from lineage.console import one_line_errors
+
+ANALYSE = "analyse"
+
+
+class AnalyseByDefault(TyperGroup):
+    """A first word that is no command is the folder to analyse."""
+
+    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
+        """Put the command's name before its folder."""
+        if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
+            args = [ANALYSE, *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(cls=AnalyseByDefault, add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+
+@app.callback()
+def _about() -> None:
+    """What a dose does to mitosis: `python -m pipelines.dose DIR --out DIR2`, or `power`."""
+
+
+@app.command(ANALYSE)
+def analyse_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder of finished runs, *.lineage")],
+    out: Annotated[Path, typer.Option(help="folder for the tables")],
+    plate: Annotated[Path | None, typer.Option(help="the plate map [DIR/plate.csv]")] = None,
+    unit: Annotated[
+        str | None, typer.Option(help="well or experiment [experiment, if each dose has three; else well]")
+    ] = None,
+    divisions: Annotated[int, typer.Option(min=1, max=6, help="that make a founder a survivor")] = 3,
+    arrest_h: Annotated[
+        float | None, typer.Option(min=1, help="hours undivided after birth [1.5 cycles of the controls]")
+    ] = None,
+    correct: Annotated[bool, typer.Option(help="correct for the classifier's errors, beside the raw")] = True,
+    reviewed: Annotated[
+        Path | None,
+        typer.Option(help="movie, event_id, mitosis_class: a blinded person's; corrects instead of clips"),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier analysis")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """Read the runs of a plate and write tidy tables: fractions, intervals, tests, curves."""
+    from lineage.progress import Screen
+    from lineage.schema import InputError
+    from pipelines.dose.analyse import Options, analyse
+
+    with one_line_errors(debug=debug, stopped="nothing was written"):
+        if unit not in (None, "well", "experiment"):
+            raise InputError(f"--unit {unit}: wanted well or experiment")
+        options = Options(plate, unit, divisions, arrest_h, correct, reviewed)
+        analyse(folder, out, options, screen=Screen(), overwrite=overwrite)
+        typer.echo(f"{out}: doses.csv, effects.csv, tests.csv and what they were made from")
+
+
+@app.command("power")
+def power_command(
+    doses: Annotated[
+        str, typer.Option(help="gray, with commas; the trend over them is what is to be seen")
+    ] = "0,2",
+    difference: Annotated[
+        float | None,
+        typer.Option(min=0.001, max=0.9, help="in place of --doses: what a dose adds to the fraction"),
+    ] = None,
+    wells: Annotated[str, typer.Option(help="of each dose, with commas")] = "2,3,4,6,8",
+    positions: Annotated[str, typer.Option(help="of each well, with commas")] = "1,2,3",
+    hours: Annotated[str, typer.Option(help="of a movie, with commas")] = "24,48,72",
+    target: Annotated[float, typer.Option(min=0.05, max=0.999, help="power that is enough")] = 0.8,
+    cell_line: Annotated[str, typer.Option(help="U251 or PC3, of the simulator")] = "U251",
+    founders: Annotated[int, typer.Option(min=1, max=1000, help="cells in view at the start")] = 30,
+    well_sd: Annotated[float, typer.Option(min=0, max=2, help="between wells, of the log odds")] = 0.25,
+    position_sd: Annotated[float, typer.Option(min=0, max=2, help="between positions of a well")] = 0.15,
+    pool: Annotated[int, typer.Option(min=4, max=1000, help="wells grown of each dose, to draw from")] = 40,
+    plates: Annotated[int, typer.Option(min=10, help="drawn of each design")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="same seed, same table")] = 1,
+    out: Annotated[Path | None, typer.Option(help="write the table there, as CSV")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """Say how many wells, positions and hours it takes to see an effect, by simulated lineages."""
+    from pipelines.dose.needed import Question, needed
+
+    with one_line_errors(debug=debug, stopped="nothing was written"):
+        question = Question(
+            doses, difference, wells, positions, hours, target, cell_line, founders, well_sd, position_sd,
+            pool, plates, seed,
+        )  # fmt: skip
+        needed(question, out=out)
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m pipelines.dose")

@@ -1,0 +1,109 @@
+"""Clones of single cells -> clone size, generations, reproductive survival, linear-quadratic fit."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.dose.estimates import LEVEL, Estimate
+from pipelines.dose.incidence import CENSORED, aalen_johansen
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+LEAST_DOSES = 4  # of a curve with two parameters and a start
+NOT_CLONOGENIC = (
+    "Reproductive survival is the share of founders whose clone divides {k} times within the {hours:.0f} h "
+    "of follow-up. It is not clonogenic survival: a doomed clone may divide as often before it ends, and a "
+    "slow one may be too late."
+)
+
+
+def reproductive_survival(clones: pd.DataFrame, *, divisions: int, follow_up_h: float) -> tuple[float, int]:
+    """Share of founders whose clone reaches `divisions` divisions within the follow-up, and of how many.
+
+    Kaplan & Meier's estimate: a clone that lost a cell over the edge before it got there is censored when it
+    did, since that cell may have divided on; one that died out or stands still stays at risk to the end.
+    """
+    if not len(clones):
+        return float("nan"), 0
+    reached = clones[f"h_to_{divisions}_divisions"].to_numpy(float)
+    gone = np.fmin(clones["first_gone_h"].to_numpy(float), follow_up_h)
+    got_there = reached <= follow_up_h
+    end = np.where(got_there, reached, gone)
+    found = aalen_johansen(
+        clones["entry_h"].to_numpy(float), end, np.where(got_there, 1, CENSORED), n_causes=1
+    )
+    return (float(found.by_cause[0, -1]) if len(found.times) else 0.0), len(clones)
+
+
+@dataclass(frozen=True)
+class LinearQuadratic:
+    """ln S = ln S0 - alpha D - beta D2, fitted to wells."""
+
+    alpha_per_gy: Estimate
+    beta_per_gy2: Estimate
+    plating: float  # S0
+    dispersion: float  # of the wells, against Poisson's
+
+    @property
+    def mean_inactivation_dose_gy(self) -> float:
+        """Area under the curve (Fertil et al. 1984, Radiat Res 99:73); NaN where it does not fall to 0."""
+        a, b = self.alpha_per_gy.value, self.beta_per_gy2.value
+        if b < 0 or (b == 0 and a <= 0):
+            return float("nan")
+        dose = np.linspace(0, 60, 6001)
+        return float(np.trapezoid(np.exp(-a * dose - b * dose**2), dose))
+
+
+def linear_quadratic(
+    dose_gy: Sequence[float] | np.ndarray,
+    survived: Sequence[float] | np.ndarray,
+    n: Sequence[int] | np.ndarray,
+) -> LinearQuadratic | None:
+    """Fit to one value a well; None with fewer than four doses, or fewer wells than four.
+
+    Quasi-Poisson regression of surviving founders with log link and offset ln n: wells without a survivor
+    count too. Intervals by t with wells minus three, the wells' dispersion taken into account.
+
+    Args:
+        dose_gy: (W,).
+        survived: (W,) share of founders.
+        n: (W,) founders.
+
+    Source: the curve Kellerer & Rossi 1972; the fit Franken et al. 2006, Nat Protoc 1:2315, by likelihood.
+    """
+    dose, share, founders = (np.asarray(x, float) for x in (dose_gy, survived, n))
+    good = np.isfinite(share) & (founders > 0)
+    dose, share, founders = dose[good], share[good], founders[good]
+    if (
+        len(np.unique(dose)) < LEAST_DOSES
+        or len(dose) < LEAST_DOSES + 1
+        or not share[dose == dose.min()].sum()
+    ):
+        return None
+    from scipy.stats import t
+    from statsmodels.genmod.families import Poisson
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    x = np.column_stack([np.ones(len(dose)), -dose, -(dose**2)])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of convergence, which is asked below
+        fit = GLM(share * founders, x, family=Poisson(), offset=np.log(founders)).fit(scale="X2")
+    if not fit.converged or not np.isfinite(fit.bse).all():
+        return None
+    df = len(dose) - 3
+    quantile = float(t.ppf((1 + LEVEL) / 2, df))
+
+    def told(i: int) -> Estimate:
+        b, se = float(fit.params[i]), float(fit.bse[i])
+        return Estimate(
+            b, b - quantile * se, b + quantile * se, df=df, n=len(dose), method="quasi-Poisson, log link, t"
+        )
+
+    return LinearQuadratic(told(1), told(2), float(np.exp(fit.params[0])), float(fit.scale))

@@ -1,0 +1,31 @@
+"""The words of the plate's tables: which columns say where a row comes from, and how wells are told apart."""
+
+from __future__ import annotations
+
+PLACE = ("movie", "experiment_date", "plate", "well", "position")
+CONDITION = ("cell_line", "treatment", "drug_uM", "dose_gy")
+MAP_REQUIRED = (*PLACE, "dose_gy", "cell_line", "treatment")
+MAP_OPTIONAL = {
+    "dose_rate_gy_min": float,
+    "irradiated_min_before_start": float,
+    "drug_uM": float,
+    "dye_nM": float,
+    "exposure_ms": float,
+    "control": str,
+}
+MAP_COLUMNS = (*MAP_REQUIRED, *MAP_OPTIONAL)
+
+SERIES = ("cell_line", "treatment", "drug_uM")  # within one, doses are compared
+# Wells of one name on two plates, or on two dates, are two wells.
+WELL = ("experiment_date", "plate", "well")
+WELL_ROW = (*WELL, *SERIES, "dose_gy")
+EVENTS_NEEDED = (
+    "event_id", "mother_id", "frame", "time_min", "event_type", "subtype", "mitosis_class", "onset_min",
+)  # fmt: skip
+
+# Kinds of abnormal mitosis, as events.csv names them.
+UNSPECIFIED = "abnormal"  # the classifier calls it abnormal, tracking saw nothing
+SUBTYPES = (
+    "tripolar", "tetrapolar", "furrow_regression", "slippage", "death_in_mitosis", "lagging_chromatin",
+    "micronuclei", UNSPECIFIED,
+)  # fmt: skip

@@ -1,0 +1,50 @@
+"""Usable frames of wells -> mitotic index and live cells over time, by well and by dose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pipelines.dose.columns import SERIES, WELL
+from pipelines.dose.estimates import mean
+
+STEP_H = 2.0
+WATCHED_SHARE = 0.9  # of a well's movies that must show a bin
+
+
+def by_well(frames: pd.DataFrame) -> pd.DataFrame:
+    """One row a well and two hours: mitotic index, live cells, and these relative to the well's first bin."""
+    bins = (STEP_H * np.floor(frames["hours"] / STEP_H)).rename("hours_from")
+    keys = [*WELL, *SERIES, "dose_gy"]
+    movies = frames.groupby([*keys, bins, "movie"], dropna=False).agg(
+        live=("n_live", "mean"), in_mitosis=("n_in_mitosis", "sum"), seen=("n_live", "sum")
+    )
+    wells = movies.groupby([*keys, "hours_from"], dropna=False).agg(
+        n_live=("live", "sum"), in_mitosis=("in_mitosis", "sum"), seen=("seen", "sum"),
+        n_movies=("live", "size"),
+    ).reset_index()  # fmt: skip
+    # A bin that half of the positions miss would look like half of the cells gone.
+    most = wells.groupby(keys, dropna=False)["n_movies"].transform("max")
+    wells = wells[wells["n_movies"] >= WATCHED_SHARE * most]
+    wells["mitotic_index"] = (wells.pop("in_mitosis") / wells.pop("seen")).where(wells["n_live"] > 0)
+    first = wells.sort_values("hours_from").groupby(keys, dropna=False)["n_live"].transform("first")
+    return wells.assign(growth=(wells["n_live"] / first).where(first > 0))
+
+
+def by_dose(wells: pd.DataFrame) -> pd.DataFrame:
+    """One row a dose, two hours and quantity: mean of the wells and its interval by t at that time.
+
+    Growth is averaged as logarithms: doublings add.
+    """
+    rows = []
+    for key, mine in wells.groupby([*SERIES, "dose_gy", "hours_from"], dropna=False):
+        place = dict(zip([*SERIES, "dose_gy", "hours_from"], key, strict=True))
+        index = mean(mine["mitotic_index"].to_numpy(float))
+        growth = mine["growth"].to_numpy(float)
+        doublings = mean(np.log2(growth[growth > 0]))
+        rows.append(place | {"quantity": "mitotic_index", "estimate": index.value, "low": max(index.low, 0.0),
+                             "high": index.high, "n_wells": index.n})  # fmt: skip
+        edges = [2**x for x in (doublings.value, doublings.low, doublings.high)]
+        rows.append(place | dict(zip(("estimate", "low", "high"), edges, strict=True))
+                    | {"quantity": "growth", "n_wells": doublings.n})  # fmt: skip
+    return pd.DataFrame(rows)

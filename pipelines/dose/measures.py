@@ -1,0 +1,212 @@
+"""Rows of one well, or of one position -> its numbers: one value a measure and stratum.
+
+A measure that a well has too little for is NaN; `n` is what it was counted from. The first is the primary
+one, all others are exploratory.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from lineage.schema import MitosisClass
+from pipelines.dose import clones, kinship
+from pipelines.dose.collect import ENDS, JUDGED, Tables
+from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
+from pipelines.dose.ends import ends_of
+from pipelines.dose.incidence import CENSORED, aalen_johansen
+from pipelines.dose.motility import diffusion_um2_h
+from pipelines.dose.turnbull import turnbull
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+PRIMARY = "fraction_abnormal"
+BIN_H = 12.0
+LAST_GENERATION = 3  # later ones are few
+UNITS: Mapping[str, str] = MappingProxyType({
+    "mitoses_per_1000_cell_hours": "per 1000 h", "abnormal_per_1000_cell_hours": "per 1000 h",
+    "mitotic_index": "share", "mitotic_duration": "min", "time_to_first_mitosis": "h", "cycle_time": "h",
+    "doubling_time": "h", "growth": "fold", "clone_size": "cells", "generation_reached": "generations",
+    "diffusion": "um2/h", **{f"incidence_{end}": "share" for end in ENDS},
+})  # fmt: skip
+
+
+class Row(NamedTuple):
+    """One number."""
+
+    measure: str
+    stratum: str
+    value: float
+    n: int  # what it was counted from
+    k: float = np.nan  # of a share, how many
+
+
+@dataclass(frozen=True, eq=False)
+class Context:
+    """What all wells of a plate are measured by."""
+
+    follow_up_h: float  # since irradiation: until then every movie was watched
+    divisions: int  # of reproductive survival
+    arrest_h: float  # after birth; a cell undivided for so long is arrested
+
+
+def measure(part: Tables, context: Context) -> Iterator[Row]:
+    """Every measure of one part of the plate."""
+    for of in MEASURES:
+        yield from of(part, context)
+
+
+def fractions(part: Tables, _: Context) -> Iterator[Row]:
+    """Abnormal, of the mitoses that were judged; by generation and by time; each subtype; unclassified."""
+    m = part.mitoses
+    judged = m[m["mitosis_class"].isin(JUDGED)]
+    yield _share(PRIMARY, "all", judged, judged["mitosis_class"] == MitosisClass.ABNORMAL.value)
+    for stratum, rows in strata(judged):
+        yield _share(PRIMARY, stratum, rows, rows["mitosis_class"] == MitosisClass.ABNORMAL.value)
+    for subtype in SUBTYPES:
+        yield _share(fraction(subtype), "all", judged, judged["subtype"] == subtype)
+    yield _share("fraction_unclassified", "all", m, ~m["mitosis_class"].isin(JUDGED))
+
+
+def fraction(subtype: str) -> str:
+    """Name of the measure.
+
+    >>> fraction("tripolar"), fraction("abnormal")
+    ('fraction_tripolar', 'fraction_of_no_told_kind')
+    """
+    return "fraction_of_no_told_kind" if subtype == UNSPECIFIED else f"fraction_{subtype}"
+
+
+def strata(mitoses: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Generations after the first frame, and 12-hour bins since irradiation."""
+    for g in range(LAST_GENERATION + 1):
+        yield f"generation {g}", mitoses[mitoses["generation"] == g]
+    bins = (np.ceil(mitoses["hours"] / BIN_H) - 1).clip(lower=0)  # first seen at 12 h: happened before
+    for b in sorted(bins.unique()):
+        yield f"{BIN_H * b:g}-{BIN_H * (b + 1):g} h", mitoses[bins == b]
+
+
+def _share(name: str, stratum: str, rows: pd.DataFrame, which: pd.Series) -> Row:
+    k, n = int(which.sum()), len(rows)
+    return Row(name, stratum, k / n if n else np.nan, n, k)
+
+
+def rates(part: Tables, _: Context) -> Iterator[Row]:
+    """Mitoses for each hour that a live cell was watched in interphase; mitotic index; in usable frames."""
+    f, m = part.frames, part.mitoses
+    watched = m.merge(f[["movie", "frame"]], on=["movie", "frame"])
+    hours, live = float(f["cell_hours"].sum()), float(f["n_live"].sum())
+    abnormal = int((watched["mitosis_class"] == MitosisClass.ABNORMAL.value).sum())
+    for name, k in (("mitoses", len(watched)), ("abnormal", abnormal)):
+        yield Row(f"{name}_per_1000_cell_hours", "all", 1000 * k / hours if hours else np.nan, k)
+    yield Row("mitotic_index", "all", float(f["n_in_mitosis"].sum()) / live if live else np.nan, int(live))
+
+
+def timing(part: Tables, context: Context) -> Iterator[Row]:
+    """Medians: of mitosis, between bounds (Turnbull); to the first mitosis; of the cycle (Kaplan & Meier)."""
+    held = part.intervals[part.intervals["kind"] == "mitosis"]
+    kinds = {"all": held} | {c: held[held["mitosis_class"] == c] for c in JUDGED}
+    for stratum, rows in kinds.items():
+        found = turnbull(60 * rows["least_h"], 60 * rows["most_h"]) if len(rows) else None
+        yield Row("mitotic_duration", stratum, found.middle() if found else np.nan, len(rows))
+    yield Row("time_to_first_mitosis", "of those that get there", *first_mitosis(part, context.follow_up_h))
+    born = part.cells[part.cells["born_in_view"]]
+    divided = born["end"].isin(["division", "abnormal_exit"]).to_numpy().astype(int)
+    found_cycle = aalen_johansen(np.zeros(len(born)), born["age_at_exit_h"], divided, n_causes=1)
+    yield Row("cycle_time", "all", found_cycle.quantile(1, 0.5), int(divided.sum()))
+
+
+def first_mitosis(part: Tables, follow_up_h: float) -> tuple[float, int]:
+    """Median hours from irradiation to the founders' first mitosis, of those that get there; how many did.
+
+    The incidence of mitosis, other ends competing, halfway to where it stands at the end of the follow-up.
+    """
+    founders = part.cells[part.cells["generation"] == 0]
+    times = part.mitoses[part.mitoses["generation"] == 0].groupby(["movie", "mother_id"])["hours"].min()
+    keys = pd.MultiIndex.from_frame(founders[["movie", "tracklet_id"]])
+    at = times.reindex(keys).to_numpy(float)
+    end = np.where(np.isfinite(at), at, founders["exit_h"].to_numpy(float))
+    other = np.where(founders["end"].isin(["death", "fusion"]), 2, CENSORED)
+    cause = np.where(np.isfinite(at), 1, other)
+    late = end > follow_up_h
+    found = aalen_johansen(
+        founders["entry_h"].to_numpy(float), np.where(late, follow_up_h, end),
+        np.where(late, CENSORED, cause), n_causes=2,
+    )  # fmt: skip
+    if not len(found.times) or found.by_cause[0, -1] == 0:
+        return float("nan"), 0
+    return found.quantile(1, 0.5 * float(found.by_cause[0, -1])), int((cause == 1).sum())
+
+
+def ends(part: Tables, context: Context) -> Iterator[Row]:
+    """Cumulative incidence of the founders' competing ends at the end of the follow-up."""
+    founders = part.cells[part.cells["generation"] == 0]
+    found = ends_of(founders, since_birth=False)
+    for name, value in zip(ENDS, found.at([context.follow_up_h])[:, 0], strict=True):
+        yield Row(f"incidence_{name}", "founders", float(value) if len(founders) else np.nan, len(founders))
+    divisions = part.cells["end"].isin(["division", "abnormal_exit"]) & (part.cells["fate"] == "divided")
+    n = int(divisions.sum())
+    fused = int((part.fusions["subtype"] == "sister_fusion").sum())
+    yield Row("sister_fusions_per_division", "all", fused / n if n else np.nan, n, fused)
+
+
+def clone_measures(part: Tables, context: Context) -> Iterator[Row]:
+    """Cells a founder leaves, generations it reaches, and whether it goes on dividing; founders of clones."""
+    c = part.clones
+    n = len(c)
+    yield Row("clone_size", "at the end", float(c["n_alive_at_end"].mean()) if n else np.nan, n)
+    yield Row("generation_reached", "all", float(c["generation_reached"].mean()) if n else np.nan, n)
+    value, n = clones.reproductive_survival(c, divisions=context.divisions, follow_up_h=context.follow_up_h)
+    yield Row("reproductive_survival", f"{context.divisions} divisions", value, n, value * n)
+
+
+def growth(part: Tables, _: Context) -> Iterator[Row]:
+    """Live cells at the end for each at the start; doubling time by a line through their logarithms."""
+    hour = np.floor(part.frames["hours"]).rename("hour")
+    # Positions of one well may miss different frames: the mean a movie, then the sum of movies.
+    live = part.frames.groupby([hour, "movie"])["n_live"].mean().groupby(level=0).sum()
+    live = live[live > 0]
+    n = int(part.frames["frame"].nunique())
+    if len(live) < 3:
+        return
+    slope = float(np.polyfit(live.index, np.log2(live), 1)[0])
+    yield Row("growth", "end over start", float(live.iloc[-1] / live.iloc[0]), n)
+    yield Row("doubling_time", "all", 1 / slope if slope > 0 else np.nan, n)
+
+
+def sizes(part: Tables, _: Context) -> Iterator[Row]:
+    """Polyploid, giant and fused cells; DNA content of the last 12 hours, where the session is calibrated."""
+    if "ploidy" in part.dna.columns and len(part.dna):
+        late = part.dna[part.dna["hours_from"] == part.dna["hours_from"].max()]
+        for ploidy in ("4N", "8N", "above 8N"):
+            yield _share(f"share_{ploidy.replace(' ', '_')}", "last 12 h", late, late["ploidy"] == ploidy)
+        yield _share("share_giant", "last 12 h", late, late["giant"].astype(bool))
+    yield _share("share_fused", "all", part.cells, part.cells["is_fused"])
+
+
+def movement(part: Tables, _: Context) -> Iterator[Row]:
+    """Diffusion before and after mitosis; movies weigh as many as the cells they show."""
+    for (when, kind), rows in part.motility.groupby(["when", "mitosis_class"]):
+        weighed = (
+            rows.assign(sum=rows["msd_um2"] * rows["n_cells"]).groupby("lag_min")[["sum", "n_cells"]].sum()
+        )
+        msd = (weighed["sum"] / weighed["n_cells"]).to_numpy(float)
+        value = diffusion_um2_h(weighed.index.to_numpy(float), msd)
+        yield Row("diffusion", f"{when} {kind} mitosis", value, int(weighed["n_cells"].max()))
+
+
+def families(part: Tables, context: Context) -> Iterator[Row]:
+    """Correlations of kin, and what an abnormal mitosis foretells."""
+    known = part.cells.merge(part.movies[["movie", "to_h"]], on="movie")
+    for name, stratum, value, n in kinship.kin(known, window_h=context.arrest_h):
+        yield Row(name, stratum, value, n)
+
+
+MEASURES: tuple[Callable[[Tables, Context], Iterator[Row]], ...] = (
+    fractions, rates, timing, ends, clone_measures, growth, sizes, movement, families,
+)  # fmt: skip

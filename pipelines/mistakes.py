@@ -1,0 +1,123 @@
+"""Rows of a plate map -> what is wrong with them, in words."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.columns import (
+    CONTROLS,
+    NOT_A_COLUMN,
+    NUMBERS,
+    OPTIONS,
+    OWN,
+    REQUIRED,
+    RUN_FOLDER,
+    SHARED_BY_A_WELL,
+    iso_date,
+    number_of,
+    setting_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from pipelines.sheet import Row
+
+
+def wrong_columns(columns: Sequence[str]) -> Iterator[str]:
+    """Columns that are unknown, missing or said twice."""
+    known = (*OWN, *OPTIONS)
+    for column in columns:
+        if column in NOT_A_COLUMN:
+            yield f"header: {column} is no column; {NOT_A_COLUMN[column]}"
+        elif not column:
+            yield "header: a column without a name"
+        elif column not in known and "." not in column:
+            near = difflib.get_close_matches(column, known, 1)
+            guess = f"did you mean {near[0]}" if near else f"known are {', '.join(known)}, and any setting"
+            yield f"header: unknown column {column}; {guess}, such as video.pixel_size_um"
+    said = [s for c in columns if (s := setting_of(c))]
+    for setting in sorted({s for s in said if said.count(s) > 1}):
+        yield f"header: two columns say {setting}"
+
+
+def said_nowhere(rows: Sequence[Row]) -> list[str]:
+    """Columns that are required, and that no row fills."""
+    return [c for c in REQUIRED if not any(c in row.cells for row in rows)]
+
+
+def wrong_cells(cells: Mapping[str, str], *, required: Sequence[str] = REQUIRED) -> Iterator[str]:
+    """Mistakes that a row shows by itself, its movie and settings left aside."""
+    if empty := [c for c in required if c not in cells]:
+        yield f"{', '.join(empty)} left empty"
+    day = cells.get("experiment_date")
+    if day and not iso_date(day):
+        yield f"experiment_date = {day}: no date; write year, month, day: 2026-11-30"
+    numbers = {}
+    for column in NUMBERS:
+        if column not in cells:
+            continue
+        numbers[column] = number = number_of(cells[column])
+        if number is None:
+            yield f"{column} = {cells[column]}: wanted a number from 0 up, with a point: 2.5"
+    controls = cells.get("control", "").split()
+    for word in controls:
+        if word not in CONTROLS:
+            yield f"control = {word}: wanted {', '.join(CONTROLS)}, or both"
+    if "unirradiated" in controls and numbers.get("dose_gy"):
+        yield f"control = unirradiated, but dose_gy = {cells['dose_gy']}"
+    if "dye-free" in controls and numbers.get("dye_nM"):
+        yield f"control = dye-free, but dye_nM = {cells['dye_nM']}"
+    run_folder = cells.get(RUN_FOLDER, "a.lineage")
+    if Path(run_folder).name != run_folder or not re.fullmatch(r"[^.\\].*\.lineage", run_folder):
+        yield f"{RUN_FOLDER} = {run_folder}: wanted a name such as day2_p1.lineage, without a folder"
+
+
+def wrong_together(rows: Sequence[Row]) -> Iterator[str]:
+    """Mistakes that only show between rows."""
+    for name, same in _by(rows, lambda c: c.get(RUN_FOLDER, "").casefold() or None):
+        if len(same) > 1:
+            yield (
+                f"{_places(same)}: {len(same)} movies would share the run folder {name}; "
+                f"name others in a column {RUN_FOLDER}"
+            )
+    well = ("experiment_date", "plate", "well")
+    for place, same in _by(rows, lambda c: _all(c, (*well, "position"))):
+        if len(same) > 1:
+            yield f"{_places(same)}: {len(same)} movies are said to be of position {' / '.join(place)}"
+    for place, same in _by(rows, lambda c: _all(c, well)):
+        for column in SHARED_BY_A_WELL:
+            said = {number_of(v) if column in NUMBERS else v for r in same if (v := r.cells.get(column, ""))}
+            said |= {"nothing" for r in same if column not in r.cells and said}
+            if len(said) > 1:
+                yield (
+                    f"{_places(same)}: well {' / '.join(place)} has {column} = "
+                    f"{' and '.join(sorted(f'{v:g}' if isinstance(v, float) else str(v) for v in said))}; "
+                    "a well is treated as one"
+                )
+
+
+def _by(rows: Sequence[Row], key: Callable[[Mapping[str, str]], object]) -> Iterable[tuple]:
+    groups: dict[object, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(key(row.cells), []).append(row)
+    groups.pop(None, None)
+    return groups.items()
+
+
+def _all(cells: Mapping[str, str], columns: Sequence[str]) -> tuple[str, ...] | None:
+    return tuple(cells[c] for c in columns) if all(c in cells for c in columns) else None
+
+
+def _places(rows: Sequence[Row]) -> str:
+    """The rows' places.
+
+    >>> from pipelines.sheet import Row
+    >>> _places([Row("line 2", {}), Row("line 5", {}), Row("line 5", {})])
+    'line 2, 5'
+    """
+    kind = rows[0].where.split()[0]
+    return f"{kind} {', '.join(dict.fromkeys(row.where.split()[1] for row in rows))}"

@@ -1,0 +1,125 @@
+"""The command line of a plate: `map` drafts a plate map, `run` runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads it
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lineage.console import one_line_errors
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from lineage.progress import Screen
+    from pipelines.cluster import Place
+    from pipelines.plate import Ended
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
+Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
+
+
+@app.command("map")
+def draft_map(
+    folder: Annotated[Path, typer.Argument(help="the movies; folders in it are looked through")],
+    out: Annotated[Path | None, typer.Option(help="the map to write; FOLDER/plate.csv if left out")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier map")] = False,
+    debug: Debug = False,
+) -> None:
+    """Draft a plate map from the movies' names; what they do not say stays empty, and is said."""
+    from pipelines import filenames
+    from pipelines.columns import COPY
+
+    with one_line_errors(debug=debug, stopped="nothing was written"):
+        path = out or folder / COPY
+        refuse_existing(path, overwrite=overwrite)
+        draft = filenames.draft(folder)
+        filenames.write(draft, path, folder=folder)
+        for remark in draft.remarks:
+            typer.echo(remark)
+        typer.echo(f"{len(draft.rows)} movies in {path}: look it over, and fill in what is empty")
+
+
+@app.command()
+def run(
+    plate: Annotated[Path, typer.Argument(help="plate map, CSV or TOML")],
+    out: Annotated[Path, typer.Option(help="folder for the run folders and a copy of the map")],
+    workers: Annotated[
+        int | None, typer.Option(help="movies at a time on this machine; as many as it can hold", min=1)
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="address of a running dask scheduler")] = None,
+    slurm: Annotated[Path | None, typer.Option(help="profile of SLURM jobs, TOML")] = None,
+    debug: Debug = False,
+) -> None:
+    """Run every movie of a plate. Movies that are done are left alone; killed, the next start goes on.
+
+    Exit code 1 if a movie failed, 2 if the plate map or a setting is wrong, 130 after Ctrl-C.
+    """
+    from lineage.progress import Screen
+    from lineage.schema import InputError
+    from pipelines import platemap
+    from pipelines.plate import run
+
+    screen = Screen()
+    with one_line_errors(debug=debug, stopped="what was finished is kept, and the next start goes on"):
+        if sum(option is not None for option in (workers, scheduler, slurm)) > 1:
+            raise InputError("--workers, --scheduler and --slurm exclude each other; give one")
+        checked = platemap.check(plate)
+        screen.say(f"{plate.name}: {len(checked.movies)} movies, no mistake")
+        refuse_own_map(plate, out)
+        with place_of(len(checked.movies), workers, scheduler, slurm) as place:
+            screen.say(place.words)
+            ended = run(checked, out, place, screen=screen)
+        raise typer.Exit(say_result(ended, out, screen, debug=debug))
+
+
+def place_of(
+    n_movies: int, workers: int | None, scheduler: str | None, slurm: Path | None
+) -> AbstractContextManager[Place]:
+    """Where the movies run, as it was told."""
+    from pipelines import cluster
+
+    if scheduler:
+        return cluster.remote(scheduler)
+    if slurm:
+        return cluster.slurm(slurm, n_movies)
+    return cluster.local(min(workers or cluster.workers_for(n_movies), n_movies))
+
+
+def refuse_existing(path: Path, *, overwrite: bool) -> None:
+    """Raise InputError if there is something already."""
+    from lineage.schema import InputError
+
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} is there already; give another --out, or say --overwrite")
+
+
+def refuse_own_map(plate: Path, out: Path) -> None:
+    """Raise InputError if the copy would replace what the user wrote."""
+    from lineage.schema import InputError
+    from pipelines.columns import COPY, RUN_FOLDER
+
+    if (out / COPY).resolve() == plate.resolve() and RUN_FOLDER not in plate.read_text("utf-8-sig"):
+        raise InputError(f"the checked copy would replace {plate}; give another folder with --out")
+
+
+def say_result(ended: list[Ended], out: Path, screen: Screen, *, debug: bool) -> int:
+    """What was assumed, what to be wary of, what failed and why; gives back the exit code."""
+    from pipelines.plate import warnings_of
+
+    for sentence, names in warnings_of(ended, out).items():
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        screen.say(f"{sentence} ({shown})", "yellow")
+    failed = [e for e in ended if e.reason]
+    before = sum(e.was_done for e in ended)
+    screen.say(
+        f"{len(ended) - len(failed)} of {len(ended)} movies done"
+        + (f", {before} of them before this start" if before else "")
+    )
+    for one in failed:
+        screen.say(f"failed: {one.movie.path.name}: {one.reason}", "red")
+        if debug:
+            screen.say(one.traceback)
+    screen.say(f"statistics: python -m pipelines.dose {out}", "bold")
+    return 1 if failed else 0

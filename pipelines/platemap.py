@@ -1,0 +1,241 @@
+"""Plate map -> a table of movies, one a row, checked whole before anything runs."""
+
+from __future__ import annotations
+
+import glob
+import re
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lineage import config as settings
+from lineage.command import default_out
+from lineage.schema import InputError
+from pipelines.columns import (
+    CONFIG,
+    COPY,
+    NO_TREATMENT,
+    NUMBERS,
+    OWN,
+    PATHS,
+    REQUIRED,
+    RUN_FOLDER,
+    iso_date,
+    number_of,
+    setting_of,
+)
+from pipelines.filenames import is_movie, read_name
+from pipelines.mistakes import said_nowhere, wrong_cells, wrong_columns, wrong_together
+from pipelines.sheet import Row, read_sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from lineage.config import Config
+
+
+@dataclass(frozen=True)
+class Movie:
+    """One movie to run."""
+
+    path: Path
+    run_folder: str
+    config: Config
+    n_frames: int
+    shape: tuple[int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class PlateMap:
+    """A checked plate map: its table, and its movies in the same order."""
+
+    table: pd.DataFrame
+    movies: tuple[Movie, ...]
+
+
+def read(path: Path) -> pd.DataFrame:
+    """The table of a plate map; see `check`."""
+    return check(path).table
+
+
+def check(path: Path) -> PlateMap:
+    """Read a plate map and check all of it.
+
+    Args:
+        path: CSV or TOML. Paths in it are relative to it; `movie` may be a glob, and then cells left empty
+            are filled from the file names. `labels` may hold `{stem}`, the movie's name without suffix.
+
+    Returns:
+        A row a movie: `movie` (absolute), `run_folder`, the other columns of REQUIRED, then those of OPTIONAL
+        that are given, then settings of `lineage.run` by their dotted names, as text, empty where not given.
+        Numbers are floats, NaN where not given; all else is text.
+
+    Raises:
+        InputError: lists every mistake with its row.
+    """
+    sheet, folder = read_sheet(path), path.resolve().parent
+    mistakes = [*sheet.mistakes, *wrong_columns(sheet.columns)]
+    settings_of = {c: s for c in sheet.columns if (s := setting_of(c)) and s != "dose_gy"}
+    if not sheet.rows:
+        mistakes.append("no row: wanted one a movie")
+    rows: list[Row] = []
+    for row in sheet.rows:
+        try:
+            rows += _expand(_renamed(row, settings_of), folder)
+        except InputError as error:
+            mistakes.append(f"{row.where}: {error}")
+    rows = [Row(row.where, row.cells | _tidy(row.cells) | _paths(row.cells, folder)) for row in rows]
+    if nowhere := said_nowhere(rows):
+        mistakes.append(f"header: {', '.join(nowhere)} missing, or empty in every row")
+    required = [c for c in REQUIRED if c not in nowhere]
+    movies: list[Movie] = []
+    for row in rows:
+        wrong = list(wrong_cells(row.cells, required=required))
+        found, more = _open(row.cells)
+        movies += found
+        mistakes += [f"{row.where}: {text}" for text in [*wrong, *more]]
+    mistakes += wrong_together(rows)
+    if mistakes:
+        head = f"{path.name} has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}; nothing was run:"
+        raise InputError("\n  ".join([head, *dict.fromkeys(mistakes)]))
+    return PlateMap(_table(rows, settings_of.values()), tuple(movies))
+
+
+def read_copy(folder: Path) -> pd.DataFrame:
+    """The checked map in a folder of runs; the movies need not be there any more.
+
+    Returns:
+        As `read` does; `run_folder` is a path that holds from here.
+
+    Raises:
+        InputError: no such map, or one that was not checked.
+    """
+    import pandas as pd
+
+    path = folder / COPY
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{path} cannot be read; give the folder that `python -m pipelines.plate run --out` wrote"
+        ) from error
+    if missing := [c for c in (*REQUIRED, RUN_FOLDER) if c not in table]:
+        raise InputError(f"{path} has no column {', '.join(missing)}; it is no copy of a checked plate map")
+    numbers = {c: pd.to_numeric(table[c]).astype(float) for c in NUMBERS if c in table}
+    return table.assign(**numbers, run_folder=[str(folder / name) for name in table[RUN_FOLDER]])
+
+
+def stem_of(movie: Path) -> str:
+    """A movie's name without what it ends with.
+
+    >>> stem_of(Path("U251.2.5Gy.ome.tif"))
+    'U251.2.5Gy'
+    """
+    return default_out(movie).name.removesuffix(".lineage")
+
+
+def _renamed(row: Row, settings_of: Mapping[str, str]) -> Row:
+    return Row(row.where, {settings_of.get(c, c): value for c, value in row.cells.items()})
+
+
+def _expand(row: Row, folder: Path) -> list[Row]:
+    """A row for each movie that its glob stands for; with the absolute path."""
+    pattern = row.cells.get("movie", "")
+    if not pattern:
+        return [row]
+    # A name that is there is meant, brackets and all.
+    if (folder / pattern).exists() or not glob.has_magic(pattern):
+        return [Row(row.where, row.cells | {"movie": str((folder / pattern).absolute())})]
+    found = sorted(map(Path, glob.glob(str(folder / pattern), recursive=True)))
+    found = [p.absolute() for p in found if is_movie(p)]
+    if not found:
+        raise InputError(f"no movie is called {pattern}, looked for in {folder}")
+    return [
+        Row(row.where, read_name(p.relative_to(folder) if p.is_relative_to(folder) else Path(p.name)).known
+            | row.cells | {"movie": str(p)})
+        for p in found
+    ]  # fmt: skip
+
+
+def _tidy(cells: Mapping[str, str]) -> dict[str, str]:
+    """What may be written in several ways, in one; what is left open, filled in."""
+    tidy = {"treatment": cells.get("treatment", NO_TREATMENT)}
+    if "movie" in cells:
+        tidy[RUN_FOLDER] = cells.get(RUN_FOLDER) or default_out(Path(cells["movie"])).name
+    if well := re.fullmatch(r"([A-Pa-p])0*(\d{1,2})", cells.get("well", "")):
+        tidy["well"] = f"{well[1].upper()}{int(well[2]):02d}"
+    if "control" in cells:
+        words = re.split(r"[\s,;+]+", cells["control"].lower().replace("dye free", "dye-free"))
+        tidy["control"] = " ".join(sorted(set(words), reverse=True))
+    if written := iso_date(cells.get("experiment_date", "")):
+        tidy["experiment_date"] = written
+    return tidy
+
+
+def _open(cells: Mapping[str, str]) -> tuple[list[Movie], list[str]]:
+    """The movie with its settings, or what is wrong with them."""
+    from lineage.segment import MaskFinder
+    from lineage.stardist import model
+    from lineage.video import open_video
+
+    given, mistakes = _settings(cells), []
+    toml = Path(given.pop(CONFIG)) if CONFIG in given else None
+    # Each by itself, so that one mistake does not hide the next.
+    for one in ((toml, {}), *((None, {name: value}) for name, value in given.items())):
+        mistakes += _mistake(partial(settings.read, *one))
+    if "movie" not in cells or mistakes:
+        return [], mistakes
+    config = settings.read(toml, given)
+    for needed in (config.labels, config.classify.model):
+        if needed and not needed.exists():
+            mistakes.append(f"{needed} is not there: check the name")
+    path, movies = Path(cells["movie"]), []
+
+    def look() -> None:
+        video = open_video(path, **config.video.model_dump())
+        movies.append(Movie(path, cells[RUN_FOLDER], config, video.n_frames, video.shape))
+        if config.labels and not mistakes:
+            _ = MaskFinder(config.labels, video.n_frames, video.shape).masks
+        elif not config.labels:
+            model.find(config.segment.model)
+
+    mistakes += _mistake(look)
+    return ([], mistakes) if mistakes else (movies, [])
+
+
+def _mistake(do: Callable[[], object]) -> list[str]:
+    try:
+        do()
+    except (InputError, OSError) as error:
+        return [str(error)]
+    return []
+
+
+def _settings(cells: Mapping[str, str]) -> dict[str, str]:
+    """The cells that are settings of `lineage.run`, but for a dose that is none, which is said elsewhere."""
+    given = {name: value for name, value in cells.items() if "." in name or name in (*PATHS, "dose_gy")}
+    if number_of(given.get("dose_gy", "0")) is None:
+        del given["dose_gy"]
+    return given
+
+
+def _paths(cells: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """Files and folders that settings name, so that they hold from anywhere."""
+    stem = stem_of(Path(cells["movie"])) if "movie" in cells else ""
+    given = {n: str((folder / cells[n].replace("{stem}", stem)).absolute()) for n in PATHS if n in cells}
+    # A model may also go by its name.
+    if "segment.model" in cells and (model := folder / cells["segment.model"]).is_dir():
+        given["segment.model"] = str(model.absolute())
+    return given
+
+
+def _table(rows: Sequence[Row], given: Iterable[str]) -> pd.DataFrame:
+    import pandas as pd
+
+    there = {c for row in rows for c in row.cells}
+    columns = [c for c in OWN if c in there] + [c for c in dict.fromkeys(given) if c not in OWN]
+    table = pd.DataFrame([{c: row.cells.get(c, "") for c in columns} for row in rows], columns=columns)
+    return table.assign(**{c: pd.to_numeric(table[c]).astype(float) for c in NUMBERS if c in table})

@@ -1,0 +1,46 @@
+"""A small simulated plate, written as the folder of its runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from lineage.simulate.population import grow
+from lineage.simulate.runs import write_run
+from lineage.simulate.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def write_plate(
+    folder: Path,
+    *,
+    doses: Sequence[float] = (0, 4, 8),
+    wells: int = 2,
+    positions: int = 1,
+    founders: int = 12,
+    frames: int = 145,
+    minutes_per_frame: float = 20,
+) -> pd.DataFrame:
+    """Runs of lives, and plate.csv beside them; a well is A1, A2, ..., a position 1, 2, ..."""
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = []
+    for w, dose in enumerate(np.repeat(doses, wells).tolist(), 1):
+        for p in range(1, positions + 1):
+            settings = Settings(
+                frames=frames, minutes_per_frame=minutes_per_frame, dose_gy=dose, well=w, position=p
+            )
+            cells = grow(np.random.default_rng([w, p]), settings, founders=founders)
+            movie = f"A{w}_p{p}.tif"
+            write_run(folder / f"A{w}_p{p}.lineage", cells, settings, name=movie)
+            rows.append(
+                {"movie": movie, "experiment_date": "2026-01-05", "plate": "P1", "well": f"A{w}"}
+                | {"position": str(p), "dose_gy": dose, "cell_line": "U251", "treatment": "none"}
+            )
+    table = pd.DataFrame(rows)
+    table.to_csv(folder / "plate.csv", index=False)
+    return table

@@ -1,0 +1,45 @@
+"""Small movies with their masks, and plate maps of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tifffile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+N_FRAMES, SIDE = 14, 72
+DIVIDES_AT = 7
+HEADER = "movie,experiment_date,plate,well,position,dose_gy,cell_line,treatment"
+
+
+def write_movie(path: Path, *, seed: int = 0) -> Path:
+    """Three still nuclei, of which one divides; STEM.masks.tif beside it holds their outlines."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    dna = np.zeros((N_FRAMES, SIDE, SIDE))
+    masks = np.zeros((N_FRAMES, SIDE, SIDE), np.uint16)
+    for t in range(N_FRAMES):
+        apart = 6 + 0.5 * (t - DIVIDES_AT)
+        middle = [(36, 36, 6)] if t < DIVIDES_AT else [(36, 36 - apart, 4.2), (36, 36 + apart, 4.2)]
+        for label, (cy, cx, r) in enumerate([(14, 14, 6), (58, 16, 6), *middle], 1):
+            inside = np.hypot(y - cy, x - cx) <= r
+            dna[t][inside] = 120
+            masks[t][inside] = label
+    dna += rng.normal(20, 2, dna.shape)
+    pixels = np.stack([rng.normal(100, 3, dna.shape), dna], 1).clip(0, 255).astype(np.uint8)
+    labels = {"Labels": ["phase", "SiR-DNA"] * N_FRAMES}
+    tifffile.imwrite(
+        path, pixels, imagej=True, resolution=(1, 1),
+        metadata={"axes": "TCYX", "unit": "um", "finterval": 600, **labels},
+    )  # fmt: skip
+    tifffile.imwrite(path.with_suffix(".masks.tif"), masks, photometric="minisblack")
+    return path
+
+
+def write_plate(path: Path, *rows: str, header: str = HEADER) -> Path:
+    """A CSV."""
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path

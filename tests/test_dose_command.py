@@ -1,0 +1,272 @@
+"""`python -m pipelines.dose`: from runs to tables, what it refuses, and power."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from dose_plates import write_plate
+from typer.testing import CliRunner
+
+from lineage.schema import InputError
+from lineage.simulate.population import grow
+from lineage.simulate.runs import write_run
+from lineage.simulate.settings import Settings
+from pipelines.dose import compare, movies
+from pipelines.dose.__main__ import app
+from pipelines.dose.analyse import Options, results_of
+from pipelines.dose.collect import collect, together
+from pipelines.dose.needed import numbers
+from pipelines.dose.power import Pool, least, power_table
+
+NAMED = {"mitoses", "positions", "wells", "doses", "intervals", "fates"}
+MAP = ["experiment_date", "plate", "well", "dose_gy", "cell_line", "treatment"]
+
+
+def told(*words):
+    """Exit code and what was said."""
+    result = CliRunner().invoke(app, [str(w) for w in words])
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.fixture(scope="module")
+def plate(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plate")
+    write_plate(folder, founders=8)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(plate):
+    found, missing = movies.find(plate, movies.read_map(plate / "plate.csv"))
+    assert not missing
+    return together([collect(movies.read(root, row)) for root, row in found])
+
+
+@pytest.fixture(scope="module")
+def out(plate, tmp_path_factory):
+    """The tables that the command writes."""
+    place = tmp_path_factory.mktemp("out") / "tables"
+    code, words = told(plate, "--out", place)
+    assert code == 0, words
+    return place
+
+
+def read(out, name):
+    return pd.read_csv(out / f"{name}.csv")
+
+
+def test_the_named_tables_are_there_with_the_maps_columns(out):
+    assert {p.stem for p in out.glob("*.csv")} >= NAMED
+    for name in NAMED - {"doses"}:
+        assert set(MAP) <= set(read(out, name).columns), name
+
+
+def test_fractions_are_those_of_the_events(plate, out):
+    wells = read(out, "wells")
+    mine = wells[(wells["measure"] == "fraction_abnormal") & (wells["stratum"] == "all")].set_index("well")
+    for well in mine.index:
+        events = pd.read_csv(plate / f"{well}_p1.lineage" / "events.csv")
+        classes = events.loc[events["event_type"] == "mitosis", "mitosis_class"].value_counts()
+        assert mine.at[well, "k"] == classes.get("abnormal", 0)
+        assert mine.at[well, "n"] == classes.get("abnormal", 0) + classes.get("normal", 0)
+
+
+def test_a_dose_is_the_unweighted_mean_of_its_wells(out):
+    wells, doses = read(out, "wells"), read(out, "doses")
+    key = ["measure", "stratum", "dose_gy"]
+    means = wells.groupby(key)["value"].mean()
+    at = doses.set_index(key)["estimate"]
+    assert np.allclose(means.reindex(at.index), at, equal_nan=True)
+
+
+def test_the_primary_test_is_one_and_finds_eight_gray(out):
+    tests = read(out, "tests")
+    primary = tests[tests["family"] == "primary"]
+    assert len(primary) == 1
+    assert primary["slope_per_gy"].item() > 0.02
+    assert (tests.loc[tests["family"] == "exploratory", "adjustment"] == "benjamini-hochberg").all()
+    effects = read(out, "effects")
+    assert set(effects.loc[effects["family"] == "primary", "adjustment"]) == {"holm"}
+
+
+def test_the_record_counts_every_level(out):
+    record = json.loads((out / "analysis.json").read_text())
+    assert [n["n_wells"] for n in record["n"]] == [2, 2, 2]
+    assert record["unit"] == "well"
+    assert any("dye-free" in note for note in record["notes"])
+
+
+def test_nothing_is_overwritten_unasked(plate, out):
+    code, words = told(plate, "--out", out)
+    assert code == 2
+    assert "holds an analysis already" in words
+
+
+def test_every_mitosis_is_on_the_clock_since_irradiation(rows):
+    assert np.allclose(60 * rows.mitoses["hours"], rows.mitoses["time_min"])  # irradiated at frame 0
+    divided = rows.cells[(rows.cells["fate"] == "divided") & rows.cells["event_id"].notna()]
+    at = rows.mitoses.set_index(["movie", "event_id"])["hours"]
+    events = at.loc[list(zip(divided["movie"], divided["event_id"], strict=True))]
+    assert np.allclose(divided["exit_h"], events)
+
+
+def test_a_movie_without_a_cell_is_a_movie(rows, plate, tmp_path):
+    settings = Settings(frames=20, minutes_per_frame=20, dose_gy=0)
+    root = write_run(tmp_path / "empty.lineage", [], settings, name="empty.tif")
+    row = movies.read_map(plate / "plate.csv").iloc[0].to_dict() | {"movie": "empty.tif", "well": "H1"}
+    empty = collect(movies.read(root, row))
+    assert empty.movies["n_cells"].tolist() == [0]
+    assert empty.frames["n_live"].sum() == 0
+    both = together([empty, rows])
+    assert len(both.cells) == len(rows.cells)
+    assert len(both.movies) == len(rows.movies) + 1
+
+
+def test_blank_frames_and_the_dead_count_for_no_hours(tmp_path, plate):
+    settings = Settings(frames=40, minutes_per_frame=15, dose_gy=0, blank_frames=(10, 11))
+    cells = grow(np.random.default_rng(1), settings, founders=4)
+    root = write_run(tmp_path / "blank.lineage", cells, settings, name="blank.tif")
+    row = movies.read_map(plate / "plate.csv").iloc[0].to_dict() | {"movie": "blank.tif"}
+    frames = collect(movies.read(root, row)).frames
+    assert not {10, 11} & set(frames["frame"])
+    assert len(frames) == 38
+    assert (frames["cell_hours"] == frames["n_interphase"] * 0.25).all()
+
+
+def test_one_well_a_dose_is_described_and_not_tested(rows):
+    first = {"A1", "A3", "A5"}
+    names = list(rows.__dataclass_fields__)
+    alone = type(rows)(**{n: (t := getattr(rows, n))[t["well"].isin(first)] for n in names})
+    results = results_of(alone, Options())
+    assert compare.ONE_WELL in results.record["notes"]
+    assert results.tables["tests"]["p"].isna().all()
+    assert results.tables["effects"]["p"].isna().all()
+    assert results.tables["gee"].empty
+    doses = results.tables["doses"]
+    mine = doses[(doses["measure"] == "fraction_abnormal") & (doses["stratum"] == "all")]
+    assert mine["method"].str.startswith(compare.DESCRIPTIVE).all()
+    assert (mine["low"] <= mine["estimate"]).all()
+    assert (mine["estimate"] < mine["high"]).all()
+
+
+def test_positions_do_not_make_a_well_significant():
+    """Two positions of the one well a dose give an interval over positions, and no p."""
+    place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal",
+             "stratum": "all", "n": 50, "k": 5.0, "n_positions": 2, "corrected": 0.1}  # fmt: skip
+    wells = pd.DataFrame(
+        [place | {"dose_gy": d, "value": v, "unit": str(d)} for d, v in ((0, 0.1), (4, 0.4))]
+    )
+    positions = pd.DataFrame([
+        place | {"dose_gy": d, "value": v + e} for d, v in ((0, 0.1), (4, 0.4)) for e in (-0.01, 0.01)
+    ])  # fmt: skip
+    from pipelines.dose.correction import out_of_fold
+
+    known = {"L": out_of_fold("L")}
+    told_doses = compare.doses(wells, positions, known)
+    assert told_doses["method"].str.endswith("t over positions").all()
+    assert compare.trends(wells)["p"].isna().all()
+    assert compare.effects(wells, known)["p"].isna().all()
+
+
+def test_wells_that_are_all_alike_do_not_get_an_empty_interval():
+    place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "dose_gy": 0.0, "n_positions": 1}
+    place |= {"measure": "fraction_slippage", "stratum": "all", "value": 0.0, "n": 40, "k": 0.0}
+    wells = pd.DataFrame([place | {"unit": u} for u in "ab"])
+    one = compare.doses(wells, wells.iloc[:0], {}).iloc[0]
+    assert one["high"] == pytest.approx(1.96**2 / (80 + 1.96**2), rel=1e-3)  # Wilson, 0 of 80
+    assert one["method"].startswith(compare.ALIKE)
+
+
+# What is refused
+
+
+def changed(plate, folder, **columns):
+    """The plate's map, changed, elsewhere."""
+    path = folder / "map.csv"
+    pd.read_csv(plate / "plate.csv").assign(**columns).to_csv(path, index=False)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"dose_gy": "four"}, "map.csv, row 2: dose_gy is four; wanted a number from 0 on"),
+        ({"dose_gy": -1}, "row 2: dose_gy is -1; wanted a number from 0 on"),
+        ({"well": "A1"}, "row 3: 2026-01-05 P1 A1 1 is there twice"),
+        ({"movie": "A1_p1.tif"}, "row 3: A1_p1.tif is there twice"),
+        ({"cell_line": None}, "row 2: cell_line is empty"),
+        ({"dose_gy": 3}, "A1_p1.lineage was run with 0 Gy, the plate map says 3"),
+        ({"movie": list("abcdef")}, "holds no finished run of the 6 that the plate map names"),
+    ],
+)
+def test_a_wrong_map_is_one_clear_line(plate, tmp_path, columns, words):
+    code, said = told(plate, "--plate", changed(plate, tmp_path, **columns), "--out", tmp_path / "out")
+    assert code == 2
+    assert words in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_map_without_a_column_or_no_map(plate, tmp_path):
+    path = tmp_path / "map.csv"
+    pd.read_csv(plate / "plate.csv").drop(columns="well").to_csv(path, index=False)
+    assert told(plate, "--plate", path, "--out", tmp_path / "o")[1].startswith(
+        "error: map.csv lacks the columns well"
+    )
+    assert "is not there; give the plate map" in told(tmp_path, "--out", tmp_path / "o")[1]
+    assert told(plate, "--unit", "cell", "--out", tmp_path / "o") == (
+        2,
+        "error: --unit cell: wanted well or experiment",
+    )
+
+
+def test_a_run_that_is_not_there_is_said_and_left_out(plate, tmp_path):
+    table = pd.read_csv(plate / "plate.csv")
+    more = pd.concat([table, table.iloc[[0]].assign(movie="gone.tif", well="H9")])
+    more.to_csv(tmp_path / "map.csv", index=False)
+    found, missing = movies.find(plate, movies.read_map(tmp_path / "map.csv"))
+    assert len(found) == len(table)
+    assert missing == ["gone.tif is left out: no folder gone.lineage"]
+
+
+def test_a_table_of_another_version_is_refused(plate, tmp_path):
+    import shutil
+
+    root = tmp_path / "A1_p1.lineage"
+    shutil.copytree(plate / root.name, root)
+    events = pd.read_csv(root / "events.csv").drop(columns="event_type")
+    events.to_csv(root / "events.csv", index=False)
+    row = movies.read_map(plate / "plate.csv").iloc[0].to_dict()
+    with pytest.raises(InputError, match=r"A1_p1.lineage/events.csv lacks event_type"):
+        movies.read(root, row)
+
+
+# Power
+
+
+def test_power_is_one_for_what_everyone_sees_and_alpha_for_nothing():
+    rng = np.random.default_rng(0)
+    counts = np.zeros((2, 20, 2, 1, 2), int)
+    counts[..., 0] = 200
+    counts[..., 1] = rng.binomial(200, 0.1, (2, 20, 2, 1))
+    nothing = power_table(Pool((0, 4), (48,), counts), wells=[3], positions=[2], plates=400, rng=rng)
+    counts[1, ..., 1] += 60
+    plain = power_table(Pool((0, 4), (48,), counts), wells=[3], positions=[2], plates=100, rng=rng)
+    assert plain["power"].item() == 1
+    assert nothing["power"].item() < 0.12
+    assert "3 wells a dose x 2 positions x 48 h find it 100 times" in least(plain, 0.8)
+    assert least(nothing, 0.8).startswith("none of these designs")
+
+
+def test_the_power_command(tmp_path):
+    small = ("--pool", 4, "--plates", 20, "--founders", 6, "--hours", "12,24", "--positions", 1, "--wells", 2)
+    code, words = told("power", "--doses", "0,8", *small, "--out", tmp_path / "power.csv")
+    assert code == 0, words
+    assert read(tmp_path, "power")["hours"].tolist() == [12, 24]
+    assert told("power", "--wells", "1") == (
+        2,
+        "error: --wells 1: with one well a dose nothing can be tested; give 2 or more",
+    )
+    assert told("power", "--doses", "0,x")[1] == "error: --doses 0,x: wanted numbers with commas between them"
+    with pytest.raises(InputError, match="wanted numbers"):
+        numbers("--wells", "2,", int)

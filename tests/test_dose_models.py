@@ -1,0 +1,248 @@
+"""Classifier correction, GEE, survival, DNA content, kin and drugs: known answers."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipelines.dose import dna, reviewed
+from pipelines.dose.clones import linear_quadratic, reproductive_survival
+from pipelines.dose.correction import ALL, Classifier, out_of_fold
+from pipelines.dose.drug import contrast, enhancement, slope_ratio
+from pipelines.dose.estimates import Estimate, difference, mean
+from pipelines.dose.kinship import kin, outcomes
+from pipelines.dose.marginal import marginal
+
+GOOD = Classifier(normal=(95, 5, 0), abnormal=(20, 80, 0), source="")
+
+
+# The classifier
+
+
+def test_the_correction_undoes_the_errors():
+    true = 0.3
+    raw = true * GOOD.sensitivity + (1 - true) * (1 - GOOD.specificity)
+    assert raw == pytest.approx(0.275)
+    assert GOOD.correct(raw) == pytest.approx(true)
+
+
+def test_it_undoes_that_abnormal_mitoses_are_missed_more_often():
+    seen_half = replace(GOOD, normal=(100, 0, 0), abnormal=(0, 50, 50), recall=(1.0, 0.8))
+    kept = 0.3 * 0.5 * 0.8
+    assert seen_half.correct(kept / (kept + 0.7)) == pytest.approx(0.3)
+
+
+def test_a_poor_classifier_corrects_nothing():
+    poor = replace(GOOD, abnormal=(60, 40, 0))
+    assert poor.youden < 1.5
+    assert math.isnan(poor.correct(0.3))
+    assert math.isnan(poor.widen(mean([0.2, 0.3, 0.4])).value)
+
+
+def test_the_clips_uncertainty_widens_the_interval():
+    raw = mean([0.2, 0.3, 0.4])
+    scaled = (raw.high - raw.low) / (GOOD.youden - 1)
+    few, many = (replace(GOOD, normal=(95 * k, 5 * k, 0), abnormal=(20 * k, 80 * k, 0)) for k in (1, 10_000))
+    wide, exact = few.widen(raw), many.widen(raw)
+    assert exact.high - exact.low == pytest.approx(scaled, rel=1e-3)
+    assert wide.high - wide.low > exact.high - exact.low
+
+
+def test_an_unknown_line_is_corrected_by_all():
+    assert out_of_fold("HeLa").source.startswith(ALL)
+    assert out_of_fold("PC3").normal[0] + out_of_fold("U251").normal[0] == out_of_fold("HeLa").normal[0]
+
+
+def judged(n_normal, n_abnormal, calls):
+    """(movie 1: 0 Gy, all mitoses normal; movie 2: 8 Gy, all abnormal), every event judged."""
+    mitoses = pd.DataFrame({
+        "movie": ["m1"] * n_normal + ["m2"] * n_abnormal, "event_id": range(n_normal + n_abnormal),
+        "dose_gy": [0.0] * n_normal + [8.0] * n_abnormal, "mitosis_class": calls,
+    })  # fmt: skip
+    sample = mitoses.assign(mitosis_class=["normal"] * n_normal + ["abnormal"] * n_abnormal)
+    movies = pd.DataFrame({"movie": ["m1", "m2"], "dose_gy": [0.0, 8.0], "n_rejected": [0, 0]})
+    return sample.drop(columns="dose_gy"), mitoses, movies
+
+
+def test_a_persons_verdicts_tell_the_errors_of_this_plate():
+    calls = ["normal"] * 27 + ["abnormal"] * 3 + ["abnormal"] * 16 + ["normal"] * 4
+    sample, mitoses, movies = judged(30, 20, calls)
+    one = reviewed.classifier(sample, mitoses, movies)
+    assert (one.specificity, one.sensitivity) == pytest.approx((0.9, 0.8))
+    # Half of those called normal at 0 Gy were not shown: each of the others stands for two.
+    fewer = reviewed.classifier(sample[~sample["event_id"].isin(range(0, 26, 2))], mitoses, movies)
+    assert (fewer.specificity, fewer.sensitivity) == pytest.approx((0.9, 0.8))
+    assert sum(fewer.normal) < sum(one.normal) == pytest.approx(30)
+
+
+def test_too_few_verdicts_tell_nothing():
+    assert reviewed.classifier(*judged(30, 5, ["normal"] * 35)) is None
+
+
+# GEE
+
+
+def mitoses(doses=(0, 4, 8), wells=3, n=40):
+    """Abnormal or not, dose, well."""
+    rng = np.random.default_rng(11)
+    rows = [
+        (rng.random() < 1 / (1 + math.exp(2.5 - 0.3 * d - shift)), d, f"{d} {w}")
+        for d in doses
+        for w, shift in enumerate(rng.normal(0, 0.6, wells))
+        for _ in range(n + 7 * w)
+    ]
+    return tuple(np.array(column) for column in zip(*rows, strict=True))
+
+
+def test_the_gee_is_statsmodels_bias_reduced():
+    from statsmodels.genmod.cov_struct import Exchangeable
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_estimating_equations import GEE
+
+    y, dose, well = mitoses()
+    one = marginal(y, dose, well)
+    x = np.column_stack([np.ones(len(y)), dose])
+    theirs = GEE(y.astype(float), x, well, family=Binomial(), cov_struct=Exchangeable()).fit(
+        cov_type="bias_reduced"
+    )
+    assert math.log(one.odds_ratio_per_gy.value) == pytest.approx(theirs.params[1])
+    from scipy.stats import t
+
+    half = 0.5 * math.log(one.odds_ratio_per_gy.high / one.odds_ratio_per_gy.low)
+    assert half / t.ppf(0.975, 9 - 2) == pytest.approx(theirs.bse[1])
+
+
+def test_gee_says_why_it_is_silent():
+    y, dose, well = mitoses()
+    assert marginal(y[dose == 0], dose[dose == 0], well[dose == 0]).reason == "one dose"
+    first = np.char.endswith(well, " 0")
+    assert "without a second" in marginal(y[first], dose[first], well[first]).reason
+    assert "all mitoses, or none" in marginal(y & (dose > 0), dose, well).reason
+
+
+# Survival
+
+
+def clones(*h_to_2, gone=np.nan):
+    table = pd.DataFrame({"h_to_2_divisions": h_to_2})
+    return table.assign(entry_h=0.0, first_gone_h=gone)
+
+
+def test_reproductive_survival_counts_founders():
+    assert reproductive_survival(clones(20, 30, np.nan, 90), divisions=2, follow_up_h=72) == (0.5, 4)
+
+
+def test_a_clone_that_left_is_censored_and_one_that_died_out_is_not():
+    left = clones(20, 60, np.nan, np.nan)
+    left.loc[2, "first_gone_h"] = 40.0
+    # 1/4 at 20 h; then 2 at risk, of which one at 60 h
+    assert reproductive_survival(left, divisions=2, follow_up_h=72)[0] == pytest.approx(1 / 4 + 3 / 4 / 2)
+
+
+def test_the_linear_quadratic_curve_is_found_again():
+    dose = np.repeat([0, 1, 2, 4, 6], 3)
+    survived = 0.8 * np.exp(-0.2 * dose - 0.05 * dose**2) * np.tile([0.999, 1, 1.001], 5)
+    fit = linear_quadratic(dose, survived, np.full(15, 1000))
+    found = fit.alpha_per_gy.value, fit.beta_per_gy2.value, fit.plating
+    assert found == pytest.approx((0.2, 0.05, 0.8), rel=1e-3)
+    assert fit.alpha_per_gy.low < 0.2 < fit.alpha_per_gy.high
+    # int exp(-a D - b D2) = sqrt(pi / 4b) exp(a2 / 4b) erfc(a / 2 sqrt b)
+    by_hand = math.sqrt(math.pi / 0.2) * math.exp(0.2) * math.erfc(0.2 / (2 * math.sqrt(0.05)))
+    assert fit.mean_inactivation_dose_gy == pytest.approx(by_hand, rel=1e-3)
+
+
+def test_three_doses_are_no_curve():
+    assert linear_quadratic([0, 0, 2, 2, 4, 4], [1, 1, 0.5, 0.5, 0.1, 0.1], [50] * 6) is None
+
+
+# DNA
+
+
+def light(n=300, slope=-0.004):
+    """Two thirds in G1, one third in G2, bleaching, 5 % noise."""
+    rng = np.random.default_rng(12)
+    hours = rng.uniform(0, 72, n)
+    mass = 700 * np.where(np.arange(n) % 3 == 0, 2, 1) * 2 ** (slope * hours) * np.exp(rng.normal(0, 0.05, n))
+    return pd.DataFrame({
+        "dna_mass": mass, "movie_hours": hours, "hours_from": 12 * np.floor(hours / 12), "area_um2": 300.0,
+        "experiment_date": "d", "plate": "p", "dose_gy": 0.0, "drug_uM": 0.0,
+    })  # fmt: skip
+
+
+def test_controls_tell_bleaching_and_2n():
+    table = light()
+    one = dna.calibrate(table)
+    assert one.log2_per_hour == pytest.approx(-0.004, abs=0.002)
+    assert one.two_n == pytest.approx(700, rel=0.06)
+    told = dna.contents(table, dna.calibrations(table))
+    assert told["ploidy"].value_counts().to_dict() == {"2N": 200, "4N": 100}
+
+
+def test_without_controls_nothing_is_calibrated():
+    treated = light().assign(dose_gy=4.0)
+    assert dna.calibrations(treated) == {}
+    assert dna.contents(treated, {}).empty
+
+
+# Kin
+
+
+def family(**daughters):
+    """1 --+-- 2, 3: an abnormal mitosis; 4 --+-- 5, 6: a normal one. What each daughter came to, and when."""
+    ends = {2: ("death", 10.0), 3: ("division", 20.0), 5: ("division", 20.0), 6: ("division", 22.0)}
+    rows = [
+        {"movie": "m", "tracklet_id": i, "parent_ids": "", "born_in_view": False, "entry_h": 0.0,
+         "age_at_exit_h": np.nan, "end": "division", "mitosis_class": c, "to_h": 100.0}
+        for i, c in ((1, "abnormal"), (4, "normal"))
+    ] + [
+        {"movie": "m", "tracklet_id": i, "parent_ids": "1" if i < 4 else "4", "born_in_view": True,
+         "entry_h": 5.0, "age_at_exit_h": age, "end": end, "mitosis_class": "normal", "to_h": 100.0}
+        for i, (end, age) in ends.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_an_abnormal_mitosis_foretells_a_death():
+    told = {(m, s): (v, n) for m, s, v, n in kin(family(), window_h=36)}
+    assert told["foretold_next_generation", "death"] == (0.5, 2)
+    assert told["foretold_next_generation", "fusion"] == (0.0, 2)
+
+
+def test_undivided_through_the_window_is_arrested_and_too_late_is_unknown():
+    table = family()
+    assert outcomes(table, window_h=15)[[2, 3, 4, 5]].tolist() == ["death", *["arrest"] * 3]
+    assert outcomes(table.assign(to_h=19.0), window_h=15).isna().all()
+
+
+# Drugs
+
+
+def test_the_excess_over_additive_by_hand():
+    cells = [np.array(x) for x in ([0.5, 0.7], [0.1, 0.3], [0.2, 0.4], [0.0, 0.2])]
+    assert contrast(cells, [1, -1, -1, 1]).value == pytest.approx(0.6 - 0.2 - 0.3 + 0.1)
+
+
+def test_fieller_has_no_interval_where_the_slope_may_be_nothing():
+    steep = Estimate(0.10, 0.08, 0.12, df=8)
+    told = slope_ratio(steep, Estimate(0.05, 0.04, 0.06, df=8))
+    assert told.low < told.value == 2 < told.high
+    assert math.isnan(slope_ratio(steep, Estimate(0.05, -0.01, 0.11, df=8)).low)
+
+
+def test_a_drug_is_compared_with_its_line_without_it():
+    rows = [
+        {"cell_line": "L", "treatment": t, "drug_uM": d, "dose_gy": g, "measure": "fraction_abnormal",
+         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + noise}
+        for t, d in (("none", 0.0), ("olaparib", 1.0)) for g in (0, 4) for noise in (-0.001, 0.0, 0.001)
+    ]  # fmt: skip
+    told = enhancement(pd.DataFrame(rows), {}).set_index("quantity")
+    assert told["ratio_or_excess"].to_dict() == pytest.approx(
+        {"slope ratio": 2.0, "excess over additive": 0.08}
+    )
+    assert told.at["slope ratio", "low"] < 2 < told.at["slope ratio", "high"]
+
+
+def test_two_wells_against_two_are_few():
+    assert difference([0.2, 0.4], [0.0, 0.1]).df < 2

@@ -1,0 +1,252 @@
+"""A plate runs to its end: movies fail, processes are killed, people press Ctrl-C, and it goes on."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from plates import HEADER, write_movie, write_plate
+from typer.testing import CliRunner
+
+from lineage.progress import Screen
+from lineage.run import run
+from lineage.schema import InputError
+from pipelines import cluster, plate, platemap, slurm, worker
+from pipelines.plate_command import app
+
+TABLES = ("detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml")
+ROOT = Path(__file__).parents[1]
+STEMS = ("U251_0Gy_p1", "U251_0Gy_p2")
+
+
+@pytest.fixture(scope="module")
+def movies(tmp_path_factory) -> Path:
+    """A plate map of two movies, with their masks."""
+    folder = tmp_path_factory.mktemp("movies")
+    for n, stem in enumerate(STEMS):
+        write_movie(folder / f"{stem}.tif", seed=n)
+    rows = [f"{s}.tif,2026-11-30,1,A1,{n},0,U251,none,{s}.masks.tif" for n, s in enumerate(STEMS)]
+    return write_plate(folder / "map.csv", *rows, header=f"{HEADER},labels")
+
+
+@pytest.fixture(scope="module")
+def place():
+    # One worker: each has torch to import. That two find the same is for benchmarks/plate_scaling.py to show.
+    with cluster.local(1) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def alone(movies, tmp_path_factory) -> Path:
+    """The same movies, each by itself."""
+    out = tmp_path_factory.mktemp("alone")
+    for movie in platemap.check(movies).movies:
+        run(movie.path, out / movie.run_folder, movie.config, screen=Screen())
+    return out
+
+
+@pytest.fixture(scope="module")
+def killed(movies, place, tmp_path_factory):
+    """The plate, run while its worker is killed: its folder, and who tried which movie."""
+    from distributed import Client
+
+    out, tried = tmp_path_factory.mktemp("runs"), []
+    before = {i["pid"] for i in place.client.run(worker.versions).values()}
+
+    def kill_the_first(event):
+        told = event[1]
+        if told["stage"] == "segment" and (told["movie"], told["pid"]) not in tried:
+            tried.append((told["movie"], told["pid"]))
+            if len(tried) == 1:
+                os.kill(told["pid"], signal.SIGKILL)
+
+    with Client(place.client.scheduler.address) as watcher:
+        watcher.subscribe_topic(worker.TOPIC, kill_the_first)
+        ended = plate.run(platemap.check(movies), out, place, screen=Screen())
+    assert tried[0][1] in before
+    assert tried[0][1] not in {i["pid"] for i in place.client.run(worker.versions).values()}
+    assert [(e.reason, e.was_done) for e in ended] == [(None, False)] * 2
+    return out, tried
+
+
+@pytest.fixture(scope="module")
+def finished(killed) -> Path:
+    return killed[0]
+
+
+def contents(out: Path) -> dict[str, str]:
+    return {
+        f"{stem}/{name}": hashlib.sha256((out / f"{stem}.lineage" / name).read_bytes()).hexdigest()
+        for stem in STEMS
+        for name in TABLES
+    }
+
+
+def test_the_folder_of_the_runs_needs_nothing_else(finished):
+    table = platemap.read_copy(finished)
+    assert list(table["run_folder"]) == [str(finished / f"{s}.lineage") for s in STEMS]
+    assert list(table["dose_gy"]) == [0, 0]
+    for run_folder in table["run_folder"]:
+        assert json.loads((Path(run_folder) / "run.json").read_text())["dose_gy"] == 0
+        assert (Path(run_folder) / "report.html").exists()
+        assert len(pd.read_csv(Path(run_folder) / "events.csv")) == 1
+    # The copy is a plate map as well, and its copy is itself.
+    again = platemap.read(finished / "plate.csv")
+    pd.testing.assert_frame_equal(again, platemap.read_copy(finished).assign(run_folder=again["run_folder"]))
+
+
+def test_done_movies_are_left_alone_and_a_failing_one_stops_no_other(
+    finished, movies, place, tmp_path, capsys
+):
+    out = tmp_path / "runs"
+    out.mkdir()
+    (out / f"{STEMS[0]}.lineage").mkdir()
+    (out / f"{STEMS[0]}.lineage" / "mine.txt").write_text("not a run")
+    (out / f"{STEMS[1]}.lineage").symlink_to(finished / f"{STEMS[1]}.lineage")
+    times = {p: p.stat().st_mtime_ns for p in finished.rglob("*.csv")}
+    ended = plate.run(platemap.check(movies), out, place, screen=Screen())
+    assert [e.was_done for e in ended] == [False, True]
+    assert [bool(e.reason) for e in ended] == [True, False]
+    assert "holds something that is no run of ours" in ended[0].reason
+    assert {p: p.stat().st_mtime_ns for p in times} == times
+    said = capsys.readouterr().out
+    assert f"{STEMS[1]}.lineage was done before" in said
+    assert f"{STEMS[0]}.lineage failed: " in said
+
+
+def test_a_killed_worker_costs_nothing_but_time(alone, killed):
+    out, tried = killed
+    assert [movie for movie, _ in tried].count(tried[0][0]) == 2
+    assert contents(out) == contents(alone)
+
+
+def test_the_dashboard_and_all_else_listens_on_this_machine_only(place):
+    import psutil
+
+    assert "dashboard: http://127.0.0.1:" in place.words
+    me = psutil.Process()
+    listening = [
+        c.laddr.ip
+        for process in (me, *me.children(recursive=True))
+        for c in process.net_connections("inet")
+        if c.status == psutil.CONN_LISTEN
+    ]
+    assert len(listening) >= 4
+    assert set(listening) == {"127.0.0.1"}
+
+
+def of_group(group: int) -> list:
+    """The processes of a group that still live."""
+    import psutil
+
+    processes = [p for p in psutil.process_iter(["status"]) if p.info["status"] != psutil.STATUS_ZOMBIE]
+    return [p for p in processes if p.pid and os.getpgid(p.pid) == group]
+
+
+def test_ctrl_c_ends_cleanly_and_the_next_start_goes_on(movies, finished, place, tmp_path):
+    arguments = ["run", str(movies), "--out", str(tmp_path), "--workers", "1"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "pipelines.plate", *arguments],
+        cwd=ROOT, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    ) as process:  # fmt: skip
+        for line in process.stdout:
+            if "dashboard" in line:
+                os.killpg(process.pid, signal.SIGINT)
+        said = process.stderr.read()
+    assert process.returncode == 130
+    assert said == "stopped; what was finished is kept, and the next start goes on\n"
+    assert not of_group(process.pid)
+    assert not all((tmp_path / f"{s}.lineage" / "report.html").exists() for s in STEMS)
+    ended = plate.run(platemap.check(movies), tmp_path, place, screen=Screen())
+    assert [e.reason for e in ended] == [None] * 2
+    assert contents(tmp_path) == contents(finished)
+
+
+def test_a_plate_map_with_mistakes_runs_nothing(movies, tmp_path):
+    bad = write_plate(movies.parent / "bad.csv", "gone.tif,2026-11-30,1,A1,1,0,U251,none")
+    result = CliRunner().invoke(app, ["run", str(bad), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 2
+    assert "line 2: " in result.output
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_of_the_user_is_not_replaced_by_the_copy(movies, place, tmp_path):
+    checked = platemap.check(movies)
+    write_plate(tmp_path / "plate.csv", "mine")
+    with pytest.raises(InputError, match="no checked plate map"):
+        plate.run(checked, tmp_path, place, screen=Screen())
+    own = write_plate(
+        movies.parent / "plate.csv", *movies.read_text().splitlines()[1:], header=HEADER + ",labels"
+    )
+    result = CliRunner().invoke(app, ["run", str(own), "--out", str(own.parent)])
+    assert result.exit_code == 2
+    assert "would replace" in result.output
+
+
+def test_a_scheduler_that_runs_already_is_used(place, finished, movies, tmp_path):
+    address = place.client.scheduler.address
+    result = CliRunner().invoke(app, ["run", str(movies), "--out", str(finished), "--scheduler", address])
+    assert result.exit_code == 0, result.output
+    assert f"1 worker of {address}" in result.output
+    assert "2 of them before this start" in result.output
+    both = CliRunner().invoke(
+        app, ["run", str(movies), "--out", str(finished), "--scheduler", "x", "--workers", "1"]
+    )
+    assert both.exit_code == 2
+    assert "exclude each other" in both.output
+
+
+def test_time_remaining_leaves_out_what_was_done_before():
+    tally = plate.Tally({"a": 100, "b": 100, "c": 50})
+    tally.end("a", was_done=True)
+    tally.tell("b", "segment", 41, 100)  # 40 lay there
+    assert (tally.done, tally.total) == (0, 110)
+    tally.tell("b", "segment", 91, 100)
+    assert (tally.done, tally.total) == (40, 110)
+    tally.end("b", was_done=False)
+    tally.end("c", was_done=False)
+    assert (tally.done, tally.total) == (110, 110)
+
+
+def test_a_slurm_profile_becomes_a_job_script(tmp_path):
+    profile = tmp_path / "slurm.toml"
+    profile.write_text(
+        'jobs = 3\ncores = 4\nmemory = "8GB"\nwalltime = "06:00:00"\npartition = "short"\naccount = "cells"\n'
+        'directives = ["--constraint=avx512"]\nbefore = ["module load python"]\npython = "/there/python"\n'
+        'interface = "lo"\n'
+    )
+    with slurm.cluster_of(slurm.read_profile(profile)) as jobs:
+        script = jobs.job_script()
+        dashboard = jobs.scheduler.http_server._sockets
+        assert {s.getsockname()[0] for s in dashboard.values()} == {"127.0.0.1"}
+    for line in (
+        "#SBATCH -p short", "#SBATCH -A cells", "#SBATCH --cpus-per-task=4", "#SBATCH --mem=8G",
+        "#SBATCH -t 06:00:00", "#SBATCH --constraint=avx512", "module load python",
+        "export DASK_DISTRIBUTED__WORKER__DAEMON=False",
+    ):  # fmt: skip
+        assert line in script.splitlines()
+    start = script.splitlines()[-1] or script.splitlines()[-2]
+    assert start.startswith("/there/python -m distributed.cli.dask_worker tcp://127.0.0.1:")
+    assert "--nthreads 1 --memory-limit 7.45GiB --nanny" in start
+    assert "--lifetime 357m" in start
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("cpus = 3", "cpus: Extra inputs"),
+        ("jobs = 0", "jobs: Input should be"),
+        ('walltime = "1h"', "walltime: "),
+        ('walltime = "00:05:00"', "a movie takes longer"),
+        ("jobs =", "cannot be read as TOML"),
+    ],
+)
+def test_a_profile_that_cannot_be_used_is_refused(tmp_path, text, words):
+    (tmp_path / "slurm.toml").write_text(text)
+    with pytest.raises(InputError, match=words):
+        slurm.read_profile(tmp_path / "slurm.toml")

@@ -1,0 +1,207 @@
+"""A plate map says what every movie is; whatever is wrong with it is said before anything runs."""
+
+import inspect
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from plates import HEADER, write_movie, write_plate
+from typer.testing import CliRunner
+
+from lineage import command
+from lineage.schema import InputError
+from pipelines import columns, filenames, platemap
+from pipelines.plate_command import app
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("plate")
+    for n, stem in enumerate(("U251_0Gy_p1", "U251_0Gy_p2", "U251_4Gy_p1")):
+        write_movie(folder / f"{stem}.tif", seed=n)
+    for masks in folder.glob("*.masks.tif"):
+        (folder / "masks").mkdir(exist_ok=True)
+        masks.rename(folder / "masks" / masks.name)
+    return folder
+
+
+def row(movie="U251_0Gy_p1.tif", day="2026-11-30", plate="1", well="A1", position="1", dose="0", more=""):
+    return f"{movie},{day},{plate},{well},{position},{dose},U251,DMSO{more}"
+
+
+def mistakes(path: Path) -> str:
+    with pytest.raises(InputError) as error:
+        platemap.read(path)
+    return str(error.value)
+
+
+def test_a_csv_becomes_a_table(folder):
+    other = row("U251_4Gy_p1.tif", well="b2", dose="4", more=",1.5,2")
+    header = f"{HEADER},pixel-size-um,segment.least_area_um2"
+    table = platemap.read(write_plate(folder / "a.csv", row(), "# a remark", "", other, header=header))
+    assert list(table["movie"]) == [str(folder / "U251_0Gy_p1.tif"), str(folder / "U251_4Gy_p1.tif")]
+    assert list(table["run_folder"]) == ["U251_0Gy_p1.lineage", "U251_4Gy_p1.lineage"]
+    assert list(table["well"]) == ["A01", "B02"]
+    assert list(table["dose_gy"]) == [0, 4]
+    assert list(table["video.pixel_size_um"]) == ["", "1.5"]
+    assert list(table["segment.least_area_um2"]) == ["", "2"]
+    first, second = platemap.check(folder / "a.csv").movies
+    assert (first.config.dose_gy, first.config.video.pixel_size_um) == (0, None)
+    assert (second.config.dose_gy, second.config.video.pixel_size_um) == (4, 1.5)
+    assert second.config.segment.least_area_um2 == 2
+    assert (first.n_frames, first.shape) == (14, (72, 72))
+
+
+def test_toml_semicolons_and_a_byte_order_mark_say_the_same(folder):
+    table = platemap.read(write_plate(folder / "b.csv", row(), row("U251_0Gy_p2.tif", position="2")))
+    semicolons = (folder / "b.csv").read_text().replace(",", ";")
+    (folder / "c.csv").write_text("\ufeff" + semicolons, encoding="utf-8")
+    (folder / "d.toml").write_text(
+        'experiment_date = 2026-11-30\nplate = 1\nwell = "A1"\ncell_line = "U251"\ntreatment = "DMSO"\n'
+        'dose_gy = 0\n[[movies]]\nmovie = "U251_0Gy_p1.tif"\nposition = 1\n'
+        '[[movies]]\nmovie = "U251_0Gy_p2.tif"\nposition = 2\n'
+    )
+    pd.testing.assert_frame_equal(platemap.read(folder / "c.csv"), table)
+    pd.testing.assert_frame_equal(platemap.read(folder / "d.toml"), table)
+
+
+def test_toml_takes_settings_as_tables(folder):
+    (folder / "e.toml").write_text(
+        'experiment_date = 2026-11-30\nplate = 1\nwell = "A1"\nposition = 1\ncell_line = "U251"\n'
+        'dose_gy = 0\nvideo.minutes_per_frame = 5\n[[movies]]\nmovie = "U251_0Gy_p1.tif"\n'
+        "[movies.crop]\nmargin_um = 9\n"
+    )
+    (movie,) = platemap.check(folder / "e.toml").movies
+    assert (movie.config.video.minutes_per_frame, movie.config.crop.margin_um) == (5, 9)
+
+
+def test_a_glob_is_a_row_for_each_movie_and_their_names_fill_what_is_empty(folder):
+    header = HEADER + ",labels"
+    path = write_plate(
+        folder / "f.csv", row("U251_0Gy_p*.tif", position="", dose="", more=",masks/{stem}.masks.tif"),
+        header=header,
+    )  # fmt: skip
+    table = platemap.read(path)
+    assert list(table["position"]) == ["1", "2"]
+    assert list(table["dose_gy"]) == [0, 0]
+    assert list(table["labels"]) == [str(folder / f"masks/U251_0Gy_p{p}.masks.tif") for p in (1, 2)]
+
+
+def test_every_mistake_is_listed_with_its_line(folder):
+    path = write_plate(
+        folder / "g.csv",
+        row("gone.tif", well="C1", more=","),
+        row(day="30.11.2026", plate="", dose="2.5", more=",0"),
+        row("U251_0Gy_p2.tif", well="", dose="much", more=","),
+        row("none*.tif", more=","),
+        row("U251_4Gy_p1.tif", well="A2", dose="-1", more=",99"),
+        row("U251_4Gy_p1.tif", well="A3", dose="4", more=",1,surplus"),
+        header=HEADER + ",nucleus_channel",
+    )
+    said = mistakes(path)
+    for words in (
+        "line 2: .*gone.tif", "line 3: plate left empty", "line 3: experiment_date = 30.11.2026: no date",
+        "line 4: well left empty", "line 4: dose_gy = much", "line 5: no movie is called none*.tif",
+        "line 6: dose_gy = -1", "line 6: .*nucleus-channel", "line 7: 10 cells under 9 columns",
+        "line 6, 7: 2 movies would share the run folder u251_4gy_p1.lineage",
+    ):  # fmt: skip
+        assert all(part in said for part in words.split(".*")), (words, said)
+    assert not list(folder.glob("*.lineage"))
+
+
+@pytest.mark.parametrize(
+    ("header", "more", "words"),
+    [
+        ("does_gy", ",1", "header: unknown column does_gy; did you mean dose_gy"),
+        ("overwrite", ",1", "header: overwrite is no column"),
+        ("pixel_size_um,video.pixel_size_um", ",1,1", "two columns say video.pixel_size_um"),
+        ("well", ",B1", "the column well is there twice"),
+        ("crop.size", ",9", "line 2: unknown setting crop.size"),
+        ("crop.size_px", ",9", "line 2: setting crop.size_px = '9'"),
+        ("labels", ",no.tif", "no.tif is not there"),
+        ("config", ",no.toml", "no.toml cannot be read"),
+        ("segment.model", ",nobody", "nobody: neither a model's folder"),
+        ("control", ",yes", "control = yes: wanted unirradiated, dye-free"),
+        ("control,dye_nM", ",dye-free,100", "control = dye-free, but dye_nM = 100"),
+        ("run_folder", ",a/b.lineage", "run_folder = a/b.lineage: wanted a name"),
+        ("dye_nM", ",-3", "dye_nM = -3: wanted a number"),
+    ],
+)
+def test_what_a_column_may_not_say(folder, header, more, words):
+    assert words in mistakes(write_plate(folder / "h.csv", row(more=more), header=f"{HEADER},{header}"))
+
+
+def test_a_well_is_treated_as_one_and_a_position_filmed_once(folder):
+    path = write_plate(folder / "i.csv", row(), row("U251_0Gy_p2.tif", dose="2"))
+    said = mistakes(path)
+    assert "line 2, 3: 2 movies are said to be of position 2026-11-30 / 1 / A01 / 1" in said
+    assert "well 2026-11-30 / 1 / A01 has dose_gy = 0 and 2; a well is treated as one" in said
+
+
+def test_a_map_without_rows_or_file_is_refused(tmp_path):
+    assert "no row" in mistakes(write_plate(tmp_path / "a.csv"))
+    assert "cannot be read" in mistakes(tmp_path / "gone.csv")
+    (tmp_path / "b.csv").write_text("")
+    assert "is empty" in mistakes(tmp_path / "b.csv")
+    (tmp_path / "c.toml").write_text("movies = 3")
+    assert "no tables [[movies]]" in mistakes(tmp_path / "c.toml")
+
+
+def test_every_option_of_a_run_is_a_column():
+    options = set(inspect.signature(command.main).parameters) - {"video"}
+    assert options == {*columns.OPTIONS, *columns.NOT_A_COLUMN}
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("U251c_4Gy_p2.tif", {"cell_line": "U251", "dose_gy": "4", "position": "2"}),
+        ("PC3_10Gy_w3_p1.tif", {"cell_line": "PC3", "dose_gy": "10", "well": "3", "position": "1"}),
+        (
+            "20261130_A03_2.5Gy_f02.ome.tif",
+            {"experiment_date": "2026-11-30", "well": "A03", "dose_gy": "2.5", "position": "2"},
+        ),
+        ("2026-11-30/plate2/PC3 8 Gy XY7.nd2", {
+            "experiment_date": "2026-11-30", "plate": "2", "cell_line": "PC3", "dose_gy": "8",
+            "position": "7",
+        }),
+        ("HeLa-sham-B2-s1.tif", {
+            "cell_line": "HeLa", "control": "unirradiated", "dose_gy": "0", "well": "B02", "position": "1",
+        }),
+        ("PC3_2p5Gy_10uM_DMSO.tif", {
+            "cell_line": "PC3", "dose_gy": "2.5", "drug_uM": "10", "treatment": "DMSO",
+        }),
+        ("20261399_mine_2Gy_4Gy.tif", {}),
+    ],
+)  # fmt: skip
+def test_what_a_name_says(name, known):
+    assert filenames.read_name(Path(name)).known == known
+
+
+def test_what_a_name_leaves_open_is_said():
+    assert filenames.read_name(Path("odd_2Gy_4Gy.tif")).remarks == ("dose_gy: 2 or 4?", "not understood: odd")
+
+
+def test_a_folder_becomes_a_draft_that_is_not_written_over(folder, tmp_path):
+    def start(*arguments):
+        return CliRunner().invoke(app, ["map", *map(str, arguments)])
+
+    movies = tmp_path / "movies"
+    for day in ("2026-11-29", "2026-11-30"):
+        write_movie((movies / day).mkdir(parents=True) or movies / day / "PC3_2Gy_A1_p1.tif")
+        (movies / day / "PC3_2Gy_A1_p1.masks.tif").unlink()
+    (movies / "run.lineage").mkdir()
+    result = start(movies)
+    assert result.exit_code == 0, result.output
+    assert "plate: empty in every row" in result.output
+    assert "2 movies in" in result.output
+    written = (movies / "plate.csv").read_text()
+    assert written.splitlines()[1] == "2026-11-29/PC3_2Gy_A1_p1.tif,2026-11-29,,A01,1,2,PC3,"
+    result = start(movies)
+    assert result.exit_code == 2
+    assert "is there already" in result.output
+    assert start(movies, "--overwrite").exit_code == 0
+    # Filled in, it is a plate map, but for the one name of two movies.
+    (movies / "plate.csv").write_text(written.replace(",,A01", ",1,A01"))
+    assert "would share the run folder" in mistakes(movies / "plate.csv")
+    assert start(tmp_path / "nowhere").exit_code == 2
