@@ -188,6 +188,22 @@ def _nucleus(cell: int, frame: int, y_px: float, x_px: float) -> dict[str, objec
     }
 
 
+def condensed(lineage: Lineage, cell: int, frames: Collection[int]) -> Lineage:
+    """The same lineage, the cell's chromatin condensed in these frames: dense, small, in a plate."""
+    table = lineage.detections.copy()
+    at = (table["tracklet_id"] == cell) & table["frame"].isin(frames)
+    table.loc[at, "state"] = "metaphase"
+    table.loc[at, ["condensation", "p_mitotic", "area_um2", "mean_intensity"]] = [2.5, 0.98, 70.0, 100.0]
+    return replace(lineage, detections=table)
+
+
+def dying(lineage: Lineage, cell: int) -> Lineage:
+    """The same lineage, in which tracking sees the cell die at the end of its life."""
+    graph = nx.DiGraph(lineage.graph)
+    graph.nodes[cell]["dies"] = True
+    return replace(lineage, graph=graph)
+
+
 def divisions(lineage: Lineage) -> list[MitosisEvent]:
     """An event for every cell that becomes more than one, numbered from 7 so that no id is a position."""
     seen, graph = lineage.detections, lineage.graph
