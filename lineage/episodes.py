@@ -55,7 +55,7 @@ def episodes(lineage: Lineage, *, minutes_per_frame: float, last_frame: int) -> 
     number = table["tracklet_id"].to_numpy()
     begins = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
     found = []
-    for a, b in zip(begins, np.r_[begins[1:], len(number)], strict=True):
+    for a, b in zip(begins, [*begins[1:], len(number)][: len(begins)], strict=True):
         cell = int(number[a])
         life = {name: values[a:b] for name, values in columns.items()}
         born = lineage.graph.in_degree(cell) > 0
