@@ -23,7 +23,9 @@ from lineage.schema import (
 if TYPE_CHECKING:
     from btrack import BayesianTracker
 
-EXACT_UP_TO = 60  # nuclei a frame; above, btrack looks at near candidates only: as good, and four times as fast
+EXACT_UP_TO = (
+    60  # nuclei a frame; above, btrack looks at near candidates only: as good, and four times as fast
+)
 VISUAL = ("dna_mass", "area_um2", "mean_intensity")  # what a nucleus is known again by, beside its place
 
 _LABELS = {
