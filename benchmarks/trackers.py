@@ -96,9 +96,7 @@ def linked(
 ) -> Tracklets:
     """The first half of `lineage.run.track`."""
     told = config.read(None, {}).track.model_dump()
-    return link(
-        state.estimate(nuclei), usable=usable, shape_um=shape_um, minutes_per_frame=minutes, **told
-    )
+    return link(state.estimate(nuclei), usable=usable, shape_um=shape_um, minutes_per_frame=minutes, **told)
 
 
 def resolved(

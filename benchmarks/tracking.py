@@ -195,7 +195,10 @@ def tools(perfect: Detections, glpk_limit_s: float) -> dict[str, Callable[[pd.Da
     return {
         "truth": known,
         "ours": partial(
-            trackers.ours, usable=perfect.usable, shape_um=shape_um, pixel_size_um=told.pixel_size_um,
+            trackers.ours,
+            usable=perfect.usable,
+            shape_um=shape_um,
+            pixel_size_um=told.pixel_size_um,
             minutes=told.minutes_per_frame,
         ),
         "btrack": partial(trackers.btrack, shape_um=shape_um, glpk_limit_s=glpk_limit_s),

@@ -49,9 +49,11 @@ def episodes(lineage: Lineage, *, minutes_per_frame: float, last_frame: int) -> 
     """
     table = lineage.detections
     table = table[table["tracklet_id"] >= 0].sort_values(["tracklet_id", "frame"], kind="stable")
+    if table.empty:
+        return []
     columns = _columns(table)
     number = table["tracklet_id"].to_numpy()
-    begins = np.flatnonzero(np.r_[True, number[1:] != number[:-1]]) if len(number) else np.zeros(0, int)
+    begins = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
     found = []
     for a, b in zip(begins, [*begins[1:], len(number)][: len(begins)], strict=True):
         cell = int(number[a])
@@ -83,7 +85,9 @@ def log_odds(found: list[Episode], kind: str) -> tuple[np.ndarray, np.ndarray]:
     if not found:
         return np.zeros(0), np.zeros(0)
     measured = {name: np.array([e.features[name] for e in found]) for name in found[0].features}
-    mitosis, death = (likelihoods.load(kind, name).log_odds(measured) for name in ("episode", "episode_death"))
+    mitosis, death = (
+        likelihoods.load(kind, name).log_odds(measured) for name in ("episode", "episode_death")
+    )
     return mitosis, death
 
 
@@ -140,7 +144,9 @@ def _features(
         "densest": float(life["dense"][inside].max()),
         "mass": float(np.median(life["mass"][inside])),
         "size": float(np.median(life["size"][inside])),
-        "rounding": float(np.nanmax(life["rounding"][inside])) if np.isfinite(life["rounding"]).any() else np.nan,
+        "rounding": float(np.nanmax(life["rounding"][inside]))
+        if np.isfinite(life["rounding"]).any()
+        else np.nan,
         "condenses": change("dense", before, inside),
         "decondenses": -change("dense", inside, after),
         "shrinks": -change("size", before, inside),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 
 from lineage.episodes import Episode, episodes, is_alone, log_odds, onset
@@ -15,6 +14,7 @@ from lineage.state import kind_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import networkx as nx
     import pandas as pd
 
     from lineage.schema import Lineage
@@ -36,10 +36,10 @@ def propose(
 ) -> list[MitosisEvent]:
     """List the events of a lineage, numbered from 1 in order of frame, then place.
 
-    A separation of one frame counts. Two daughters that are one cell again within `regression_min` are part of
-    their division; a later fusion is an event of its own. A cell whose chromatin condenses and that neither
-    divides nor is being born is an event, too: it slips out of mitosis, dies in it, or lost a daughter from
-    sight. One that is still condensed in the last frame is none yet.
+    A separation of one frame counts. Two daughters that are one cell again within `regression_min` are part
+    of their division; a later fusion is an event of its own. A cell whose chromatin condenses and that
+    neither divides nor is being born is an event, too: it slips out of mitosis, dies in it, or lost a
+    daughter from sight. One that is still condensed in the last frame is none yet.
 
     Args:
         lineage: with STATE_COLUMNS on its detections.
@@ -196,6 +196,7 @@ def _of_episodes(
                 confidence=odds if is_mitosis else dies,
                 n_poles=2 * half,
                 separated=half,
+                returned=bool(e.goes_on and not half and not is_death),
                 onset_frame=None if e.features["opens"] else e.first,
                 died_after_min=lasts_min if is_death else None,
                 evidence={
@@ -259,7 +260,8 @@ def _fusions(
                 confidence=odds,
                 linked_event=common[0] if common else None,
                 evidence={
-                    "mass_ratio": float(lives[fused]["dna_mass"].iloc[:NEAR_FRAMES].median()) / max(mass, 1e-9),
+                    "mass_ratio": float(lives[fused]["dna_mass"].iloc[:NEAR_FRAMES].median())
+                    / max(mass, 1e-9),
                     "condensation": float(lives[fused]["condensation"].iloc[0]),
                     "separation_um": float(np.linalg.norm(ends[0] - ends[-1])),
                     "log_odds": odds,
@@ -269,7 +271,7 @@ def _fusions(
     return events
 
 
-def _place(rows: list[pd.Series]) -> dict[str, float]:
+def _place(rows: list[pd.Series]) -> dict[str, Any]:
     """The middle of some nuclei."""
     return {c: float(np.mean([row[c] for row in rows])) for c in ("y_px", "x_px", "y_um", "x_um")}
 
