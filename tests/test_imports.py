@@ -61,7 +61,7 @@ def test_stages_do_not_know_each_other():
 
 
 def test_helpers_are_no_stages_in_disguise():
-    # What others share of a stage is a name or two of it, and what is likely is read by the likelihoods alone.
+    # What others share of a stage is one name of it.
     shared = {"state": {"kind_of"}, "resolve": {"numbered"}}
     for file in files("lineage"):
         names = imports(file)

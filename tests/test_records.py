@@ -11,10 +11,12 @@ from lineage.schema import EventType, MitosisEvent
 PLACE = {"y_px": 10.5, "x_px": 20.25, "y_um": 21.0, "x_um": 40.5}
 KINDS = {
     "a division": MitosisEvent(
-        1, 4, (5, 6), 10, **PLACE, source="division", confidence=3.25, n_poles=2, separated=True, onset_frame=7,
-        n_micronuclei=0, bridge=False, evidence={"mass_ratio": 0.95, "log_odds": 3.25},
+        1, 4, (5, 6), 10, **PLACE, source="division", confidence=3.25, n_poles=2, separated=True,
+        onset_frame=7, n_micronuclei=0, bridge=False, evidence={"mass_ratio": 0.95, "log_odds": 3.25},
     ),
-    "one that could not be looked at": MitosisEvent(2, 4, (5, 6, 7), 10, **PLACE, source="division", n_poles=3),
+    "one that could not be looked at": MitosisEvent(
+        2, 4, (5, 6, 7), 10, **PLACE, source="division", n_poles=3, separated=True
+    ),
     "a regression": MitosisEvent(
         3, 4, (5, 6), 10, **PLACE, source="division", separated=True, n_poles=2, refused_after_min=40.0,
         n_micronuclei=3, bridge=True,
