@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from btrack import BayesianTracker
 
 EXACT_UP_TO = 60  # nuclei a frame; above, btrack looks at near candidates only: as good, four times as fast
-    60  # nuclei a frame; above, btrack looks at near candidates only: as good, and four times as fast
-)
 VISUAL = ("dna_mass", "area_um2", "mean_intensity")  # what a nucleus is known again by, beside its place
 
 _LABELS = {
