@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lineage.schema import Lineage
 
 HALVED = -0.4  # logarithm of DNA after over before a mitosis, below which a daughter was lost from sight
+LOST = 0.67  # of its DNA, which a cell that breaks up does not keep
 NEAR_FRAMES = 3  # nuclei before and after an event that its DNA is measured from
 DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_division", "end_of_track"
 
@@ -180,7 +181,10 @@ def _of_episodes(
             continue
         life = lives[e.cell]
         later = life[life["frame"] > e.last]
-        at = life[life["frame"] == e.last].iloc[0] if later.empty or is_death else later.iloc[0]
+        if is_death:
+            at = _breaks_up(life[life["frame"] >= e.first])
+        else:
+            at = later.iloc[0] if len(later) else life[life["frame"] == e.last].iloc[0]
         half = not is_death and bool(e.features["mass_in_all"] < HALVED)
         inside = life[life["frame"].between(e.first, e.last)]
         lasts_min = (e.last - e.first + 1) * minutes_per_frame
@@ -198,7 +202,7 @@ def _of_episodes(
                 separated=half,
                 returned=bool(e.goes_on and not half and not is_death),
                 onset_frame=None if e.features["opens"] else e.first,
-                died_after_min=lasts_min if is_death else None,
+                died_after_min=(int(at["frame"]) - e.first) * minutes_per_frame if is_death else None,
                 evidence={
                     "mass_ratio": float(np.exp(e.features["mass_in_all"])),
                     "condensation": float(inside["condensation"].max()),
@@ -210,6 +214,17 @@ def _of_episodes(
             )
         )
     return events
+
+
+def _breaks_up(life: pd.DataFrame) -> pd.Series:
+    """Of a cell that is condensed from the first row on, the nucleus in which its DNA falls to pieces.
+
+    That is the first that has lost a third of what the cell had then, and does not get it back.
+    """
+    mass = life["dna_mass"].to_numpy(float)
+    whole = float(np.median(mass[:NEAR_FRAMES]))
+    lost = np.maximum.accumulate(mass[::-1])[::-1] < LOST * whole
+    return life.iloc[int(lost.argmax())] if lost.any() else life.iloc[-1]
 
 
 def _death(cell: int, life: pd.DataFrame) -> MitosisEvent:

@@ -33,10 +33,6 @@ MOST_DAUGHTERS = 4
 NEAREST = 6  # beginnings around a mother that are combined
 CUT_AT = -5.0  # log-odds of a division or fusion, for which a tracklet is cut
 KEPT_AT = -7.0  # log-odds below which a hypothesis is not worth an unknown
-# Added to the log-odds. Of the simulated nuclei that the likelihoods were fitted on a fiftieth is debris,
-# which looks like daughters that part for a frame or two; in real movies it is rarer, and such daughters are
-# what is looked for. Chosen on mosaics of real mitoses that nothing else is measured on.
-PRIOR = {Hypothesis.FALSE_POSITIVE: -3.0, Hypothesis.DIVISION: 1.5}
 
 Told = dict[
     tuple[Hypothesis, int, int, int], float
@@ -227,7 +223,7 @@ def judged(found: list[Candidates], models: Models) -> Hypotheses:
     """Give each its log-odds; what joins tracklets and is most unlikely goes."""
     kinds, ends, starts, odds = [], [], [], []
     for c in found:
-        log_odds = models.by_kind[c.kind].log_odds(c.features) + PRIOR.get(c.kind, 0.0)
+        log_odds = models.by_kind[c.kind].log_odds(c.features)
         joins = c.kind in (Hypothesis.LINK, Hypothesis.DIVISION, Hypothesis.FUSION)
         kept = log_odds > KEPT_AT if joins else np.ones(len(log_odds), bool)
         kinds.append(np.full(int(kept.sum()), c.kind, object))

@@ -23,7 +23,7 @@ from lineage.schema import (
 if TYPE_CHECKING:
     from btrack import BayesianTracker
 
-EXACT_UP_TO = 60  # nuclei a frame; above, btrack looks at near candidates only: as good, and four times as fast
+EXACT_UP_TO = 60  # nuclei a frame; above, btrack looks at near candidates only: as good, four times as fast
 VISUAL = ("dna_mass", "area_um2", "mean_intensity")  # what a nucleus is known again by, beside its place
 
 _LABELS = {
@@ -239,8 +239,8 @@ def _objects(table: pd.DataFrame, time: np.ndarray) -> list[Any]:
 
     from btrack.btypes import PyTrackObject
 
-    class Nucleus(PyTrackObject):
-        """Its features lie in one array of all; btrack's own would copy them one by one, a third of the time."""
+    class Nucleus(PyTrackObject):  # type: ignore[misc]
+        """Its features lie in one array of all; btrack would copy them one by one, a third of the time."""
 
         def set_features(self, keys: list[str]) -> None:
             """They are set."""
