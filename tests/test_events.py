@@ -3,7 +3,7 @@
 import networkx as nx
 import pytest
 import worlds
-from worlds import as_lineage, condensed, dying
+from worlds import as_lineage, condensed, dying, pyknotic
 
 from lineage.events import ALONE, DIVISION, ENDED, HALF, propose
 from lineage.schema import EventType, Subtype
@@ -93,7 +93,7 @@ def test_a_slippage_is_found_on_a_track_that_never_branches(n_frames):
     assert kinds([event]) == [Subtype.SLIPPAGE]
     assert (event.mother, event.daughters, event.source) == (1, (), ALONE)
     assert (event.onset_frame, event.frame) == (15, 15 + n_frames)
-    assert (event.n_poles, event.separated, event.died_after_min) == (0, False, None)
+    assert (event.n_poles, event.separated, event.returned, event.died_after_min) == (0, False, True, None)
     assert event.evidence["lasts_min"] == 10 * n_frames
     assert event.confidence > 0
 
@@ -108,8 +108,12 @@ def test_a_nucleus_that_seems_at_rest_for_a_frame_does_not_cut_an_attempt_in_two
     assert len(events_of(condensed(lone(), 1, [15, 16, 17, 30, 31, 32]))) == 2
 
 
-def test_a_cell_that_ends_while_condensed_dies_in_mitosis():
-    (event,) = events_of(condensed(lone(range(25)), 1, range(15, 25)))
+def dies_in_mitosis():
+    return pyknotic(condensed(lone(range(25)), 1, range(15, 20)), 1, range(20, 25))
+
+
+def test_a_cell_whose_condensed_chromatin_breaks_down_dies_in_mitosis():
+    (event,) = events_of(dies_in_mitosis())
     assert kinds([event]) == [Subtype.DEATH_IN_MITOSIS]
     assert (event.source, event.frame) == (ENDED, 24)
     assert event.died_after_min == 100  # from its onset
@@ -154,7 +158,7 @@ def test_a_cell_that_tracking_sees_die_is_a_death_of_its_own():
 
 
 def test_a_cell_dies_once():
-    lineage = dying(condensed(lone(range(25)), 1, range(15, 25)), 1)
+    lineage = dying(dies_in_mitosis(), 1)
     assert kinds(events_of(lineage)) == [Subtype.DEATH_IN_MITOSIS]
 
 

@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from lineage import state
-from lineage.hypotheses import CUT_AT, Models, Pieces, Reach, consider, cut, of_pieces
+from lineage.hypotheses import CUT_AT, Models, Reach, consider, cut, of_pieces
+from lineage.pieces import Pieces
 from lineage.resolve import resolve, solve
 from lineage.schema import Hypothesis, Tracklets
 
@@ -199,14 +200,14 @@ def test_what_btrack_held_possible_is_told_of_the_pieces():
     table = nuclei.as_tracklets(nuclei.table(cells)).detections
     whole = Pieces.of(table, table["frame"].to_numpy(), shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0)
     rows = [(H.START, 0, -1, -1, -1.0), (H.END, 0, -1, -1, -2.0), (H.LINK, 0, 1, -1, -3.0)]
-    rows += [(H.FALSE_POSITIVE, 0, -1, -1, -4.0), (H.FALSE_POSITIVE, 1, -1, -1, -5.0)]
+    rows += [(H.FALSE_POSITIVE, 1, -1, -1, -5.0)]
     said = pd.DataFrame(rows, columns=["kind", "tracklet", "first", "second", "log_likelihood"])
     told = of_pieces(Tracklets(table, said, 10.0), whole, whole.split(np.array([4])))
     assert told == {
-        (H.START, 0, -1): -1.0,
-        (H.END, 1, -1): -2.0,
-        (H.LINK, 1, 2): -3.0,
-        (H.FALSE_POSITIVE, 2, -1): -5.0,
+        (H.START, 0, -1, -1): -1.0,
+        (H.END, 1, -1, -1): -2.0,
+        (H.LINK, 1, 2, -1): -3.0,
+        (H.FALSE_POSITIVE, 2, -1, -1): -5.0,
     }
 
 

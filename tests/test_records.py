@@ -21,7 +21,9 @@ KINDS = {
         3, 4, (5, 6), 10, **PLACE, source="division", separated=True, n_poles=2, refused_after_min=40.0,
         n_micronuclei=3, bridge=True,
     ),
-    "a slippage": MitosisEvent(4, 9, (), 12, **PLACE, source="condensed", evidence={"lasts_min": 90.0}),
+    "a slippage": MitosisEvent(
+        4, 9, (), 12, **PLACE, source="condensed", returned=True, evidence={"lasts_min": 90.0}
+    ),
     "a death in mitosis": MitosisEvent(5, 9, (), 12, **PLACE, source="end_of_track", died_after_min=100.0),
     "a death": MitosisEvent(
         6, 9, (), 12, **PLACE, source="end_of_track", event_type=EventType.DEATH, died_after_min=0.0

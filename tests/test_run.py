@@ -75,13 +75,15 @@ def test_the_run_folder_is_what_it_should_be(finished):
     assert set(tree) == set(tracklets["tracklet_id"])
     assert tree.graph["dose_gy"] == 4
     events = pd.read_csv(finished / "events.csv")
-    assert set(events["mitosis_class"]) <= {"normal", "abnormal"}
+    events = events[events["event_type"] == "mitosis"]
+    assert set(events["mitosis_class"]) <= {"normal", "abnormal", "none", "unclassified"}
     assert events["p_abnormal"].between(0, 1).all()
     films = sorted(p.name for p in (finished / "crops").iterdir())
     assert films == [f"event_{i:04d}.tif" for i in events["event_id"]]
     record = json.loads((finished / "run.json").read_text())
     assert list(record["stages"]) == [
-        "video", "quality", "scale", "segment", "track", "crop", "classify", "tree", "report",
+        "video", "quality", "scale", "segment", "track", "events", "crop", "classify", "mend", "tree",
+        "report",
     ]  # fmt: skip
 
 

@@ -95,7 +95,8 @@ SUBTYPES = {
 }  # fmt: skip
 SEEN: dict[str, dict[str, Any]] = {
     "lagging_chromatin": {"bridge": True}, "micronuclei": {"n_micronuclei": 1},
-    "furrow_regression": {"refused_after_min": 100.0}, "death_in_mitosis": {"died_after_min": 30.0},
+    "furrow_regression": {"refused_after_min": 100.0}, "slippage": {"returned": True},
+    "death_in_mitosis": {"died_after_min": 30.0},
 }  # fmt: skip
 
 
@@ -194,6 +195,14 @@ def condensed(lineage: Lineage, cell: int, frames: Collection[int]) -> Lineage:
     at = (table["tracklet_id"] == cell) & table["frame"].isin(frames)
     table.loc[at, "state"] = "metaphase"
     table.loc[at, ["condensation", "p_mitotic", "area_um2", "mean_intensity"]] = [2.5, 0.98, 70.0, 100.0]
+    return replace(lineage, detections=table)
+
+
+def pyknotic(lineage: Lineage, cell: int, frames: Collection[int]) -> Lineage:
+    """The same lineage, the cell's chromatin denser yet in these: mitotic perhaps, likelier dead."""
+    table = lineage.detections.copy()
+    at = (table["tracklet_id"] == cell) & table["frame"].isin(frames)
+    table.loc[at, ["condensation", "p_mitotic", "p_dead", "area_um2"]] = [3.0, 0.35, 0.64, 45.0]
     return replace(lineage, detections=table)
 
 
