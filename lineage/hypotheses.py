@@ -33,9 +33,9 @@ MOST_DAUGHTERS = 4
 NEAREST = 6  # beginnings around a mother that are combined
 CUT_AT = -5.0  # log-odds of a division or fusion, for which a tracklet is cut
 KEPT_AT = -7.0  # log-odds below which a hypothesis is not worth an unknown
-# Added to the log-odds that a tracklet is false. Of the simulated nuclei that the likelihoods were fitted on a
-# fiftieth is debris, which looks like daughters that part for a frame or two; in real movies it is rarer, and
-# such daughters are what is looked for. Chosen on the fitting movies and on mosaics that nothing is tested on.
+# Added to the log-odds that a tracklet is false. Of the simulated nuclei that the likelihoods were fitted on
+# a fiftieth is debris, which looks like daughters that part for a frame or two; in real movies it is rarer,
+# and such daughters are what is looked for. Chosen on the fitting movies and on mosaics of another fold.
 DEBRIS = -3.0
 
 Told = dict[

@@ -99,7 +99,7 @@ def test_mistakes_are_as_many_as_asked_for(found):
     assert (wrong["cell"] == 0).sum() == pytest.approx(0.05 * len(many), rel=0.1)
     assert wrong["detection_id"].tolist() == list(range(len(wrong)))
     assert not wrong.duplicated(["frame", "label"]).any()
-    assert not wrong.isna().any().any()
+    assert not wrong.drop(columns="rounding").isna().any().any()  # no phase is drawn
 
 
 def test_places_in_the_image_and_on_the_dish_move_together(found):
