@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lineage.schema import Lineage
 
 MITOTIC = 0.3  # probability from which on a nucleus may be mitotic: what is false of it is judged later
-BRIDGED_FRAMES = 2  # so many nuclei in a row that do not seem so are passed over
+BRIDGED = 1  # so many nuclei in a row that do not seem so are passed over
 YOUNG_MIN = 70.0  # after a birth chromatin is still condensed
 ENDING_FRAMES = 3  # before its last frame, in which a mitosis leads to what follows
 WINDOW = 4  # nuclei before and after that are looked at
@@ -66,7 +66,7 @@ def episodes(lineage: Lineage, *, minutes_per_frame: float, last_frame: int) -> 
                     cell,
                     int(life["frame"][i]),
                     int(life["frame"][j]),
-                    goes_on=j + 1 < b - a,
+                    goes_on=bool(j + 1 < b - a),
                     young=bool(born and age <= YOUNG_MIN),
                     features=_features(life, i, j, minutes_per_frame, last_frame),
                 )
@@ -100,7 +100,7 @@ def runs(mitotic: np.ndarray) -> Iterator[tuple[int, int]]:
     at = np.flatnonzero(mitotic)
     if not len(at):
         return
-    for part in np.split(at, np.flatnonzero(np.diff(at) > BRIDGED_FRAMES) + 1):
+    for part in np.split(at, np.flatnonzero(np.diff(at) > BRIDGED + 1) + 1):
         yield int(part[0]), int(part[-1])
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineage import likelihoods
 from lineage.episodes import Episode, episodes, is_alone, log_odds, onset
 from lineage.schema import EventType, MitosisEvent
-from lineage.state import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -63,7 +63,7 @@ def propose(
         if len(_daughters(lineage.graph, m)) > 1
     ]
     alone = [e for e in found if is_alone(lineage, e) and not _unfinished(e, lives, last_usable_frame)]
-    events += _of_episodes(alone, lives, kind_of(lineage.detections), minutes_per_frame, least)
+    events += _of_episodes(alone, lives, likelihoods.kind_of(lineage.detections), minutes_per_frame, least)
     dead = {e.mother for e in events if e.died_after_min is not None and not e.daughters}
     dead |= {e.mother for e in events if e.event_type is EventType.DEATH}
     events += [
@@ -200,7 +200,7 @@ def _of_episodes(
                 confidence=odds if is_mitosis else dies,
                 n_poles=2 * half,
                 separated=half,
-                returned=bool(e.goes_on and not half and not is_death),
+                returned=e.goes_on and not half and not is_death,
                 onset_frame=None if e.features["opens"] else e.first,
                 died_after_min=(int(at["frame"]) - e.first) * minutes_per_frame if is_death else None,
                 evidence={

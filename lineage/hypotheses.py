@@ -18,7 +18,6 @@ from lineage import likelihoods
 from lineage.features import division_features, ends_and_starts, fusion_features, link_features
 from lineage.pieces import NONE, Pieces, near
 from lineage.schema import Hypotheses, Hypothesis
-from lineage.state import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -94,7 +93,7 @@ class Models:
     @classmethod
     def of(cls, detections: pd.DataFrame) -> Models:
         """Those that hold for these nuclei."""
-        kind = kind_of(detections)
+        kind = likelihoods.kind_of(detections)
         return cls({h: likelihoods.load(kind, h.value) for h in Hypothesis})
 
     @property

@@ -26,8 +26,14 @@ def create(
         group = zarr.open_group(path, mode="a", zarr_format=2)
         _array(group, RAW, (n_frames, *shape))
         _describe(group, (RAW,), pixel_size_um=pixel_size_um, minutes=minutes)
+    _clear(path)
+
+
+def _clear(path: Path) -> None:
+    """Take away what a killed write left."""
     for leftover in path.glob("**/*.partial"):
-        leftover.unlink()
+        if leftover.is_file():
+            leftover.unlink()
 
 
 def _array(group: Any, name: str, shape: tuple[int, ...]) -> Any:
@@ -95,6 +101,7 @@ def write_tracked(
     group = zarr.open_group(path, mode="r+")
     partial = TRACKED + ".partial"
     shutil.rmtree(path / partial, ignore_errors=True)
+    _clear(path)
     out = _array(group, partial, raw.shape).with_config({"write_empty_chunks": True})
     by_frame = dict(tuple(detections.groupby("frame")[["label", "tracklet_id"]]))
     for t in range(raw.shape[0]):

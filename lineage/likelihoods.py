@@ -18,6 +18,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
+
 PATH = Path(__file__).with_name("likelihoods.json")
 INTENSITIES, MASKS = "intensities", "masks"
 
@@ -54,6 +56,12 @@ class Model:
         scores = self.scores(measured)
         raised = np.exp(scores - scores.max(axis=1, keepdims=True))
         return raised / raised.sum(axis=1, keepdims=True)
+
+
+def kind_of(nuclei: pd.DataFrame) -> str:
+    """Which set of likelihoods holds for these nuclei: those of masks alone all have an intensity of 1."""
+    flat = len(nuclei) > 0 and bool((nuclei["mean_intensity"] == 1).all())
+    return MASKS if flat else INTENSITIES
 
 
 def load(kind: str, name: str) -> Model:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
-from lineage.resolve import numbered
+from lineage.numbering import numbered
 from lineage.schema import EventType, Lineage, MitosisClass
 
 if TYPE_CHECKING:

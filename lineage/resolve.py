@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
+from lineage.numbering import numbered
 from lineage.processes import cores
 from lineage.schema import Hypothesis, Lineage
 
@@ -91,7 +92,18 @@ def solve(hypotheses: Hypotheses, n_tracklets: int, *, time_limit_s: float) -> S
     parts = batches(hypotheses, n_tracklets)
 
     def one(part: np.ndarray) -> tuple[np.ndarray, bool, float]:
-        return _optimum(hypotheses, part, time_limit_s=time_limit_s)
+        try:
+            return _optimum(hypotheses, part, time_limit_s=time_limit_s)
+        except Unsolved:
+            # One component at a time: either it helps, or it is known which one it is.
+            pieces = batches(hypotheses, n_tracklets, part=part, size=1)
+            if len(pieces) == 1:
+                raise
+            found = [_optimum(hypotheses, piece, time_limit_s=time_limit_s) for piece in pieces]
+            x = np.zeros(len(part), bool)
+            for piece, (chosen_of_piece, _, _) in zip(pieces, found, strict=True):
+                x[np.isin(part, piece[chosen_of_piece])] = True
+            return x, all(f[1] for f in found), max(f[2] for f in found)
 
     unproven, gap = 0, 0.0
     with ThreadPoolExecutor(cores()) as threads:  # HiGHS lets go of Python's lock
@@ -102,12 +114,22 @@ def solve(hypotheses: Hypotheses, n_tracklets: int, *, time_limit_s: float) -> S
     return Solution(chosen, unproven, gap)
 
 
-def batches(hypotheses: Hypotheses, n_tracklets: int) -> list[np.ndarray]:
-    """Hypotheses in parts that have nothing to do with each other, some components in each, in order."""
+def batches(
+    hypotheses: Hypotheses, n_tracklets: int, *, part: np.ndarray | None = None, size: int = BATCH
+) -> list[np.ndarray]:
+    """Hypotheses in parts that have nothing to do with each other, in order.
+
+    Args:
+        hypotheses: all of them.
+        n_tracklets: numbered from 0.
+        part: those that are shared out; all if None.
+        size: of a part: whole components, as many as fit, at least one.
+    """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
-    members = np.c_[hypotheses.ends, hypotheses.starts]
+    part = np.arange(len(hypotheses.kind)) if part is None else part
+    members = np.c_[hypotheses.ends, hypotheses.starts][part]
     hub = members.max(axis=1)  # any tracklet of the hypothesis
     rows, columns = np.nonzero(members >= 0)
     a, b = hub[rows], members[rows, columns]
@@ -115,11 +137,9 @@ def batches(hypotheses: Hypotheses, n_tracklets: int) -> list[np.ndarray]:
     _, component = connected_components(graph, directed=False)
     of_hypothesis = component[hub]
     order = np.argsort(of_hypothesis, kind="stable")
-    sizes = np.bincount(of_hypothesis)
-    # Whole components, as many as fit.
-    parts = np.cumsum(sizes) // BATCH
+    parts = np.cumsum(np.bincount(of_hypothesis)) // size
     split = np.flatnonzero(np.diff(parts[of_hypothesis[order]])) + 1
-    return [part for part in np.split(order, split) if len(part)]
+    return [some for some in np.split(part[order], split) if len(some)]
 
 
 def _optimum(
@@ -148,10 +168,10 @@ def _optimum(
     )
     if result.x is None:
         some = np.unique(np.c_[hypotheses.ends, hypotheses.starts][part])
+        named = ", ".join(map(str, some[some >= 0][:6])) + (", ..." if (some >= 0).sum() > 6 else "")
         raise Unsolved(
-            f"no lineage was found in {time_limit_s:g} s from {len(part)} hypotheses about "
-            f"{(some >= 0).sum()} tracklets, from {some[some >= 0][0]} on ({result.message}); "
-            "give the solver more time with [resolve] time_limit_s"
+            f"no lineage was found in {time_limit_s:g} s from {len(part)} hypotheses about the tracklets "
+            f"{named} ({result.message}); give the solver more time with [resolve] time_limit_s"
         )
     gap = float(result.mip_gap or 0.0)
     return result.x > 0.5, bool(result.status == 0 and gap <= 1e-9), gap
@@ -292,15 +312,3 @@ def _nearest(detections: pd.DataFrame, cell: int, others: list[int], becomes: di
         return float(np.hypot(*(near - own.mean(axis=0))))
 
     return min((o for o in others if o not in becomes), key=far)
-
-
-def numbered(detections: pd.DataFrame, graph: nx.DiGraph) -> Lineage:
-    """Cells in order of their first frame, then place, from 1."""
-    known = detections[detections["tracklet_id"] >= 0].sort_values(["frame", "y_um", "x_um"], kind="stable")
-    order = known["tracklet_id"].drop_duplicates().tolist()
-    number = {cell: k for k, cell in enumerate(order, start=1)}
-    renamed = nx.DiGraph()
-    renamed.add_nodes_from((number[c], dict(graph.nodes[c])) for c in order)
-    renamed.add_edges_from(sorted((number[a], number[b], d) for a, b, d in graph.edges(data=True)))
-    cell = detections["tracklet_id"].map(number).fillna(-1).astype(np.int64)
-    return Lineage(detections.assign(tracklet_id=cell), renamed)

@@ -33,19 +33,15 @@ def estimate(nuclei: pd.DataFrame) -> pd.DataFrame:
     check_columns(nuclei, NUCLEUS_COLUMNS, "nuclei")
     table = nuclei.sort_values(["frame", "y_um", "x_um", "detection_id"], ignore_index=True)
     table["condensation"] = condensation(table)
-    model = likelihoods.load(kind_of(table), "state" if has_phase(table) else "state_without_phase")
+    model = likelihoods.load(
+        likelihoods.kind_of(table), "state" if has_phase(table) else "state_without_phase"
+    )
     p = model.probabilities(features(table))
     column = {State(name): k for k, name in enumerate(model.classes)}
     table["p_mitotic"] = sum(p[:, column[s]] for s in MITOTIC)
     table["p_dead"] = p[:, column[State.DEAD]]
     table["state"] = np.array(model.classes, object)[p.argmax(axis=1)] if len(p) else ""
     return table
-
-
-def kind_of(nuclei: pd.DataFrame) -> str:
-    """Which set of likelihoods holds for these nuclei: those of masks alone all have an intensity of 1."""
-    flat = len(nuclei) > 0 and bool((nuclei["mean_intensity"] == 1).all())
-    return likelihoods.MASKS if flat else likelihoods.INTENSITIES
 
 
 def has_phase(nuclei: pd.DataFrame) -> bool:
@@ -61,7 +57,7 @@ def condensation(nuclei: pd.DataFrame) -> np.ndarray:
     """
     if nuclei.empty:
         return np.ones(0)
-    if kind_of(nuclei) == likelihoods.MASKS:
+    if likelihoods.kind_of(nuclei) == likelihoods.MASKS:
         return nuclei["area_um2"].median() / nuclei["area_um2"].to_numpy(float)
     large = nuclei[nuclei["area_um2"] >= nuclei["area_um2"].median()]
     frames = np.arange(int(nuclei["frame"].max()) + 1)

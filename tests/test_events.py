@@ -116,7 +116,7 @@ def test_a_cell_whose_condensed_chromatin_breaks_down_dies_in_mitosis():
     (event,) = events_of(dies_in_mitosis())
     assert kinds([event]) == [Subtype.DEATH_IN_MITOSIS]
     assert (event.source, event.frame) == (ENDED, 24)
-    assert event.died_after_min == 100  # from its onset
+    assert event.died_after_min == 90  # from its onset
 
 
 @pytest.mark.parametrize("last_usable_frame", [39, 36])

@@ -67,9 +67,9 @@ def test_condensation_follows_bleaching():
 
 def test_masks_alone_have_likelihoods_of_their_own():
     table = nuclei.mitosis()
-    assert state.kind_of(table) == likelihoods.INTENSITIES
+    assert likelihoods.kind_of(table) == likelihoods.INTENSITIES
     flat = table.assign(mean_intensity=1.0)
-    assert state.kind_of(flat) == likelihoods.MASKS
+    assert likelihoods.kind_of(flat) == likelihoods.MASKS
     # What is small is dense.
     dense = state.condensation(flat)
     assert dense[flat["area_um2"] == 75.0].min() > 1.5 > dense[flat["area_um2"] == 150.0].max()
