@@ -1,7 +1,7 @@
 """Simulated movies -> `lineage/likelihoods.json`: `python benchmarks/fit_likelihoods.py OUT`.
 
-Twelve movies of a day (two lines, six doses) are simulated in OUT and segmented as `lineage.run` would; what
-is there is not made again. Eight longer ones (four doses) are simulated as nuclei alone, with a
+Eight movies of a day (two lines, four doses) are simulated in OUT and segmented as `lineage.run` would; what
+is there is not made again. Eight longer ones are simulated as nuclei alone, with a
 segmentation's mistakes: they hold more of what is rare. Every nucleus, and every hypothesis about the
 tracklets, is told from the truth, and a logistic regression is fitted for each question, with intensities and
 for masks alone. Figures are printed for the movies of 2 Gy, left out; what is written is fitted on all. None
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from lineage.simulate.cells import Cell
 
-DOSES_GY = (12, 6, 2, 8, 0, 4)
+DOSES_GY = (12, 6, 2, 8)
 IMAGINED_GY = (10, 5, 2, 1)
 HELD_OUT_GY = 2
 SEEDS = {line: 1000 * (k + 1) for k, line in enumerate(CellLine)}
