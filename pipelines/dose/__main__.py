@@ -35,7 +35,9 @@ def _about() -> None:
 def analyse_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder of finished runs, *.lineage")],
     out: Annotated[Path, typer.Option(help="folder for the tables")],
-    plate: Annotated[Path | None, typer.Option(help="the plate map [DIR/plate.csv]")] = None,
+    plate: Annotated[
+        Path | None, typer.Option(help="a plate map in place of DIR/plate.csv, for movies run one by one")
+    ] = None,
     unit: Annotated[
         str | None, typer.Option(help="well or experiment [experiment, if each dose has three; else well]")
     ] = None,

@@ -73,7 +73,7 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
         raise InputError(f"{out} holds an analysis already; give another folder, or say --overwrite")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder with --out")
-    plate = movies.read_map(options.plate or folder / "plate.csv")
+    plate = movies.read_map(folder, options.plate)
     found, missing = movies.find(folder, plate)
     for sentence in missing:
         screen.say(sentence, "yellow")
