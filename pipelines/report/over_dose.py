@@ -1,0 +1,328 @@
+"""Numbers of wells and doses -> figures with dose along them: SuperPlots, responses, survival."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from pipelines.dose.columns import SUBTYPES
+from pipelines.dose.measures import PRIMARY, fraction
+from pipelines.report.drawing import (
+    MANY_DOTS,
+    Figure,
+    colours,
+    dose_words,
+    draw,
+    mean_with_interval,
+    side_by_side,
+    spread,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from matplotlib.axes import Axes
+
+    Tables = Mapping[str, pd.DataFrame]
+
+PERCENT = 100.0
+INTERVALS = "Bars are means of the units, lines 95 % intervals by t over units"
+# Panels of the page, in order: measure, stratum, title, axis.
+PANELS = (
+    ("time_to_first_mitosis", "of those that get there", "First mitosis", "hours since irradiation"),
+    ("cycle_time", "all", "Cell cycle, born in view", "hours"),
+    ("mitoses_per_1000_cell_hours", "all", "Mitoses", "per 1000 cell-hours"),
+    ("clone_size", "at the end", "Clone size at the end", "cells a founder"),
+    ("sister_fusions_per_division", "all", "Late fusions of sisters", "% of divisions"),
+    ("share_giant", "last 12 h", "Giant cells, last 12 h", "% of cells"),
+    ("diffusion", "before normal mitosis", "Motility before mitosis", "µm²/h"),
+    ("diffusion", "after normal mitosis", "Motility after mitosis", "µm²/h"),
+)
+
+
+def of_measure(table: pd.DataFrame, measure: str, stratum: str = "all") -> pd.DataFrame:
+    """Its rows."""
+    return table[(table["measure"] == measure) & (table["stratum"] == stratum)]
+
+
+def levels(
+    tables: Tables, measure: str, stratum: str, cells: pd.DataFrame | None, scale: float = 1.0
+) -> pd.DataFrame:
+    """One row a dot: cells, positions, wells, and the mean of a dose with its interval."""
+    parts = []
+    if cells is not None:
+        parts.append(cells.assign(level="cell"))
+    for level in ("position", "well"):
+        mine = of_measure(tables[f"{level}s"], measure, stratum)
+        mine = mine[mine["value"].notna()].assign(level=level, value=lambda t: scale * t["value"])
+        parts.append(mine)
+    means = of_measure(tables["doses"], measure, stratum)
+    told = {c: scale * means[c] for c in ("low", "high")} | {"value": scale * means["estimate"]}
+    parts.append(means.assign(level="dose", **told))
+    columns = [
+        "level",
+        "dose_gy",
+        "experiment_date",
+        "plate",
+        "well",
+        "position",
+        "value",
+        "low",
+        "high",
+        "n",
+    ]
+    return pd.concat([p.reindex(columns=columns) for p in parts if len(p)], ignore_index=True)
+
+
+def fraction_superplot(tables: Tables) -> Figure:
+    """Each mitosis pale, each well strong: the fraction abnormal."""
+    m = tables["mitoses"]
+    judged = m[m["mitosis_class"].isin(("normal", "abnormal"))]
+    cells = judged.assign(value=PERCENT * (judged["mitosis_class"] == "abnormal"))
+    data = levels(tables, PRIMARY, "all", cells, PERCENT)
+
+    def paint(axes: np.ndarray) -> None:
+        ax: Axes = axes[0, 0]
+        for i, (dose, mine) in enumerate(data.groupby("dose_gy")):
+            colour = tones[float(dose)]
+            of = {name: t for name, t in mine.groupby("level")}
+            for value, at in ((0.0, -12.0), (PERCENT, 112.0)):
+                n = int((of["cell"]["value"] == value).sum()) if "cell" in of else 0
+                x, y = i + spread(n, 0.36, seed=i), at + spread(n, 4.5, seed=i + 50)
+                _pale(ax, x, y, colour)
+                ax.text(i + 0.4, at, f"{n}", va="center", fontsize=7.5)
+            _dots(ax, i, of, colour)
+        _doses_below(ax, data)
+        ax.set(ylabel="abnormal, % of mitoses", ylim=(-19, 119))
+        ax.set_yticks([-12, 0, 20, 40, 60, 80, 100, 112])
+        ax.set_yticklabels(["normal", "0", "20", "40", "60", "80", "100", "abnormal"])
+
+    tones = colours(data["dose_gy"].tolist())
+    return Figure(
+        "fraction_superplot",
+        "Abnormal mitoses, at every level",
+        "Pale: mitoses, one dot each, in the two bands with their numbers. Small: positions. Large: wells. "
+        f"{INTERVALS}; what the classifier calls abnormal, uncorrected.",
+        draw(paint, size=(6.2, 4.2)),
+        data,
+    )
+
+
+def duration_superplot(tables: Tables) -> Figure | None:
+    """Each mitosis pale, each well's median strong; None where no onset was seen."""
+    held = tables["intervals"]
+    held = held[held["kind"] == "mitosis"]
+    cells = held.assign(value=30 * (held["least_h"] + held["most_h"]))
+    if not len(cells):
+        return None
+    data = levels(tables, "mitotic_duration", "all", cells)
+    top = float(np.nanquantile(cells["value"], 0.99)) * 1.15
+
+    def paint(axes: np.ndarray) -> None:
+        ax: Axes = axes[0, 0]
+        for i, (dose, mine) in enumerate(data.groupby("dose_gy")):
+            of = {name: t for name, t in mine.groupby("level")}
+            if "cell" in of:
+                y = np.minimum(of["cell"]["value"].to_numpy(float), top)
+                _pale(ax, i + spread(len(y), 0.36, seed=i), y, tones[float(dose)])
+            _dots(ax, i, of, tones[float(dose)])
+        _doses_below(ax, data)
+        ax.set(ylabel="minutes from condensation\nto separation or exit", ylim=(0, top * 1.04))
+
+    tones = colours(data["dose_gy"].tolist())
+    return Figure(
+        "duration_superplot",
+        "How long mitosis lasts",
+        "Pale: mitoses whose onset was seen, at the middle of the two frame intervals between which their "
+        "duration lies. Small: positions, large: wells, by their medians (Turnbull). "
+        f"{INTERVALS}. The longest hundredth is drawn at the upper edge.",
+        draw(paint, size=(6.2, 3.6)),
+        data,
+    )
+
+
+def response(tables: Tables) -> Figure:
+    """The fraction abnormal over dose, raw beside corrected."""
+    means, wells = (of_measure(tables[name], PRIMARY) for name in ("doses", "wells"))
+    columns = ["dose_gy", "estimate", "low", "high", "corrected", "corrected_low", "corrected_high",
+               "n_units", "n_positions", "n", "k", "method"]  # fmt: skip
+    data = means.reindex(columns=columns).reset_index(drop=True)
+    step = _dose_step(data["dose_gy"])
+    both = bool(data["corrected"].notna().any())
+
+    def paint(axes: np.ndarray) -> None:
+        ax: Axes = axes[0, 0]
+        sides = [("estimate", "", "o", -1, "as called"), ("corrected", "corrected_", "D", 1, "corrected")]
+        for column, prefix, sign, side, words in sides[: 1 + both]:
+            x = data["dose_gy"].to_numpy(float) + (0.06 * step * side if both else 0)
+            y, low, high = (
+                PERCENT * data[c].to_numpy(float) for c in (column, f"{prefix}low", f"{prefix}high")
+            )
+            known = np.isfinite(low) & np.isfinite(high)
+            colour = INK_OF[side]
+            ax.vlines(x[known], low[known], high[known], color=colour, lw=1.4, zorder=3)
+            face = colour if side < 0 else "white"
+            ax.plot(
+                x, y, sign, color=colour, mfc=face, ms=6.5, zorder=4, label=words, gid=f"response-{column}"
+            )
+        of_wells = wells[wells["value"].notna()]
+        ax.plot(of_wells["dose_gy"] - 0.16 * step, PERCENT * of_wells["value"], "o", color=INK_OF[-1], ms=3.5,
+                mec="none", alpha=0.55, zorder=2, label="wells, as called", gid="response-wells")  # fmt: skip
+        ax.axhline(0, color="#4A5361", lw=0.8)
+        ax.set(xlabel="dose, Gy", ylabel="abnormal, % of mitoses")
+        ax.set_xticks(sorted(set(data["dose_gy"])))
+        ax.legend(loc="upper left")
+
+    return Figure(
+        "dose_response",
+        "Fraction of abnormal mitoses over dose",
+        "Means of the units with 95 % intervals. Corrected: for the classifier's errors (Rogan and Gladen), "
+        "its own uncertainty in the interval; a negative value says that fewer were called abnormal than "
+        "false alarms alone would give.",
+        draw(paint, size=(5.6, 3.6)),
+        data,
+    )
+
+
+INK_OF = {-1: "#0072B2", 1: "#D55E00"}
+
+
+def subtypes(tables: Tables) -> Figure:
+    """Each kind of abnormal mitosis over dose."""
+    names = [(fraction(s), s.replace("_", " ") if s != "abnormal" else "no told kind") for s in SUBTYPES]
+    data, svg = _panels(
+        tables, [(m, "all", title, "% of mitoses") for m, title in names], per_row=4, share=True
+    )
+    return Figure(
+        "subtypes",
+        "What kind of abnormal",
+        "Share of all judged mitoses; dots are wells. The kind is what was seen to happen; no told kind is "
+        "what the classifier alone calls abnormal. Exploratory. Micronuclei and bridges cannot be told at "
+        "every pixel size: 0 may mean not assessable.",
+        svg,
+        data,
+    )
+
+
+def measures(tables: Tables) -> Figure:
+    """What else changes with dose."""
+    known = [p for p in PANELS if of_measure(tables["doses"], p[0], p[1])["estimate"].notna().any()]
+    data, svg = _panels(tables, known, per_row=4, share=False)
+    return Figure(
+        "measures",
+        "Timing, rates, clones, motility",
+        f"Dots are wells. {INTERVALS}. Exploratory. The time to the first mitosis is the median of the "
+        "founders that get there within the follow-up.",
+        svg,
+        data,
+    )
+
+
+def survival(tables: Tables, words: str) -> Figure:
+    """Founders whose clones go on dividing, with the linear-quadratic fit where there is one."""
+    mine, means = tables["wells"], tables["doses"]
+    mine = mine[(mine["measure"] == "reproductive_survival") & mine["value"].notna()]
+    means = means[means["measure"] == "reproductive_survival"]
+    fit = {str(r["parameter"]): r.get("estimate") for r in tables["survival"].to_dict("records")}
+    dose = np.linspace(0, float(mine["dose_gy"].max()) if len(mine) else 1, 100)
+    fitted = "alpha_per_gy" in fit
+    curve = (
+        fit["reproductive_survival_at_0_gy"]
+        * np.exp(-fit["alpha_per_gy"] * dose - fit["beta_per_gy2"] * dose**2)
+        if fitted
+        else np.full(len(dose), np.nan)
+    )
+    floor = 0.5 * float(mine.loc[mine["value"] > 0, "value"].min()) if (mine["value"] > 0).any() else 0.01
+
+    def paint(axes: np.ndarray) -> None:
+        ax: Axes = axes[0, 0]
+        if fitted:
+            ax.plot(dose, PERCENT * curve, color="#4A5361", lw=1.3, label="linear-quadratic fit")
+        y = np.maximum(mine["value"].to_numpy(float), floor)
+        ax.plot(mine["dose_gy"], PERCENT * y, "o", color=INK_OF[-1], ms=5, alpha=0.75, mec="none", label="wells",
+                gid="survival-wells")  # fmt: skip
+        if (mine["value"] <= 0).any():
+            ax.text(
+                0.02,
+                0.03,
+                f"drawn at {PERCENT * floor:.2g} %: none survived",
+                transform=ax.transAxes,
+                fontsize=7.5,
+            )
+        ax.set(xlabel="dose, Gy", ylabel="founders, %", yscale="log")
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.legend(loc="best")
+
+    told = "" if fitted else " No fit: fewer than four doses, or nothing to fit."
+    data = pd.concat(
+        [
+            mine.assign(level="well")[["level", "dose_gy", "plate", "well", "value", "n"]],
+            means.assign(level="dose", value=means["estimate"])[["level", "dose_gy", "value", "low", "high", "n"]],
+            pd.DataFrame({"level": "fit", "dose_gy": dose, "value": curve}),
+        ]
+    )  # fmt: skip
+    return Figure(
+        "survival", "Founders that go on dividing", words + told, draw(paint, size=(4.6, 3.4)), data
+    )
+
+
+def _panels(
+    tables: Tables, panels: Sequence[tuple[str, str, str, str]], *, per_row: int, share: bool
+) -> tuple[pd.DataFrame, str]:
+    """A panel a measure: wells as dots, doses as bars with intervals."""
+    rows = max(-(-len(panels) // per_row), 1)
+    found = []
+    for measure, stratum, title, label in panels:
+        scale = PERCENT if label.startswith("%") else 1.0
+        found.append(levels(tables, measure, stratum, None, scale).assign(measure=measure, panel=title))
+    data = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dose_gy"])
+    tones = colours(data["dose_gy"].tolist())
+
+    def paint(axes: np.ndarray) -> None:
+        for ax in axes.flat[len(panels) :]:
+            ax.set_axis_off()
+        for ax, one, (_, _, title, label) in zip(axes.flat, found, panels, strict=False):
+            for i, (dose, mine) in enumerate(one.groupby("dose_gy")):
+                _dots(ax, i, {n: t for n, t in mine.groupby("level") if n != "position"}, tones[float(dose)])
+            _doses_below(ax, one)
+            ax.set_title(title)
+            if not share or ax in axes[:, 0]:
+                ax.set_ylabel(label)
+            ax.set_ylim(bottom=0)
+
+    return data, draw(paint, rows=rows, columns=per_row, size=(9.6, 2.3 * rows), sharey=share)
+
+
+def _pale(ax: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
+    ax.plot(x, y, "o", color=colour, ms=2.6, mec="none", alpha=0.28, zorder=1, rasterized=len(x) > MANY_DOTS)
+
+
+def _dots(ax: Axes, i: int, of: Mapping[str, pd.DataFrame], colour: str) -> None:
+    """Positions small, wells large, the mean of the dose and its interval."""
+    wells = of.get("well")
+    if wells is None:
+        return
+    places = dict(zip(wells["well"], side_by_side(len(wells), 0.18), strict=True))
+    positions = of.get("position")
+    if positions is not None and len(positions) > len(wells):
+        for well, mine in positions.groupby("well"):
+            at = i + places.get(well, 0.0) + side_by_side(len(mine), 0.05)
+            ax.plot(at, mine["value"], "o", color=colour, ms=3.2, mec="none", alpha=0.6, zorder=3)
+    ax.plot(i + np.array(list(places.values())), wells["value"], "o", color=colour, ms=6.5, mec="white", mew=0.8,
+            zorder=4)  # fmt: skip
+    mean = of["dose"].iloc[0]
+    mean_with_interval(ax, i + 0.3, mean["value"], mean["low"], mean["high"], colour="#1c2430", width=0.07)
+
+
+def _doses_below(ax: Axes, data: pd.DataFrame) -> None:
+    doses = sorted(set(data["dose_gy"]))
+    ax.set_xticks(range(len(doses)), [dose_words(d) for d in doses])
+    ax.set_xlim(-0.6, len(doses) - 0.35)
+
+
+def _dose_step(doses: pd.Series) -> float:
+    """The least distance between two doses."""
+    apart = np.diff(np.unique(doses.to_numpy(float)))
+    return float(apart.min()) if len(apart) else 1.0
