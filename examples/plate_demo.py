@@ -1,6 +1,6 @@
 """A simulated plate whose truth is known -> dose_report.html, and how near its estimates come to the truth.
 
-`python examples/plate_demo.py [FOLDER]`, or `make plate-demo`: 0, 2, 4 and 8 Gy, three wells each, twelve
+`python examples/plate_demo.py FOLDER`, or `make plate-demo`: 0, 2, 4 and 8 Gy, three wells each, twelve
 hours of one position a well. What is there already is not made again.
 """
 
@@ -75,7 +75,7 @@ def write_map(plan: dict[str, Settings], path: Path) -> None:
     """The plate map, as a person would write it."""
     rows = [
         {
-            "movie": name, "experiment_date": "2026-11-30", "plate": "demo", "well": name.split("_")[2],
+            "movie": name, "experiment_date": "2026-11-02", "plate": "demo", "well": name.split("_")[2],
             "position": 1, "dose_gy": s.dose_gy, "cell_line": "U251", "treatment": "none",
             "irradiated_min_before_start": s.irradiated_min_before_start,
         }
@@ -139,4 +139,6 @@ def compared(plan: dict[str, Settings], movies: Path, out: Path) -> pd.DataFrame
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent / "plate")
+    if len(sys.argv) != 2:
+        sys.exit("say where it goes: python examples/plate_demo.py FOLDER")
+    main(Path(sys.argv[1]))

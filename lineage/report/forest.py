@@ -122,7 +122,7 @@ def forest(tree: nx.DiGraph, events: pd.DataFrame) -> list[str]:
 
 
 def row(tree: nx.DiGraph, events: pd.DataFrame, families: Sequence[Sequence[int]]) -> str:
-    """These families side by side in one drawing, in this order; cells to which nothing happens are drawn too.
+    """These families side by side, in this order; cells to which nothing happens may be among them.
 
     Args:
         tree: annotated tree; its `n_frames` and `minutes_per_frame` say how far down the time goes.

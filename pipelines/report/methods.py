@@ -4,35 +4,76 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
 from lineage.report.page import REFERENCES as OF_A_RUN
 from pipelines.dose.compare import ALIKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import pandas as pd
+
 DELGADO, STARDIST, BTRACK = OF_A_RUN
-SEN = ("Sen O., Saurin A. T., Higgins J. M. G. The live cell DNA stain SiR-Hoechst induces DNA damage responses and "
-       "impairs cell cycle progression. Scientific Reports 8 (2018).", "10.1038/s41598-018-26307-6")  # fmt: skip
-WELCH = ("Welch B. L. The generalization of Student's problem when several different population variances are "
-         "involved. Biometrika 34:28 (1947).", "10.1093/biomet/34.1-2.28")  # fmt: skip
-HC2 = ("Imbens G. W., Kolesár M. Robust standard errors in small samples. Review of Economics and Statistics 98:701 "
-       "(2016).", "10.1162/REST_a_00552")  # fmt: skip
-GEE = ("Mancl L. A., DeRouen T. A. A covariance estimator for GEE with improved small-sample properties. Biometrics "
-       "57:126 (2001).", "10.1111/j.0006-341X.2001.00126.x")  # fmt: skip
-ROGAN = ("Rogan W. J., Gladen B. Estimating prevalence from the results of a screening test. American Journal of "
-         "Epidemiology 107:71 (1978).", "10.1093/oxfordjournals.aje.a112510")  # fmt: skip
-AALEN = ("Aalen O. O., Johansen S. An empirical transition matrix for non-homogeneous Markov chains based on censored "
-         "observations. Scandinavian Journal of Statistics 5:141 (1978).", "")  # fmt: skip
-TURNBULL = ("Turnbull B. W. The empirical distribution function with arbitrarily grouped, censored and truncated "
-            "data. Journal of the Royal Statistical Society B 38:290 (1976).", "10.1111/j.2517-6161.1976.tb01597.x")  # fmt: skip
-HOLM = ("Holm S. A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics 6:65 "
-        "(1979).", "")  # fmt: skip
-BH = ("Benjamini Y., Hochberg Y. Controlling the false discovery rate. Journal of the Royal Statistical Society B "
-      "57:289 (1995).", "10.1111/j.2517-6161.1995.tb02031.x")  # fmt: skip
-SUPERPLOTS = ("Lord S. J., Velle K. B., Mullins R. D., Fritz-Laylin L. K. SuperPlots: communicating reproducibility and "
-              "variability in cell biology. Journal of Cell Biology 219 (2020).", "10.1083/jcb.202001064")  # fmt: skip
+SEN = (
+    "Sen O., Saurin A. T., Higgins J. M. G. The live cell DNA stain SiR-Hoechst induces DNA damage "
+    "responses and "
+    "impairs cell cycle progression. Scientific Reports 8 (2018).",
+    "10.1038/s41598-018-26307-6",
+)
+WELCH = (
+    "Welch B. L. The generalization of Student's problem when several different population variances "
+    "are "
+    "involved. Biometrika 34:28 (1947).",
+    "10.1093/biomet/34.1-2.28",
+)
+HC2 = (
+    "Imbens G. W., Kolesár M. Robust standard errors in small samples. Review of Economics and "
+    "Statistics 98:701 "
+    "(2016).",
+    "10.1162/REST_a_00552",
+)
+GEE = (
+    "Mancl L. A., DeRouen T. A. A covariance estimator for GEE with improved small-sample properties. "
+    "Biometrics "
+    "57:126 (2001).",
+    "10.1111/j.0006-341X.2001.00126.x",
+)
+ROGAN = (
+    "Rogan W. J., Gladen B. Estimating prevalence from the results of a screening test. American "
+    "Journal of "
+    "Epidemiology 107:71 (1978).",
+    "10.1093/oxfordjournals.aje.a112510",
+)
+AALEN = (
+    "Aalen O. O., Johansen S. An empirical transition matrix for non-homogeneous Markov chains based "
+    "on censored "
+    "observations. Scandinavian Journal of Statistics 5:141 (1978).",
+    "",
+)
+TURNBULL = (
+    "Turnbull B. W. The empirical distribution function with arbitrarily grouped, censored and "
+    "truncated "
+    "data. Journal of the Royal Statistical Society B 38:290 "
+    "(1976).",
+    "10.1111/j.2517-6161.1976.tb01597.x",
+)
+HOLM = (
+    "Holm S. A simple sequentially rejective multiple test procedure. Scandinavian Journal of "
+    "Statistics 6:65 "
+    "(1979).",
+    "",
+)
+BH = (
+    "Benjamini Y., Hochberg Y. Controlling the false discovery rate. Journal of the Royal Statistical "
+    "Society B "
+    "57:289 (1995).",
+    "10.1111/j.2517-6161.1995.tb02031.x",
+)
+SUPERPLOTS = (
+    "Lord S. J., Velle K. B., Mullins R. D., Fritz-Laylin L. K. SuperPlots: communicating "
+    "reproducibility and "
+    "variability in cell biology. Journal of Cell Biology 219 (2020).",
+    "10.1083/jcb.202001064",
+)
 REFERENCES = (*OF_A_RUN, SEN, HC2, WELCH, GEE, HOLM, BH, ROGAN, AALEN, TURNBULL, SUPERPLOTS)
 
 
@@ -49,23 +90,26 @@ def methods(
 
 def _movies(records: Sequence[Mapping[str, Any]], movies: pd.DataFrame) -> Iterator[str]:
     wells = len(movies.drop_duplicates(["experiment_date", "plate", "well"]))
-    n = f"{len(movies)} positions of {wells} wells in {_count(movies['experiment_date'].nunique(), 'experiment')}"
+    experiments = _count(movies["experiment_date"].nunique(), "experiment")
+    n = f"{len(movies)} positions of {wells} wells in {experiments}"
     yield (
         f"{n} were filmed, {_values(records, 'video', 'n_frames')} frames each, one every "
-        f"{_values(records, 'video', 'minutes_per_frame')} min, {_values(records, 'video', 'pixel_size_um')} µm a pixel, "
+        f"{_values(records, 'video', 'minutes_per_frame')} min, "
+        f"{_values(records, 'video', 'pixel_size_um')} µm a pixel, "
         f"from {_range(movies['from_h'])} to {_range(movies['to_h'])} h after irradiation."
     )
     for column, words in (
-        ("dose_rate_gy_min", "Gy/min"),
-        ("dye_nM", "nM SiR-DNA"),
-        ("exposure_ms", "ms exposure"),
+        ("dose_rate_gy_min", "The dose rate was {} Gy/min."),
+        ("dye_nM", "SiR-DNA was at {} nM."),
+        ("exposure_ms", "Exposures lasted {} ms."),
     ):
         if column in movies and movies[column].notna().any():
-            yield f"{words}: {_range(movies[column])}."
+            yield words.format(_range(movies[column]))
 
 
 def _analysis(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    yield f"Movies were analysed with mitosis-lineage {_values(records, 'lineage')} (Delgado-Rodriguez et al. 2024)."
+    version = _values(records, "lineage")
+    yield f"Movies were analysed with mitosis-lineage {version} (Delgado-Rodriguez et al. 2024)."
     if not any(r.get("settings") for r in records):
         yield "Their runs record no settings."
         return
@@ -75,20 +119,24 @@ def _analysis(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         diameter = _values(records, "settings", "segment", "nucleus_diameter_um")
         size = "estimated from each movie" if diameter in ("", "None") else f"given as {diameter} µm"
         yield (
-            f"Nuclei were segmented with StarDist (Schmidt et al. 2018; model {_values(records, 'settings', 'segment', 'model')}, "
+            f"Nuclei were segmented with StarDist (Schmidt et al. 2018; model "
+            f"{_values(records, 'settings', 'segment', 'model')}, "
             f"torch {_values(records, 'versions', 'torch')}), their usual diameter {size}."
         )
     yield (
-        f"They were followed with btrack {_values(records, 'versions', 'btrack')} (Ulicna et al. 2021; steps up to "
+        f"They were followed with btrack {_values(records, 'versions', 'btrack')} (Ulicna et al. 2021; "
+        f"steps up to "
         f"{_values(records, 'settings', 'track', 'max_speed_um_per_min')} µm/min, gaps up to "
-        f"{_values(records, 'settings', 'track', 'max_gap_frames')} frames), and the likeliest lineage was chosen among its "
+        f"{_values(records, 'settings', 'track', 'max_gap_frames')} frames), and the likeliest lineage "
+        f"was chosen among its "
         f"hypotheses and those of divisions, fusions and deaths by integer programming (HiGHS, scipy "
         f"{_values(records, 'versions', 'scipy')})."
     )
     model = _values(records, "settings", "classify", "model")
     yield (
-        "Each proposed mitosis was cut out in twelve frames ten minutes apart and called normal, abnormal or none by "
-        f"{'the bundled classifier' if model in ('', 'None') else 'a classifier of our own (' + model.rsplit('/', 1)[-1] + ')'}; "
+        "Each proposed mitosis was cut out in twelve frames ten minutes apart and called normal, abnormal "
+        "or none by "
+        f"{'the bundled classifier' if model in ('', 'None') else model.rsplit('/', 1)[-1]}; "
         "divisions that it called none were undone."
     )
 
@@ -97,7 +145,8 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
     unit = record["unit"]
     versions = record["versions"]
     yield (
-        f"The unit of analysis is the {unit}; positions and cells are counted and add no replicates. Values of "
+        f"The unit of analysis is the {unit}; positions and cells are counted and add no replicates. "
+        f"Values of "
         f"{unit}s are averaged with equal weight; intervals are 95 % by Student's t over {unit}s."
     )
     if (tables["doses"]["method"] == f"{ALIKE}: Wilson over cells").any():
@@ -105,9 +154,12 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
     tested = tables["tests"]["p"].notna().any() if len(tables["tests"]) else False
     if tested:
         yield (
-            "The one primary test is the trend of the fraction abnormal over dose, by least squares on units with HC2 "
-            "standard errors and Bell and McCaffrey's degrees of freedom (Imbens & Kolesár 2016). Doses are compared with "
-            "the lowest by Welch's t, adjusted by Holm's method; all else is exploratory, adjusted by Benjamini and "
+            "The one primary test is the trend of the fraction abnormal over dose, by least squares on "
+            "units with HC2 "
+            "standard errors and Bell and McCaffrey's degrees of freedom (Imbens & Kolesár 2016). Doses "
+            "are compared with "
+            "the lowest by Welch's t, adjusted by Holm's method; all else is exploratory, adjusted by "
+            "Benjamini and "
             "Hochberg's."
         )
     else:
@@ -118,7 +170,8 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
         sources = "; ".join(sorted({c["source"] for c in record["classifiers"].values() if c["corrects"]}))
         yield f"Fractions corrected for the classifier's errors (Rogan & Gladen 1978) rest on: {sources}."
     yield (
-        "Competing ends are Aalen-Johansen estimates; mitotic durations are bounded by the frame interval and estimated "
+        "Competing ends are Aalen-Johansen estimates; mitotic durations are bounded by the frame interval "
+        "and estimated "
         "by Turnbull's method. " + record["reproductive_survival"]
     )
     names = ", ".join(f"{k} {v}" for k, v in versions.items() if k != "lineage")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from pipelines.dose.columns import SUBTYPES
+from pipelines.dose.columns import SUBTYPES, WELL
 from pipelines.dose.measures import PRIMARY, fraction
 from pipelines.report.drawing import (
     MANY_DOTS,
@@ -87,7 +87,7 @@ def fraction_superplot(tables: Tables) -> Figure:
         ax: Axes = axes[0, 0]
         for i, (dose, mine) in enumerate(data.groupby("dose_gy")):
             colour = tones[float(dose)]
-            of = {name: t for name, t in mine.groupby("level")}
+            of = {str(name): t for name, t in mine.groupby("level")}
             for value, at in ((0.0, -12.0), (PERCENT, 112.0)):
                 n = int((of["cell"]["value"] == value).sum()) if "cell" in of else 0
                 x, y = i + spread(n, 0.36, seed=i), at + spread(n, 4.5, seed=i + 50)
@@ -123,7 +123,7 @@ def duration_superplot(tables: Tables) -> Figure | None:
     def paint(axes: np.ndarray) -> None:
         ax: Axes = axes[0, 0]
         for i, (dose, mine) in enumerate(data.groupby("dose_gy")):
-            of = {name: t for name, t in mine.groupby("level")}
+            of = {str(name): t for name, t in mine.groupby("level")}
             if "cell" in of:
                 y = np.minimum(of["cell"]["value"].to_numpy(float), top)
                 _pale(ax, i + spread(len(y), 0.36, seed=i), y, tones[float(dose)])
@@ -234,35 +234,35 @@ def survival(tables: Tables, words: str) -> Figure:
         if fitted
         else np.full(len(dose), np.nan)
     )
-    floor = 0.5 * float(mine.loc[mine["value"] > 0, "value"].min()) if (mine["value"] > 0).any() else 0.01
+    any_left = bool((mine["value"] > 0).any())
+    floor = 0.5 * float(mine.loc[mine["value"] > 0, "value"].min()) if any_left else 0.0
 
     def paint(axes: np.ndarray) -> None:
         ax: Axes = axes[0, 0]
         if fitted:
             ax.plot(dose, PERCENT * curve, color="#4A5361", lw=1.3, label="linear-quadratic fit")
         y = np.maximum(mine["value"].to_numpy(float), floor)
-        ax.plot(mine["dose_gy"], PERCENT * y, "o", color=INK_OF[-1], ms=5, alpha=0.75, mec="none", label="wells",
-                gid="survival-wells")  # fmt: skip
-        if (mine["value"] <= 0).any():
-            ax.text(
-                0.02,
-                0.03,
-                f"drawn at {PERCENT * floor:.2g} %: none survived",
-                transform=ax.transAxes,
-                fontsize=7.5,
-            )
-        ax.set(xlabel="dose, Gy", ylabel="founders, %", yscale="log")
-        ax.yaxis.set_major_formatter("{x:g}")
+        dots = {"color": INK_OF[-1], "ms": 5, "alpha": 0.75, "mec": "none"}
+        ax.plot(mine["dose_gy"], PERCENT * y, "o", label="wells", gid="survival-wells", **dots)
+        if any_left and (mine["value"] <= 0).any():
+            words = f"drawn at {PERCENT * floor:.2g} %: none"
+            ax.text(0.02, 0.03, words, transform=ax.transAxes, fontsize=7.5)
+        ax.set(xlabel="dose, Gy", ylabel="founders, %", yscale="log" if any_left else "linear")
+        ax.set_xticks(sorted(set(mine["dose_gy"])))
+        if any_left:
+            ax.yaxis.set_major_formatter("{x:g}")
+        else:
+            ax.set_ylim(-2, 100)
         ax.legend(loc="best")
 
     told = "" if fitted else " No fit: fewer than four doses, or nothing to fit."
     data = pd.concat(
         [
-            mine.assign(level="well")[["level", "dose_gy", "plate", "well", "value", "n"]],
-            means.assign(level="dose", value=means["estimate"])[["level", "dose_gy", "value", "low", "high", "n"]],
+            mine.assign(level="well"),
+            means.assign(level="dose", value=means["estimate"]),
             pd.DataFrame({"level": "fit", "dose_gy": dose, "value": curve}),
         ]
-    )  # fmt: skip
+    ).reindex(columns=["level", "dose_gy", "plate", "well", "value", "low", "high", "n"])  # fmt: skip
     return Figure(
         "survival", "Founders that go on dividing", words + told, draw(paint, size=(4.6, 3.4)), data
     )
@@ -285,7 +285,8 @@ def _panels(
             ax.set_axis_off()
         for ax, one, (_, _, title, label) in zip(axes.flat, found, panels, strict=False):
             for i, (dose, mine) in enumerate(one.groupby("dose_gy")):
-                _dots(ax, i, {n: t for n, t in mine.groupby("level") if n != "position"}, tones[float(dose)])
+                of = {str(n): t for n, t in mine.groupby("level") if n != "position"}
+                _dots(ax, i, of, tones[float(dose)])
             _doses_below(ax, one)
             ax.set_title(title)
             if not share or ax in axes[:, 0]:
@@ -302,18 +303,19 @@ def _pale(ax: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
 def _dots(ax: Axes, i: int, of: Mapping[str, pd.DataFrame], colour: str) -> None:
     """Positions small, wells large, the mean of the dose and its interval."""
     wells = of.get("well")
-    if wells is None:
+    if wells is None or not len(wells):
         return
-    places = dict(zip(wells["well"], side_by_side(len(wells), 0.18), strict=True))
+    keys = [tuple(key) for key in wells[list(WELL)].itertuples(index=False)]
+    places = dict(zip(keys, side_by_side(len(wells), 0.18) - 0.12, strict=True))
     positions = of.get("position")
     if positions is not None and len(positions) > len(wells):
-        for well, mine in positions.groupby("well"):
-            at = i + places.get(well, 0.0) + side_by_side(len(mine), 0.05)
+        for well, mine in positions.groupby(list(WELL)):
+            at = i + places.get(tuple(well), 0.0) + side_by_side(len(mine), 0.05)
             ax.plot(at, mine["value"], "o", color=colour, ms=3.2, mec="none", alpha=0.6, zorder=3)
-    ax.plot(i + np.array(list(places.values())), wells["value"], "o", color=colour, ms=6.5, mec="white", mew=0.8,
-            zorder=4)  # fmt: skip
+    at = i + np.array(list(places.values()))
+    ax.plot(at, wells["value"], "o", color=colour, ms=6.5, mec="white", mew=0.8, zorder=4)
     mean = of["dose"].iloc[0]
-    mean_with_interval(ax, i + 0.3, mean["value"], mean["low"], mean["high"], colour="#1c2430", width=0.07)
+    mean_with_interval(ax, i + 0.24, mean["value"], mean["low"], mean["high"], colour="#1c2430", width=0.07)
 
 
 def _doses_below(ax: Axes, data: pd.DataFrame) -> None:

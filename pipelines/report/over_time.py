@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from pipelines.dose.collect import ENDS
 from pipelines.dose.ends import CLOCKS
@@ -14,6 +13,7 @@ from pipelines.report.drawing import Figure, colours, dose_words, draw
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    import pandas as pd
     from matplotlib.axes import Axes
 
     Tables = Mapping[str, pd.DataFrame]
@@ -22,6 +22,7 @@ PERCENT = 100.0
 WHO = {CLOCKS[0]: ("0", "founders"), CLOCKS[1]: ("all", "cells born in view")}
 NAMES = {CLOCKS[0]: "incidence_since_irradiation", CLOCKS[1]: "incidence_since_birth"}
 C_TICKS = (1, 2, 4, 8, 16, 32)
+PER_ROW = 4
 
 
 def incidence(tables: Tables, clock: str) -> Figure | None:
@@ -32,6 +33,8 @@ def incidence(tables: Tables, clock: str) -> Figure | None:
     generation, who = WHO[clock]
     data = table[(table["clock"] == clock) & (table["generation"] == generation)]
     drawn = data[data["lost_as"] == "censored"]
+    # Where a well is no longer watched, the mean of the others would jump.
+    drawn = drawn[drawn["n_wells"] == drawn.groupby(["dose_gy", "end"])["n_wells"].transform("max")]
     drawn = drawn[drawn["incidence"].notna()]
     if not len(drawn):
         return None
@@ -53,7 +56,9 @@ def incidence(tables: Tables, clock: str) -> Figure | None:
         f"How {who} end, {clock}",
         "Cumulative incidence of competing ends (Aalen-Johansen), mean of the wells, bands 95 % intervals by "
         "t over wells at each time. What leaves the field or outlives the movie is censored; lost tracks are "
-        "censored here, and taken as divided and as dead in the numbers beside it.",
+        "censored here, and taken as divided and as dead in the numbers beside it. Drawn as far as all "
+        "wells of "
+        "a dose were watched.",
         svg,
         data,
     )
@@ -68,7 +73,16 @@ def courses(tables: Tables) -> Figure:
     def paint(axes: np.ndarray) -> None:
         for ax, (quantity, scale, label) in zip(axes.flat, parts, strict=True):
             for dose, mine in data[data["quantity"] == quantity].groupby("dose_gy"):
-                _curve(ax, mine, "hours_from", "estimate", float(dose), tones, scale=scale)
+                _curve(
+                    ax,
+                    mine,
+                    "hours_from",
+                    "estimate",
+                    float(dose),
+                    tones,
+                    scale=scale,
+                    band=quantity == "growth",
+                )
             ax.set(xlabel="hours since irradiation", ylabel=label)
         axes.flat[0].set_ylim(bottom=0)
         axes.flat[1].set_yscale("log", base=2)
@@ -78,10 +92,11 @@ def courses(tables: Tables) -> Figure:
     return Figure(
         "courses",
         "Mitotic index and growth",
-        "Means of the wells in steps of two hours, bands 95 % intervals by t over wells at each time. The two "
+        "Means of the wells in steps of two hours, bands 95 % intervals by t over wells at each time. The "
+        "two "
         "halves of an anaphase are one cell. Growth: live cells over those of the well's first two hours, as "
         "seen in the field.",
-        draw(paint, columns=2, size=(8.2, 3.0)),
+        draw(paint, columns=2, size=(9.6, 3.2)),
         data,
     )
 
@@ -96,51 +111,41 @@ def dna(tables: Tables) -> Figure | None:
     tones = colours(doses)
 
     def paint(axes: np.ndarray) -> None:
-        for ax, dose in zip(axes[:, 0], doses, strict=True):
+        for ax in axes.flat[len(doses) :]:
+            ax.set_axis_off()
+        for ax, dose in zip(axes.flat, doses, strict=False):
             mine = data[data["dose_gy"] == dose].sort_values("least_c")
             left, right = np.log2(mine["least_c"]), np.log2(mine["most_c"])
-            ax.bar(
-                left,
-                PERCENT * mine["share"],
-                right - left,
-                align="edge",
-                color=tones[dose],
-                ec="white",
-                lw=0.4,
-            )
-            n = int(mine["n_cells"].sum())
-            ax.text(
-                0.99,
-                0.82,
-                f"{dose_words(dose)}, {n} cells",
-                transform=ax.transAxes,
-                ha="right",
-                weight="bold",
-            )
-            ax.set_ylabel("%")
-        last: Axes = axes[-1, 0]
-        last.set_xticks(np.log2(C_TICKS), [f"{c}" for c in C_TICKS])
-        last.set(xlabel="DNA content of an interphase nucleus, C", xlim=(0, 5))
+            height = PERCENT * mine["share"]
+            ax.bar(left, height, right - left, align="edge", color=tones[dose], ec="white", lw=0.4)
+            ax.set_title(f"{dose_words(dose)}, {int(mine['n_cells'].sum())} cells")
+            ax.set_xticks(np.log2(C_TICKS), [f"{c}" for c in C_TICKS])
+            ax.set(xlabel="DNA content, C", xlim=(0, 5))
+        for ax in axes[:, 0]:
+            ax.set_ylabel("nuclei, %")
 
+    n_rows = -(-len(doses) // PER_ROW)
     hours = float(data["hours_from"].iloc[0])
     return Figure(
         "dna_content",
         "DNA content",
         f"Interphase nuclei from {hours:g} h after irradiation on, the last 12 hours. Light is corrected for "
         "bleaching and calibrated by the unirradiated, drug-free cells of the same session (2N at 2 C).",
-        draw(paint, rows=len(doses), size=(5.6, 0.6 + 1.05 * len(doses)), sharex=True, sharey=True),
+        draw(paint, rows=n_rows, columns=PER_ROW, size=(9.6, 2.2 * n_rows), sharey=True),
         data,
     )
 
 
 def _curve(
     ax: Axes, rows: pd.DataFrame, x: str, y: str, dose: float, tones: Mapping[float, str],
-    *, scale: float, step: bool = False,
+    *, scale: float, step: bool = False, band: bool = True,
 ) -> None:  # fmt: skip
     rows = rows.sort_values(x)
     at, value, low, high = (rows[c].to_numpy(float) for c in (x, y, "low", "high"))
     how = {"drawstyle": "steps-post"} if step else {}
     ax.plot(at, scale * value, color=tones[dose], label=dose_words(dose), gid=f"{y}-{dose:g}", **how)
+    if not band:
+        return
     top = 1.0 if step else np.inf
     low, high = np.maximum(low, 0), np.minimum(high, top)
     ax.fill_between(at, scale * low, scale * high, color=tones[dose], alpha=0.13, lw=0,

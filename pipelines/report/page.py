@@ -10,7 +10,6 @@ from lineage.report.forest import COLOURS, mark
 from lineage.report.svg import picture
 from pipelines.dose.columns import SERIES
 from pipelines.dose.ends import CLOCKS
-from pipelines.dose.measures import PRIMARY
 from pipelines.report import over_dose, over_time, words
 from pipelines.report.drawing import Figure, alone
 from pipelines.report.families import forests
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 PAGE, FIGURES = "dose_report.html", "figures"
-UNITS_TABLE = ("unit", "dose_gy", "value", "corrected", "n", "k")
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,8 +137,9 @@ def _chapter(
 def _facts(movies: pd.DataFrame, mitoses: pd.DataFrame) -> list[tuple[str, str]]:
     """The numbers at the top of the page."""
     wells = len(movies.drop_duplicates(["experiment_date", "plate", "well"]))
+    n = movies["experiment_date"].nunique()
     return [
-        (f"{movies['experiment_date'].nunique()}", "experiments"),
+        (f"{n}", "experiment" if n == 1 else "experiments"),
         (f"{wells}", "wells"),
         (f"{len(movies)}", "positions"),
         (f"{movies['n_founders'].sum()}", "founders"),
@@ -153,6 +152,3 @@ def _facts(movies: pd.DataFrame, mitoses: pd.DataFrame) -> list[tuple[str, str]]
 def _levels(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All n of each series and dose."""
     return [dict(n) | {"series": words.series_name(*(n[k] for k in SERIES))} for n in record["n"]]
-
-
-__all__ = ["FIGURES", "PAGE", "PRIMARY", "write_report"]

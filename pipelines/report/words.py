@@ -18,24 +18,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NO_DYE_FREE = (
-    "No dye-free control is named in the plate map. SiR-DNA and the light of the lamp slow the cycle and damage DNA "
-    "themselves (Sen et al. 2018): all rates here, those at 0 Gy included, hold for stained, lit cells. Film wells "
+    "No dye-free control is named in the plate map. SiR-DNA and the light of the lamp slow the cycle and "
+    "damage DNA "
+    "themselves (Sen et al. 2018): all rates here, those at 0 Gy included, hold for stained, lit cells. "
+    "Film wells "
     "without dye, with as much light, and name them in the column control as dye-free."
 )
 DYE_FREE = (
-    "SiR-DNA and the light of the lamp slow the cycle and damage DNA themselves (Sen et al. 2018). Dye-free controls "
-    "are named in the plate map: compare growth and mitotic rates of these with those of stained, unirradiated wells "
+    "SiR-DNA and the light of the lamp slow the cycle and damage DNA themselves (Sen et al. 2018). "
+    "Dye-free controls "
+    "are named in the plate map: compare growth and mitotic rates of these with those of stained, "
+    "unirradiated wells "
     "before an effect of dose is read as one of radiation alone."
 )
 
 
 def number(value: float) -> str:
-    """Three digits, and a true minus.
+    """Two digits that count, and a true minus.
 
-    >>> number(0.04567), number(-12.0)
-    ('0.0457', '−12')
+    >>> number(0.04567), number(-12.3), number(456.7)
+    ('0.046', '−12', '457')
     """
-    return f"{value:.3g}".replace("-", "−")
+    words = f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
+    return words.replace("-", "−")
 
 
 def p_words(p: float) -> str:
@@ -97,16 +102,16 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
         (
             "time_to_first_mitosis",
             "of those that get there",
-            "The first mitosis came later by",
-            "h for each gray",
+            "The time to the first mitosis",
+            "h",
         ),
-        ("mitotic_duration", "all", "Mitosis lasted longer by", "min for each gray"),
+        ("mitotic_duration", "all", "The duration of mitosis", "min"),
     ):
         for r in _of(tables["tests"], measure, stratum).to_dict("records"):
             edges = interval(r["low"], r["high"])
             if edges:
                 told.append(
-                    f"{what} {number(r['slope_per_gy'])} {per} ({edges}; "
+                    f"{what} changed by {number(r['slope_per_gy'])} {per} for each gray ({edges}; "
                     f"Benjamini-Hochberg-adjusted {p_words(r['p_adjusted'])}, exploratory)."
                 )
     return told
@@ -171,10 +176,12 @@ def _refused(record: Mapping[str, Any]) -> list[str]:
     told = []
     for line, c in record["classifiers"].items():
         told.append(
-            f"{line}: corrected with sensitivity {c['sensitivity']:.2f}, specificity {c['specificity']:.2f} ({c['source']}). "
+            f"{line}: corrected with sensitivity {c['sensitivity']:.2f}, specificity "
+            f"{c['specificity']:.2f} ({c['source']}). "
             "This holds if your mitoses are like those."
             if c["corrects"]
-            else f"{line}: not corrected for the classifier's errors (sensitivity + specificity below {LEAST_YOUDEN}, "
+            else f"{line}: not corrected for the classifier's errors (sensitivity + specificity below "
+            f"{LEAST_YOUDEN}, "
             "or not asked for)."
         )
     lost = [
