@@ -63,7 +63,7 @@ def analyse_command(
             raise InputError(f"--unit {unit}: wanted well or experiment")
         options = Options(plate, unit, divisions, arrest_h, correct, reviewed)
         analyse(folder, out, options, screen=Screen(), overwrite=overwrite)
-        typer.echo(f"{out}: dose_report.html, figures, doses.csv, effects.csv, tests.csv and what they rest on")
+        typer.echo(f"{out}: dose_report.html, its figures, and tables")
 
 
 @app.command("power")

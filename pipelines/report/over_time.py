@@ -92,10 +92,9 @@ def courses(tables: Tables) -> Figure:
     return Figure(
         "courses",
         "Mitotic index and growth",
-        "Means of the wells in steps of two hours, bands 95 % intervals by t over wells at each time. The "
-        "two "
-        "halves of an anaphase are one cell. Growth: live cells over those of the well's first two hours, as "
-        "seen in the field.",
+        "Means of the wells in steps of two hours. The two halves of an anaphase are one cell; intervals of "
+        "the mitotic index, wide where cells are few, are in the numbers. Growth: live cells over those of "
+        "the well's first two hours, as seen in the field, with bands of 95 % intervals by t over wells.",
         draw(paint, columns=2, size=(9.6, 3.2)),
         data,
     )
