@@ -19,8 +19,8 @@ from pipelines.report.films import films
 SVG = "{http://www.w3.org/2000/svg}"
 FIGURES = {
     "fraction_superplot", "duration_superplot", "dose_response", "subtypes", "measures", "survival",
-    "courses", "dna_content", "incidence_since_irradiation", "incidence_since_birth", "lineages_0_gy", "lineages_4_gy",
-    "lineages_8_gy",
+    "courses", "dna_content", "incidence_since_irradiation", "incidence_since_birth", "lineages_0_gy",
+    "lineages_4_gy", "lineages_8_gy",
 }  # fmt: skip
 
 

@@ -52,9 +52,8 @@ def read_map(folder: Path, plate: Path | None = None) -> pd.DataFrame:
     else:
         table = platemap.read(plate)
         table[RUN_FOLDER] = [str(folder / name) for name in table[RUN_FOLDER]]
-    for column, otherwise in (("control", ""), *((c, float("nan")) for c in NUMBERS)):
-        if column not in table:
-            table[column] = otherwise
+    empty: dict[str, Any] = {"control": "", **dict.fromkeys(NUMBERS, float("nan"))}
+    table = table.assign(**{c: value for c, value in empty.items() if c not in table})
     known = [c for c in MAP_COLUMNS if c in table]
     table = table[[*known, *(c for c in table if c not in known)]]
     return table.fillna({"drug_uM": 0.0, "irradiated_min_before_start": 0.0})

@@ -12,7 +12,7 @@ import numpy as np
 from lineage.report.svg import INK, RULE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -112,6 +112,12 @@ def colours(doses: Sequence[float]) -> dict[float, str]:
     at = np.linspace(0.72, 0.2, len(above)) if len(above) > 1 else [0.45]
     map_ = colormaps["inferno"]
     return {0.0: CONTROL} | {d: to_hex(map_(float(x))) for d, x in zip(above, at, strict=True)}
+
+
+def by_dose(table: pd.DataFrame) -> Iterator[tuple[float, pd.DataFrame]]:
+    """Each dose with its rows, the lowest first."""
+    for dose in sorted({float(d) for d in table["dose_gy"]}):
+        yield dose, table[table["dose_gy"] == dose]
 
 
 def dose_words(dose: float) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lineage.report.page import REFERENCES as OF_A_RUN
-from pipelines.dose.compare import ALIKE
+from pipelines.dose.estimates import ALIKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

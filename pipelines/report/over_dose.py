@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from pipelines.dose.measures import PRIMARY, fraction
 from pipelines.report.drawing import (
     MANY_DOTS,
     Figure,
+    by_dose,
     colours,
     dose_words,
     draw,
@@ -85,8 +86,8 @@ def fraction_superplot(tables: Tables) -> Figure:
 
     def paint(axes: np.ndarray) -> None:
         ax: Axes = axes[0, 0]
-        for i, (dose, mine) in enumerate(data.groupby("dose_gy")):
-            colour = tones[float(dose)]
+        for i, (dose, mine) in enumerate(by_dose(data)):
+            colour = tones[dose]
             of = {str(name): t for name, t in mine.groupby("level")}
             for value, at in ((0.0, -12.0), (PERCENT, 112.0)):
                 n = int((of["cell"]["value"] == value).sum()) if "cell" in of else 0
@@ -122,12 +123,12 @@ def duration_superplot(tables: Tables) -> Figure | None:
 
     def paint(axes: np.ndarray) -> None:
         ax: Axes = axes[0, 0]
-        for i, (dose, mine) in enumerate(data.groupby("dose_gy")):
+        for i, (dose, mine) in enumerate(by_dose(data)):
             of = {str(name): t for name, t in mine.groupby("level")}
             if "cell" in of:
                 y = np.minimum(of["cell"]["value"].to_numpy(float), top)
-                _pale(ax, i + spread(len(y), 0.36, seed=i), y, tones[float(dose)])
-            _dots(ax, i, of, tones[float(dose)])
+                _pale(ax, i + spread(len(y), 0.36, seed=i), y, tones[dose])
+            _dots(ax, i, of, tones[dose])
         _doses_below(ax, data)
         ax.set(ylabel="minutes from condensation\nto separation or exit", ylim=(0, top * 1.04))
 
@@ -225,7 +226,9 @@ def survival(tables: Tables, words: str) -> Figure:
     mine, means = tables["wells"], tables["doses"]
     mine = mine[(mine["measure"] == "reproductive_survival") & mine["value"].notna()]
     means = means[means["measure"] == "reproductive_survival"]
-    fit = {str(r["parameter"]): r.get("estimate") for r in tables["survival"].to_dict("records")}
+    fit: dict[str, Any] = {
+        str(r["parameter"]): r.get("estimate") for r in tables["survival"].to_dict("records")
+    }
     dose = np.linspace(0, float(mine["dose_gy"].max()) if len(mine) else 1, 100)
     fitted = "alpha_per_gy" in fit
     curve = (
@@ -242,7 +245,7 @@ def survival(tables: Tables, words: str) -> Figure:
         if fitted:
             ax.plot(dose, PERCENT * curve, color="#4A5361", lw=1.3, label="linear-quadratic fit")
         y = np.maximum(mine["value"].to_numpy(float), floor)
-        dots = {"color": INK_OF[-1], "ms": 5, "alpha": 0.75, "mec": "none"}
+        dots: dict[str, Any] = {"color": INK_OF[-1], "ms": 5, "alpha": 0.75, "mec": "none"}
         ax.plot(mine["dose_gy"], PERCENT * y, "o", label="wells", gid="survival-wells", **dots)
         if any_left and (mine["value"] <= 0).any():
             words = f"drawn at {PERCENT * floor:.2g} %: none"
@@ -284,9 +287,9 @@ def _panels(
         for ax in axes.flat[len(panels) :]:
             ax.set_axis_off()
         for ax, one, (_, _, title, label) in zip(axes.flat, found, panels, strict=False):
-            for i, (dose, mine) in enumerate(one.groupby("dose_gy")):
+            for i, (dose, mine) in enumerate(by_dose(one)):
                 of = {str(n): t for n, t in mine.groupby("level") if n != "position"}
-                _dots(ax, i, of, tones[float(dose)])
+                _dots(ax, i, of, tones[dose])
             _doses_below(ax, one)
             ax.set_title(title)
             if not share or ax in axes[:, 0]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipelines.dose.collect import ENDS
 from pipelines.dose.ends import CLOCKS
-from pipelines.report.drawing import Figure, colours, dose_words, draw
+from pipelines.report.drawing import Figure, by_dose, colours, dose_words, draw
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +43,8 @@ def incidence(tables: Tables, clock: str) -> Figure | None:
 
     def paint(axes: np.ndarray) -> None:
         for ax, end in zip(axes.flat, ENDS, strict=True):
-            for dose, mine in drawn[drawn["end"] == end].groupby("dose_gy"):
-                _curve(ax, mine, "hours", "incidence", float(dose), tones, scale=PERCENT, step=True)
+            for dose, mine in by_dose(drawn[drawn["end"] == end]):
+                _curve(ax, mine, "hours", "incidence", dose, tones, scale=PERCENT, step=True)
             ax.set_title(end.replace("_", " "))
             ax.set(xlabel=f"hours {clock}", ylim=(0, None), xlim=(start, None))
         axes.flat[0].set_ylabel(f"{who}, %")
@@ -72,13 +72,13 @@ def courses(tables: Tables) -> Figure:
 
     def paint(axes: np.ndarray) -> None:
         for ax, (quantity, scale, label) in zip(axes.flat, parts, strict=True):
-            for dose, mine in data[data["quantity"] == quantity].groupby("dose_gy"):
+            for dose, mine in by_dose(data[data["quantity"] == quantity]):
                 _curve(
                     ax,
                     mine,
                     "hours_from",
                     "estimate",
-                    float(dose),
+                    dose,
                     tones,
                     scale=scale,
                     band=quantity == "growth",
@@ -141,7 +141,7 @@ def _curve(
 ) -> None:  # fmt: skip
     rows = rows.sort_values(x)
     at, value, low, high = (rows[c].to_numpy(float) for c in (x, y, "low", "high"))
-    how = {"drawstyle": "steps-post"} if step else {}
+    how: dict[str, Any] = {"drawstyle": "steps-post"} if step else {}
     ax.plot(at, scale * value, color=tones[dose], label=dose_words(dose), gid=f"{y}-{dose:g}", **how)
     if not band:
         return

@@ -63,7 +63,7 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
     """Sentences on one series that may stand in a results section."""
     doses = _of(tables["doses"], PRIMARY).sort_values("dose_gy")
     counts = {float(n["dose_gy"]): n for n in record["n"] if _series_name(n) == name}
-    unit = f"{record['unit']}s"
+    unit = record["unit"]
     described = [
         f"{number(100 * r['estimate'])} % at {r['dose_gy']:g} Gy ({_parenthesis(r, counts, unit)})"
         for r in doses.to_dict("records")
@@ -73,11 +73,11 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
     trend = _of(tables["tests"], PRIMARY)
     for r in trend.to_dict("records"):
         if np.isfinite(r["slope_per_gy"]) and r["n_doses"] > 1:
-            ending = f"; {p_words(r['p'])}" if np.isfinite(r["p"]) else "; not tested"
+            tested = f"{interval(r['low'], r['high'], 100)}; {p_words(r['p'])}; {r['method']}"
+            how = tested if np.isfinite(r["p"]) else "not tested: one unit a dose"
             told.append(
                 f"It changed by {number(100 * r['slope_per_gy'])} percentage points for each gray "
-                f"({interval(r['low'], r['high'], 100) or 'no interval'}{ending}; {r['method']}, "
-                f"{int(r['n_units'])} {unit})."
+                f"({how}; {_count(int(r['n_units']), unit)})."
             )
     effects = _of(tables["effects"], PRIMARY) if len(tables["effects"]) else pd.DataFrame()
     if len(effects):
@@ -88,14 +88,10 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
         )
         if told_interval := interval(top["difference_low"], top["difference_high"], 100):
             words += f" ({told_interval}; Holm-adjusted {p_words(top['p_adjusted'])})"
-        fixed = (
-            top.get("corrected_difference"),
-            top.get("corrected_difference_low"),
-            top.get("corrected_difference_high"),
-        )
-        if fixed[0] is not None and np.isfinite(fixed[0]):
-            words += f", {number(100 * fixed[0])} points when corrected for the classifier's errors"
-            if corrected := interval(float(fixed[1]), float(fixed[2]), 100):
+        value, low, high = (float(top.get(f"corrected_difference{c}", np.nan)) for c in ("", "_low", "_high"))
+        if np.isfinite(value):
+            words += f", {number(100 * value)} points when corrected for the classifier's errors"
+            if corrected := interval(low, high, 100):
                 words += f" ({corrected}; model-based)"
         told.append(words + ".")
     for measure, stratum, what, per in (
@@ -117,12 +113,18 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
     return told
 
 
-def _parenthesis(row: Mapping[str, Any], counts: Mapping[float, Mapping[str, Any]], unit: str) -> str:
+def _parenthesis(row: Mapping[Any, Any], counts: Mapping[float, Mapping[str, Any]], unit: str) -> str:
     edges = interval(row["low"], row["high"], 100)
     n = counts.get(float(row["dose_gy"]), {})
-    positions = f", {n['n_positions']} positions, {n['n_founders']} founders" if n else ""
+    counted = [_count(row["n_units"], unit)]
+    counted += [_count(n[f"n_{what}s"], what) for what in ("position", "founder") if n]
+    counted.append("1 mitosis" if row["n"] == 1 else f"{row['n']} mitoses")
     how = "" if str(row["method"]).startswith("t over units") else f", {row['method']}"
-    return f"{edges + how + '; ' if edges else ''}{row['n_units']} {unit}{positions}, {row['n']} mitoses"
+    return f"{edges + how + '; ' if edges else ''}{', '.join(counted)}"
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n} {thing}{'s' * (n != 1)}"
 
 
 def _listed(parts: Sequence[str]) -> str:
