@@ -76,7 +76,8 @@ def draw(
     import matplotlib
     from matplotlib.figure import Figure as Canvas
 
-    with matplotlib.rc_context(dict(STYLE)):
+    style: Any = dict(STYLE)
+    with matplotlib.rc_context(style):
         canvas = Canvas(figsize=size, layout="constrained")
         painter(canvas.subplots(rows, columns, squeeze=False, **shared))
         file = StringIO()

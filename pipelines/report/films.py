@@ -41,7 +41,8 @@ def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film],
         mitoses: of one series.
         roots: movie -> its run folder.
     """
-    there = mitoses[[_crop(roots, r).exists() for r in mitoses.to_dict("records")]]
+    names = zip(mitoses["movie"].tolist(), mitoses["event_id"].tolist(), strict=True)
+    there = mitoses[[_crop(roots[movie], event).exists() for movie, event in names]]
     if not len(there):
         return [], []
     there = there.assign(confidence=pd.to_numeric(there["confidence"], errors="coerce"))
@@ -55,8 +56,8 @@ def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film],
     )
 
 
-def _crop(roots: Mapping[str, Path], row: Mapping[str, object]) -> Path:
-    return RunFolder(roots[str(row["movie"])]).crops / f"event_{row['event_id']:04d}.tif"
+def _crop(root: Path, event_id: int) -> Path:
+    return RunFolder(root).crops / f"event_{event_id:04d}.tif"
 
 
 def _middle(rows: pd.DataFrame) -> pd.Series:
@@ -75,7 +76,9 @@ def _film(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Film:
         f"{row['hours']:.1f} h",
     )
     name = f"{kind}_{row['movie']}_event_{row['event_id']:04d}"
-    svg = film_strip(_crop(roots, row), side_um=float(row["side_um"]), tile_px=TILE_PX)
+    svg = film_strip(
+        _crop(roots[row["movie"]], row["event_id"]), side_um=float(row["side_um"]), tile_px=TILE_PX
+    )
     data = row.reindex(COLUMNS).to_frame().T
     told = tuple(filter(None, words))
     return Film(Figure(name, ", ".join(told), "", svg, data), str(row["mitosis_class"]), told)

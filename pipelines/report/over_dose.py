@@ -174,7 +174,7 @@ def response(tables: Tables) -> Figure:
         ax.axhline(0, color="#4A5361", lw=0.8)
         ax.set(xlabel="dose, Gy", ylabel="abnormal, % of mitoses")
         ax.set_xticks(sorted(set(data["dose_gy"])))
-        ax.legend(loc="upper left")
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
     return Figure(
         "dose_response",
