@@ -1,10 +1,11 @@
 """Simulated movies -> `lineage/likelihoods.json`: `python benchmarks/fit_likelihoods.py OUT`.
 
-Twelve movies of a day (two lines, six doses) are simulated in OUT and segmented as `lineage.run` would; what is
-there is not made again. Eight longer ones (four doses) are simulated as nuclei alone, with a segmentation's
-mistakes: they hold more of what is rare. Every nucleus and every hypothesis about the tracklets is told from the truth, and a
-logistic regression is fitted for each question, with intensities and for masks alone. Figures are printed for
-the two movies of 8 Gy, left out; what is written is fitted on all. None of these movies is tested on elsewhere.
+Twelve movies of a day (two lines, six doses) are simulated in OUT and segmented as `lineage.run` would; what
+is there is not made again. Eight longer ones (four doses) are simulated as nuclei alone, with a
+segmentation's mistakes: they hold more of what is rare. Every nucleus, and every hypothesis about the
+tracklets, is told from the truth, and a logistic regression is fitted for each question, with intensities and
+for masks alone. Figures are printed for the movies of 2 Gy, left out; what is written is fitted on all. None
+of these movies is tested on elsewhere. Takes about half an hour.
 """
 
 from __future__ import annotations
@@ -13,9 +14,8 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 import pandas as pd
 import tifffile
@@ -23,10 +23,10 @@ import tifffile
 from lineage import config, episodes, hypotheses, labels, likelihoods, state, track
 from lineage.export import graphml
 from lineage.outputs import RunFolder, read_table
+from lineage.pieces import Pieces
 from lineage.progress import Screen
 from lineage.resolve import resolve
 from lineage.schema import NUCLEUS_COLUMNS, Hypothesis, State
-from lineage.simulate.cells import Cell
 from lineage.simulate.course import SHRINKING_MIN, breaks_up_min
 from lineage.simulate.detections import detect, imperfect
 from lineage.simulate.dish import area_ratio
@@ -35,12 +35,17 @@ from lineage.simulate.population import grow
 from lineage.simulate.settings import CellLine, Settings
 from lineage.video import open_video
 
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from lineage.simulate.cells import Cell
+
 DOSES_GY = (12, 6, 2, 8, 0, 4)
 IMAGINED_GY = (10, 5, 2, 1)
 HELD_OUT_GY = 2
 SEEDS = {line: 1000 * (k + 1) for k, line in enumerate(CellLine)}
-# Real nuclei vary more than simulated ones, and a movie's reference may be off. So states are fitted on a second copy
-# of each nucleus as well, changed for each cell by these spreads of the logarithm.
+# Real nuclei vary more than simulated ones, and a movie's reference may be off. So states are fitted on a
+# second copy of each nucleus as well, changed for each cell by these spreads of the logarithm.
 VARIED = {"area_um2": 0.35, "condensation": 0.3, "rounding": 0.4, "texture": 0.5}
 TELOPHASE_MIN = 30.0  # so long after its birth a daughter still counts as in anaphase
 LEAST_TRUE = 8  # examples, below which a question cannot be fitted
@@ -61,8 +66,8 @@ class Sample:
 def movie_settings(line: CellLine, dose: int) -> Settings:
     """Of one movie."""
     return Settings(
-        frames=145, size=512, founders=60, cell_line=line, dose_gy=dose, irradiated_min_before_start=75 * dose,
-        well=dose + 50, seed=SEEDS[line] + dose,
+        frames=145, size=512, founders=60, cell_line=line, dose_gy=dose,
+        irradiated_min_before_start=75 * dose, well=dose + 50, seed=SEEDS[line] + dose,
     )  # fmt: skip
 
 
@@ -81,14 +86,16 @@ def read_sample(movie: Path, settings: Settings, screen: Screen) -> Sample:
     segment(job, quality)
     nuclei = read_table(folder.nuclei)
     truth = graphml.read(truth_folder(movie) / "lineage.graphml")
-    return Sample(nuclei, matched(nuclei, folder, truth_folder(movie)), truth, lives(settings), settings, quality.usable)
+    return Sample(
+        nuclei, matched(nuclei, folder, truth_folder(movie)), truth, lives(settings), settings, quality.usable
+    )
 
 
 def imagined(line: CellLine, dose: int) -> Sample:
     """A day and a half of nuclei without pixels, with mistakes."""
     settings = Settings(
-        frames=216, size=620, founders=80, cell_line=line, dose_gy=dose, irradiated_min_before_start=75 * dose,
-        well=dose + 50, seed=SEEDS[line] + 500 + dose,
+        frames=216, size=620, founders=80, cell_line=line, dose_gy=dose,
+        irradiated_min_before_start=75 * dose, well=dose + 50, seed=SEEDS[line] + 500 + dose,
     )  # fmt: skip
     found = detect(settings)
     rng = np.random.default_rng(settings.seed)
@@ -164,9 +171,7 @@ def considered(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> list[tu
     cell = given.set_index("detection_id")["cell"].loc[detections["detection_id"]].to_numpy()
     time = track.usable_time(detections, sample.usable)
     reach = hypotheses.Reach(tracklets.step_um, division_um=30.0, fusion_um=25.0, gap_frames=4)
-    whole = hypotheses.Pieces.of(
-        detections, time, shape_um=(side, side), pixel_size_um=s.pixel_size_um
-    )
+    whole = Pieces.of(detections, time, shape_um=(side, side), pixel_size_um=s.pixel_size_um)
     cut = hypotheses.cut(whole, reach, plausible_division, plausible_fusion, at=0.0)
     told = hypotheses.of_pieces(tracklets, whole, cut)
     found = hypotheses.candidates(cut, reach, btrack=told)
@@ -220,17 +225,25 @@ def is_true(c: Any, p: Any, cell: np.ndarray, truth: nx.DiGraph) -> np.ndarray:
         case Hypothesis.LINK:
             following = follow(p, begins, ends)
             return np.array(
-                [following.get(i) == j for i, j in zip(c.ends[:, 0].tolist(), c.starts[:, 0].tolist(), strict=True)]
+                [
+                    following.get(i) == j
+                    for i, j in zip(c.ends[:, 0].tolist(), c.starts[:, 0].tolist(), strict=True)
+                ]
             )
         case Hypothesis.DIVISION:
             whole = {}
             for m, k in last_of.items():
-                daughters = [first_of[d] for d in truth.successors(m) if truth.in_degree(d) == 1 and d in first_of]
+                daughters = [
+                    first_of[d] for d in truth.successors(m) if truth.in_degree(d) == 1 and d in first_of
+                ]
                 near = [d for d in daughters if 0 < p.time[p.first[d]] - p.time[p.last[k]] <= 3]
                 if len(near) > 1:
                     whole[k] = frozenset(near)
             return np.array(
-                [whole.get(m) == frozenset(d for d in ds if d >= 0) for m, ds in zip(c.ends[:, 0].tolist(), c.starts.tolist(), strict=True)]
+                [
+                    whole.get(m) == frozenset(d for d in ds if d >= 0)
+                    for m, ds in zip(c.ends[:, 0].tolist(), c.starts.tolist(), strict=True)
+                ]
             )
         case _:
             joined = {}
@@ -239,7 +252,10 @@ def is_true(c: Any, p: Any, cell: np.ndarray, truth: nx.DiGraph) -> np.ndarray:
                 if len(parents) > 1:
                     joined[k] = frozenset(parents)
             return np.array(
-                [joined.get(s) is not None and frozenset(e) <= joined[s] for e, s in zip(c.ends.tolist(), c.starts[:, 0].tolist(), strict=True)]
+                [
+                    joined.get(s) is not None and frozenset(e) <= joined[s]
+                    for e, s in zip(c.ends.tolist(), c.starts[:, 0].tolist(), strict=True)
+                ]
             )
 
 
@@ -344,8 +360,11 @@ def fit_kind(kind: str, samples: list[Sample]) -> dict[str, Any]:
         trial = likelihoods._model(fit(x[~out], y[~out]))
         odds = trial.log_odds({k: x[out][k].to_numpy() for k in x})
         auc = roc_auc_score(y[out], odds) if 0 < y[out].sum() < out.sum() else float("nan")
-        print(f"{kind} {h}: {y.sum()} true of {len(y)}; held out {y[out].sum()} of {out.sum()}: AUC {auc:.4f}, "
-              f"at 0: right {(odds[y[out]] > 0).mean():.3f}, false {(odds[~y[out]] > 0).sum()}", flush=True)
+        print(
+            f"{kind} {h}: {y.sum()} true of {len(y)}; held out {y[out].sum()} of {out.sum()}: AUC {auc:.4f}, "
+            f"at 0: right {(odds[y[out]] > 0).mean():.3f}, false {(odds[~y[out]] > 0).sum()}",
+            flush=True,
+        )
         models[h.value] = fit(x, y)
         told_now = json.loads(likelihoods.PATH.read_text())
         write({**told_now, kind: {**told_now.get(kind, {}), **models}})
@@ -362,26 +381,30 @@ def fit_kind(kind: str, samples: list[Sample]) -> dict[str, Any]:
         y = np.concatenate([a[k] for a in attempts])
         trial = likelihoods._model(fit(x[~out], y[~out]))
         odds = trial.log_odds({c: x[out][c].to_numpy() for c in x})
-        print(f"{kind} {name}: {y.sum()} true of {len(y)}; held out {y[out].sum()} of {out.sum()}: "
-              f"AUC {roc_auc_score(y[out], odds):.4f}, at 0: right {(odds[y[out]] > 0).mean():.3f}, "
-              f"false {(odds[~y[out]] > 0).sum()}", flush=True)
+        print(
+            f"{kind} {name}: {y.sum()} true of {len(y)}; held out {y[out].sum()} of {out.sum()}: "
+            f"AUC {roc_auc_score(y[out], odds):.4f}, at 0: right {(odds[y[out]] > 0).mean():.3f}, "
+            f"false {(odds[~y[out]] > 0).sum()}",
+            flush=True,
+        )
         models[name] = fit(x, y)
     return models
 
 
-def attempted(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+def attempted(
+    sample: Sample, table: pd.DataFrame, cell: np.ndarray
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Episodes that no division or birth explains: features, which are mitoses, which are deaths."""
     s = sample.settings
     side = (s.size * s.pixel_size_um,) * 2
     true_of = dict(zip(table["detection_id"], cell, strict=True))
     tracklets = track.link(table, usable=sample.usable, shape_um=side, minutes_per_frame=s.minutes_per_frame)
     time = track.usable_time(tracklets.detections, sample.usable)
-    lineage = resolve(
-        *hypotheses.consider(tracklets, time, shape_um=side, pixel_size_um=s.pixel_size_um)
-    )
+    lineage = resolve(*hypotheses.consider(tracklets, time, shape_um=side, pixel_size_um=s.pixel_size_um))
     last = int(np.flatnonzero(sample.usable)[-1])
     found = [
-        e for e in episodes.episodes(lineage, minutes_per_frame=s.minutes_per_frame, last_frame=last)
+        e
+        for e in episodes.episodes(lineage, minutes_per_frame=s.minutes_per_frame, last_frame=last)
         if episodes.is_alone(lineage, e)
     ]
     simulated = {t: sample.cells[d["simulated_cell"]] for t, d in sample.truth.nodes(data=True)}
@@ -405,14 +428,18 @@ def write(told: dict[str, Any]) -> None:
     import re
 
     text = json.dumps(told, indent=1)
-    text = re.sub(r"\{\s+\"mean\": ([^{}]*?)\}", lambda m: '{"mean": ' + re.sub(r"\s+", " ", m[1]).strip() + "}", text)
+    text = re.sub(
+        r"\{\s+\"mean\": ([^{}]*?)\}", lambda m: '{"mean": ' + re.sub(r"\s+", " ", m[1]).strip() + "}", text
+    )
     text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text)
     likelihoods.PATH.write_text(text + "\n")
 
 
 def main() -> None:
     """Simulate, segment, fit, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("out", type=Path)
     parser.add_argument("--only-there", action="store_true", help="only movies that are segmented already")
     args = parser.parse_args()

@@ -49,7 +49,7 @@ BTRACK_MOTION = {
     "Q": ACCELERATION.T @ ACCELERATION,
     "R": np.eye(3) * 5.0,
 }
-BTRACK_HYPOTHESES = {
+BTRACK_HYPOTHESES: dict[str, Any] = {
     "name": "cell_hypothesis",
     "hypotheses": ["P_FP", "P_init", "P_term", "P_link", "P_branch", "P_dead"],
     "lambda_time": 5.0,
@@ -96,9 +96,7 @@ def linked(
 ) -> Tracklets:
     """The first half of `lineage.run.track`."""
     told = config.read(None, {}).track.model_dump()
-    return link(
-        state.estimate(nuclei), usable=usable, shape_um=shape_um, minutes_per_frame=minutes, **told
-    )
+    return link(state.estimate(nuclei), usable=usable, shape_um=shape_um, minutes_per_frame=minutes, **told)
 
 
 def resolved(
@@ -177,9 +175,13 @@ def btrack(
 
 
 def btrack_tracks(
-    nuclei: pd.DataFrame, *, shape_um: tuple[float, float], states: Sequence[str] | None = None
+    nuclei: pd.DataFrame,
+    *,
+    shape_um: tuple[float, float],
+    states: Sequence[str] | None = None,
+    gap_frames: int = BTRACK_HYPOTHESES["time_thresh"],
 ) -> Any:
-    """A tracker that has linked the nuclei."""
+    """A tracker that has linked the nuclei; `gap_frames` are those its solver may close."""
     from lineage import btrack_library
 
     btrack_library.install()
@@ -203,7 +205,7 @@ def btrack_tracks(
     tracker.configure(
         TrackerConfig(
             motion_model=MotionModel(**BTRACK_MOTION),
-            hypothesis_model=HypothesisModel(**BTRACK_HYPOTHESES),
+            hypothesis_model=HypothesisModel(**BTRACK_HYPOTHESES | {"time_thresh": gap_frames}),
             max_search_radius=BTRACK_SEARCH_UM,
             volume=volume,
         )

@@ -44,11 +44,15 @@ def ours(
 
 
 def btrack(
-    nuclei: pd.DataFrame, shape_um: tuple[float, float], glpk_limit_s: float, states: Sequence[str] | None
+    nuclei: pd.DataFrame,
+    shape_um: tuple[float, float],
+    glpk_limit_s: float,
+    states: Sequence[str] | None,
+    gap_frames: int,
 ) -> None:
     """One row; what does not end within the limit counts as the limit."""
-    name = "btrack EXACT + GLPK" + (", our states" if states else "")
-    _row(name, len(nuclei), glpk_limit_s, _btrack, (nuclei, shape_um, glpk_limit_s, states))
+    name = f"btrack EXACT + GLPK, gaps up to {gap_frames} frames" + (", our states" if states else "")
+    _row(name, len(nuclei), glpk_limit_s, _btrack, (nuclei, shape_um, glpk_limit_s, states, gap_frames))
 
 
 def _row(name: str, n: int, limit_s: float, job: Callable[..., None], given: tuple[Any, ...]) -> None:
@@ -96,9 +100,10 @@ def _btrack(
     shape_um: tuple[float, float],
     glpk_limit_s: float,
     states: Sequence[str] | None,
+    gap_frames: int,
 ) -> None:
     begun = _now()
-    tracker = trackers.btrack_tracks(nuclei, shape_um=shape_um, states=states)
+    tracker = trackers.btrack_tracks(nuclei, shape_um=shape_um, states=states, gap_frames=gap_frames)
     pipe.send(_since(begun))
     begun = _now()
     found = trackers.btrack_optimised(tracker, glpk_limit_s)

@@ -95,7 +95,7 @@ class EventsSettings(_Settings):
         120.0, ge=0, description="after a separation, in which a fusion is a regression of the furrow"
     )
     least_log_odds: float = Field(
-        -2.5, description="from which a condensed stretch without division is proposed, if it will be judged"
+        -4.0, description="from which a condensed stretch without division is proposed, if it will be judged"
     )
     least_log_odds_unjudged: float = Field(
         0.0, description="likewise, without intensities or at too long an interval"

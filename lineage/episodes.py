@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lineage.schema import Lineage
 
-MITOTIC = 0.5  # probability from which on a nucleus counts as mitotic
+MITOTIC = 0.3  # probability from which on a nucleus may be mitotic: what is false of it is judged later
 BRIDGED_FRAMES = 2  # so many nuclei in a row that do not seem so are passed over
 YOUNG_MIN = 70.0  # after a birth chromatin is still condensed
 ENDING_FRAMES = 3  # before its last frame, in which a mitosis leads to what follows
@@ -49,11 +49,13 @@ def episodes(lineage: Lineage, *, minutes_per_frame: float, last_frame: int) -> 
     """
     table = lineage.detections
     table = table[table["tracklet_id"] >= 0].sort_values(["tracklet_id", "frame"], kind="stable")
+    if table.empty:
+        return []
     columns = _columns(table)
     number = table["tracklet_id"].to_numpy()
-    begins = np.flatnonzero(np.r_[True, number[1:] != number[:-1]]) if len(number) else np.zeros(0, int)
+    begins = np.flatnonzero(np.r_[True, number[1:] != number[:-1]])
     found = []
-    for a, b in zip(begins, np.r_[begins[1:], len(number)], strict=True):
+    for a, b in zip(begins, [*begins[1:], len(number)][: len(begins)], strict=True):
         cell = int(number[a])
         life = {name: values[a:b] for name, values in columns.items()}
         born = lineage.graph.in_degree(cell) > 0
@@ -83,7 +85,9 @@ def log_odds(found: list[Episode], kind: str) -> tuple[np.ndarray, np.ndarray]:
     if not found:
         return np.zeros(0), np.zeros(0)
     measured = {name: np.array([e.features[name] for e in found]) for name in found[0].features}
-    mitosis, death = (likelihoods.load(kind, name).log_odds(measured) for name in ("episode", "episode_death"))
+    mitosis, death = (
+        likelihoods.load(kind, name).log_odds(measured) for name in ("episode", "episode_death")
+    )
     return mitosis, death
 
 
@@ -140,7 +144,9 @@ def _features(
         "densest": float(life["dense"][inside].max()),
         "mass": float(np.median(life["mass"][inside])),
         "size": float(np.median(life["size"][inside])),
-        "rounding": float(np.nanmax(life["rounding"][inside])) if np.isfinite(life["rounding"]).any() else np.nan,
+        "rounding": float(np.nanmax(life["rounding"][inside]))
+        if np.isfinite(life["rounding"]).any()
+        else np.nan,
         "condenses": change("dense", before, inside),
         "decondenses": -change("dense", inside, after),
         "shrinks": -change("size", before, inside),

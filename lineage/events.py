@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 
 from lineage.episodes import Episode, episodes, is_alone, log_odds, onset
@@ -15,11 +14,13 @@ from lineage.state import kind_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import networkx as nx
     import pandas as pd
 
     from lineage.schema import Lineage
 
 HALVED = -0.4  # logarithm of DNA after over before a mitosis, below which a daughter was lost from sight
+LOST = 0.67  # of its DNA, which a cell that breaks up does not keep
 NEAR_FRAMES = 3  # nuclei before and after an event that its DNA is measured from
 DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_division", "end_of_track"
 
@@ -31,15 +32,15 @@ def propose(
     last_usable_frame: int,
     judged: bool = True,
     regression_min: float = 120.0,
-    least_log_odds: float = -2.5,
+    least_log_odds: float = -4.0,
     least_log_odds_unjudged: float = 0.0,
 ) -> list[MitosisEvent]:
     """List the events of a lineage, numbered from 1 in order of frame, then place.
 
-    A separation of one frame counts. Two daughters that are one cell again within `regression_min` are part of
-    their division; a later fusion is an event of its own. A cell whose chromatin condenses and that neither
-    divides nor is being born is an event, too: it slips out of mitosis, dies in it, or lost a daughter from
-    sight. One that is still condensed in the last frame is none yet.
+    A separation of one frame counts. Two daughters that are one cell again within `regression_min` are part
+    of their division; a later fusion is an event of its own. A cell whose chromatin condenses and that
+    neither divides nor is being born is an event, too: it slips out of mitosis, dies in it, or lost a
+    daughter from sight. One that is still condensed in the last frame is none yet.
 
     Args:
         lineage: with STATE_COLUMNS on its detections.
@@ -180,7 +181,10 @@ def _of_episodes(
             continue
         life = lives[e.cell]
         later = life[life["frame"] > e.last]
-        at = life[life["frame"] == e.last].iloc[0] if later.empty or is_death else later.iloc[0]
+        if is_death:
+            at = _breaks_up(life[life["frame"] >= e.first])
+        else:
+            at = later.iloc[0] if len(later) else life[life["frame"] == e.last].iloc[0]
         half = not is_death and bool(e.features["mass_in_all"] < HALVED)
         inside = life[life["frame"].between(e.first, e.last)]
         lasts_min = (e.last - e.first + 1) * minutes_per_frame
@@ -196,8 +200,9 @@ def _of_episodes(
                 confidence=odds if is_mitosis else dies,
                 n_poles=2 * half,
                 separated=half,
+                returned=bool(e.goes_on and not half and not is_death),
                 onset_frame=None if e.features["opens"] else e.first,
-                died_after_min=lasts_min if is_death else None,
+                died_after_min=(int(at["frame"]) - e.first) * minutes_per_frame if is_death else None,
                 evidence={
                     "mass_ratio": float(np.exp(e.features["mass_in_all"])),
                     "condensation": float(inside["condensation"].max()),
@@ -209,6 +214,17 @@ def _of_episodes(
             )
         )
     return events
+
+
+def _breaks_up(life: pd.DataFrame) -> pd.Series:
+    """Of a cell that is condensed from the first row on, the nucleus in which its DNA falls to pieces.
+
+    That is the first that has lost a third of what the cell had then, and does not get it back.
+    """
+    mass = life["dna_mass"].to_numpy(float)
+    whole = float(np.median(mass[:NEAR_FRAMES]))
+    lost = np.maximum.accumulate(mass[::-1])[::-1] < LOST * whole
+    return life.iloc[int(lost.argmax())] if lost.any() else life.iloc[-1]
 
 
 def _death(cell: int, life: pd.DataFrame) -> MitosisEvent:
@@ -259,7 +275,8 @@ def _fusions(
                 confidence=odds,
                 linked_event=common[0] if common else None,
                 evidence={
-                    "mass_ratio": float(lives[fused]["dna_mass"].iloc[:NEAR_FRAMES].median()) / max(mass, 1e-9),
+                    "mass_ratio": float(lives[fused]["dna_mass"].iloc[:NEAR_FRAMES].median())
+                    / max(mass, 1e-9),
                     "condensation": float(lives[fused]["condensation"].iloc[0]),
                     "separation_um": float(np.linalg.norm(ends[0] - ends[-1])),
                     "log_odds": odds,
@@ -269,7 +286,7 @@ def _fusions(
     return events
 
 
-def _place(rows: list[pd.Series]) -> dict[str, float]:
+def _place(rows: list[pd.Series]) -> dict[str, Any]:
     """The middle of some nuclei."""
     return {c: float(np.mean([row[c] for row in rows])) for c in ("y_px", "x_px", "y_um", "x_um")}
 

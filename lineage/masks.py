@@ -48,8 +48,8 @@ def as_video(path: Path, *, pixel_size_um: float | None, minutes_per_frame: floa
     """
     if pixel_size_um is None or minutes_per_frame is None:
         raise InputError(
-            f"{path.name}: masks alone tell neither the size of their pixels nor the time between frames; give "
-            "--pixel-size-um and --minutes-per-frame"
+            f"{path.name}: masks alone tell neither the size of their pixels nor the time between frames; "
+            "give --pixel-size-um and --minutes-per-frame"
         )
     read, (n_frames, *shape) = _open(path)
     return Video(

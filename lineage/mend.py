@@ -1,7 +1,7 @@
 """Lineage + events + predictions -> the lineage without the divisions that the classifier calls `none`.
 
-Its word counts only where it saw real intensities at an interval it knows; elsewhere events have no verdict, and
-nothing is mended. Where the tracking is sure of a division, a `none` is told of and deletes nothing.
+Its word counts only where it saw real intensities at an interval it knows; elsewhere events have no verdict,
+and nothing is mended. Where the tracking is sure of a division, a `none` is told of and deletes nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import networkx as nx
+import numpy as np
 
 from lineage.resolve import numbered
 from lineage.schema import EventType, Lineage, MitosisClass
@@ -48,11 +49,14 @@ def mend(
     if not gone:
         return lineage, list(events), flags
     graph = nx.DiGraph(lineage.graph)
-    place = lineage.detections.groupby("tracklet_id")[["y_um", "x_um"]]
-    first, last = place.first(), place.last()
+    place = lineage.detections.sort_values("frame", kind="stable").groupby("tracklet_id")[["y_um", "x_um"]]
+    first, last = (
+        {int(str(c)): p.to_numpy() for c, p in t.iterrows()} for t in (place.first(), place.last())
+    )
     heir: dict[int, int] = {}
     for e in sorted(gone, key=lambda e: e.frame):
-        nearest = min(e.daughters, key=lambda d: float(((first.loc[d] - last.loc[e.mother]) ** 2).sum()))
+        apart = {d: float(np.hypot(*(first[d] - last[e.mother]))) for d in e.daughters}
+        nearest = min(apart, key=lambda d: (apart[d], d))
         graph.remove_edges_from([(e.mother, d) for d in e.daughters])
         heir[nearest] = e.mother
 

@@ -61,9 +61,10 @@ def _event(row: dict[Any, Any]) -> MitosisEvent:
     told = {k: v for k, v in row.items() if not str(k).startswith(PREFIX)}
     for name, kind in _OPTIONAL.items():
         told[name] = None if pd.isna(told[name]) else kind(told[name])
+    told |= {name: float(told[name]) for name in ("y_px", "x_px", "y_um", "x_um", "confidence")}
     told["daughters"] = tuple(int(d) for d in told["daughters"].split())
     told["event_type"] = EventType(told["event_type"])
-    told["separated"] = bool(told["separated"])
+    told["separated"], told["returned"] = bool(told["separated"]), bool(told["returned"])
     evidence = {
         str(k).removeprefix(PREFIX): float(v)
         for k, v in row.items()

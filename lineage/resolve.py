@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -63,15 +62,14 @@ def resolve(detections: pd.DataFrame, hypotheses: Hypotheses, *, time_limit_s: f
     warnings: tuple[str, ...] = ()
     if solution.unproven:
         warnings = (
-            f"{solution.unproven} part(s) of the lineage are not proven to be the likeliest: the solver stopped "
-            f"after {time_limit_s:g} s at a gap of up to {solution.gap:.2%}; give it more time with "
+            f"{solution.unproven} part(s) of the lineage are not proven to be the likeliest: the solver "
+            f"stopped after {time_limit_s:g} s at a gap of up to {solution.gap:.2%}; give it more time with "
             "[resolve] time_limit_s",
         )
     odds = against_next_best(hypotheses, solution.chosen, n, time_limit_s=time_limit_s)
     lineage = joined(detections, hypotheses, solution.chosen, odds)
-    said = (
-        f"HiGHS: {len(hypotheses.kind)} hypotheses about {n} tracklets, "
-        + ("proven optimal, gap 0" if not solution.unproven else f"gap up to {solution.gap:.2%}")
+    said = f"HiGHS: {len(hypotheses.kind)} hypotheses about {n} tracklets, " + (
+        "proven optimal, gap 0" if not solution.unproven else f"gap up to {solution.gap:.2%}"
     )
     return Lineage(lineage.detections, lineage.graph, warnings, said)
 
@@ -152,8 +150,8 @@ def _optimum(
         some = np.unique(np.c_[hypotheses.ends, hypotheses.starts][part])
         raise Unsolved(
             f"no lineage was found in {time_limit_s:g} s from {len(part)} hypotheses about "
-            f"{(some >= 0).sum()} tracklets, from {some[some >= 0][0]} on ({result.message}); give the solver "
-            "more time with [resolve] time_limit_s"
+            f"{(some >= 0).sum()} tracklets, from {some[some >= 0][0]} on ({result.message}); "
+            "give the solver more time with [resolve] time_limit_s"
         )
     gap = float(result.mip_gap or 0.0)
     return result.x > 0.5, bool(result.status == 0 and gap <= 1e-9), gap
@@ -185,7 +183,9 @@ def against_next_best(
     for h, t in zip(*np.nonzero(members >= 0), strict=True):
         of_tracklet[members[h, t]].append(int(h))
     events = [
-        int(h) for h in np.flatnonzero(chosen) if hypotheses.kind[h] in (Hypothesis.DIVISION, Hypothesis.FUSION)
+        int(h)
+        for h in np.flatnonzero(chosen)
+        if hypotheses.kind[h] in (Hypothesis.DIVISION, Hypothesis.FUSION)
     ]
 
     def one(event: int) -> float:
@@ -236,7 +236,9 @@ def joined(
     graph = nx.DiGraph()
     graph.add_nodes_from(cell_of.values())
     for h in np.flatnonzero(chosen & np.isin(kind, (Hypothesis.DIVISION, Hypothesis.FUSION))).tolist():
-        ends, starts = ([cell_of[int(t)] for t in side[h] if t >= 0] for side in (hypotheses.ends, hypotheses.starts))
+        ends, starts = (
+            [cell_of[int(t)] for t in side[h] if t >= 0] for side in (hypotheses.ends, hypotheses.starts)
+        )
         graph.add_edges_from(((a, b) for a in ends for b in starts), log_odds=odds[h])
     for t in hypotheses.ends[chosen & (kind == Hypothesis.DEATH), 0].tolist():
         graph.nodes[cell_of[t]]["dies"] = True
@@ -265,7 +267,9 @@ def in_one_step(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFra
             continue
         if any(graph.in_degree(a) > 1 for a in after) and heir is after:
             continue
-        odds = min(d["log_odds"] for *_, d in (*graph.in_edges(cell, data=True), *graph.out_edges(cell, data=True)))
+        odds = min(
+            d["log_odds"] for *_, d in (*graph.in_edges(cell, data=True), *graph.out_edges(cell, data=True))
+        )
         becomes[cell] = _nearest(detections, cell, heir, becomes)
         graph.remove_node(cell)
         graph.add_edges_from(((a, b) for a in before for b in after), log_odds=odds)
@@ -276,14 +280,16 @@ def in_one_step(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFra
 
 
 def _nearest(detections: pd.DataFrame, cell: int, others: list[int], becomes: dict[int, int]) -> int:
-    places = detections.groupby("tracklet_id")[["y_um", "x_um"]]
-    own = places.get_group(cell).mean()
-    frames = detections.groupby("tracklet_id")["frame"].agg(["min", "max"])
+    def of(one: int) -> tuple[np.ndarray, np.ndarray]:
+        rows = detections[detections["tracklet_id"] == one].sort_values("frame", kind="stable")
+        return rows["frame"].to_numpy(int), rows[["y_um", "x_um"]].to_numpy(float)
+
+    own_frames, own = of(cell)
 
     def far(other: int) -> float:
-        rows = places.get_group(other)
-        near = rows.iloc[0] if frames.loc[other, "min"] > frames.loc[cell, "max"] else rows.iloc[-1]
-        return float(np.hypot(*(near - own)))
+        frames, places = of(other)
+        near = places[0] if frames[0] > own_frames[-1] else places[-1]
+        return float(np.hypot(*(near - own.mean(axis=0))))
 
     return min((o for o in others if o not in becomes), key=far)
 

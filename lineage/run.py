@@ -99,9 +99,7 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
             raise InputError(f"{given} is not there: check the name")
     if config.labels and path == config.labels:
         told = config.video
-        video = as_video(
-            path, pixel_size_um=told.pixel_size_um, minutes_per_frame=told.minutes_per_frame
-        )
+        video = as_video(path, pixel_size_um=told.pixel_size_um, minutes_per_frame=told.minutes_per_frame)
     else:
         video = open_video(path, **config.video.model_dump())
     if config.labels:
@@ -411,7 +409,7 @@ def classify(job: Job) -> Predictions:
 def mend(
     job: Job, lineage: Lineage, events: list[MitosisEvent], predictions: Predictions
 ) -> tuple[Lineage, list[MitosisEvent], set[int]]:
-    """The lineage without what the classifier rejects, and its nuclei and labels; whose `none` is not followed."""
+    """The lineage without what the classifier rejects; also whose `none` is not followed."""
     from lineage.mend import mend
     from lineage.tree import verdicts
 

@@ -286,8 +286,8 @@ class Lineage:
     """Who became whom.
 
     `detections` has DETECTION_COLUMNS; `tracklet_id` is the cell, -1 where a detection belongs to none.
-    `graph` has a node for each cell and an edge from mother to daughter, with `log_odds` against the next best
-    lineage; a cell that was seen to die has `dies`. `solver` says how it was found.
+    `graph` has a node for each cell and an edge from mother to daughter, with `log_odds` against the next
+    best lineage; a cell that was seen to die has `dies`. `solver` says how it was found.
     """
 
     detections: pd.DataFrame
@@ -308,8 +308,8 @@ class MitosisEvent:
 
     `frame` is the first with separated chromatin; where nothing separates, the exit from mitosis; of a fusion
     the fused cell's first; of a death the first blebbing. Minutes count from `frame`, but those to a death
-    in mitosis from its onset. None is what was not seen, and of micronuclei and bridges what cannot be told at
-    the movie's pixel size.
+    in mitosis from its onset. None is what was not seen, and of micronuclei and bridges what cannot be told
+    at the movie's pixel size.
     """
 
     event_id: int
@@ -325,6 +325,7 @@ class MitosisEvent:
     confidence: float = float("nan")  # log-odds against the next best explanation
     n_poles: int = 0  # bodies that separate, 0 where none do
     separated: bool = False
+    returned: bool = False  # to interphase, without having separated
     onset_frame: int | None = None  # the first in which chromatin is condensed
     refused_after_min: float | None = None  # daughters are one cell again
     died_after_min: float | None = None

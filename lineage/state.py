@@ -1,4 +1,4 @@
-"""Nuclei -> nuclei with an estimate of their mitotic state, each judged by itself: shape, texture, condensation.
+"""Nuclei -> nuclei with their mitotic state, each judged by itself: density, size, shape, texture, rounding.
 
 Prometaphase, metaphase and anaphase are told from interphase well, from each other roughly; what happens to
 a cell is decided later, from its whole track (`hypotheses.py`, `episodes.py`).
@@ -43,8 +43,8 @@ def estimate(nuclei: pd.DataFrame) -> pd.DataFrame:
 
 
 def kind_of(nuclei: pd.DataFrame) -> str:
-    """Which set of likelihoods holds for these nuclei: masks alone all have the same intensity."""
-    flat = len(nuclei) > 0 and nuclei["mean_intensity"].nunique() == 1
+    """Which set of likelihoods holds for these nuclei: those of masks alone all have an intensity of 1."""
+    flat = len(nuclei) > 0 and bool((nuclei["mean_intensity"] == 1).all())
     return likelihoods.MASKS if flat else likelihoods.INTENSITIES
 
 

@@ -1,9 +1,9 @@
 """An event and the classifier's word on it -> what kind it was.
 
 What was seen to happen goes before the classifier's word. Of a mitosis the first that holds, in this order:
-death in mitosis, slippage, tetrapolar (four poles or more), tripolar, furrow regression, lagging chromatin (or a
-bridge), micronuclei; then `abnormal` or `normal` as the classifier says, or `unclassified` where it was not
-asked. So a tripolar division whose daughters reunite is tripolar.
+death in mitosis, slippage, tetrapolar (four poles or more), tripolar, furrow regression, lagging chromatin
+(or a bridge), micronuclei; then `abnormal` or `normal` as the classifier says, or `unclassified` where it
+was not asked. So a tripolar division whose daughters reunite is tripolar.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from lineage.schema import EventType, MitosisClass, Subtype
 if TYPE_CHECKING:
     from lineage.schema import MitosisEvent
 
-SEEN_ABNORMAL = (
-    Subtype.DEATH_IN_MITOSIS, Subtype.SLIPPAGE, Subtype.TETRAPOLAR, Subtype.TRIPOLAR, Subtype.FURROW_REGRESSION,
-    Subtype.LAGGING, Subtype.MICRONUCLEI,
-)  # fmt: skip
+CLASS_DISAGREES = "class_disagrees"  # a flag: seen to be abnormal, and called normal
+
+
+def disagrees(event: MitosisEvent, judged: str) -> bool:
+    """Whether something abnormal was seen of a mitosis that the classifier calls normal."""
+    return judged == MitosisClass.NORMAL and any(holds for _, holds in _seen(event))
 
 
 def subtype(event: MitosisEvent, judged: str) -> Subtype:
@@ -42,7 +44,7 @@ def subtype(event: MitosisEvent, judged: str) -> Subtype:
 def _seen(event: MitosisEvent) -> list[tuple[Subtype, bool]]:
     return [
         (Subtype.DEATH_IN_MITOSIS, not event.separated and event.died_after_min is not None),
-        (Subtype.SLIPPAGE, not event.separated),
+        (Subtype.SLIPPAGE, event.returned),
         (Subtype.TETRAPOLAR, event.n_poles > 3),
         (Subtype.TRIPOLAR, event.n_poles == 3),
         (Subtype.FURROW_REGRESSION, event.refused_after_min is not None),

@@ -17,7 +17,7 @@ from lineage.schema import (
     Fate,
     MitosisClass,
 )
-from lineage.subtypes import subtype
+from lineage.subtypes import CLASS_DISAGREES, disagrees, subtype
 from lineage.tree import MITOSES, daughters, mothers, verdicts
 
 if TYPE_CHECKING:
@@ -88,7 +88,9 @@ def event_table(
     rows = []
     for event in sorted(events, key=lambda e: (e.frame, e.event_id)):
         is_mitosis = event.event_type is EventType.MITOSIS
-        said = told.get(event.event_id, {"mitosis_class": MitosisClass.UNCLASSIFIED.value if is_mitosis else ""})
+        said = told.get(
+            event.event_id, {"mitosis_class": MitosisClass.UNCLASSIFIED.value if is_mitosis else ""}
+        )
         onset = event.onset_frame
         rows.append(
             {
@@ -114,15 +116,27 @@ def event_table(
                 "linked_event_id": event.linked_event,
                 "source": event.source,
                 "side_um": side_um.get(event.event_id),
-                "flags": flags.get(event.event_id, ""),
+                "flags": _flags(flags.get(event.event_id, ""), event, said["mitosis_class"]),
             }
             | said
             | {f"evidence_{name}": event.evidence.get(name) for name in EVIDENCE}
         )
-    real = ("p_abnormal", "p_none", "side_um", "confidence", "onset_min", "refused_after_min", "died_after_min")
+    real = (
+        "p_abnormal",
+        "p_none",
+        "side_um",
+        "confidence",
+        "onset_min",
+        "refused_after_min",
+        "died_after_min",
+    )
     types = dict.fromkeys((*real, *(f"evidence_{name}" for name in EVIDENCE)), "float")
     types |= dict.fromkeys(("n_poles", "linked_event_id"), "Int64")
     return pd.DataFrame(rows, columns=list(EVENT_COLUMNS)).astype(types)
+
+
+def _flags(known: str, event: MitosisEvent, judged: str) -> str:
+    return f"{known} {CLASS_DISAGREES}".strip() if disagrees(event, judged) else known
 
 
 def _told(seen: int | bool | None, event: MitosisEvent) -> int | bool | str | None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lineage import config, crops, quality, resolve, segment, state, track
+from lineage import config, crops, events, hypotheses, quality, resolve, segment, track
 from lineage.schema import InputError
 
 
@@ -13,9 +13,10 @@ from lineage.schema import InputError
     ("section", "function"),
     [
         (config.QualitySettings(), quality.assess),
-        (config.StateSettings(), state.estimate),
         (config.TrackSettings(), track.link),
+        (config.HypothesesSettings(), hypotheses.consider),
         (config.ResolveSettings(), resolve.resolve),
+        (config.EventsSettings(), events.propose),
     ],
 )
 def test_defaults_are_the_stages_own(section, function):

@@ -7,7 +7,6 @@ import tifffile
 import worlds
 
 from lineage import crops
-from lineage.events import propose
 from lineage.schema import SEPARATION_INDEX
 
 WINDOW = {"minutes_per_frame": 10.0, "has_phase": True}
@@ -35,14 +34,14 @@ def square(**changes):
 
 
 def test_the_first_separated_frame_is_at_its_index(lineage):
-    (event,) = propose(lineage)
+    (event,) = worlds.divisions(lineage)
     (pointed,) = crops.point([event], lineage.detections, movies.fine(40), **WINDOW)
     assert pointed.frames[SEPARATION_INDEX] == event.frame
     assert pointed.flags == ()
 
 
 def test_windows_that_leave_the_movie_are_padded_and_flagged(lineage):
-    (event,) = propose(lineage)
+    (event,) = worlds.divisions(lineage)
     n = event.frame + 4
     (pointed,) = crops.point([event], lineage.detections, movies.fine(n), **WINDOW)
     assert pointed.frames[-1] == n - 1
@@ -50,7 +49,7 @@ def test_windows_that_leave_the_movie_are_padded_and_flagged(lineage):
 
 
 def test_frames_that_cannot_be_used_are_replaced_and_flagged(lineage):
-    (event,) = propose(lineage)
+    (event,) = worlds.divisions(lineage)
     bad = event.frame + 2
     (pointed,) = crops.point([event], lineage.detections, movies.fine(40, unusable=(bad,)), **WINDOW)
     assert bad not in pointed.frames
@@ -59,7 +58,7 @@ def test_frames_that_cannot_be_used_are_replaced_and_flagged(lineage):
 
 @pytest.mark.parametrize(("minutes", "flag"), [(15.0, crops.RESAMPLED), (25.0, crops.INTERVAL_TOO_LONG)])
 def test_other_intervals_are_flagged(lineage, minutes, flag):
-    (event,) = propose(lineage)
+    (event,) = worlds.divisions(lineage)
     quality = movies.fine(40)
     (pointed,) = crops.point([event], lineage.detections, quality, minutes_per_frame=minutes, has_phase=True)
     assert flag in pointed.flags
@@ -75,7 +74,7 @@ def test_what_makes_verdicts_less_sure_is_a_warning(minutes, phase, words):
 
 
 def test_the_square_covers_the_family_and_stays_within_its_bounds(lineage):
-    (event,) = propose(lineage)
+    (event,) = worlds.divisions(lineage)
     (pointed,) = crops.point([event], lineage.detections, movies.fine(40), **WINDOW)
     shown = lineage.detections[lineage.detections["frame"].between(pointed.frames[0], pointed.frames[-1])]
     assert 58 <= pointed.side_um <= 190
@@ -109,7 +108,7 @@ def test_a_square_over_the_edge_is_padded_and_flagged():
 
 
 def test_a_missing_phase_channel_is_zeros(lineage):
-    (event,) = propose(lineage)
+    (event,) = worlds.divisions(lineage)
     quality = movies.fine(40)
     (pointed,) = crops.point([event], lineage.detections, quality, minutes_per_frame=10.0, has_phase=False)
     assert crops.NO_PHASE in pointed.flags

@@ -58,14 +58,15 @@ def test_a_perfect_run_scores_one_wherever_the_truth_has_something(compare, worl
     assert scores.tally.measures()["TRA"] == 1.0
 
 
-def test_a_perfect_run_without_subtypes_scores_one_on_a_movie_of_every_subtype(tmp_path):
+@pytest.mark.parametrize("told", ["subtypes", "no subtypes"])
+def test_a_perfect_run_scores_one_on_a_movie_of_every_subtype(tmp_path, told):
     lineage, events, subtypes = worlds.every_subtype()
     truth = read_truth(write_truth(tmp_path / "a.truth", lineage, events=events, subtypes=subtypes))
     run = run_in_memory(tmp_path / "a.lineage", lineage, events=events)
     run.events["mitosis_class"] = truth.events["mitosis_class"]
-    run.tree.nodes[80]["fate"] = "died_mitosis"
-    assert "subtype" not in run.events
-    assert not any(life["n_slippages"] for life in run.tree.nodes.values())
+    assert run.events["subtype"].tolist() == ["unclassified", *list(subtypes.values())[1:]]
+    if told == "no subtypes":
+        del run.events["subtype"]
 
     scores = compared(run, truth)
 

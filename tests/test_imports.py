@@ -9,8 +9,13 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 STAGES = {
-    "quality", "segment", "masks", "state", "track", "btrack_library", "resolve", "events", "crops",
-    "stardist", "simulate", "report",
+    "quality", "segment", "masks", "state", "track", "btrack_library", "hypotheses", "resolve", "episodes",
+    "events", "micronuclei", "crops", "mend", "stardist", "simulate", "report",
+}  # fmt: skip
+# Parts of one stage, and what two stages must say alike: which likelihoods hold, how cells are numbered.
+HELPERS = {
+    "segment": {"masks", "stardist"}, "track": {"btrack_library"}, "stardist": {"simulate"},
+    "events": {"episodes", "state"}, "hypotheses": {"state"}, "mend": {"resolve"},
 }  # fmt: skip
 
 
@@ -52,8 +57,18 @@ def test_stages_do_not_know_each_other():
         if stage not in STAGES:
             continue
         others = {n.split(".")[1] for n in own(imports(file), "lineage") if "." in n} & STAGES - {stage}
-        helpers = {"segment": {"masks", "stardist"}, "track": {"btrack_library"}, "stardist": {"simulate"}}
-        assert others <= helpers.get(stage, set()), f"{file} imports {others}"
+        assert others <= HELPERS.get(stage, set()), f"{file} imports {others}"
+
+
+def test_helpers_are_no_stages_in_disguise():
+    # What others share of a stage is one name of it.
+    shared = {"state": {"kind_of"}, "resolve": {"numbered"}}
+    for file in files("lineage"):
+        names = imports(file)
+        for stage, allowed in shared.items():
+            if file.parent != ROOT / "lineage" or file.stem not in HELPERS or file.stem == stage:
+                continue
+            assert {n.rpartition(".")[2] for n in own(names, f"lineage.{stage}")} - {stage} <= allowed, file
 
 
 def test_only_track_knows_btrack():

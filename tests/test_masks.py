@@ -5,7 +5,7 @@ import pytest
 import tifffile
 import zarr
 
-from lineage.masks import open_masks
+from lineage.masks import as_video, open_masks
 from lineage.schema import InputError
 
 MASKS = np.arange(3 * 20 * 30, dtype=np.uint16).reshape(3, 20, 30) % 7
@@ -74,3 +74,21 @@ def test_a_gap_in_the_numbers_is_refused(tmp_path):
     (tmp_path / "man_track001.tif").unlink()
     with pytest.raises(InputError, match="gaps"):
         open_masks(tmp_path, n_frames=2, shape=(20, 30))
+
+
+# --- Masks alone
+
+
+@pytest.mark.parametrize("write", [stack, ctc, array, group])
+def test_masks_alone_are_a_movie_of_ones_and_zeros(tmp_path, write):
+    video = as_video(write(tmp_path), pixel_size_um=0.5, minutes_per_frame=5.0)
+    assert (video.n_frames, video.shape, video.phase) == (3, (20, 30), None)
+    assert (video.pixel_size_um, video.minutes_per_frame, video.intensities) == (0.5, 5.0, False)
+    assert any("area" in note for note in video.notes)
+    assert np.array_equal(video.frame(1, video.nucleus), MASKS[1] > 0)
+
+
+@pytest.mark.parametrize("units", [(None, 10.0), (1.0, None), (None, None)])
+def test_masks_alone_do_not_know_their_units(tmp_path, units):
+    with pytest.raises(InputError, match="--pixel-size-um and --minutes-per-frame"):
+        as_video(stack(tmp_path), pixel_size_um=units[0], minutes_per_frame=units[1])

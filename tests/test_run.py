@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import movies
 import networkx as nx
 import numpy as np
 import pandas as pd
@@ -74,13 +75,15 @@ def test_the_run_folder_is_what_it_should_be(finished):
     assert set(tree) == set(tracklets["tracklet_id"])
     assert tree.graph["dose_gy"] == 4
     events = pd.read_csv(finished / "events.csv")
-    assert set(events["mitosis_class"]) <= {"normal", "abnormal"}
+    events = events[events["event_type"] == "mitosis"]
+    assert set(events["mitosis_class"]) <= {"normal", "abnormal", "none", "unclassified"}
     assert events["p_abnormal"].between(0, 1).all()
     films = sorted(p.name for p in (finished / "crops").iterdir())
     assert films == [f"event_{i:04d}.tif" for i in events["event_id"]]
     record = json.loads((finished / "run.json").read_text())
     assert list(record["stages"]) == [
-        "video", "quality", "scale", "segment", "track", "crop", "classify", "tree", "report",
+        "video", "quality", "scale", "segment", "track", "events", "crop", "classify", "mend", "tree",
+        "report",
     ]  # fmt: skip
 
 
@@ -164,6 +167,77 @@ def test_existing_masks_take_the_place_of_the_segmentation(corner, finished, tmp
     assert result.exit_code == 0, result.output
     assert (pd.read_csv(tmp_path / "out" / "detections.csv")["probability"] == 1).all()
     assert len(pd.read_csv(tmp_path / "out" / "events.csv")) >= 2
+
+
+# --- Masks alone
+
+
+def masks_with_a_division(path: Path, *, frames: int = 20, at: int = 10) -> Path:
+    """Six nuclei at rest; a seventh is small for three frames, then two smaller ones that part."""
+    stack = np.zeros((frames, 160, 160), np.uint16)
+
+    def disc(t: int, label: int, y: float, x: float, radius: float) -> None:
+        stack[t][movies.disc((160, 160), y, x, radius)] = label
+
+    for t in range(frames):
+        for k, (y, x) in enumerate(
+            [(25, 25), (25, 80), (25, 135), (135, 25), (135, 80), (135, 135)], start=1
+        ):
+            disc(t, k, y, x, 7)
+        if t < at:
+            disc(t, 7, 80, 80, 8 if t < at - 3 else 5)
+        else:
+            apart, radius = 6 + min(t - at, 4), 3.6 if t < at + 3 else 5.5
+            disc(t, 8, 80 - apart, 80, radius)
+            disc(t, 9, 80 + apart, 80, radius)
+    tifffile.imwrite(path, stack, photometric="minisblack")
+    return path
+
+
+UNITS = ("--pixel-size-um", 1, "--minutes-per-frame", 10)
+
+
+def test_masks_alone_have_a_lineage_and_nothing_is_classified(tmp_path):
+    masks = masks_with_a_division(tmp_path / "masks.tif")
+    result = start("--labels", masks, *UNITS)
+    assert result.exit_code == 0, result.output
+    out = tmp_path / "masks.lineage"
+    nuclei = pd.read_csv(out / "detections.csv")
+    pixels = tifffile.imread(masks)
+    assert len(nuclei) == sum(len(np.unique(mask)) - 1 for mask in pixels)
+    np.testing.assert_allclose(nuclei["dna_mass"], nuclei["area_um2"])  # at 1 um a pixel
+    tree = nx.read_graphml(out / "lineage.graphml", node_type=int)
+    (mother,) = (c for c in tree if tree.out_degree(c))
+    assert (tree.out_degree(mother), tree.nodes[mother]["fate"]) == (2, "divided")
+    events = pd.read_csv(out / "events.csv")
+    division = events[events["mother_id"] == mother].iloc[0]
+    assert (division["frame"], division["mitosis_class"]) == (10, "unclassified")
+    assert (division["n_micronuclei"], division["bridge"]) == ("not assessable", "not assessable")
+    assert events["p_abnormal"].isna().all()
+    assert list((out / "crops").glob("*.tif")) == []
+    assert re.search("masks alone.*no mitosis is classified", result.output)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--labels", "masks.tif"), "masks alone .*--pixel-size-um and --minutes-per-frame"),
+        (("--labels", "masks.tif", *UNITS[:2]), "--minutes-per-frame"),
+        (("--labels", "masks.tif", *UNITS[2:]), "--pixel-size-um"),
+        (("--labels", "nothing.tif", *UNITS), "nothing.tif is not there"),
+        ((), "no movie: give one, or masks alone with --labels"),
+        (UNITS, "no movie: give one, or masks alone with --labels"),
+    ],
+)
+def test_masks_alone_without_what_they_need_are_one_clear_line(tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    masks_with_a_division(Path("masks.tif"), frames=2)
+    result = start(*arguments)
+    assert result.exit_code == 2, result.output
+    (error,) = (line for line in result.output.splitlines() if line.startswith("error: "))
+    assert re.search(words, error), error
+    assert "Traceback" not in result.output
+    assert [p.name for p in tmp_path.iterdir()] == ["masks.tif"]
 
 
 def noise(path: Path, shape=(14, 2, 64, 64), **options) -> Path:

@@ -1,64 +1,55 @@
-"""A first estimate of each nucleus's mitotic state."""
+"""A first estimate of each nucleus's mitotic state, from the nucleus alone."""
 
 import nuclei
 import numpy as np
-import pandas as pd
 import pytest
 
-from lineage import state
-from lineage.schema import State
+from lineage import likelihoods, state
+from lineage.schema import STATE_COLUMNS, State
 
 
-def states(table, frame):
-    rows = table[table["frame"] == frame].sort_values(["x_um", "y_um"])
-    return list(rows["state"])
+def of(table, name, frames):
+    rows = table[(table["name"] == name) & table["frame"].isin(frames)]
+    assert len(rows) == len(frames)
+    return rows
 
 
-def test_a_division_is_seen_on_both_its_sides():
-    table = state.estimate(nuclei.division(at=5), usable=np.ones(12, bool))
-    assert states(table, 4) == [State.METAPHASE, State.INTERPHASE]
-    assert states(table, 5) == [State.ANAPHASE, State.ANAPHASE, State.INTERPHASE]
-    assert State.ANAPHASE not in states(table, 6)
+def test_condensed_chromatin_is_mitotic_and_that_of_interphase_is_not():
+    table = state.estimate(nuclei.mitosis(at=8))
+    assert set(of(table, "mother", range(5))["state"]) == {State.INTERPHASE}
+    assert of(table, "mother", range(5))["p_mitotic"].max() < 0.05
+    assert set(of(table, "mother", (5, 6, 7))["state"]) == {State.METAPHASE}
+    assert of(table, "mother", (5, 6, 7))["p_mitotic"].min() > 0.8
+    assert of(table, "daughter 0", (8, 9, 10))["p_mitotic"].min() > 0.8
+    assert of(table, "daughter 0", (12, 13))["p_mitotic"].max() < 0.05
+    assert table.loc[table["name"].str.startswith("bystander"), "p_mitotic"].max() < 0.05
 
 
-def test_a_division_is_seen_across_frames_that_cannot_be_used():
-    table = nuclei.division(at=5)
-    usable = np.ones(12, bool)
-    usable[[4, 5]] = False
-    table = state.estimate(table[usable[table["frame"]]], usable=usable)
-    assert states(table, 3)[0] == State.METAPHASE
-    assert states(table, 6)[:2] == [State.ANAPHASE, State.ANAPHASE]
+def test_the_estimate_is_of_the_nucleus_alone():
+    # What a nucleus becomes changes nothing: without its daughters the mother is the same.
+    table = nuclei.mitosis(at=8)
+    whole = state.estimate(table)
+    part = state.estimate(table[table["frame"] < 8])
+    columns = ["p_mitotic", "p_dead", "condensation"]
+    a, b = (of(t, "mother", range(8))[columns].to_numpy() for t in (whole, part))
+    np.testing.assert_allclose(a, b, rtol=0.02)
 
 
-def test_two_neighbours_that_stood_there_before_are_no_daughters():
-    cells = {"a": dict.fromkeys(range(4), (50.0, 45.0)), "b": dict.fromkeys(range(4), (50.0, 55.0))}
-    table = state.estimate(nuclei.table(cells), usable=np.ones(4, bool))
-    assert set(table["state"]) == {State.INTERPHASE}
+def test_probabilities_are_probabilities():
+    table = state.estimate(nuclei.mitosis())
+    assert set(STATE_COLUMNS) <= set(table.columns)
+    total = table["p_mitotic"] + table["p_dead"]
+    assert table[["p_mitotic", "p_dead"]].min().min() >= 0
+    assert total.max() <= 1 + 1e-9
+    assert set(table["state"]) <= {s.value for s in State}
 
 
-def test_daughters_must_bring_about_the_mothers_dna():
-    table = nuclei.division(at=5)
-    assert (state.estimate(table, usable=np.ones(12, bool))["state"] == State.ANAPHASE).sum() == 2
-    table.loc[table["frame"] >= 5, "dna_mass"] *= 5
-    assert (state.estimate(table, usable=np.ones(12, bool))["state"] == State.ANAPHASE).sum() == 0
-
-
-def test_a_nucleus_that_has_just_divided_does_not_divide_again():
-    # The lower daughter seems to be two itself, two frames after it was born.
-    table = nuclei.division(at=5)
-    again = nuclei.table(
-        {
-            "left": dict.fromkeys(range(7, 12), (57.0, 44.0)),
-            "right": dict.fromkeys(range(7, 12), (57.0, 56.0)),
-        },
-        dna_mass={"left": 500.0, "right": 500.0},
-        area_um2={"left": 40.0, "right": 40.0},
-    )
-    lower = (table["frame"] >= 7) & (table["x_um"] == 50) & (table["y_um"] > 50)
-    table = pd.concat([table[~lower], again], ignore_index=True).assign(detection_id=range(len(table) + 5))
-    usable = np.ones(12, bool)
-    assert State.ANAPHASE in states(state.estimate(table, usable=usable, refractory_min=0), 7)
-    assert State.ANAPHASE not in states(state.estimate(table, usable=usable), 7)
+def test_the_order_of_the_rows_changes_nothing_and_the_input_is_left_alone():
+    table = nuclei.mitosis()
+    before = table.copy()
+    shuffled = table.sample(frac=1, random_state=1)
+    assert state.estimate(table).equals(state.estimate(shuffled))
+    assert table.equals(before)
 
 
 def test_condensation_is_brightness_over_that_of_interphase_nuclei():
@@ -74,6 +65,25 @@ def test_condensation_follows_bleaching():
     assert state.condensation(table) == pytest.approx(1.0, abs=0.35)
 
 
+def test_masks_alone_have_likelihoods_of_their_own():
+    table = nuclei.mitosis()
+    assert state.kind_of(table) == likelihoods.INTENSITIES
+    flat = table.assign(mean_intensity=1.0)
+    assert state.kind_of(flat) == likelihoods.MASKS
+    # What is small is dense.
+    dense = state.condensation(flat)
+    assert dense[flat["area_um2"] == 75.0].min() > 1.5 > dense[flat["area_um2"] == 150.0].max()
+
+
+def test_rounding_is_used_where_a_movie_has_it():
+    table = nuclei.mitosis()
+    assert not state.has_phase(table)
+    round_ = table.assign(rounding=np.where(table["name"] == "mother", 3.0, 1.0))
+    assert state.has_phase(round_)
+    assert not np.array_equal(state.estimate(round_)["p_mitotic"], state.estimate(table)["p_mitotic"])
+
+
 def test_no_nuclei_have_no_states():
-    empty = nuclei.division().iloc[:0]
-    assert state.estimate(empty, usable=np.ones(12, bool)).empty
+    empty = state.estimate(nuclei.mitosis().iloc[:0])
+    assert empty.empty
+    assert set(STATE_COLUMNS) <= set(empty.columns)

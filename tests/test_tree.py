@@ -291,3 +291,22 @@ def test_parents_end_before_children_begin():
     lives = [tree.lifetime(annotated, c) for c in (1, 2, 4, 5)]
 
     assert all(a.stop == b.start for a, b in pairwise(lives))
+
+
+def test_what_events_saw_of_a_cell_that_never_divides_is_its_fate():
+    lineage, events, _ = worlds.every_subtype()
+    told_fates = fates(annotate(lineage, events))
+    assert (told_fates[70], told_fates[80], told_fates[61]) == ("slipped", "died_mitosis", "fused")
+    annotated = annotate(lineage, events)
+    assert {c: life["n_slippages"] for c, life in annotated.nodes.items() if life["n_slippages"]} == {70: 1}
+    # Without events nothing is known of them.
+    assert [fates(annotate(lineage, []))[c] for c in (70, 80)] == ["lost", "lost"]
+
+
+def test_a_rejected_attempt_is_no_fate():
+    lineage, events, subtypes = worlds.every_subtype()
+    none = {e: (0.1, 0.1, 0.8) for e, s in subtypes.items() if s in ("slippage", "death_in_mitosis")}
+    said = told(none, ("normal", "abnormal", "none"))
+    assert [fates(annotate(lineage, events, said))[c] for c in (70, 80)] == ["lost", "lost"]
+    kept = annotate(lineage, events, said, kept=set(none))
+    assert [fates(kept)[c] for c in (70, 80)] == ["slipped", "died_mitosis"]

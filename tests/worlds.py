@@ -5,7 +5,8 @@ Each is a graph mother -> daughter; `as_lineage` gives its cells nuclei to be se
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
@@ -92,6 +93,11 @@ SUBTYPES = {
     "normal": 2, "tripolar": 3, "tetrapolar": 4, "lagging_chromatin": 2, "micronuclei": 2,
     "furrow_regression": 2, "slippage": 0, "death_in_mitosis": 0,
 }  # fmt: skip
+SEEN: dict[str, dict[str, Any]] = {
+    "lagging_chromatin": {"bridge": True}, "micronuclei": {"n_micronuclei": 1},
+    "furrow_regression": {"refused_after_min": 100.0}, "slippage": {"returned": True},
+    "death_in_mitosis": {"died_after_min": 30.0},
+}  # fmt: skip
 
 
 def every_subtype() -> tuple[Lineage, list[MitosisEvent], dict[int, str]]:
@@ -111,6 +117,7 @@ def every_subtype() -> tuple[Lineage, list[MitosisEvent], dict[int, str]]:
         y, x = places[mother]
         um = {"y_um": y * PIXEL_UM, "x_um": x * PIXEL_UM}
         events.append(MitosisEvent(7 + len(events), mother, (), 10, y, x, **um, source="world"))
+    events = [replace(e, **SEEN.get(s, {})) for e, s in zip(events, SUBTYPES, strict=True)]
     return lineage, events, {e.event_id: s for e, s in zip(events, SUBTYPES, strict=True)}
 
 
@@ -173,10 +180,37 @@ def _nucleus(cell: int, frame: int, y_px: float, x_px: float) -> dict[str, objec
         "eccentricity": 0.3,
         "solidity": 0.95,
         "texture": 1.0,
+        "rounding": np.nan,
         "probability": 0.9,
-        "condensation": 0.1,
+        "condensation": 1.0,
+        "p_mitotic": 0.01,
+        "p_dead": 0.01,
         "state": "interphase",
     }
+
+
+def condensed(lineage: Lineage, cell: int, frames: Collection[int]) -> Lineage:
+    """The same lineage, the cell's chromatin condensed in these frames: dense, small, in a plate."""
+    table = lineage.detections.copy()
+    at = (table["tracklet_id"] == cell) & table["frame"].isin(frames)
+    table.loc[at, "state"] = "metaphase"
+    table.loc[at, ["condensation", "p_mitotic", "area_um2", "mean_intensity"]] = [2.5, 0.98, 70.0, 100.0]
+    return replace(lineage, detections=table)
+
+
+def pyknotic(lineage: Lineage, cell: int, frames: Collection[int]) -> Lineage:
+    """The same lineage, the cell's chromatin denser yet in these: mitotic perhaps, likelier dead."""
+    table = lineage.detections.copy()
+    at = (table["tracklet_id"] == cell) & table["frame"].isin(frames)
+    table.loc[at, ["condensation", "p_mitotic", "p_dead", "area_um2"]] = [3.0, 0.35, 0.64, 45.0]
+    return replace(lineage, detections=table)
+
+
+def dying(lineage: Lineage, cell: int) -> Lineage:
+    """The same lineage, in which tracking sees the cell die at the end of its life."""
+    graph = nx.DiGraph(lineage.graph)
+    graph.nodes[cell]["dies"] = True
+    return replace(lineage, graph=graph)
 
 
 def divisions(lineage: Lineage) -> list[MitosisEvent]:
@@ -197,6 +231,8 @@ def divisions(lineage: Lineage) -> list[MitosisEvent]:
                 y_um=float(first["y_um"]),
                 x_um=float(first["x_um"]),
                 source="world",
+                n_poles=graph.out_degree(mother),
+                separated=True,
             )
         )
     return events

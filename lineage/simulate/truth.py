@@ -16,7 +16,7 @@ import tifffile
 
 from lineage.export import graphml
 from lineage.export.ctc import LARGEST_LABEL
-from lineage.schema import EVENT_COLUMNS, CellKey, Fate, InputError
+from lineage.schema import EVENT_COLUMNS, CellKey, EventType, Fate, InputError
 from lineage.simulate.cells import Subtype
 from lineage.simulate.chromatin import dna_mass
 from lineage.tree import UNITS
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lineage.simulate.microscope import Microscope
     from lineage.simulate.settings import Settings
 
-TRUE_EVENT_COLUMNS = (*EVENT_COLUMNS, "subtype")  # what only a run can say stays empty
+TRUE_EVENT_COLUMNS = EVENT_COLUMNS  # what only a run can say stays empty
 SUBTYPE, CELL = "subtype", "simulated_cell"  # node keys beside CellKey
 
 
@@ -114,6 +114,7 @@ class Chronicle:
                 "x_px": x_px,
                 "y_um": y_um,
                 "x_um": x_um,
+                "event_type": EventType.MITOSIS.value,
                 "mitosis_class": str(subtype.mitosis_class),
                 "source": "simulated",
                 SUBTYPE: str(subtype),

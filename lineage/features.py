@@ -1,0 +1,171 @@
+"""Tracklets -> what hypotheses about them are judged by: one array a feature, one number a hypothesis.
+
+DNA, size and density are logarithms over the movie's median; lengths are in units of 10 um or of a step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lineage.pieces import EARLY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from lineage.pieces import Pieces
+
+SAMPLES = 24  # nuclei that stand for a long tracklet
+
+
+def ends_and_starts(p: Pieces, first: np.ndarray, last: np.ndarray) -> dict[str, np.ndarray]:
+    """Features of a tracklet by itself: (P,) each."""
+    length = last - first + 1
+    final = p.time.max(initial=0)
+    whole = np.nanmedian(_whole(p, p.mass, first, last), axis=1) if len(first) else np.zeros(0)
+    late = _median(p.late(p.mass, last))
+    return {
+        "length": np.log(length),
+        "single": (length == 1) * 1.0,
+        "at_first": (p.time[first] == 0) * 1.0,
+        "at_last": (p.time[last] == final) * 1.0,
+        "starts_at_border": np.exp(-np.maximum(p.border[first], 0) / 12),
+        "ends_at_border": np.exp(-np.maximum(p.border[last], 0) / 12),
+        "mass": whole,
+        "mass2": whole**2,
+        "size": _median(p.late(p.size, last)),
+        "dense": _median(p.late(p.dense, last)),
+        "starts_mitotic": _most(p.early(p.mitotic, first)),
+        "ends_mitotic": _most(p.late(p.mitotic, last)),
+        "ends_dead": _median(p.late(p.dead, last)),
+        "dead": np.nanmean(_whole(p, p.dead, first, last), axis=1) if len(first) else np.zeros(0),
+        "faded": late - whole,
+        "sure": np.nanmean(_whole(p, p.sure, first, last), axis=1) if len(first) else np.zeros(0),
+    }
+
+
+def _whole(p: Pieces, values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+    """(P, SAMPLES) values from all along the tracklets."""
+    index = first[:, None] + np.round((last - first)[:, None] * np.linspace(0, 1, SAMPLES)).astype(int)
+    return values[index]
+
+
+def link_features(p: Pieces, end: np.ndarray, start: np.ndarray, step_um: float) -> dict[str, np.ndarray]:
+    """Of going on: places (L,) of an end and of a beginning."""
+    lag = (p.time[start] - p.time[end]).astype(float)
+    far = np.linalg.norm(p.place[start] - p.place[end], axis=1) / (step_um * np.sqrt(np.maximum(lag, 1)))
+    grows = _median(p.early(p.mass, start)) - _median(p.late(p.mass, end))
+    larger = _median(p.early(p.size, start)) - _median(p.late(p.size, end, EARLY))
+    return {
+        "lag": lag,
+        "next": (lag == 1) * 1.0,
+        "far": far,
+        "far2": far**2,
+        "grows": grows,
+        "grows2": grows**2,
+        "larger2": larger**2,
+        "ends_mitotic": _most(p.late(p.mitotic, end, EARLY)),
+        "starts_mitotic": _most(p.early(p.mitotic, start, 1)),
+        "halved": np.exp(-(((grows + 0.69) / 0.3) ** 2)) * _most(p.late(p.mitotic, end, EARLY)),
+        "ends_dead": _median(p.late(p.dead, end)),
+        "dead": _median(p.early(p.dead, start)),
+    }
+
+
+def division_features(p: Pieces, mother: np.ndarray, daughters: np.ndarray) -> dict[str, np.ndarray]:
+    """Of a division: places (D,) of a mother's last nucleus, (D, n) of daughters' first, NONE where fewer."""
+    there = daughters >= 0
+    n = there.sum(axis=1)
+    at = np.maximum(daughters, 0)
+
+    def each(values: np.ndarray, how: Callable[[np.ndarray], np.ndarray], window: int) -> np.ndarray:
+        flat = how(p.early(values, at.ravel(), window)).reshape(at.shape)
+        return np.where(there, flat, np.nan)
+
+    mass = each(p.mass, _median, EARLY)
+    whole = np.log(np.nansum(np.exp(mass), axis=1)) if len(mass) else np.zeros(0)
+    of_mother = _median(p.late(p.mass, mother))
+    share = whole - of_mother
+    place = np.where(there[:, :, None], p.place[at], np.nan)
+    outward = place - p.place[mother][:, None]
+    middle = _mean(outward)
+    length = np.linalg.norm(outward, axis=2)
+    apart = 2 * _mean(np.linalg.norm(place - _mean(place)[:, None], axis=2))
+    one_sided = np.linalg.norm(_mean(outward / np.maximum(length, 1e-6)[:, :, None]), axis=1)
+    off = np.linalg.norm(middle, axis=1)
+    lag = np.where(there, p.time[at] - p.time[mother][:, None], np.nan)
+    uneven = _most(mass) - _least(mass)
+    return {
+        "many": (n > 2) * 1.0,
+        "four": (n > 3) * 1.0,
+        "share": share,
+        "share2": np.minimum(share**2, 4),
+        "uneven2": np.minimum(uneven**2, 4),
+        "off": off / 10,
+        "off2": np.minimum((off / (0.25 * apart + 2)) ** 2, 16),
+        "apart": apart / 10,
+        "apart2": (apart / 10) ** 2,
+        "farthest": _most(length) / 10,
+        "one_sided": one_sided,
+        "lag": _least(lag),
+        "uneven_lag": _most(lag) - _least(lag),
+        "mother_mitotic": _most(p.late(p.mitotic, mother, EARLY)),
+        "mother_dense": _most(p.late(p.dense, mother, EARLY)),
+        "mother_mass": of_mother,
+        "daughters_mitotic": _least(each(p.mitotic, _most, EARLY)),
+        "daughters_dense": _least(each(p.dense, _most, EARLY)),
+        "daughters_size": _most(each(p.size, _median, 2)),
+        "daughters_dead": _most(each(p.dead, _median, EARLY)),
+        "mother_dead": _median(p.late(p.dead, mother, EARLY)),
+    }
+
+
+def fusion_features(p: Pieces, parents: np.ndarray, fused: np.ndarray) -> dict[str, np.ndarray]:
+    """Of a fusion: places (F, 2) of the parents' last nuclei, (F,) of the fused cell's first."""
+    one, two = (_median(p.late(p.mass, parents[:, k])) for k in (0, 1))
+    share = _median(p.early(p.mass, fused)) - np.logaddexp(one, two)
+    grows = _median(p.early(p.mass, fused)) - np.maximum(one, two)
+    apart = np.linalg.norm(p.place[parents[:, 0]] - p.place[parents[:, 1]], axis=1)
+    off = np.linalg.norm(p.place[parents].mean(axis=1) - p.place[fused], axis=1)
+    lag = p.time[fused][:, None] - p.time[parents]
+    return {
+        "share": share,
+        "share2": np.minimum(share**2, 4),
+        "grows": grows,
+        "uneven2": np.minimum((one - two) ** 2, 4),
+        "apart": apart / 10,
+        "apart2": (apart / 10) ** 2,
+        "off": off / 10,
+        "off2": (off / 10) ** 2,
+        "lag": lag.max(axis=1).astype(float),
+        "larger": _median(p.early(p.size, fused))
+        - np.maximum(*(_median(p.late(p.size, parents[:, k], EARLY)) for k in (0, 1))),
+        "parents_mitotic": _most(
+            np.stack([_most(p.late(p.mitotic, parents[:, k], EARLY)) for k in (0, 1)], axis=1)
+        ),
+        "parents_dead": _most(
+            np.stack([_median(p.late(p.dead, parents[:, k], EARLY)) for k in (0, 1)], axis=1)
+        ),
+        "shortest": np.log(
+            np.min(
+                [parents[:, k] - p.first[p.piece[parents[:, k]]] + 1 for k in (0, 1)], axis=0, initial=10_000
+            )
+        ),
+    }
+
+
+def _median(values: np.ndarray) -> np.ndarray:
+    return np.nanmedian(values, axis=1) if len(values) else np.zeros(0)
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    return np.nanmean(values, axis=1)
+
+
+def _most(values: np.ndarray) -> np.ndarray:
+    return np.nanmax(values, axis=1) if len(values) else np.zeros(0)
+
+
+def _least(values: np.ndarray) -> np.ndarray:
+    return np.nanmin(values, axis=1) if len(values) else np.zeros(0)

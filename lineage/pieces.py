@@ -1,0 +1,119 @@
+"""Tracklets as arrays: nuclei by tracklet, then time; which ends and beginnings lie near each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LATE, EARLY = 5, 3  # nuclei that what ends, and what begins, is measured from
+NONE = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Pieces:
+    """Detections in order of tracklet, then time; those of no tracklet are left out.
+
+    `row` (N,) is a detection's place in the table, `first` and `last` (P,) the places here of a tracklet's
+    ends, `piece` (N,) its tracklet.
+    """
+
+    row: np.ndarray
+    n_rows: int
+    time: np.ndarray
+    place: np.ndarray  # (N, 2) um
+    border: np.ndarray  # (N,) um to the edge of the image
+    mass: np.ndarray  # log, over the median
+    size: np.ndarray  # log, over the median
+    dense: np.ndarray  # log condensation
+    mitotic: np.ndarray
+    dead: np.ndarray
+    sure: np.ndarray  # the segmentation's probability
+    track: np.ndarray  # btrack's number, whatever is cut
+    first: np.ndarray
+    last: np.ndarray
+    piece: np.ndarray
+
+    @classmethod
+    def of(
+        cls, table: pd.DataFrame, time: np.ndarray, *, shape_um: tuple[float, float], pixel_size_um: float
+    ) -> Pieces:
+        """Of detections with tracklets' numbers."""
+        tracklet = table["tracklet_id"].to_numpy()
+        row = np.lexsort((time, tracklet))
+        row = row[tracklet[row] >= 0]
+        place = table[["y_um", "x_um"]].to_numpy(float)[row]
+        seen = table[["y_px", "x_px"]].to_numpy(float)[row] * pixel_size_um
+        border = np.minimum(seen, np.asarray(shape_um) - seen).min(axis=1) if len(row) else np.zeros(0)
+
+        def log(column: str, floor: float) -> np.ndarray:
+            values = table[column].to_numpy(float)[row]
+            positive = values[values > 0]
+            middle = float(np.median(positive)) if len(positive) else 1.0
+            return np.log(np.maximum(values, floor * middle) / middle)
+
+        same = tracklet[row]
+        begins = np.flatnonzero(np.r_[True, same[1:] != same[:-1]]) if len(row) else np.zeros(0, int)
+        return cls(
+            row=row,
+            n_rows=len(table),
+            time=np.asarray(time)[row],
+            place=place,
+            border=border,
+            mass=log("dna_mass", 0.02),
+            size=log("area_um2", 0.02),
+            dense=np.log(np.clip(table["condensation"].to_numpy(float)[row], 0.05, 20)),
+            mitotic=table["p_mitotic"].to_numpy(float)[row],
+            dead=table["p_dead"].to_numpy(float)[row],
+            sure=table["probability"].to_numpy(float)[row],
+            track=same,
+            first=begins,
+            last=np.r_[begins[1:], len(row)] - 1 if len(row) else begins,
+            piece=np.repeat(np.arange(len(begins)), np.diff(np.r_[begins, len(row)])),
+        )
+
+    def split(self, before: np.ndarray) -> Pieces:
+        """Cut in front of these detections (places here)."""
+        first = np.union1d(self.first, before).astype(int)
+        last = np.r_[first[1:], len(self.row)] - 1 if len(first) else first
+        piece = np.repeat(np.arange(len(first)), last - first + 1)
+        return replace(self, first=first, last=last, piece=piece)
+
+    def number_of_detection(self) -> np.ndarray:
+        """(rows of the table,) tracklet of each; NONE of those that are in none."""
+        number = np.full(self.n_rows, NONE)
+        number[self.row] = self.piece
+        return number
+
+    def late(self, values: np.ndarray, at: np.ndarray, n: int = LATE) -> np.ndarray:
+        """(len(at), n) the values of the last nuclei up to `at`, NaN before their tracklet begins."""
+        index = at[:, None] - np.arange(n)
+        inside = index >= self.first[self.piece[at]][:, None]
+        return np.where(inside, values[np.maximum(index, 0)], np.nan)
+
+    def early(self, values: np.ndarray, at: np.ndarray, n: int = EARLY) -> np.ndarray:
+        """(len(at), n) the values of the first nuclei from `at` on, NaN after their tracklet ends."""
+        index = at[:, None] + np.arange(n)
+        inside = index <= self.last[self.piece[at]][:, None]
+        return np.where(inside, values[np.minimum(index, len(values) - 1)], np.nan)
+
+
+def near(
+    p: Pieces, ends: np.ndarray, starts: np.ndarray, *, um: float, lag: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs (places in `p`) of an end and a beginning `lag` frames later and at most `um` away, in order."""
+    from scipy.spatial import cKDTree
+
+    if not len(ends) or not len(starts):
+        return np.zeros(0, int), np.zeros(0, int)
+    frames_apart = 10 * um  # so that another frame is out of reach
+    later = np.c_[p.place[ends], (p.time[ends] + lag) * frames_apart]
+    tree = cKDTree(np.c_[p.place[starts], p.time[starts] * frames_apart])
+    found = tree.query_ball_point(later, um, return_sorted=True)
+    counts = np.array([len(f) for f in found], int)
+    second = np.concatenate([*found, []]).astype(int)
+    return np.repeat(ends, counts), starts[second]

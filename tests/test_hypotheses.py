@@ -1,0 +1,218 @@
+"""What may have happened is considered, whatever btrack thought of it."""
+
+import nuclei
+import numpy as np
+import pandas as pd
+import pytest
+
+from lineage import state
+from lineage.hypotheses import CUT_AT, Models, Reach, consider, cut, of_pieces
+from lineage.pieces import Pieces
+from lineage.resolve import resolve, solve
+from lineage.schema import Hypothesis, Tracklets
+
+H = Hypothesis
+
+
+def considered(drawn, *, same=None, **settings):
+    """The detections and hypotheses of drawn nuclei, one tracklet a name."""
+    tracklets = nuclei.as_tracklets(state.estimate(drawn), same=same)
+    time = tracklets.detections["frame"].to_numpy()
+    return consider(tracklets, time, shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0, **settings)
+
+
+def edges(lineage):
+    """Mothers and daughters, each as the names that its nuclei were drawn with, in order of frame."""
+    seen = lineage.detections[lineage.detections["tracklet_id"] > 0].sort_values("frame")
+    names = seen.groupby("tracklet_id")["name"].agg(lambda s: " ".join(dict.fromkeys(s)))
+    return sorted((names[a], names[b]) for a, b in lineage.graph.edges)
+
+
+def daughters(n):
+    return [("mother", f"daughter {k}") for k in range(n)]
+
+
+WORLDS = {
+    "division": nuclei.mitosis(2), "tripolar": nuclei.mitosis(3), "tetrapolar": nuclei.mitosis(4),
+    "fusion": nuclei.fusion(),
+}  # fmt: skip
+
+
+# --- Cutting
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_mother_that_goes_on_as_her_daughter_is_cut_and_her_division_found(n):
+    drawn, same = nuclei.mitosis(n), {"daughter 0": "mother"}
+    before = nuclei.as_tracklets(state.estimate(drawn), same=same).detections
+    tracks = before.groupby("name")["tracklet_id"].first()
+    assert tracks["mother"] == tracks["daughter 0"]
+    detections, hypotheses = considered(drawn, same=same)
+    shorter = detections.groupby("name")["tracklet_id"].agg(set)
+    assert not shorter["mother"] & shorter["daughter 0"]
+    assert edges(resolve(detections, hypotheses)) == daughters(n)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_division_of_any_arity_is_found(n):
+    assert edges(resolve(*considered(nuclei.mitosis(n)))) == daughters(n)
+
+
+def test_without_a_second_daughter_nothing_divides():
+    drawn = nuclei.mitosis(2)
+    drawn = drawn[drawn["name"] != "daughter 1"].reset_index(drop=True)
+    assert ("mother", "daughter 1") not in edges(resolve(*considered(drawn, same={"daughter 0": "mother"})))
+    assert edges(resolve(*considered(drawn, same={"daughter 0": "mother"}))) == []
+
+
+def test_a_newcomer_beside_a_cell_in_interphase_is_no_daughter():
+    cells = {
+        "resident": nuclei.still((150.0, 150.0), range(18)),
+        "new": nuclei.still((150.0, 170.0), range(8, 18)),
+    }
+    drawn = nuclei.looking(nuclei.table(nuclei.bystanders(18) | cells), {})
+    assert edges(resolve(*considered(drawn))) == []
+
+
+@pytest.mark.parametrize("same", [{}, {"fused": "left"}, {"fused": "right"}])
+def test_two_cells_that_become_one_are_a_fusion_whoevers_track_goes_on(same):
+    assert edges(resolve(*considered(nuclei.fusion(), same=same))) == [("left", "fused"), ("right", "fused")]
+
+
+def test_a_cell_that_is_lost_beside_another_does_not_fuse_with_it():
+    # The other goes on where it was, with the DNA that it had.
+    cells = {
+        "left": nuclei.still((150.0, 144.0), range(20)),
+        "right": nuclei.still((150.0, 156.0), range(10)),
+    }
+    drawn = nuclei.looking(nuclei.table(nuclei.bystanders(20) | cells), {})
+    assert edges(resolve(*considered(drawn))) == []
+
+
+def test_sisters_that_fuse_again_are_found_with_their_division():
+    """mother --+-- daughter 0 --+-- fused
+    +-- daughter 1 --+"""
+    drawn = nuclei.mitosis(2, at=8, until=16)
+    later = nuclei.fusion(at=16, until=26)
+    later = later[(later["frame"] >= 16)].assign(frame=lambda t: t["frame"])
+    drawn = pd.concat([drawn, later], ignore_index=True)
+    drawn["detection_id"] = np.arange(len(drawn))
+    found = edges(resolve(*considered(drawn, same={"daughter 0": "mother", "fused": "mother"})))
+    assert found == sorted([*daughters(2), ("daughter 0", "fused"), ("daughter 1", "fused")])
+
+
+def test_a_bridged_gap_is_cut_and_closed_again():
+    cells = nuclei.bystanders(20) | {"walker": nuclei.walk((150, 150), range(20))}
+    del cells["walker"][7]
+    detections, hypotheses = considered(nuclei.looking(nuclei.table(cells), {}))
+    walker = detections[detections["name"] == "walker"]
+    assert walker.groupby("tracklet_id")["frame"].agg(["min", "max"]).to_numpy().tolist() == [[0, 6], [8, 19]]
+    lineage = resolve(detections, hypotheses)
+    assert lineage.detections.loc[lineage.detections["name"] == "walker", "tracklet_id"].nunique() == 1
+    assert len(lineage.graph) == len(cells)
+
+
+def test_tracklets_are_cut_only_where_something_begins_or_ends_beside_them():
+    quiet = nuclei.looking(nuclei.table(nuclei.bystanders(20)), {})
+    detections, _ = considered(quiet)
+    assert detections["tracklet_id"].nunique() == quiet["name"].nunique()
+
+
+def test_where_to_cut_is_a_matter_of_log_odds():
+    table = nuclei.as_tracklets(state.estimate(nuclei.mitosis()), same={"daughter 0": "mother"}).detections
+    pieces = Pieces.of(table, table["frame"].to_numpy(), shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0)
+    models, reach = Models.of(table), Reach(10.0, 30.0, 25.0, 4)
+    never, usual = (
+        len(cut(pieces, reach, models.division, models.fusion, at=at).first) for at in (1e6, CUT_AT)
+    )
+    assert never == len(pieces.first) < usual
+
+
+# --- Candidates
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_every_beginning_and_end_can_be_explained_alone_and_is_explained_once(world):
+    detections, h = considered(WORLDS[world])
+    n = detections["tracklet_id"].max() + 1
+    for kind, side in ((H.START, h.starts), (H.END, h.ends), (H.DEATH, h.ends), (H.FALSE_POSITIVE, h.ends)):
+        assert sorted(side[h.kind == kind, 0]) == list(range(n)), kind
+    chosen = solve(h, n, time_limit_s=60).chosen
+    for side in (h.ends, h.starts):
+        assert sorted(side[chosen][side[chosen] >= 0]) == list(range(n))
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_no_candidate_uses_a_tracklet_twice_or_goes_back_in_time(world):
+    detections, h = considered(WORLDS[world], same={"daughter 0": "mother", "fused": "left"})
+    frames = detections.groupby("tracklet_id")["frame"].agg(["min", "max"])
+    joins = np.isin(h.kind, (H.LINK, H.DIVISION, H.FUSION))
+    assert joins.any()
+    for ends, starts in zip(h.ends[joins].tolist(), h.starts[joins].tolist(), strict=True):
+        before, after = [t for t in ends if t >= 0], [t for t in starts if t >= 0]
+        assert len(set(before)) == len(before)
+        assert len(set(after)) == len(after)
+        assert frames.loc[before, "max"].max() < frames.loc[after, "min"].min()
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_no_candidate_is_listed_twice(world):
+    _, h = considered(WORLDS[world])
+    rows = [
+        (k, *sorted(e), *sorted(s))
+        for k, e, s in zip(h.kind, h.ends.tolist(), h.starts.tolist(), strict=True)
+    ]
+    assert len(set(rows)) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings"),
+    [(H.DIVISION, {"division_reach_um": 5.0}), (H.FUSION, {"fusion_reach_um": 2.0})],
+)
+def test_what_is_out_of_reach_is_not_considered(kind, settings):
+    drawn = pd.concat([nuclei.mitosis(), nuclei.fusion(at=10, until=18)], ignore_index=True)
+    drawn = drawn[~drawn["name"].isin(["left", "right", "fused"])] if kind is H.DIVISION else nuclei.fusion()
+    drawn = drawn.drop_duplicates(["frame", "name"]).reset_index(drop=True)
+    drawn["detection_id"] = np.arange(len(drawn))
+    assert (considered(drawn)[1].kind == kind).any()
+    assert not (considered(drawn, **settings)[1].kind == kind).any()
+
+
+def test_the_order_of_the_rows_changes_nothing():
+    drawn = state.estimate(nuclei.mitosis(3))
+    whole = nuclei.as_tracklets(drawn, same={"daughter 0": "mother"})
+    mixed = whole.detections.sample(frac=1, random_state=1)
+    found = []
+    for table in (whole.detections, mixed):
+        tracklets = Tracklets(table, whole.hypotheses, whole.step_um)
+        options = {"shape_um": nuclei.SHAPE_UM, "pixel_size_um": 1.0}
+        found.append(consider(tracklets, table["frame"].to_numpy(), **options))
+    (a, h), (b, g) = found
+    assert not a.index.equals(b.index)
+    pd.testing.assert_frame_equal(a, b.sort_index())
+    for one, other in ((h.kind, g.kind), (h.ends, g.ends), (h.starts, g.starts), (h.log_odds, g.log_odds)):
+        assert np.array_equal(one, other)
+
+
+def test_what_btrack_held_possible_is_told_of_the_pieces():
+    # btrack's tracklet 0 is cut into pieces 0 and 1: it begins as the first, and goes on from the second.
+    cells = {"a": nuclei.walk((50, 50), range(10)), "b": nuclei.walk((56, 56), range(10, 20))}
+    table = nuclei.as_tracklets(nuclei.table(cells)).detections
+    whole = Pieces.of(table, table["frame"].to_numpy(), shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0)
+    rows = [(H.START, 0, -1, -1, -1.0), (H.END, 0, -1, -1, -2.0), (H.LINK, 0, 1, -1, -3.0)]
+    rows += [(H.FALSE_POSITIVE, 1, -1, -1, -5.0)]
+    said = pd.DataFrame(rows, columns=["kind", "tracklet", "first", "second", "log_likelihood"])
+    told = of_pieces(Tracklets(table, said, 10.0), whole, whole.split(np.array([4])))
+    assert told == {
+        (H.START, 0, -1, -1): -1.0,
+        (H.END, 1, -1, -1): -2.0,
+        (H.LINK, 1, 2, -1): -3.0,
+        (H.FALSE_POSITIVE, 2, -1, -1): -5.0,
+    }
+
+
+def test_no_nuclei_have_no_hypotheses():
+    empty = nuclei.mitosis().iloc[:0]
+    detections, hypotheses = considered(empty)
+    assert len(detections) == len(hypotheses.kind) == 0
+    assert len(resolve(detections, hypotheses).graph) == 0
