@@ -1,4 +1,4 @@
-"""Numbers of wells and doses -> figures with dose along them: SuperPlots, responses, survival."""
+"""Numbers of wells and doses -> figures with dose along them: SuperPlots, dose-response, survival."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pipelines.dose.columns import SUBTYPES, WELL
-from pipelines.dose.measures import PRIMARY, fraction
+from pipelines.dose.columns import WELL
+from pipelines.dose.measures import PRIMARY
 from pipelines.report.drawing import (
     MANY_DOTS,
     Figure,
@@ -22,7 +22,7 @@ from pipelines.report.drawing import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from matplotlib.axes import Axes
 
@@ -30,17 +30,6 @@ if TYPE_CHECKING:
 
 PERCENT = 100.0
 INTERVALS = "Bars are means of the units, lines 95 % intervals by t over units"
-# Panels of the page, in order: measure, stratum, title, axis.
-PANELS = (
-    ("time_to_first_mitosis", "of those that get there", "First mitosis", "hours since irradiation"),
-    ("cycle_time", "all", "Cell cycle, born in view", "hours"),
-    ("mitoses_per_1000_cell_hours", "all", "Mitoses", "per 1000 cell-hours"),
-    ("clone_size", "at the end", "Clone size at the end", "cells a founder"),
-    ("sister_fusions_per_division", "all", "Late fusions of sisters", "% of divisions"),
-    ("share_giant", "last 12 h", "Giant cells, last 12 h", "% of cells"),
-    ("diffusion", "before normal mitosis", "Motility before mitosis", "µm²/h"),
-    ("diffusion", "after normal mitosis", "Motility after mitosis", "µm²/h"),
-)
 
 
 def of_measure(table: pd.DataFrame, measure: str, stratum: str = "all") -> pd.DataFrame:
@@ -94,8 +83,8 @@ def fraction_superplot(tables: Tables) -> Figure:
                 x, y = i + spread(n, 0.36, seed=i), at + spread(n, 4.5, seed=i + 50)
                 _pale(ax, x, y, colour)
                 ax.text(i + 0.4, at, f"{n}", va="center", fontsize=7.5)
-            _dots(ax, i, of, colour)
-        _doses_below(ax, data)
+            dots(ax, i, of, colour)
+        doses_below(ax, data)
         ax.set(ylabel="abnormal, % of mitoses", ylim=(-19, 119))
         ax.set_yticks([-12, 0, 20, 40, 60, 80, 100, 112])
         ax.set_yticklabels(["normal", "0", "20", "40", "60", "80", "100", "abnormal"])
@@ -128,8 +117,8 @@ def duration_superplot(tables: Tables) -> Figure | None:
             if "cell" in of:
                 y = np.minimum(of["cell"]["value"].to_numpy(float), top)
                 _pale(ax, i + spread(len(y), 0.36, seed=i), y, tones[dose])
-            _dots(ax, i, of, tones[dose])
-        _doses_below(ax, data)
+            dots(ax, i, of, tones[dose])
+        doses_below(ax, data)
         ax.set(ylabel="minutes from condensation\nto separation or exit", ylim=(0, top * 1.04))
 
     tones = colours(data["dose_gy"].tolist())
@@ -190,37 +179,6 @@ def response(tables: Tables) -> Figure:
 INK_OF = {-1: "#0072B2", 1: "#D55E00"}
 
 
-def subtypes(tables: Tables) -> Figure:
-    """Each kind of abnormal mitosis over dose."""
-    names = [(fraction(s), s.replace("_", " ") if s != "abnormal" else "no told kind") for s in SUBTYPES]
-    data, svg = _panels(
-        tables, [(m, "all", title, "% of mitoses") for m, title in names], per_row=4, share=True
-    )
-    return Figure(
-        "subtypes",
-        "What kind of abnormal",
-        "Share of all judged mitoses; dots are wells. The kind is what was seen to happen; no told kind is "
-        "what the classifier alone calls abnormal. Exploratory. Micronuclei and bridges cannot be told at "
-        "every pixel size: 0 may mean not assessable.",
-        svg,
-        data,
-    )
-
-
-def measures(tables: Tables) -> Figure:
-    """What else changes with dose."""
-    known = [p for p in PANELS if of_measure(tables["doses"], p[0], p[1])["estimate"].notna().any()]
-    data, svg = _panels(tables, known, per_row=4, share=False)
-    return Figure(
-        "measures",
-        "Timing, rates, clones, motility",
-        f"Dots are wells. {INTERVALS}. Exploratory. The time to the first mitosis is the median of the "
-        "founders that get there within the follow-up.",
-        svg,
-        data,
-    )
-
-
 def survival(tables: Tables, words: str) -> Figure:
     """Founders whose clones go on dividing, with the linear-quadratic fit where there is one."""
     mine, means = tables["wells"], tables["doses"]
@@ -271,39 +229,11 @@ def survival(tables: Tables, words: str) -> Figure:
     )
 
 
-def _panels(
-    tables: Tables, panels: Sequence[tuple[str, str, str, str]], *, per_row: int, share: bool
-) -> tuple[pd.DataFrame, str]:
-    """A panel a measure: wells as dots, doses as bars with intervals."""
-    rows = max(-(-len(panels) // per_row), 1)
-    found = []
-    for measure, stratum, title, label in panels:
-        scale = PERCENT if label.startswith("%") else 1.0
-        found.append(levels(tables, measure, stratum, None, scale).assign(measure=measure, panel=title))
-    data = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dose_gy"])
-    tones = colours(data["dose_gy"].tolist())
-
-    def paint(axes: np.ndarray) -> None:
-        for ax in axes.flat[len(panels) :]:
-            ax.set_axis_off()
-        for ax, one, (_, _, title, label) in zip(axes.flat, found, panels, strict=False):
-            for i, (dose, mine) in enumerate(by_dose(one)):
-                of = {str(n): t for n, t in mine.groupby("level") if n != "position"}
-                _dots(ax, i, of, tones[dose])
-            _doses_below(ax, one)
-            ax.set_title(title)
-            if not share or ax in axes[:, 0]:
-                ax.set_ylabel(label)
-            ax.set_ylim(bottom=0)
-
-    return data, draw(paint, rows=rows, columns=per_row, size=(9.6, 2.3 * rows), sharey=share)
-
-
 def _pale(ax: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
     ax.plot(x, y, "o", color=colour, ms=2.6, mec="none", alpha=0.28, zorder=1, rasterized=len(x) > MANY_DOTS)
 
 
-def _dots(ax: Axes, i: int, of: Mapping[str, pd.DataFrame], colour: str) -> None:
+def dots(ax: Axes, i: int, of: Mapping[str, pd.DataFrame], colour: str) -> None:
     """Positions small, wells large, the mean of the dose and its interval."""
     wells = of.get("well")
     if wells is None or not len(wells):
@@ -321,7 +251,7 @@ def _dots(ax: Axes, i: int, of: Mapping[str, pd.DataFrame], colour: str) -> None
     mean_with_interval(ax, i + 0.24, mean["value"], mean["low"], mean["high"], colour="#1c2430", width=0.07)
 
 
-def _doses_below(ax: Axes, data: pd.DataFrame) -> None:
+def doses_below(ax: Axes, data: pd.DataFrame) -> None:
     doses = sorted(set(data["dose_gy"]))
     ax.set_xticks(range(len(doses)), [dose_words(d) for d in doses])
     ax.set_xlim(-0.6, len(doses) - 0.35)

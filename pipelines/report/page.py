@@ -10,7 +10,7 @@ from lineage.report.forest import COLOURS, mark
 from lineage.report.svg import picture
 from pipelines.dose.columns import SERIES
 from pipelines.dose.ends import CLOCKS
-from pipelines.report import over_dose, over_time, words
+from pipelines.report import over_dose, over_time, panels, words
 from pipelines.report.drawing import Figure, alone
 from pipelines.report.families import forests
 from pipelines.report.films import Film, films
@@ -118,14 +118,14 @@ def _chapter(
     known: list[Figure | None]
     known = [over_time.incidence(mine, clock) for clock in CLOCKS]
     rest = [
-        over_dose.duration_superplot(mine), over_time.courses(mine), over_dose.measures(mine),
+        over_dose.duration_superplot(mine), over_time.courses(mine), panels.measures(mine),
         over_dose.survival(mine, record["reproductive_survival"]), over_time.dna(mine),
     ]  # fmt: skip
     typical, doubtful = films(mine["mitoses"], roots)
     return Chapter(
         name,
         words.summary(mine, record, name),
-        [over_dose.fraction_superplot(mine), over_dose.response(mine), over_dose.subtypes(mine)],
+        [over_dose.fraction_superplot(mine), over_dose.response(mine), panels.subtypes(mine)],
         [f for f in known if f],
         [f for f in rest if f],
         forests(mine["fates"], mine["mitoses"], mine["movies"]),
