@@ -252,6 +252,7 @@ def dots(ax: Axes, i: int, of: Mapping[str, pd.DataFrame], colour: str) -> None:
 
 
 def doses_below(ax: Axes, data: pd.DataFrame) -> None:
+    """Name the doses under the axis, at 0, 1, 2, ..."""
     doses = sorted(set(data["dose_gy"]))
     ax.set_xticks(range(len(doses)), [dose_words(d) for d in doses])
     ax.set_xlim(-0.6, len(doses) - 0.35)
