@@ -1,13 +1,17 @@
-# `make demo`: from a fresh clone to a report of the example movie. `make test`: everything that CI checks.
+# `make demo`: from a fresh clone to a report of the example movie. `make plate-demo`: a
+# simulated plate whose truth is known. `make test`: everything that CI checks.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test install clean
+.PHONY: demo plate-demo test install clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m lineage.run examples/demo.tif
 	@echo "Open examples/demo.lineage/report.html in a browser."
+
+plate-demo: $(VENV)/installed-plates
+	$(BIN)/python examples/plate_demo.py build/plate-demo
 
 test: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -36,9 +40,13 @@ $(VENV)/installed: pyproject.toml $(VENV)/torch
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e .
 	@touch $@
 
+$(VENV)/installed-plates: pyproject.toml $(VENV)/torch
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[plates]"
+	@touch $@ $(VENV)/installed
+
 $(VENV)/installed-test: pyproject.toml $(VENV)/torch
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[test,plates]"
-	@touch $@ $(VENV)/installed
+	@touch $@ $(VENV)/installed $(VENV)/installed-plates
 
 clean:
 	rm -rf $(VENV) build examples/demo.lineage

@@ -111,21 +111,24 @@ def read_copy(folder: Path) -> pd.DataFrame:
         As `read` does; `run_folder` is a path that holds from here.
 
     Raises:
-        InputError: no such map, or one that was not checked.
+        InputError: no such map, one that was not checked, or one that has mistakes since.
     """
-    import pandas as pd
-
     path = folder / COPY
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
+    if not path.is_file():
         raise InputError(
-            f"{path} cannot be read; give the folder that `python -m pipelines.plate run --out` wrote"
-        ) from error
-    if missing := [c for c in (*REQUIRED, RUN_FOLDER) if c not in table]:
+            f"{path} is not there; give the folder that `python -m pipelines.plate run --out` wrote"
+        )
+    sheet = read_sheet(path)
+    if missing := [c for c in (*REQUIRED, RUN_FOLDER) if c not in sheet.columns]:
         raise InputError(f"{path} has no column {', '.join(missing)}; it is no copy of a checked plate map")
-    numbers = {c: pd.to_numeric(table[c]).astype(float) for c in NUMBERS if c in table}
-    return table.assign(**numbers, run_folder=[str(folder / name) for name in table[RUN_FOLDER]])
+    rows = sheet.rows
+    mistakes = [*sheet.mistakes, *([] if rows else ["no row: wanted one a movie"])]
+    mistakes += [f"{row.where}: {text}" for row in rows for text in wrong_cells(row.cells)]
+    mistakes += wrong_together(rows)
+    if mistakes:
+        raise InputError("\n  ".join([f"{path} was changed, and has mistakes:", *dict.fromkeys(mistakes)]))
+    table = _table(rows, [c for c in sheet.columns if c not in OWN])
+    return table.assign(run_folder=[str(folder / name) for name in table[RUN_FOLDER]])
 
 
 def stem_of(movie: Path) -> str:

@@ -26,7 +26,7 @@ def write_plate(
     frames: int = 145,
     minutes_per_frame: float = 20,
 ) -> pd.DataFrame:
-    """Runs of lives, and plate.csv beside them; a well is A1, A2, ..., a position 1, 2, ..."""
+    """Runs of lives, and the checked plate.csv beside them; wells are A1, A2, ..., positions 1, 2, ..."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for w, dose in enumerate(np.repeat(doses, wells).tolist(), 1):
@@ -38,7 +38,8 @@ def write_plate(
             movie = f"A{w}_p{p}.tif"
             write_run(folder / f"A{w}_p{p}.lineage", cells, settings, name=movie)
             rows.append(
-                {"movie": movie, "experiment_date": "2026-01-05", "plate": "P1", "well": f"A{w}"}
+                {"movie": f"/movies/{movie}", "run_folder": f"A{w}_p{p}.lineage"}
+                | {"experiment_date": "2026-01-05", "plate": "P1", "well": f"A{w}"}
                 | {"position": str(p), "dose_gy": dose, "cell_line": "U251", "treatment": "none"}
             )
     table = pd.DataFrame(rows)

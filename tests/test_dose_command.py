@@ -38,7 +38,7 @@ def plate(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(plate):
-    found, missing = movies.find(plate, movies.read_map(plate / "plate.csv"))
+    found, missing = movies.find(plate, movies.read_map(plate))
     assert not missing
     return together([collect(movies.read(root, row)) for root, row in found])
 
@@ -114,7 +114,7 @@ def test_every_mitosis_is_on_the_clock_since_irradiation(rows):
 def test_a_movie_without_a_cell_is_a_movie(rows, plate, tmp_path):
     settings = Settings(frames=20, minutes_per_frame=20, dose_gy=0)
     root = write_run(tmp_path / "empty.lineage", [], settings, name="empty.tif")
-    row = movies.read_map(plate / "plate.csv").iloc[0].to_dict() | {"movie": "empty.tif", "well": "H1"}
+    row = movies.read_map(plate).iloc[0].to_dict() | {"movie": "empty.tif", "well": "H1"}
     empty = collect(movies.read(root, row))
     assert empty.movies["n_cells"].tolist() == [0]
     assert empty.frames["n_live"].sum() == 0
@@ -127,7 +127,7 @@ def test_blank_frames_and_the_dead_count_for_no_hours(tmp_path, plate):
     settings = Settings(frames=40, minutes_per_frame=15, dose_gy=0, blank_frames=(10, 11))
     cells = grow(np.random.default_rng(1), settings, founders=4)
     root = write_run(tmp_path / "blank.lineage", cells, settings, name="blank.tif")
-    row = movies.read_map(plate / "plate.csv").iloc[0].to_dict() | {"movie": "blank.tif"}
+    row = movies.read_map(plate).iloc[0].to_dict() | {"movie": "blank.tif"}
     frames = collect(movies.read(root, row)).frames
     assert not {10, 11} & set(frames["frame"])
     assert len(frames) == 38
@@ -181,39 +181,39 @@ def test_wells_that_are_all_alike_do_not_get_an_empty_interval():
 # What is refused
 
 
-def changed(plate, folder, **columns):
-    """The plate's map, changed, elsewhere."""
-    path = folder / "map.csv"
-    pd.read_csv(plate / "plate.csv").assign(**columns).to_csv(path, index=False)
-    return path
+def changed(plate, folder, change):
+    """The same runs elsewhere, the map beside them changed."""
+    for run in plate.glob("*.lineage"):
+        (folder / run.name).symlink_to(run)
+    change(pd.read_csv(plate / "plate.csv")).to_csv(folder / "plate.csv", index=False)
+    return folder
 
 
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"dose_gy": "four"}, "map.csv, row 2: dose_gy is four; wanted a number from 0 on"),
-        ({"dose_gy": -1}, "row 2: dose_gy is -1; wanted a number from 0 on"),
-        ({"well": "A1"}, "row 3: 2026-01-05 P1 A1 1 is there twice"),
-        ({"movie": "A1_p1.tif"}, "row 3: A1_p1.tif is there twice"),
-        ({"cell_line": None}, "row 2: cell_line is empty"),
+        ({"dose_gy": "four"}, "line 2: dose_gy = four: wanted a number from 0 up"),
+        ({"dose_gy": -1}, "line 2: dose_gy = -1: wanted a number from 0 up"),
+        ({"well": "A1"}, "6 movies are said to be of position 2026-01-05 / P1 / A1 / 1"),
+        ({"run_folder": "A1_p1.lineage"}, "6 movies would share the run folder a1_p1.lineage"),
+        ({"cell_line": None}, "line 2: cell_line left empty"),
         ({"dose_gy": 3}, "A1_p1.lineage was run with 0 Gy, the plate map says 3"),
-        ({"movie": list("abcdef")}, "holds no finished run of the 6 that the plate map names"),
+        ({"run_folder": [f"{c}.lineage" for c in "abcdef"]}, "holds no finished run of the 6 that the plate"),
     ],
 )
-def test_a_wrong_map_is_one_clear_line(plate, tmp_path, columns, words):
-    code, said = told(plate, "--plate", changed(plate, tmp_path, **columns), "--out", tmp_path / "out")
+def test_a_wrong_map_is_refused_in_clear_words(plate, tmp_path, columns, words):
+    code, said = told(changed(plate, tmp_path, lambda t: t.assign(**columns)), "--out", tmp_path / "out")
     assert code == 2
     assert words in said
     assert not (tmp_path / "out").exists()
 
 
 def test_a_map_without_a_column_or_no_map(plate, tmp_path):
-    path = tmp_path / "map.csv"
-    pd.read_csv(plate / "plate.csv").drop(columns="well").to_csv(path, index=False)
-    assert told(plate, "--plate", path, "--out", tmp_path / "o")[1].startswith(
-        "error: map.csv lacks the columns well"
-    )
-    assert "is not there; give the plate map" in told(tmp_path, "--out", tmp_path / "o")[1]
+    folder = changed(plate, tmp_path, lambda t: t.drop(columns="well"))
+    said = told(folder, "--out", tmp_path / "o")[1]
+    assert "has no column well; it is no copy of a checked plate map" in said
+    (folder / "plate.csv").unlink()
+    assert "plate.csv is not there; give the folder that" in told(folder, "--out", tmp_path / "o")[1]
     assert told(plate, "--unit", "cell", "--out", tmp_path / "o") == (
         2,
         "error: --unit cell: wanted well or experiment",
@@ -221,11 +221,10 @@ def test_a_map_without_a_column_or_no_map(plate, tmp_path):
 
 
 def test_a_run_that_is_not_there_is_said_and_left_out(plate, tmp_path):
-    table = pd.read_csv(plate / "plate.csv")
-    more = pd.concat([table, table.iloc[[0]].assign(movie="gone.tif", well="H9")])
-    more.to_csv(tmp_path / "map.csv", index=False)
-    found, missing = movies.find(plate, movies.read_map(tmp_path / "map.csv"))
-    assert len(found) == len(table)
+    gone = {"movie": "/movies/gone.tif", "run_folder": "gone.lineage", "well": "H9"}
+    folder = changed(plate, tmp_path, lambda t: pd.concat([t, t.iloc[[0]].assign(**gone)]))
+    found, missing = movies.find(folder, movies.read_map(folder))
+    assert len(found) == 6
     assert missing == ["gone.tif is left out: no folder gone.lineage"]
 
 
@@ -236,7 +235,7 @@ def test_a_table_of_another_version_is_refused(plate, tmp_path):
     shutil.copytree(plate / root.name, root)
     events = pd.read_csv(root / "events.csv").drop(columns="event_type")
     events.to_csv(root / "events.csv", index=False)
-    row = movies.read_map(plate / "plate.csv").iloc[0].to_dict()
+    row = movies.read_map(plate).iloc[0].to_dict()
     with pytest.raises(InputError, match=r"A1_p1.lineage/events.csv lacks event_type"):
         movies.read(root, row)
 

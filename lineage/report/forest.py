@@ -121,6 +121,29 @@ def forest(tree: nx.DiGraph, events: pd.DataFrame) -> list[str]:
     return drawings
 
 
+def row(tree: nx.DiGraph, events: pd.DataFrame, families: Sequence[Sequence[int]]) -> str:
+    """These families side by side, in this order; cells to which nothing happens may be among them.
+
+    Args:
+        tree: annotated tree; its `n_frames` and `minutes_per_frame` say how far down the time goes.
+        events: as in `forest`.
+        families: cells of each; `row_room` says how many fit.
+    """
+    shown = _mitoses(events)
+    left, pieces = AXIS, _clock(tree, HEIGHT)
+    for family in families:
+        at = columns(tree, family)
+        pieces += _family(tree, {cell: left + (c + 0.5) * COLUMN for cell, c in at.items()}, shown)
+        left += (max(at.values()) + 1) * COLUMN + GAP
+    return picture("".join(pieces), WIDTH, HEIGHT, "lineage trees, time running down")
+
+
+def row_room(tree: nx.DiGraph, families: Sequence[Sequence[int]]) -> int:
+    """How many of the families, from the first on, fit into one `row`."""
+    widths = [(max(columns(tree, f).values()) + 1) * COLUMN + GAP for f in families]
+    return int((np.cumsum(widths) <= WIDTH - AXIS + GAP).sum())
+
+
 def lone_strip(tree: nx.DiGraph, events: pd.DataFrame) -> list[str]:
     """The cells to which nothing happens, as thin lines side by side, in order of their first frames."""
     _, lone = split(tree, _mitoses(events))

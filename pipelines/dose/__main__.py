@@ -35,7 +35,9 @@ def _about() -> None:
 def analyse_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder of finished runs, *.lineage")],
     out: Annotated[Path, typer.Option(help="folder for the tables")],
-    plate: Annotated[Path | None, typer.Option(help="the plate map [DIR/plate.csv]")] = None,
+    plate: Annotated[
+        Path | None, typer.Option(help="a plate map in place of DIR/plate.csv, for movies run one by one")
+    ] = None,
     unit: Annotated[
         str | None, typer.Option(help="well or experiment [experiment, if each dose has three; else well]")
     ] = None,
@@ -51,7 +53,7 @@ def analyse_command(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier analysis")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
-    """Read the runs of a plate and write tidy tables: fractions, intervals, tests, curves."""
+    """Read the runs of a plate and write dose_report.html, its figures, and tidy tables."""
     from lineage.progress import Screen
     from lineage.schema import InputError
     from pipelines.dose.analyse import Options, analyse
@@ -61,7 +63,7 @@ def analyse_command(
             raise InputError(f"--unit {unit}: wanted well or experiment")
         options = Options(plate, unit, divisions, arrest_h, correct, reviewed)
         analyse(folder, out, options, screen=Screen(), overwrite=overwrite)
-        typer.echo(f"{out}: doses.csv, effects.csv, tests.csv and what they were made from")
+        typer.echo(f"{out}: dose_report.html, its figures, and tables")
 
 
 @app.command("power")

@@ -21,7 +21,7 @@ from pipelines.dose.marginal import Marginal, marginal
 from pipelines.dose.measures import PRIMARY, Context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from lineage.progress import Screen
@@ -32,7 +32,15 @@ ARREST_CYCLES = 1.5  # of the controls' median cycle, without a division: arrest
 ARREST_H = 36.0  # where the controls show no whole cycle
 ENOUGH_EXPERIMENTS = 3  # at each dose, from which on the experiment is the unit
 FEW_REACH = 0.3  # of the control's founders: then reproductive survival is asked of too short a movie
-COUNTED = ("n_founders", "n_judged", "n_abnormal", "n_unclassified", "n_rejected", "n_unusable_frames")
+COUNTED = (
+    "n_founders",
+    "n_cells",
+    "n_judged",
+    "n_abnormal",
+    "n_unclassified",
+    "n_rejected",
+    "n_unusable_frames",
+)
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "trackpy")
 
 
@@ -73,7 +81,7 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
         raise InputError(f"{out} holds an analysis already; give another folder, or say --overwrite")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder with --out")
-    plate = movies.read_map(options.plate or folder / "plate.csv")
+    plate = movies.read_map(folder, options.plate)
     found, missing = movies.find(folder, plate)
     for sentence in missing:
         screen.say(sentence, "yellow")
@@ -85,19 +93,25 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
     with screen.stage("analyse") as progress:
         results = results_of(together(parts), options, progress)
     results.record["left_out"] = missing
+    roots = {row["movie"]: root for root, row in found}
     results.record["run_versions"] = sorted({str(dict(movies.run_versions(root))) for root, _ in found})
     for sentence in results.record["notes"]:
         screen.say(sentence, "yellow")
-    write(results, out)
+    with screen.stage("write") as progress:
+        write(results, out, roots)
+        progress(1, 1)
     return results
 
 
-def write(results: Results, out: Path) -> None:
-    """Every table as CSV, and the record last: where it is, all is."""
+def write(results: Results, out: Path, roots: Mapping[str, Path]) -> None:
+    """Every table as CSV, the report and its figures, and the record last: where it is, all is."""
+    from pipelines.report.page import write_report
+
     out.mkdir(parents=True, exist_ok=True)
     (out / RECORD).unlink(missing_ok=True)
     for name, table in results.tables.items():
         write_table(table, out / f"{name}.csv")
+    write_report(out, results.tables, results.record, roots)
     with whole(out / RECORD) as part:
         part.write_text(json.dumps(results.record, indent=1, default=str) + "\n", encoding="utf-8")
 

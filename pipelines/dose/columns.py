@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
+from pipelines.columns import NUMBERS, REQUIRED
+
 PLACE = ("movie", "experiment_date", "plate", "well", "position")
 CONDITION = ("cell_line", "treatment", "drug_uM", "dose_gy")
-MAP_REQUIRED = (*PLACE, "dose_gy", "cell_line", "treatment")
-MAP_OPTIONAL = {
-    "dose_rate_gy_min": float,
-    "irradiated_min_before_start": float,
-    "drug_uM": float,
-    "dye_nM": float,
-    "exposure_ms": float,
-    "control": str,
-}
-MAP_COLUMNS = (*MAP_REQUIRED, *MAP_OPTIONAL)
+MAP_COLUMNS = (*REQUIRED, *NUMBERS[1:], "control")
 
 SERIES = ("cell_line", "treatment", "drug_uM")  # within one, doses are compared
 # Wells of one name on two plates, or on two dates, are two wells.

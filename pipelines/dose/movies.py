@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.outputs import FORMAT, RunFolder, read_table
 from lineage.schema import DETECTION_COLUMNS, QUALITY_COLUMNS, TRACKLET_COLUMNS, InputError
-from pipelines.dose.columns import EVENTS_NEEDED, MAP_OPTIONAL, MAP_REQUIRED
+from pipelines.columns import NUMBERS, RUN_FOLDER
+from pipelines.dose.columns import EVENTS_NEEDED, MAP_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     import pandas as pd
 
@@ -34,68 +35,28 @@ class Movie:
     quality: pd.DataFrame
 
 
-def read_map(path: Path) -> pd.DataFrame:
+def read_map(folder: Path, plate: Path | None = None) -> pd.DataFrame:
     """The plate map, one row a movie, optional columns filled: no drug is 0 uM, no delay is 0 minutes.
 
+    Args:
+        folder: of runs, with the checked map that running the plate left there.
+        plate: a plate map in its place, for movies that were run one by one.
+
     Raises:
-        InputError: no such file, a column or a value is missing, a movie or place is named twice.
+        InputError: no such map, or something is wrong with it.
     """
-    import pandas as pd
+    from pipelines import platemap
 
-    if not path.is_file():
-        raise InputError(f"{path} is not there; give the plate map with --plate")
-    text = dict.fromkeys((*MAP_REQUIRED, "control"), str)
-    try:
-        table = pd.read_csv(path, dtype=text)
-    except ValueError as error:
-        raise InputError(f"{path.name} cannot be read as CSV: {error}") from error
-    if missing := [c for c in MAP_REQUIRED if c not in table.columns]:
-        raise InputError(
-            f"{path.name} lacks the columns {', '.join(missing)}; it has {', '.join(table.columns)}"
-        )
-    if not len(table):
-        raise InputError(f"{path.name} names no movie")
-    table["treatment"] = table["treatment"].fillna("none")
-    for column in MAP_REQUIRED:
-        if (bad := table[column].isna()).any():
-            raise InputError(f"{path.name}, row {_line(bad)}: {column} is empty")
-    numbers = ["dose_gy", *(k for k, v in MAP_OPTIONAL.items() if v is float)]
-    for column in numbers:
-        if column not in table.columns:
-            table[column] = float("nan")
-            continue
-        told = pd.to_numeric(table[column], errors="coerce")
-        bad = (told.isna() & table[column].notna()) | (told < 0)
-        if bad.any():
-            given = table.loc[bad, column].iloc[0]
-            raise InputError(f"{path.name}, row {_line(bad)}: {column} is {given}; wanted a number from 0 on")
-        table[column] = told
-    if "control" not in table.columns:
-        table["control"] = ""
-    for columns in (["movie"], ["experiment_date", "plate", "well", "position"]):
-        if (twice := table.duplicated(columns)).any():
-            name = " ".join(table.loc[twice, columns].iloc[0])
-            raise InputError(f"{path.name}, row {_line(twice)}: {name} is there twice")
-    known = [c for c in (*MAP_REQUIRED, *MAP_OPTIONAL) if c in table.columns]
-    table = table[[*known, *(c for c in table.columns if c not in known)]]
-    return table.fillna({"drug_uM": 0.0, "irradiated_min_before_start": 0.0, "control": ""})
-
-
-def _line(wrong: pd.Series) -> int:
-    """Of the file, the first where something is wrong; the header is line 1."""
-    return int(wrong.to_numpy(bool).argmax()) + 2
-
-
-def stem(movie: str) -> str:
-    """Name of a movie's run folder, without its suffix.
-
-    >>> stem("day1/U251_4Gy_p2.ome.tif"), stem("PC3_2.5Gy_p1.nd2")
-    ('U251_4Gy_p2', 'PC3_2.5Gy_p1')
-    """
-    name = movie.replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
-    for suffix in (".tif", ".tiff", ".nd2", ".zarr", ".ome"):
-        name = name[: -len(suffix)] if name.lower().endswith(suffix) else name
-    return name
+    if plate is None:
+        table = platemap.read_copy(folder)
+    else:
+        table = platemap.read(plate)
+        table[RUN_FOLDER] = [str(folder / name) for name in table[RUN_FOLDER]]
+    empty: dict[str, Any] = {"control": "", **dict.fromkeys(NUMBERS, float("nan"))}
+    table = table.assign(**{c: value for c, value in empty.items() if c not in table})
+    known = [c for c in MAP_COLUMNS if c in table]
+    table = table[[*known, *(c for c in table if c not in known)]]
+    return table.fillna({"drug_uM": 0.0, "irradiated_min_before_start": 0.0})
 
 
 def find(folder: Path, plate: pd.DataFrame) -> tuple[list[tuple[Path, dict[str, Any]]], list[str]]:
@@ -108,13 +69,15 @@ def find(folder: Path, plate: pd.DataFrame) -> tuple[list[tuple[Path, dict[str, 
         raise InputError(f"{folder} is not there; wanted a folder of runs, *{SUFFIX}")
     found, missing, named = [], [], set()
     for row in plate.to_dict("records"):
-        root = folder / (row.get("run_folder") or stem(row["movie"]) + SUFFIX)
+        root = Path(row[RUN_FOLDER])
         named.add(root.name)
         reason = _unfinished(root)
         if reason:
-            missing.append(f"{row['movie']} is left out: {reason}")
+            missing.append(f"{Path(row['movie']).name} is left out: {reason}")
         else:
-            found.append((root, {str(k): v for k, v in row.items()}))
+            # A path would be long in every row; the run's name is as unique.
+            place = {str(k): v for k, v in row.items() if k != RUN_FOLDER}
+            found.append((root, place | {"movie": root.name.removesuffix(SUFFIX)}))
     missing += [
         f"{root.name} is left out: the plate map does not name it"
         for root in sorted(folder.glob(f"*{SUFFIX}"))

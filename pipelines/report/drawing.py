@@ -1,0 +1,155 @@
+"""What is drawn on an axis -> a figure: SVG in one style, with the numbers it shows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lineage.report.svg import INK, RULE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+CONTROL = "#7D8794"
+MANY_DOTS = 3000  # of one kind, from which on they are pixels: a page of vectors would be too large
+STYLE: Mapping[str, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "dose",
+    "font.size": 9,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.grid": True,
+    "axes.grid.axis": "y",
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "legend.frameon": False,
+    "savefig.transparent": True,
+    "lines.linewidth": 1.6,
+}
+FONT = "Arial, Helvetica, 'Liberation Sans', sans-serif"
+
+
+@dataclass(frozen=True, eq=False)
+class Figure:
+    """A drawing and the numbers in it; `name` is that of its files."""
+
+    name: str
+    title: str
+    caption: str
+    svg: str
+    data: pd.DataFrame
+
+
+def draw(
+    painter: Callable[[np.ndarray], None],
+    *,
+    rows: int = 1,
+    columns: int = 1,
+    size: tuple[float, float] = (7.0, 3.2),
+    **shared: Any,
+) -> str:
+    """SVG of a grid of axes.
+
+    Args:
+        painter: is given the axes, (rows, columns).
+        rows: of axes.
+        columns: of axes.
+        size: width and height, inches.
+        shared: `sharex`, `sharey`, `width_ratios`.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure as Canvas
+
+    style: Any = dict(STYLE)
+    with matplotlib.rc_context(style):
+        canvas = Canvas(figsize=size, layout="constrained")
+        painter(canvas.subplots(rows, columns, squeeze=False, **shared))
+        file = StringIO()
+        canvas.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return bare(file.getvalue())
+
+
+def bare(svg: str) -> str:
+    """The drawing alone, as it may stand in a page: no prologue, no metadata."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    return svg.replace("'DejaVu Sans'", FONT).strip()
+
+
+def alone(svg: str) -> str:
+    """The drawing as a file of its own."""
+    if "xmlns=" not in svg.split(">", 1)[0]:
+        svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + svg + "\n"
+
+
+def colours(doses: Sequence[float]) -> dict[float, str]:
+    """Dose -> colour: grey without, then from yellow to black, which all eyes see as an order.
+
+    >>> list(colours([0, 4])), colours([0, 4])[0]
+    ([0.0, 4.0], '#7D8794')
+    """
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    known = sorted({float(d) for d in doses})
+    above = [d for d in known if d > 0]
+    at = np.linspace(0.72, 0.2, len(above)) if len(above) > 1 else [0.45]
+    map_ = colormaps["inferno"]
+    return {0.0: CONTROL} | {d: to_hex(map_(float(x))) for d, x in zip(above, at, strict=True)}
+
+
+def by_dose(table: pd.DataFrame) -> Iterator[tuple[float, pd.DataFrame]]:
+    """Each dose with its rows, the lowest first."""
+    for dose in sorted({float(d) for d in table["dose_gy"]}):
+        yield dose, table[table["dose_gy"] == dose]
+
+
+def dose_words(dose: float) -> str:
+    """A dose as it is read.
+
+    >>> dose_words(2.0), dose_words(0.5)
+    ('2 Gy', '0.5 Gy')
+    """
+    return f"{dose:g} Gy"
+
+
+def mean_with_interval(
+    ax: Axes, x: float, value: float, low: float, high: float, *, colour: str, width: float, gid: str = ""
+) -> None:
+    """A bar at the mean, a line over the interval; nothing where there is none."""
+    if not np.isfinite(value):
+        return
+    ax.plot([x - width, x + width], [value, value], color=colour, lw=2.2, solid_capstyle="butt", zorder=5)
+    if np.isfinite(low) and np.isfinite(high):
+        ax.plot([x, x], [low, high], color=colour, lw=1.4, zorder=5, gid=gid or None)
+
+
+def spread(n: int, width: float, *, seed: int = 0) -> np.ndarray:
+    """Places side by side for dots that would lie on each other: (n,) in -width..width, always the same."""
+    return np.random.default_rng([seed, n]).uniform(-width, width, n)
+
+
+def side_by_side(n: int, width: float) -> np.ndarray:
+    """Even places for a few dots.
+
+    >>> side_by_side(3, 0.2).tolist(), side_by_side(1, 0.2).tolist()
+    ([-0.2, 0.0, 0.2], [0.0])
+    """
+    return np.linspace(-width, width, n) if n > 1 else np.zeros(n)

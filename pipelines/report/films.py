@@ -1,0 +1,84 @@
+"""Mitoses of a plate -> film strips of typical and of doubtful ones, from the runs' crops."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from lineage.outputs import RunFolder
+from lineage.report.strips import film_strip
+from pipelines.report.drawing import Figure, dose_words
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+TILE_PX = 72
+N_DOUBTFUL = 6
+SURE = 2.0  # log-odds of the tracking, from which on a mitosis may be called typical
+COLUMNS = ("movie", "well", "position", "dose_gy", "event_id", "frame", "hours", "mitosis_class", "subtype",
+           "p_abnormal", "confidence")  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Film:
+    """One strip, and what is said above it."""
+
+    figure: Figure
+    mitosis_class: str
+    words: tuple[str, ...]
+
+
+def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film], list[Film]]:
+    """Strips of typical mitoses, one of each class and dose, and of the most doubtful of all.
+
+    Typical is the one in the middle of its class and dose by the classifier's probability, of those that the
+    tracking is sure of; doubtful are those with the smallest log-odds of the tracking.
+
+    Args:
+        mitoses: of one series.
+        roots: movie -> its run folder.
+    """
+    names = zip(mitoses["movie"].tolist(), mitoses["event_id"].tolist(), strict=True)
+    there = mitoses[[_crop(roots[movie], event).exists() for movie, event in names]]
+    if not len(there):
+        return [], []
+    there = there.assign(confidence=pd.to_numeric(there["confidence"], errors="coerce"))
+    judged = there[there["mitosis_class"].isin(("normal", "abnormal"))]
+    sure = judged[~(judged["confidence"].abs() < SURE)]
+    typical = [_middle(t) for _, t in sure.groupby(["dose_gy", "mitosis_class"])]
+    doubt = there[there["confidence"].notna()].sort_values("confidence", key=abs, kind="stable")
+    return (
+        [_film(r, "typical", roots) for r in typical],
+        [_film(r, "doubtful", roots) for _, r in doubt.head(N_DOUBTFUL).iterrows()],
+    )
+
+
+def _crop(root: Path, event_id: int) -> Path:
+    return RunFolder(root).crops / f"event_{event_id:04d}.tif"
+
+
+def _middle(rows: pd.DataFrame) -> pd.Series:
+    return rows.sort_values(["p_abnormal", "movie", "event_id"]).iloc[len(rows) // 2]
+
+
+def _film(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Film:
+    words = (
+        dose_words(row["dose_gy"]),
+        str(row["subtype"]).replace("_", " "),
+        f"p(abnormal) {row['p_abnormal']:.2f}"
+        if row["p_abnormal"] == row["p_abnormal"]
+        else "not classified",
+        f"log-odds {row['confidence']:.1f}" if row["confidence"] == row["confidence"] else "",
+        f"well {row['well']}, position {row['position']}, event {row['event_id']}",
+        f"{row['hours']:.1f} h",
+    )
+    name = f"{kind}_{row['movie']}_event_{row['event_id']:04d}"
+    svg = film_strip(
+        _crop(roots[row["movie"]], row["event_id"]), side_um=float(row["side_um"]), tile_px=TILE_PX
+    )
+    data = row.reindex(COLUMNS).to_frame().T
+    told = tuple(filter(None, words))
+    return Film(Figure(name, ", ".join(told), "", svg, data), str(row["mitosis_class"]), told)

@@ -1,0 +1,206 @@
+"""Records of runs and of the analysis -> the methods paragraph as it happened, with its references."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lineage.report.page import REFERENCES as OF_A_RUN
+from pipelines.dose.estimates import ALIKE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pandas as pd
+
+DELGADO, STARDIST, BTRACK = OF_A_RUN
+SEN = (
+    "Sen O., Saurin A. T., Higgins J. M. G. The live cell DNA stain SiR-Hoechst induces DNA damage "
+    "responses and "
+    "impairs cell cycle progression. Scientific Reports 8 (2018).",
+    "10.1038/s41598-018-26307-6",
+)
+WELCH = (
+    "Welch B. L. The generalization of Student's problem when several different population variances "
+    "are "
+    "involved. Biometrika 34:28 (1947).",
+    "10.1093/biomet/34.1-2.28",
+)
+HC2 = (
+    "Imbens G. W., Kolesár M. Robust standard errors in small samples. Review of Economics and "
+    "Statistics 98:701 "
+    "(2016).",
+    "10.1162/REST_a_00552",
+)
+GEE = (
+    "Mancl L. A., DeRouen T. A. A covariance estimator for GEE with improved small-sample properties. "
+    "Biometrics "
+    "57:126 (2001).",
+    "10.1111/j.0006-341X.2001.00126.x",
+)
+ROGAN = (
+    "Rogan W. J., Gladen B. Estimating prevalence from the results of a screening test. American "
+    "Journal of "
+    "Epidemiology 107:71 (1978).",
+    "10.1093/oxfordjournals.aje.a112510",
+)
+AALEN = (
+    "Aalen O. O., Johansen S. An empirical transition matrix for non-homogeneous Markov chains based "
+    "on censored "
+    "observations. Scandinavian Journal of Statistics 5:141 (1978).",
+    "",
+)
+TURNBULL = (
+    "Turnbull B. W. The empirical distribution function with arbitrarily grouped, censored and "
+    "truncated "
+    "data. Journal of the Royal Statistical Society B 38:290 "
+    "(1976).",
+    "10.1111/j.2517-6161.1976.tb01597.x",
+)
+HOLM = (
+    "Holm S. A simple sequentially rejective multiple test procedure. Scandinavian Journal of "
+    "Statistics 6:65 "
+    "(1979).",
+    "",
+)
+BH = (
+    "Benjamini Y., Hochberg Y. Controlling the false discovery rate. Journal of the Royal Statistical "
+    "Society B "
+    "57:289 (1995).",
+    "10.1111/j.2517-6161.1995.tb02031.x",
+)
+SUPERPLOTS = (
+    "Lord S. J., Velle K. B., Mullins R. D., Fritz-Laylin L. K. SuperPlots: communicating "
+    "reproducibility and "
+    "variability in cell biology. Journal of Cell Biology 219 (2020).",
+    "10.1083/jcb.202001064",
+)
+REFERENCES = (*OF_A_RUN, SEN, HC2, WELCH, GEE, HOLM, BH, ROGAN, AALEN, TURNBULL, SUPERPLOTS)
+
+
+def methods(
+    records: Sequence[Mapping[str, Any]], record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
+) -> list[str]:
+    """Paragraphs for a methods section; what the runs do not record is not made up."""
+    return [
+        " ".join(_movies(records, tables["movies"])),
+        " ".join(_analysis(records)),
+        " ".join(_statistics(record, tables)),
+    ]
+
+
+def _movies(records: Sequence[Mapping[str, Any]], movies: pd.DataFrame) -> Iterator[str]:
+    wells = len(movies.drop_duplicates(["experiment_date", "plate", "well"]))
+    experiments = _count(movies["experiment_date"].nunique(), "experiment")
+    n = f"{len(movies)} positions of {wells} wells in {experiments}"
+    yield (
+        f"{n} were filmed, {_values(records, 'video', 'n_frames')} frames each, one every "
+        f"{_values(records, 'video', 'minutes_per_frame')} min, "
+        f"{_values(records, 'video', 'pixel_size_um')} µm a pixel, "
+        f"from {_range(movies['from_h'])} to {_range(movies['to_h'])} h after irradiation."
+    )
+    for column, words in (
+        ("dose_rate_gy_min", "The dose rate was {} Gy/min."),
+        ("dye_nM", "SiR-DNA was at {} nM."),
+        ("exposure_ms", "Exposures lasted {} ms."),
+    ):
+        if column in movies and movies[column].notna().any():
+            yield words.format(_range(movies[column]))
+
+
+def _analysis(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    version = _values(records, "lineage")
+    yield f"Movies were analysed with mitosis-lineage {version} (Delgado-Rodriguez et al. 2024)."
+    if not any(r.get("settings") for r in records):
+        yield "Their runs record no settings."
+        return
+    if any(_at(r, "settings", "labels") for r in records):
+        yield "Nuclei were taken from existing masks."
+    else:
+        diameter = _values(records, "settings", "segment", "nucleus_diameter_um")
+        size = "estimated from each movie" if diameter in ("", "None") else f"given as {diameter} µm"
+        yield (
+            f"Nuclei were segmented with StarDist (Schmidt et al. 2018; model "
+            f"{_values(records, 'settings', 'segment', 'model')}, "
+            f"torch {_values(records, 'versions', 'torch')}), their usual diameter {size}."
+        )
+    yield (
+        f"They were followed with btrack {_values(records, 'versions', 'btrack')} (Ulicna et al. 2021; "
+        f"steps up to "
+        f"{_values(records, 'settings', 'track', 'max_speed_um_per_min')} µm/min, gaps up to "
+        f"{_values(records, 'settings', 'track', 'max_gap_frames')} frames), and the likeliest lineage "
+        f"was chosen among its "
+        f"hypotheses and those of divisions, fusions and deaths by integer programming (HiGHS, scipy "
+        f"{_values(records, 'versions', 'scipy')})."
+    )
+    model = _values(records, "settings", "classify", "model")
+    yield (
+        "Each proposed mitosis was cut out in twelve frames ten minutes apart and called normal, abnormal "
+        "or none by "
+        f"{'the bundled classifier' if model in ('', 'None') else model.rsplit('/', 1)[-1]}; "
+        "divisions that it called none were undone."
+    )
+
+
+def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:
+    unit = record["unit"]
+    versions = record["versions"]
+    yield (
+        f"The unit of analysis is the {unit}; positions and cells are counted and add no replicates. "
+        f"Values of "
+        f"{unit}s are averaged with equal weight; intervals are 95 % by Student's t over {unit}s."
+    )
+    if (tables["doses"]["method"] == f"{ALIKE}: Wilson over cells").any():
+        yield "Where all units show the same share, Wilson's interval over cells is given, and said."
+    tested = tables["tests"]["p"].notna().any() if len(tables["tests"]) else False
+    if tested:
+        yield (
+            "The one primary test is the trend of the fraction abnormal over dose, by least squares on "
+            "units with HC2 "
+            "standard errors and Bell and McCaffrey's degrees of freedom (Imbens & Kolesár 2016). Doses "
+            "are compared with "
+            "the lowest by Welch's t, adjusted by Holm's method; all else is exploratory, adjusted by "
+            "Benjamini and "
+            "Hochberg's."
+        )
+    else:
+        yield "With one unit a dose nothing was tested; intervals are descriptive."
+    if len(tables["gee"]):
+        yield "A logistic GEE with the covariance of Mancl & DeRouen (2001) stands beside it."
+    if any(c["corrects"] for c in record["classifiers"].values()):
+        sources = "; ".join(sorted({c["source"] for c in record["classifiers"].values() if c["corrects"]}))
+        yield f"Fractions corrected for the classifier's errors (Rogan & Gladen 1978) rest on: {sources}."
+    yield (
+        "Competing ends are Aalen-Johansen estimates; mitotic durations are bounded by the frame interval "
+        "and estimated "
+        "by Turnbull's method. " + record["reproductive_survival"]
+    )
+    names = ", ".join(f"{k} {v}" for k, v in versions.items() if k != "lineage")
+    yield f"The statistics were made with mitosis-lineage {versions['lineage']}, {names}."
+
+
+def _at(record: Mapping[str, Any], *path: str) -> Any:
+    value: Any = record
+    for name in path:
+        value = value.get(name) if isinstance(value, dict) else None
+    return value
+
+
+def _values(records: Sequence[Mapping[str, Any]], *path: str) -> str:
+    """What all records say there, each value once.
+
+    >>> _values([{"a": {"b": 2.0}}, {"a": {"b": 3}}, {"a": {"b": 2.0}}], "a", "b")
+    '2 or 3'
+    """
+    found = dict.fromkeys(
+        f"{v:g}" if isinstance(v, (int, float)) else str(v) for v in (_at(r, *path) for r in records)
+    )
+    return " or ".join(found)
+
+
+def _range(values: pd.Series) -> str:
+    low, high = float(values.min()), float(values.max())
+    return f"{low:.3g}" if high - low < 0.05 else f"{low:.3g} to {high:.3g}"
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n} {thing}{'s' * (n != 1)}"

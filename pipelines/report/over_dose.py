@@ -1,0 +1,264 @@
+"""Numbers of wells and doses -> figures with dose along them: SuperPlots, dose-response, survival."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pipelines.dose.columns import WELL
+from pipelines.dose.measures import PRIMARY
+from pipelines.report.drawing import (
+    MANY_DOTS,
+    Figure,
+    by_dose,
+    colours,
+    dose_words,
+    draw,
+    mean_with_interval,
+    side_by_side,
+    spread,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+
+    Tables = Mapping[str, pd.DataFrame]
+
+PERCENT = 100.0
+INTERVALS = "Bars are means of the units, lines 95 % intervals by t over units"
+
+
+def of_measure(table: pd.DataFrame, measure: str, stratum: str = "all") -> pd.DataFrame:
+    """Its rows."""
+    return table[(table["measure"] == measure) & (table["stratum"] == stratum)]
+
+
+def levels(
+    tables: Tables, measure: str, stratum: str, cells: pd.DataFrame | None, scale: float = 1.0
+) -> pd.DataFrame:
+    """One row a dot: cells, positions, wells, and the mean of a dose with its interval."""
+    parts = []
+    if cells is not None:
+        parts.append(cells.assign(level="cell"))
+    for level in ("position", "well"):
+        mine = of_measure(tables[f"{level}s"], measure, stratum)
+        mine = mine[mine["value"].notna()].assign(level=level, value=lambda t: scale * t["value"])
+        parts.append(mine)
+    means = of_measure(tables["doses"], measure, stratum)
+    told = {c: scale * means[c] for c in ("low", "high")} | {"value": scale * means["estimate"]}
+    parts.append(means.assign(level="dose", **told))
+    columns = [
+        "level",
+        "dose_gy",
+        "experiment_date",
+        "plate",
+        "well",
+        "position",
+        "value",
+        "low",
+        "high",
+        "n",
+    ]
+    return pd.concat([p.reindex(columns=columns) for p in parts if len(p)], ignore_index=True)
+
+
+def fraction_superplot(tables: Tables) -> Figure:
+    """Each mitosis pale, each well strong: the fraction abnormal."""
+    m = tables["mitoses"]
+    judged = m[m["mitosis_class"].isin(("normal", "abnormal"))]
+    cells = judged.assign(value=PERCENT * (judged["mitosis_class"] == "abnormal"))
+    data = levels(tables, PRIMARY, "all", cells, PERCENT)
+
+    def paint(axes: np.ndarray) -> None:
+        ax: Axes = axes[0, 0]
+        for i, (dose, mine) in enumerate(by_dose(data)):
+            colour = tones[dose]
+            of = {str(name): t for name, t in mine.groupby("level")}
+            for value, at in ((0.0, -12.0), (PERCENT, 112.0)):
+                n = int((of["cell"]["value"] == value).sum()) if "cell" in of else 0
+                x, y = i + spread(n, 0.36, seed=i), at + spread(n, 4.5, seed=i + 50)
+                _pale(ax, x, y, colour)
+                ax.text(i + 0.4, at, f"{n}", va="center", fontsize=7.5)
+            dots(ax, i, of, colour)
+        doses_below(ax, data)
+        ax.set(ylabel="abnormal, % of mitoses", ylim=(-19, 119))
+        ax.set_yticks([-12, 0, 20, 40, 60, 80, 100, 112])
+        ax.set_yticklabels(["normal", "0", "20", "40", "60", "80", "100", "abnormal"])
+
+    tones = colours(data["dose_gy"].tolist())
+    return Figure(
+        "fraction_superplot",
+        "Abnormal mitoses, at every level",
+        "Pale: mitoses, one dot each, in the two bands with their numbers. Small: positions. Large: wells. "
+        f"{INTERVALS}; what the classifier calls abnormal, uncorrected.",
+        draw(paint, size=(6.2, 4.2)),
+        data,
+    )
+
+
+def duration_superplot(tables: Tables) -> Figure | None:
+    """Each mitosis pale, each well's median strong; None where no onset was seen."""
+    held = tables["intervals"]
+    held = held[held["kind"] == "mitosis"]
+    cells = held.assign(value=30 * (held["least_h"] + held["most_h"]))
+    if not len(cells):
+        return None
+    data = levels(tables, "mitotic_duration", "all", cells)
+    top = float(np.nanquantile(cells["value"], 0.99)) * 1.15
+
+    def paint(axes: np.ndarray) -> None:
+        ax: Axes = axes[0, 0]
+        for i, (dose, mine) in enumerate(by_dose(data)):
+            of = {str(name): t for name, t in mine.groupby("level")}
+            if "cell" in of:
+                y = np.minimum(of["cell"]["value"].to_numpy(float), top)
+                _pale(ax, i + spread(len(y), 0.36, seed=i), y, tones[dose])
+            dots(ax, i, of, tones[dose])
+        doses_below(ax, data)
+        ax.set(ylabel="minutes from condensation\nto separation or exit", ylim=(0, top * 1.04))
+
+    tones = colours(data["dose_gy"].tolist())
+    return Figure(
+        "duration_superplot",
+        "How long mitosis lasts",
+        "Pale: mitoses whose onset was seen, at the middle of the two frame intervals between which their "
+        "duration lies. Small: positions, large: wells, by their medians (Turnbull). "
+        f"{INTERVALS}. The longest hundredth is drawn at the upper edge.",
+        draw(paint, size=(6.2, 3.6)),
+        data,
+    )
+
+
+def response(tables: Tables) -> Figure:
+    """The fraction abnormal over dose, raw beside corrected."""
+    means, wells = (of_measure(tables[name], PRIMARY) for name in ("doses", "wells"))
+    columns = ["dose_gy", "estimate", "low", "high", "corrected", "corrected_low", "corrected_high",
+               "n_units", "n_positions", "n", "k", "method"]  # fmt: skip
+    data = means.reindex(columns=columns).reset_index(drop=True)
+    step = _dose_step(data["dose_gy"])
+    both = bool(data["corrected"].notna().any())
+
+    def paint(axes: np.ndarray) -> None:
+        ax: Axes = axes[0, 0]
+        sides = [("estimate", "", "o", -1, "as called"), ("corrected", "corrected_", "D", 1, "corrected")]
+        for column, prefix, sign, side, words in sides[: 1 + both]:
+            x = data["dose_gy"].to_numpy(float) + (0.06 * step * side if both else 0)
+            y, low, high = (
+                PERCENT * data[c].to_numpy(float) for c in (column, f"{prefix}low", f"{prefix}high")
+            )
+            known = np.isfinite(low) & np.isfinite(high)
+            colour = INK_OF[side]
+            ax.vlines(x[known], low[known], high[known], color=colour, lw=1.4, zorder=3)
+            face = colour if side < 0 else "white"
+            ax.plot(
+                x, y, sign, color=colour, mfc=face, ms=6.5, zorder=4, label=words, gid=f"response-{column}"
+            )
+        of_wells = wells[wells["value"].notna()]
+        ax.plot(of_wells["dose_gy"] - 0.16 * step, PERCENT * of_wells["value"], "o", color=INK_OF[-1], ms=3.5,
+                mec="none", alpha=0.55, zorder=2, label="wells, as called", gid="response-wells")  # fmt: skip
+        ax.axhline(0, color="#4A5361", lw=0.8)
+        ax.set(xlabel="dose, Gy", ylabel="abnormal, % of mitoses")
+        ax.set_xticks(sorted(set(data["dose_gy"])))
+        ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+
+    return Figure(
+        "dose_response",
+        "Fraction of abnormal mitoses over dose",
+        "Means of the units with 95 % intervals. Corrected: for the classifier's errors (Rogan and Gladen), "
+        "its own uncertainty in the interval; a negative value says that fewer were called abnormal than "
+        "false alarms alone would give.",
+        draw(paint, size=(5.6, 3.6)),
+        data,
+    )
+
+
+INK_OF = {-1: "#0072B2", 1: "#D55E00"}
+
+
+def survival(tables: Tables, words: str) -> Figure:
+    """Founders whose clones go on dividing, with the linear-quadratic fit where there is one."""
+    mine, means = tables["wells"], tables["doses"]
+    mine = mine[(mine["measure"] == "reproductive_survival") & mine["value"].notna()]
+    means = means[means["measure"] == "reproductive_survival"]
+    fit: dict[str, Any] = {
+        str(r["parameter"]): r.get("estimate") for r in tables["survival"].to_dict("records")
+    }
+    dose = np.linspace(0, float(mine["dose_gy"].max()) if len(mine) else 1, 100)
+    fitted = "alpha_per_gy" in fit
+    curve = (
+        fit["reproductive_survival_at_0_gy"]
+        * np.exp(-fit["alpha_per_gy"] * dose - fit["beta_per_gy2"] * dose**2)
+        if fitted
+        else np.full(len(dose), np.nan)
+    )
+    any_left = bool((mine["value"] > 0).any())
+    floor = 0.5 * float(mine.loc[mine["value"] > 0, "value"].min()) if any_left else 0.0
+
+    def paint(axes: np.ndarray) -> None:
+        ax: Axes = axes[0, 0]
+        if fitted:
+            ax.plot(dose, PERCENT * curve, color="#4A5361", lw=1.3, label="linear-quadratic fit")
+        y = np.maximum(mine["value"].to_numpy(float), floor)
+        dots: dict[str, Any] = {"color": INK_OF[-1], "ms": 5, "alpha": 0.75, "mec": "none"}
+        ax.plot(mine["dose_gy"], PERCENT * y, "o", label="wells", gid="survival-wells", **dots)
+        if any_left and (mine["value"] <= 0).any():
+            words = f"drawn at {PERCENT * floor:.2g} %: none"
+            ax.text(0.02, 0.03, words, transform=ax.transAxes, fontsize=7.5)
+        ax.set(xlabel="dose, Gy", ylabel="founders, %", yscale="log" if any_left else "linear")
+        ax.set_xticks(sorted(set(mine["dose_gy"])))
+        if any_left:
+            ax.yaxis.set_major_formatter("{x:g}")
+        else:
+            ax.set_ylim(-2, 100)
+        ax.legend(loc="best")
+
+    told = "" if fitted else " No fit: fewer than four doses, or nothing to fit."
+    data = pd.concat(
+        [
+            mine.assign(level="well"),
+            means.assign(level="dose", value=means["estimate"]),
+            pd.DataFrame({"level": "fit", "dose_gy": dose, "value": curve}),
+        ]
+    ).reindex(columns=["level", "dose_gy", "plate", "well", "value", "low", "high", "n"])  # fmt: skip
+    return Figure(
+        "survival", "Founders that go on dividing", words + told, draw(paint, size=(4.6, 3.4)), data
+    )
+
+
+def _pale(ax: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
+    ax.plot(x, y, "o", color=colour, ms=2.6, mec="none", alpha=0.28, zorder=1, rasterized=len(x) > MANY_DOTS)
+
+
+def dots(ax: Axes, i: int, of: Mapping[str, pd.DataFrame], colour: str) -> None:
+    """Positions small, wells large, the mean of the dose and its interval."""
+    wells = of.get("well")
+    if wells is None or not len(wells):
+        return
+    keys = [tuple(key) for key in wells[list(WELL)].itertuples(index=False)]
+    places = dict(zip(keys, side_by_side(len(wells), 0.18) - 0.12, strict=True))
+    positions = of.get("position")
+    if positions is not None and len(positions) > len(wells):
+        for well, mine in positions.groupby(list(WELL)):
+            at = i + places.get(tuple(well), 0.0) + side_by_side(len(mine), 0.05)
+            ax.plot(at, mine["value"], "o", color=colour, ms=3.2, mec="none", alpha=0.6, zorder=3)
+    at = i + np.array(list(places.values()))
+    ax.plot(at, wells["value"], "o", color=colour, ms=6.5, mec="white", mew=0.8, zorder=4)
+    mean = of["dose"].iloc[0]
+    mean_with_interval(ax, i + 0.24, mean["value"], mean["low"], mean["high"], colour="#1c2430", width=0.07)
+
+
+def doses_below(ax: Axes, data: pd.DataFrame) -> None:
+    """Name the doses under the axis, at 0, 1, 2, ..."""
+    doses = sorted(set(data["dose_gy"]))
+    ax.set_xticks(range(len(doses)), [dose_words(d) for d in doses])
+    ax.set_xlim(-0.6, len(doses) - 0.35)
+
+
+def _dose_step(doses: pd.Series) -> float:
+    """The least distance between two doses."""
+    apart = np.diff(np.unique(doses.to_numpy(float)))
+    return float(apart.min()) if len(apart) else 1.0

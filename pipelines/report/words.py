@@ -1,0 +1,203 @@
+"""Results -> sentences: a summary to paste, what was assumed or refused, methods, references."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from lineage.outputs import RunFolder
+from pipelines.dose.correction import LEAST_YOUDEN
+from pipelines.dose.measures import PRIMARY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+NO_DYE_FREE = (
+    "No dye-free control is named in the plate map. SiR-DNA and the light of the lamp slow the cycle and "
+    "damage DNA "
+    "themselves (Sen et al. 2018): all rates here, those at 0 Gy included, hold for stained, lit cells. "
+    "Film wells "
+    "without dye, with as much light, and name them in the column control as dye-free."
+)
+DYE_FREE = (
+    "SiR-DNA and the light of the lamp slow the cycle and damage DNA themselves (Sen et al. 2018). "
+    "Dye-free controls "
+    "are named in the plate map: compare growth and mitotic rates of these with those of stained, "
+    "unirradiated wells "
+    "before an effect of dose is read as one of radiation alone."
+)
+
+
+def number(value: float) -> str:
+    """Two digits that count, and a true minus.
+
+    >>> number(0.04567), number(-12.3), number(456.7)
+    ('0.046', '−12', '457')
+    """
+    words = f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
+    return words.replace("-", "−")
+
+
+def p_words(p: float) -> str:
+    """A p-value as papers print it.
+
+    >>> p_words(0.00002), p_words(0.0312)
+    ('p < 0.001', 'p = 0.031')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}" if p >= 0.1 else f"p = {p:.3f}"
+
+
+def interval(low: float, high: float, scale: float = 1.0) -> str:
+    """(95 % CI a to b); nothing where there is none."""
+    if not (np.isfinite(low) and np.isfinite(high)):
+        return ""
+    return f"95 % CI {number(scale * low)} to {number(scale * high)}"
+
+
+def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name: str) -> list[str]:
+    """Sentences on one series that may stand in a results section."""
+    doses = _of(tables["doses"], PRIMARY).sort_values("dose_gy")
+    counts = {float(n["dose_gy"]): n for n in record["n"] if _series_name(n) == name}
+    unit = record["unit"]
+    described = [
+        f"{number(100 * r['estimate'])} % at {r['dose_gy']:g} Gy ({_parenthesis(r, counts, unit)})"
+        for r in doses.to_dict("records")
+        if np.isfinite(r["estimate"])
+    ]
+    told = [f"In {name} cells, the fraction of mitoses called abnormal was {_listed(described)}."]
+    trend = _of(tables["tests"], PRIMARY)
+    for r in trend.to_dict("records"):
+        if np.isfinite(r["slope_per_gy"]) and r["n_doses"] > 1:
+            tested = f"{interval(r['low'], r['high'], 100)}; {p_words(r['p'])}; {r['method']}"
+            how = tested if np.isfinite(r["p"]) else "not tested: one unit a dose"
+            told.append(
+                f"It changed by {number(100 * r['slope_per_gy'])} percentage points for each gray "
+                f"({how}; {_count(int(r['n_units']), unit)})."
+            )
+    effects = _of(tables["effects"], PRIMARY) if len(tables["effects"]) else pd.DataFrame()
+    if len(effects):
+        top = effects.sort_values("dose_gy").to_dict("records")[-1]
+        words = (
+            f"At {top['dose_gy']:g} against {top['control_gy']:g} Gy the difference was "
+            f"{number(100 * top['difference'])} points"
+        )
+        if told_interval := interval(top["difference_low"], top["difference_high"], 100):
+            words += f" ({told_interval}; Holm-adjusted {p_words(top['p_adjusted'])})"
+        value, low, high = (float(top.get(f"corrected_difference{c}", np.nan)) for c in ("", "_low", "_high"))
+        if np.isfinite(value):
+            words += f", {number(100 * value)} points when corrected for the classifier's errors"
+            if corrected := interval(low, high, 100):
+                words += f" ({corrected}; model-based)"
+        told.append(words + ".")
+    for measure, stratum, what, per in (
+        (
+            "time_to_first_mitosis",
+            "of those that get there",
+            "The time to the first mitosis",
+            "h",
+        ),
+        ("mitotic_duration", "all", "The duration of mitosis", "min"),
+    ):
+        for r in _of(tables["tests"], measure, stratum).to_dict("records"):
+            edges = interval(r["low"], r["high"])
+            if edges:
+                told.append(
+                    f"{what} changed by {number(r['slope_per_gy'])} {per} for each gray ({edges}; "
+                    f"Benjamini-Hochberg-adjusted {p_words(r['p_adjusted'])}, exploratory)."
+                )
+    return told
+
+
+def _parenthesis(row: Mapping[Any, Any], counts: Mapping[float, Mapping[str, Any]], unit: str) -> str:
+    edges = interval(row["low"], row["high"], 100)
+    n = counts.get(float(row["dose_gy"]), {})
+    counted = [_count(row["n_units"], unit)]
+    counted += [_count(n[f"n_{what}s"], what) for what in ("position", "founder") if n]
+    counted.append("1 mitosis" if row["n"] == 1 else f"{row['n']} mitoses")
+    how = "" if str(row["method"]).startswith("t over units") else f", {row['method']}"
+    return f"{edges + how + '; ' if edges else ''}{', '.join(counted)}"
+
+
+def _count(n: int, thing: str) -> str:
+    return f"{n} {thing}{'s' * (n != 1)}"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    """As in a sentence.
+
+    >>> _listed(["a", "b", "c"])
+    'a, b and c'
+    """
+    return " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else "".join(parts)
+
+
+def _of(table: pd.DataFrame, measure: str, stratum: str = "all") -> pd.DataFrame:
+    return table[(table["measure"] == measure) & (table["stratum"] == stratum)]
+
+
+def series_name(cell_line: Any, treatment: Any, drug_um: Any) -> str:
+    """A series as it is read.
+
+    >>> series_name("U251", "none", 0.0), series_name("PC3", "AZD", 0.5)
+    ('U251', 'PC3 + AZD 0.5 µM')
+    """
+    drug = f" {float(drug_um):g} µM" if float(drug_um) > 0 else ""
+    plain = str(treatment) == "none" and not drug
+    return str(cell_line) if plain else f"{cell_line} + {treatment}{drug}"
+
+
+def _series_name(row: Mapping[str, Any]) -> str:
+    return series_name(row["cell_line"], row["treatment"], row["drug_uM"])
+
+
+def dye_words(movies: pd.DataFrame) -> tuple[str, bool]:
+    """The caveat of dye and light, and whether it is a warning."""
+    named = movies["control"].fillna("").astype(str).str.contains("dye-free").any()
+    return (DYE_FREE, False) if named else (NO_DYE_FREE, True)
+
+
+def cautions(records: Sequence[Mapping[str, Any]], record: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What was assumed of movies, what the analysis refused or was wary of, who was left out."""
+    assumed = Counter(s for r in records for s in r["video"].get("assumed", ()))
+    warned = Counter(s for r in records for stage in r.get("warnings", {}).values() for s in stage)
+    notes = [n for n in record["notes"] if "dye-free" not in n]
+    return {
+        "Assumed, because the movies do not say": _counted(assumed, len(records)),
+        "Of the analysis": [*notes, *_refused(record)],
+        "Warnings of the runs": _counted(warned, len(records)),
+        "Left out": list(record.get("left_out", ())),
+    }
+
+
+def _refused(record: Mapping[str, Any]) -> list[str]:
+    told = []
+    for line, c in record["classifiers"].items():
+        told.append(
+            f"{line}: corrected with sensitivity {c['sensitivity']:.2f}, specificity "
+            f"{c['specificity']:.2f} ({c['source']}). "
+            "This holds if your mitoses are like those."
+            if c["corrects"]
+            else f"{line}: not corrected for the classifier's errors (sensitivity + specificity below "
+            f"{LEAST_YOUDEN}, "
+            "or not asked for)."
+        )
+    lost = [
+        f"{n['n_unclassified']} mitoses at {n['dose_gy']:g} Gy could not be classified and enter no fraction"
+        for n in record["n"]
+        if n["n_unclassified"]
+    ]
+    return told + [f"{words}." for words in lost]
+
+
+def _counted(sentences: Mapping[str, int], n: int) -> list[str]:
+    return [f"{s}{'' if k == n else f' ({k} of {n} movies)'}" for s, k in sentences.items()]
+
+
+def run_records(roots: Iterable[Path]) -> list[dict[str, Any]]:
+    """What each run says of itself."""
+    return [json.loads(RunFolder(root).json.read_text(encoding="utf-8")) for root in roots]

@@ -1,0 +1,153 @@
+"""dose_report.html: whole, self-contained, honest about n; each figure with its numbers."""
+
+import json
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from dose_plates import write_plate
+from typer.testing import CliRunner
+
+from pipelines.dose.__main__ import app
+from pipelines.report import words
+from pipelines.report.drawing import draw
+from pipelines.report.films import films
+
+SVG = "{http://www.w3.org/2000/svg}"
+FIGURES = {
+    "fraction_superplot", "duration_superplot", "dose_response", "subtypes", "measures", "survival",
+    "courses", "dna_content", "incidence_since_irradiation", "incidence_since_birth", "lineages_0_gy",
+    "lineages_4_gy", "lineages_8_gy",
+}  # fmt: skip
+
+
+def told(*args):
+    result = CliRunner().invoke(app, [str(a) for a in args])
+    return result.exit_code, " ".join(result.output.split())
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    write_plate(folder / "runs", founders=8, frames=100)
+    crops = folder / "runs" / "A1_p1.lineage" / "crops"
+    crops.mkdir()
+    events = pd.read_csv(crops.parent / "events.csv")
+    for event in events.loc[events["event_type"] == "mitosis", "event_id"]:
+        pixels = np.random.default_rng(event).integers(1, 200, (12, 2, 24, 24)).astype(np.uint16)
+        tifffile.imwrite(crops / f"event_{event:04d}.tif", pixels)
+    code, said = told(folder / "runs", "--out", folder / "out")
+    assert code == 0, said
+    return folder / "out"
+
+
+@pytest.fixture(scope="module")
+def html(out):
+    return (out / "dose_report.html").read_text(encoding="utf-8")
+
+
+def test_it_needs_nothing_beside_it(html):
+    assert not re.findall(r'(?:src|xlink:href)="(?!#|data:)[^"]*"', html)
+    assert not re.findall(r"<(?:link|script)\b", html)
+    assert "url(http" not in html
+    assert "@import" not in html
+    # Links lead to papers or to the files beside it; nothing is fetched.
+    links = re.findall(r'<a [^>]*href="([^"]*)"', html)
+    assert links
+    assert all(re.match(r"#|figures/|https://doi\.org/", link) for link in links)
+
+
+def test_every_figure_has_its_files(out, html):
+    drawn = {p.stem for p in (out / "figures").glob("*.svg")}
+    assert drawn >= FIGURES
+    assert {p.stem for p in (out / "figures").glob("*.csv")} == drawn
+    for name in FIGURES:
+        ET.parse(out / "figures" / f"{name}.svg")
+        assert len(pd.read_csv(out / "figures" / f"{name}.csv")), name
+        assert f'href="figures/{name}.svg"' in html
+
+
+def marks(path, gid):
+    """Places of the marks of one plotted line, page coordinates."""
+    group = next(g for g in ET.parse(path).iter(f"{SVG}g") if g.get("id") == gid)
+    return np.array([[float(u.get("x")), float(u.get("y"))] for u in group.iter(f"{SVG}use")])
+
+
+def test_a_figure_shows_its_numbers(out):
+    data = pd.read_csv(out / "figures" / "dose_response.csv")
+    at = marks(out / "figures" / "dose_response.svg", "response-estimate")
+    assert len(at) == len(data) == 3
+    # Up the page is up the axis, and the axis is linear.
+    slope, _ = np.polyfit(data["estimate"], at[:, 1], 1)
+    assert slope < 0
+    assert np.allclose(
+        np.polyval(np.polyfit(data["estimate"], at[:, 1], 1), data["estimate"]), at[:, 1], atol=0.01
+    )
+    doses = pd.read_csv(out / "doses.csv")
+    mine = doses[(doses["measure"] == "fraction_abnormal") & (doses["stratum"] == "all")]
+    assert np.allclose(mine["estimate"], data["estimate"])
+
+
+def test_all_n_are_printed(out, html):
+    record = json.loads((out / "analysis.json").read_text())
+    rows = re.findall(r"<tr><td>U251</td>(.*?)</tr>", html)
+    assert len(rows) == len(record["n"]) == 3
+    for row, n in zip(rows, record["n"], strict=True):
+        numbers = [float(x) for x in re.findall(r"<td>([^<]*)</td>", row)]
+        wanted = ["dose_gy", "n_experiments", "n_wells", "n_positions", "n_founders", "n_cells"]
+        assert numbers[:6] == [n[c] for c in wanted]
+    mitoses = pd.read_csv(out / "mitoses.csv")
+    assert sum(n["n_judged"] + n["n_unclassified"] for n in record["n"]) == len(mitoses)
+
+
+def test_it_warns_and_says_how_it_was_made(html):
+    assert "Warning: dye and light" in html
+    assert "No dye-free control is named" in html
+    assert "It is not clonogenic survival" in html
+    assert "The unit of analysis is the well" in html
+    assert "95 % CI" in html
+    assert "Their runs record no settings." in html  # these are lives; nothing is made up
+    assert "nan" not in re.sub(r"<svg.*?</svg>", "", html, flags=re.DOTALL).lower().split()
+
+
+def test_a_dye_free_control_ends_the_warning():
+    movies = pd.DataFrame({"control": ["", "unirradiated dye-free"]})
+    assert words.dye_words(movies) == (words.DYE_FREE, False)
+    assert words.dye_words(movies.iloc[:1]) == (words.NO_DYE_FREE, True)
+
+
+def test_typical_films_are_in_the_middle_and_doubtful_ones_first(out):
+    mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
+    mine = mitoses[mitoses["movie"] == "A1_p1"].head(5).reset_index(drop=True)
+    mine = mine.assign(mitosis_class="normal", p_abnormal=[0.1, 0.2, 0.3, 0.4, 0.5], side_um=60.0,
+                       confidence=[9.0, 9.0, 9.0, 0.5, -0.2])  # fmt: skip
+    roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
+    typical, doubtful = films(mine, roots)
+    assert [f.figure.data["p_abnormal"].item() for f in typical] == [0.2]
+    assert [f.figure.data["confidence"].item() for f in doubtful[:2]] == [-0.2, 0.5]
+    assert "data:image/jpeg" in typical[0].figure.svg
+
+
+def test_nothing_is_overwritten_unasked(out):
+    before = (out / "dose_report.html").stat().st_mtime_ns
+    code, said = told(out.parent / "runs", "--out", out)
+    assert code == 2
+    assert "holds an analysis already" in said
+    assert (out / "dose_report.html").stat().st_mtime_ns == before
+
+
+def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
+    code, said = told(tmp_path, "--out", tmp_path / "out")
+    assert code == 2
+    assert "plate.csv is not there; give the folder that" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_figure_is_the_same_file():
+    def paint(axes):
+        axes[0, 0].plot([0, 1], [0, 1], "o")
+
+    assert draw(paint) == draw(paint)
