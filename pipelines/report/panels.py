@@ -85,6 +85,7 @@ def _panels(
             ax.set_title(title)
             if not share or ax in axes[:, 0]:
                 ax.set_ylabel(label)
+        for ax in axes.flat[: len(panels)]:  # last: a shared axis would keep the first panel's limit
             ax.set_ylim(bottom=0)
 
     return data, draw(paint, rows=rows, columns=per_row, size=(9.6, 2.3 * rows), sharey=share)
