@@ -126,7 +126,8 @@ def ours(
     tracked = of_cells(nuclei, by_id.loc[nuclei["detection_id"]].to_numpy(int), found.graph)
     events = propose(
         found, minutes_per_frame=minutes, last_usable_frame=int(np.flatnonzero(usable)[-1]),
-        judged=False, **config.read(None, {}).events.model_dump(),
+        shape=(round(shape_um[0] / pixel_size_um), round(shape_um[1] / pixel_size_um)),
+        pixel_size_um=pixel_size_um, judged=False, **config.read(None, {}).events.model_dump(),
     )  # fmt: skip
     rows = [
         {

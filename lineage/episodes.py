@@ -74,6 +74,21 @@ def episodes(lineage: Lineage, *, minutes_per_frame: float, last_frame: int) -> 
     return found
 
 
+def in_view(episode: Episode, life: pd.DataFrame, *, shape: tuple[int, int], margin_px: float) -> bool:
+    """Whether the nucleus was whole: what the edge of the image cuts looks small and dense.
+
+    Args:
+        episode: of the cell.
+        life: the cell's detections.
+        shape: (Y, X) of the image.
+        margin_px: from a whole nucleus's middle to the edge, at least.
+    """
+    seen = life[life["frame"].between(episode.first, episode.last)]
+    places = seen[["y_px", "x_px"]].to_numpy(float)
+    inside = np.minimum(places, np.asarray(shape) - 1 - places).min(axis=1)
+    return bool(np.median(inside) >= margin_px)
+
+
 def is_alone(lineage: Lineage, episode: Episode) -> bool:
     """Whether no division, fusion or birth in the lineage is what the episode belongs to."""
     leads_on = episode.features["closes"] > 0 and lineage.graph.out_degree(episode.cell) > 0

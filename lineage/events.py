@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineage import likelihoods
-from lineage.episodes import Episode, episodes, is_alone, log_odds, onset
+from lineage.episodes import Episode, episodes, in_view, is_alone, log_odds, onset
 from lineage.schema import EventType, MitosisEvent
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 HALVED = -0.4  # logarithm of DNA after over before a mitosis, below which a daughter was lost from sight
 LOST = 0.67  # of its DNA, which a cell that breaks up does not keep
+EDGE_UM = 12.0  # nearer to the edge of the image the nucleus of an attempt is cut by it
 NEAR_FRAMES = 3  # nuclei before and after an event that its DNA is measured from
 DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_division", "end_of_track"
 
@@ -30,6 +31,8 @@ def propose(
     *,
     minutes_per_frame: float,
     last_usable_frame: int,
+    shape: tuple[int, int],
+    pixel_size_um: float,
     judged: bool = True,
     regression_min: float = 120.0,
     least_log_odds: float = -4.0,
@@ -40,12 +43,15 @@ def propose(
     A separation of one frame counts. Two daughters that are one cell again within `regression_min` are part
     of their division; a later fusion is an event of its own. A cell whose chromatin condenses and that
     neither divides nor is being born is an event, too: it slips out of mitosis, dies in it, or lost a
-    daughter from sight. One that is still condensed in the last frame is none yet.
+    daughter from sight. One that is still condensed in the last frame is none yet, and one at the edge of the
+    image none at all: what the edge cuts looks condensed.
 
     Args:
         lineage: with STATE_COLUMNS on its detections.
         minutes_per_frame: of the movie.
         last_usable_frame: of the movie.
+        shape: (Y, X) of the image.
+        pixel_size_um: of the image.
         judged: whether a classifier will look at the events, and reject what is no mitosis.
         regression_min: after a separation, in which a fusion is a regression of the furrow.
         least_log_odds: from which on a condensed stretch is proposed as a mitosis, if it will be judged.
@@ -62,7 +68,13 @@ def propose(
         for m in lineage.graph
         if len(_daughters(lineage.graph, m)) > 1
     ]
-    alone = [e for e in found if is_alone(lineage, e) and not _unfinished(e, lives, last_usable_frame)]
+    alone = [
+        e
+        for e in found
+        if is_alone(lineage, e)
+        and not _unfinished(e, lives, last_usable_frame)
+        and in_view(e, lives[e.cell], shape=shape, margin_px=EDGE_UM / pixel_size_um)
+    ]
     events += _of_episodes(alone, lives, likelihoods.kind_of(lineage.detections), minutes_per_frame, least)
     dead = {e.mother for e in events if e.died_after_min is not None and not e.daughters}
     dead |= {e.mother for e in events if e.event_type is EventType.DEATH}

@@ -115,7 +115,7 @@ def solve(hypotheses: Hypotheses, n_tracklets: int, *, time_limit_s: float) -> S
 
 
 def batches(
-    hypotheses: Hypotheses, n_tracklets: int, *, part: np.ndarray | None = None, size: int = BATCH
+    hypotheses: Hypotheses, n_tracklets: int, *, part: np.ndarray | None = None, size: int | None = None
 ) -> list[np.ndarray]:
     """Hypotheses in parts that have nothing to do with each other, in order.
 
@@ -123,7 +123,7 @@ def batches(
         hypotheses: all of them.
         n_tracklets: numbered from 0.
         part: those that are shared out; all if None.
-        size: of a part: whole components, as many as fit, at least one.
+        size: of a part: whole components, as many as fit, at least one; BATCH if None.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -137,7 +137,7 @@ def batches(
     _, component = connected_components(graph, directed=False)
     of_hypothesis = component[hub]
     order = np.argsort(of_hypothesis, kind="stable")
-    parts = np.cumsum(np.bincount(of_hypothesis)) // size
+    parts = np.cumsum(np.bincount(of_hypothesis)) // (size or BATCH)
     split = np.flatnonzero(np.diff(parts[of_hypothesis[order]])) + 1
     return [some for some in np.split(part[order], split) if len(some)]
 

@@ -317,6 +317,8 @@ def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEv
             lineage,
             minutes_per_frame=video.minutes_per_frame,
             last_usable_frame=int(usable[-1]) if len(usable) else video.n_frames - 1,
+            shape=video.shape,
+            pixel_size_um=video.pixel_size_um,
             judged=judged,
             **config.events.model_dump(),
         )

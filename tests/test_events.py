@@ -6,14 +6,19 @@ import worlds
 from worlds import as_lineage, condensed, dying, pyknotic
 
 from lineage.events import ALONE, DIVISION, ENDED, HALF, propose
-from lineage.schema import EventType, Subtype
+from lineage.schema import EventType, Lineage, Subtype
 from lineage.subtypes import subtype
 
 LAST = 39
 
 
 def events_of(lineage, **settings):
-    settings = {"minutes_per_frame": worlds.MINUTES, "last_usable_frame": LAST} | settings
+    settings = {
+        "minutes_per_frame": worlds.MINUTES,
+        "last_usable_frame": LAST,
+        "shape": worlds.SHAPE,
+        "pixel_size_um": worlds.PIXEL_UM,
+    } | settings
     return propose(lineage, **settings)
 
 
@@ -223,3 +228,10 @@ def test_clones_that_fuse_undo_no_division():
 def test_a_fused_cell_that_divides_is_an_event():
     mothers = [e.mother for e in events_of(as_lineage(worlds.sisters_fuse())) if e.source == DIVISION]
     assert mothers == [1, 4]
+
+
+def test_what_the_edge_of_the_image_cuts_is_no_attempt():
+    lineage = condensed(lone(), 1, range(15, 23))
+    assert kinds(events_of(lineage)) == [Subtype.SLIPPAGE]
+    at_edge = lineage.detections.assign(y_px=2.0)
+    assert events_of(Lineage(at_edge, lineage.graph)) == []

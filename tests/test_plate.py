@@ -153,6 +153,8 @@ def test_ctrl_c_ends_cleanly_and_the_next_start_goes_on(movies, finished, place,
     with subprocess.Popen(
         [sys.executable, "-m", "pipelines.plate", *arguments],
         cwd=ROOT, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        # Whoever runs the tests in the background has it ignored, and children take that over.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:  # fmt: skip
         for line in process.stdout:
             if "dashboard" in line:

