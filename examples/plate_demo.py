@@ -41,8 +41,8 @@ def main(folder: Path) -> None:
     command("pipelines.dose", runs, "--out", out, "--overwrite")
     print(compared(plan, movies, out).to_string(index=False))
     print(
-        f"truth: fraction abnormal of the simulated population, by the lives of {WELLS_OF_TRUTH} more wells a "
-        "dose; visible: the same without micronuclei and lagging chromatin, which 1.15 um a pixel does not "
+        f"truth: fraction abnormal of the simulated population, by the lives of {WELLS_OF_TRUTH} more wells "
+        "a dose; visible: the same without micronuclei and lagging chromatin, which 1.15 um a pixel does not "
         "show, and what the intervals should hold; in_movies: all, of these movies"
     )
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
