@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 HALVED = -0.4  # logarithm of DNA after over before a mitosis, below which a daughter was lost from sight
 LOST = 0.67  # of its DNA, which a cell that breaks up does not keep
-EDGE_UM = 12.0  # nearer to the edge of the image the nucleus of an attempt is cut by it
+EDGE_UM = 8.0  # nearer to the edge of the image the nucleus of an attempt is cut by it
 NEAR_FRAMES = 3  # nuclei before and after an event that its DNA is measured from
 DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_division", "end_of_track"
 
