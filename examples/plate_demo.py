@@ -66,8 +66,8 @@ def settings_of(dose_gy: float, well: int) -> Settings:
     PC3, whose abnormal mitoses fail to part: that shows at 1.15 um a pixel, as micronuclei would not.
     """
     return Settings(
-        cell_line=CellLine.PC3, frames=72, size=360, founders=34, cycle_hours=15, dose_gy=dose_gy, well=well, seed=100 + well,
-        irradiated_min_before_start=60 * HOURS_AFTER,
+        cell_line=CellLine.PC3, frames=72, size=360, founders=34, cycle_hours=15, dose_gy=dose_gy,
+        well=well, seed=100 + well, irradiated_min_before_start=60 * HOURS_AFTER,
     )  # fmt: skip
 
 
