@@ -55,10 +55,16 @@ def mend(
     )
     heir: dict[int, int] = {}
     for e in sorted(gone, key=lambda e: e.frame):
-        apart = {d: float(np.hypot(*(first[d] - last[e.mother]))) for d in e.daughters}
+        reunion = _reunion(graph, e.daughters)
+        # A cell that seemed to part and was one again goes on through both.
+        on = list(e.daughters) if reunion is None else list(graph.predecessors(reunion))
+        apart = {d: float(np.hypot(*(first[d] - last[e.mother]))) for d in on}
         nearest = min(apart, key=lambda d: (apart[d], d))
         graph.remove_edges_from([(e.mother, d) for d in e.daughters])
         heir[nearest] = e.mother
+        if reunion is not None:
+            graph.remove_edges_from([(d, reunion) for d in on])
+            heir[reunion] = e.mother
 
     def now(cell: int) -> int:
         while cell in heir:
@@ -82,3 +88,9 @@ def mend(
         for e in events
     ]
     return replace(mended, warnings=lineage.warnings, solver=lineage.solver), told, flags
+
+
+def _reunion(graph: nx.DiGraph, daughters: Sequence[int]) -> int | None:
+    """The cell that some of them, and nobody else, became together."""
+    children = {c for d in daughters for c in graph.successors(d) if graph.in_degree(c) > 1}
+    return min((c for c in children if set(graph.predecessors(c)) <= set(daughters)), default=None)

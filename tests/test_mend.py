@@ -112,3 +112,12 @@ def test_what_is_given_is_left_alone():
     mend(lineage, events, {events[0].event_id: NONE})
     assert lineage.detections.equals(before[0])
     assert sorted(lineage.graph.edges) == before[1]
+
+
+def test_a_cell_that_seemed_to_part_and_was_one_again_is_one_cell_throughout():
+    lineage, events = world(graph=worlds.sisters_fuse())
+    assert edges(lineage) == [(1, 2), (1, 3), (2, 4), (3, 4), (4, 5), (4, 6)]
+    mended, told, _ = mend(lineage, events, {events[0].event_id: NONE})
+    assert {1, 3, 4} in drawn_as(mended).values()
+    assert edges(mended) == [(1, 5), (1, 6)]
+    assert [drawn_as(mended)[e.mother] for e in told] == [{1, 3, 4}] * 2
