@@ -172,6 +172,7 @@ def test_positions_do_not_make_a_well_significant():
 def test_wells_that_are_all_alike_do_not_get_an_empty_interval():
     place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "dose_gy": 0.0, "n_positions": 1}
     place |= {"measure": "fraction_slippage", "stratum": "all", "value": 0.0, "n": 40, "k": 0.0}
+    place |= {"corrected": np.nan}
     wells = pd.DataFrame([place | {"unit": u} for u in "ab"])
     one = compare.doses(wells, wells.iloc[:0], {}).iloc[0]
     assert one["high"] == pytest.approx(1.96**2 / (80 + 1.96**2), rel=1e-3)  # Wilson, 0 of 80

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from pipelines.dose.estimates import (
+    ALIKE,
     BOOTSTRAP_FROM,
     benjamini_hochberg,
     bootstrap,
@@ -17,6 +18,7 @@ from pipelines.dose.estimates import (
     ratio,
     slope,
 )
+from pipelines.dose.shares import Shares
 
 WELLS = [0.10, 0.14, 0.18]
 CONTROL = [0.02, 0.03, 0.07]
@@ -87,6 +89,61 @@ def test_over_two_doses_the_slope_is_welchs_difference():
 
 def test_a_dose_with_a_single_well_far_away_has_no_robust_error():
     assert math.isnan(slope([0, 0, 8], [0.1, 0.2, 0.3]).p)
+
+
+# Shares of counts
+
+AT = np.repeat([0, 4, 8], 3)
+COUNTED = np.array([60, 60, 60, 40, 40, 40, 20, 20, 20])
+CASES = np.array([2, 5, 3, 6, 9, 5, 9, 12, 7])
+
+
+def test_the_dispersion_is_pearsons():
+    """Where the units of a dose count as many things, the means are the binomial model's own."""
+    from statsmodels.genmod.families import Binomial
+    from statsmodels.genmod.generalized_linear_model import GLM
+
+    design = (AT[:, None] == [0, 4, 8]).astype(float)
+    theirs = GLM(np.column_stack([CASES, COUNTED - CASES]), design, family=Binomial()).fit()
+    share = CASES.reshape(3, 3).sum(axis=1) / [180, 120, 60]
+    variance = theirs.pearson_chi2 / theirs.df_resid * share * (1 - share) / [180, 120, 60]
+    shares = Shares.of(AT, CASES / COUNTED, COUNTED)
+    one = shares.difference(8, 0)
+    assert shares.df == theirs.df_resid == 6
+    assert one.value == pytest.approx(share[2] - share[0])
+    se = math.sqrt(variance[2] + variance[0])
+    assert 0.5 * (one.high - one.low) == pytest.approx(stats.t.ppf(0.975, 6) * se)
+    line = shares.slope()
+    assert line.value == pytest.approx(np.polyfit(AT, CASES / COUNTED, 1)[0])
+    weights = np.array([-4.0, 0.0, 4.0]) / 32  # of dose means
+    assert line.p == pytest.approx(2 * stats.t.sf(line.value / math.sqrt(weights**2 @ variance), 6))
+
+
+def test_a_curve_that_is_no_line_does_not_widen_the_slope():
+    bent = np.where(AT == 4, 0.3, np.where(AT == 8, 0.3, 0.1)) + np.tile([-0.02, 0.0, 0.02], 3)
+    straight = bent - np.where(AT == 4, 0.1, 0)
+    found = [Shares.of(AT, y, np.full(9, 50)).slope() for y in (bent, straight)]
+    assert found[0].high - found[0].low < 1.1 * (found[1].high - found[1].low)
+
+
+def test_what_cannot_be_told_from_dose_has_no_interval():
+    alone = Shares.of([0, 0, 0, 8], [0.1, 0.2, 0.1, 0.5], [20] * 4)
+    assert math.isnan(alone.difference(8, 0).p)
+    assert math.isnan(Shares.of([0, 8], [0.1, 0.5], [20, 20]).slope().p)
+    none = Shares.of([0, 0, 8, 8], [0.0] * 4, [20] * 4)
+    assert none.slope().method == none.difference(8, 0).method == ALIKE
+    assert math.isnan(none.ratio(8, 0).value)
+    assert math.isnan(alone.difference(4, 0).value)  # no such dose
+
+
+@pytest.mark.parametrize("counted", [(150, 150, 150, 150), (150, 120, 75, 40)])
+def test_a_trend_that_is_not_there_is_found_in_one_plate_of_twenty(counted):
+    """Two wells a dose whose log odds differ by 0.3, with as many mitoses at all doses, and with fewer."""
+    rng = np.random.default_rng(3)
+    at, n = np.repeat([0, 2, 4, 8], 2), np.repeat(counted, 2)
+    share = 1 / (1 + np.exp(2.5 + 0.3 * rng.standard_normal((3000, 8))))
+    found = [Shares.of(at, k / n, n).slope().p < 0.05 for k in rng.binomial(n, share)]
+    assert 0.04 < np.mean(found) < 0.06
 
 
 def test_wilson_is_statsmodels():

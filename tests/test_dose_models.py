@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.dose import dna, reviewed
+from pipelines.dose import compare, dna, reviewed
 from pipelines.dose.clones import linear_quadratic, reproductive_survival
 from pipelines.dose.correction import ALL, Classifier, out_of_fold
-from pipelines.dose.drug import contrast, enhancement, slope_ratio
-from pipelines.dose.estimates import Estimate, difference, mean
+from pipelines.dose.drug import enhancement, excess, slope_ratio
+from pipelines.dose.estimates import Estimate, difference, mean, proportion
 from pipelines.dose.kinship import kin, outcomes
 from pipelines.dose.marginal import marginal
+from pipelines.dose.proposals import Group, Proposals, Recall, measured
 
 GOOD = Classifier(normal=(95, 5, 0), abnormal=(20, 80, 0), source="")
 
@@ -29,9 +30,57 @@ def test_the_correction_undoes_the_errors():
 
 
 def test_it_undoes_that_abnormal_mitoses_are_missed_more_often():
-    seen_half = replace(GOOD, normal=(100, 0, 0), abnormal=(0, 50, 50), recall=(1.0, 0.8))
+    seen_half = replace(GOOD, normal=(100, 0, 0), abnormal=(0, 50, 50), recall=Recall(1.0, 0.8))
     kept = 0.3 * 0.5 * 0.8
     assert seen_half.correct(kept / (kept + 0.7)) == pytest.approx(0.3)
+
+
+def test_recall_is_that_of_the_kinds_that_a_plate_shows():
+    proposals = Proposals({Group.NORMAL: (200, 190), Group.SEPARATES: (50, 45), Group.NEVER: (20, 10)})
+    assert proposals.recall(["tripolar"] * 9).abnormal == pytest.approx(0.9)
+    # 9 seen stand for 10, 5 seen for 10.
+    mixed = proposals.recall(["tripolar"] * 9 + ["slippage"] * 5)
+    assert (mixed.normal, mixed.abnormal) == pytest.approx((0.95, 14 / 20))
+    assert mixed.error > proposals.recall(["tripolar"]).error > 0
+    assert set(measured().counts) == set(Group)
+
+
+def test_the_errors_of_recall_widen_the_interval():
+    raw = mean([0.2, 0.3, 0.4])
+    known, guessed = (replace(GOOD, recall=Recall(0.95, 0.8, error)) for error in (0.0, 0.2))
+    assert known.widen(raw).value == guessed.widen(raw).value > GOOD.widen(raw).value
+    assert guessed.widen(raw).high > known.widen(raw).high
+
+
+def test_an_interval_that_lies_to_one_side_stays_there():
+    """No case in 90 mitoses: the raw interval begins at 0, and so the corrected one has most of it above."""
+    exact = replace(GOOD, normal=(95_000, 5_000, 0), abnormal=(20_000, 80_000, 0))
+    none = exact.widen(proportion(0, 90))
+    assert none.value == pytest.approx(-0.05 / 0.75, rel=1e-3)
+    assert none.high == pytest.approx(none.value + proportion(0, 90).high / 0.75, rel=1e-2)
+    assert none.value - none.low < 0.1 * (none.high - none.value)
+
+
+def test_kinds_add_up_to_the_corrected_fraction():
+    """100 normal mitoses, 95 % proposed; 40 tripolar, 90 %; 20 slippages, half; all called rightly."""
+    proposals = Proposals({Group.NORMAL: (200, 190), Group.SEPARATES: (50, 45), Group.NEVER: (20, 10)})
+    seen = {"fraction_tripolar": 36, "fraction_slippage": 10}
+    n = 95 + 46
+    rows = [{"measure": "fraction_abnormal", "value": 46 / n}]
+    rows += [{"measure": m, "value": k / n} for m, k in seen.items()]
+    rows += [{"measure": "fraction_of_no_told_kind", "value": 0.0}]
+    table = pd.DataFrame(rows).assign(movie="m", cell_line="L", stratum="all")
+    recall = proposals.recall(["tripolar"] * 36 + ["slippage"] * 10)
+    perfect = Classifier((10, 0, 0), (0, 10, 0), "", recall)
+    told = compare.corrected(table, ["movie"], {"L": perfect}, proposals).set_index("measure")["corrected"]
+    assert told.to_dict() == pytest.approx(
+        {
+            "fraction_abnormal": 60 / 160,
+            "fraction_tripolar": 40 / 160,
+            "fraction_slippage": 20 / 160,
+            "fraction_of_no_told_kind": 0.0,
+        }
+    )
 
 
 def test_a_poor_classifier_corrects_nothing():
@@ -220,8 +269,11 @@ def test_undivided_through_the_window_is_arrested_and_too_late_is_unknown():
 
 
 def test_the_excess_over_additive_by_hand():
-    cells = [np.array(x) for x in ([0.5, 0.7], [0.1, 0.3], [0.2, 0.4], [0.0, 0.2])]
-    assert contrast(cells, [1, -1, -1, 1]).value == pytest.approx(0.6 - 0.2 - 0.3 + 0.1)
+    one, other = difference([0.5, 0.7, 0.6], [0.1, 0.3, 0.2]), difference([0.2, 0.4, 0.3], [0.0, 0.2, 0.1])
+    told = excess(one, other)
+    assert told.value == pytest.approx(0.6 - 0.2 - 0.3 + 0.1)
+    assert told.df == pytest.approx(8)  # all four alike: as many as there are wells less means
+    assert told.high - told.value == pytest.approx(2.306 * math.sqrt(4 * 0.1**2 / 3), rel=1e-3)
 
 
 def test_fieller_has_no_interval_where_the_slope_may_be_nothing():
@@ -234,7 +286,7 @@ def test_fieller_has_no_interval_where_the_slope_may_be_nothing():
 def test_a_drug_is_compared_with_its_line_without_it():
     rows = [
         {"cell_line": "L", "treatment": t, "drug_uM": d, "dose_gy": g, "measure": "fraction_abnormal",
-         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + noise}
+         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + noise, "n": 200, "k": 10}
         for t, d in (("none", 0.0), ("olaparib", 1.0)) for g in (0, 4) for noise in (-0.001, 0.0, 0.001)
     ]  # fmt: skip
     told = enhancement(pd.DataFrame(rows), {}).set_index("quantity")

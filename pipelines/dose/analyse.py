@@ -12,13 +12,14 @@ import pandas as pd
 
 from lineage import __version__
 from lineage.outputs import whole, write_table
-from lineage.schema import InputError
+from lineage.schema import InputError, MitosisClass
 from pipelines.dose import clones, compare, correction, courses, dna, drug, ends, measures, movies, reviewed
 from pipelines.dose.collect import JUDGED, Tables, collect, together
 from pipelines.dose.columns import MAP_COLUMNS, SERIES, WELL, WELL_ROW
 from pipelines.dose.incidence import aalen_johansen
 from pipelines.dose.marginal import Marginal, marginal
 from pipelines.dose.measures import PRIMARY, Context
+from pipelines.dose.proposals import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from lineage.progress import Screen
     from pipelines.dose.correction import Classifier
+    from pipelines.dose.proposals import Proposals
 
 RECORD = "analysis.json"
 ARREST_CYCLES = 1.5  # of the controls' median cycle, without a division: arrested
@@ -128,10 +130,16 @@ def results_of(
         )
     rows = replace(rows, dna=dna.contents(rows.dna, calibrated))
     context = _context(rows, options, notes)
-    classifiers = _classifiers(rows, options, notes)
+    proposals = measured()
+    classifiers = _classifiers(rows, options, proposals, notes)
     unit = options.unit or _unit(rows.movies)
     of_wells, of_positions = (
-        compare.corrected(_with_map(_measured(rows, keys, context, progress), rows.movies, keys), classifiers)
+        compare.corrected(
+            _with_map(_measured(rows, keys, context, progress), rows.movies, keys),
+            keys,
+            classifiers,
+            proposals,
+        )
         for keys in (list(WELL_ROW), ["movie"])
     )
     units, positions = compare.by_unit(of_wells, unit), of_positions
@@ -195,7 +203,9 @@ def _context(rows: Tables, options: Options, notes: list[str]) -> Context:
     return Context(float(until.min()), options.divisions, float(arrest_h))
 
 
-def _classifiers(rows: Tables, options: Options, notes: list[str]) -> dict[str, Classifier]:
+def _classifiers(
+    rows: Tables, options: Options, proposals: Proposals, notes: list[str]
+) -> dict[str, Classifier]:
     known = {}
     sample = reviewed.read(options.reviewed) if options.reviewed else None
     for line in sorted(rows.movies["cell_line"].unique()):
@@ -208,6 +218,11 @@ def _classifiers(rows: Tables, options: Options, notes: list[str]) -> dict[str, 
                     f"{line}: too few events were judged by a person; corrected by the paper's clips."
                 )
             one = told or one
+        abnormal = rows.mitoses[
+            (rows.mitoses["cell_line"] == line)
+            & (rows.mitoses["mitosis_class"] == MitosisClass.ABNORMAL.value)
+        ]
+        one = replace(one, recall=proposals.recall(abnormal["subtype"]))
         known[line] = one
         if not options.correct:
             known[line] = replace(one, normal=(1, 1, 0), abnormal=(1, 1, 0), source="not asked for")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pipelines.dose.columns import SERIES, WELL
+from pipelines.dose.columns import SERIES, SUBTYPES, UNSPECIFIED, WELL
 from pipelines.dose.estimates import (
     ALIKE,
     BOOTSTRAP_FROM,
@@ -22,13 +22,15 @@ from pipelines.dose.estimates import (
     ratio,
     slope,
 )
-from pipelines.dose.measures import PRIMARY, UNITS
+from pipelines.dose.measures import PRIMARY, UNITS, fraction
+from pipelines.dose.proposals import Group
+from pipelines.dose.shares import Shares
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from pipelines.dose import correction
     from pipelines.dose.correction import Classifier
+    from pipelines.dose.proposals import Proposals
 
 KEY = ["measure", "stratum"]
 ONE_WELL = (
@@ -76,11 +78,12 @@ def doses(
         counted = bool(mine["k"].notna().any())
         unit = "share" if counted else UNITS.get(place["measure"], "")
         one = _dose(mine, by_position.get(key, mine.iloc[:0]), share=unit == "share")
-        row = place | {"unit_of_measure": unit} | _told(one)
+        row = place | {"unit_of_measure": unit} | _told(_cut(one) if unit == "share" else one)
         row |= {"n_units": int(mine["value"].notna().sum()), "n_positions": int(mine["n_positions"].sum())}
         row |= {"n": int(mine["n"].sum()), "k": float(mine["k"].sum()) if counted else np.nan}
-        if place["measure"] == PRIMARY:
-            fixed = classifiers[place["cell_line"]].widen(one)
+        if mine["corrected"].notna().any():
+            by = classifiers[place["cell_line"]]
+            fixed = by.widen(one) if place["measure"] == PRIMARY else mean(mine["corrected"].to_numpy(float))
             row |= {"corrected": fixed.value, "corrected_low": fixed.low, "corrected_high": fixed.high}
         if row["n_units"] >= BOOTSTRAP_FROM:
             again = bootstrap(mine["value"].to_numpy(float), rng=rng)
@@ -103,9 +106,12 @@ def _dose(mine: pd.DataFrame, positions: pd.DataFrame, *, share: bool) -> Estima
         # Wells that show the very same share, most often no case at all, do not show that there is no spread.
         over = _over_cells(mine)
         one = replace(one, low=over.low, high=over.high, method=f"{ALIKE}: Wilson over cells")
-    if share:
-        one = replace(one, low=np.maximum(one.low, 0.0), high=np.minimum(one.high, 1.0))
     return replace(one, p=np.nan)
+
+
+def _cut(one: Estimate) -> Estimate:
+    """A share lies between 0 and 1."""
+    return replace(one, low=float(np.maximum(one.low, 0.0)), high=float(np.minimum(one.high, 1.0)))
 
 
 def _over_cells(mine: pd.DataFrame) -> Estimate:
@@ -123,7 +129,7 @@ def _told(one: Estimate, prefix: str = "") -> dict[str, Any]:
 def effects(units: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.DataFrame:
     """One row a dose above the control, measure and stratum: risk (or mean) difference and ratio.
 
-    `p` is Welch's of the difference; `p_adjusted` Holm's for the primary measure, over the doses of a series,
+    `p` is of the difference; `p_adjusted` Holm's for the primary measure, over the doses of a series,
     and Benjamini & Hochberg's for all the rest of a series, which is exploratory.
     """
     rows = []
@@ -131,13 +137,13 @@ def effects(units: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.Da
         control_gy = mine["dose_gy"].min()
         control = mine[mine["dose_gy"] == control_gy]
         for dose, treated in mine[mine["dose_gy"] > control_gy].groupby("dose_gy"):
-            told = difference(treated["value"].to_numpy(float), control["value"].to_numpy(float))
-            times = ratio(treated["value"].to_numpy(float), control["value"].to_numpy(float))
+            told, times = against(mine, dose, control_gy)
             row = place | {"dose_gy": dose, "control_gy": control_gy}
             row |= {"difference": told.value, "difference_low": told.low, "difference_high": told.high}
             row |= {"ratio": times.value, "ratio_low": times.low, "ratio_high": times.high}
             if place["measure"] == PRIMARY:
-                fixed = _corrected_difference(treated, control, classifiers[place["cell_line"]])
+                raw = [float(t["value"].mean()) for t in (treated, control)]
+                fixed = _corrected_difference(told, raw[0], raw[1], classifiers[place["cell_line"]])
                 row |= {"corrected_difference": fixed.value, "corrected_difference_low": fixed.low,
                         "corrected_difference_high": fixed.high}  # fmt: skip
             row |= {"p": told.p, "df": told.df, "n_units": len(treated), "n_units_control": len(control)}
@@ -147,15 +153,42 @@ def effects(units: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.Da
     return _adjusted(pd.DataFrame(rows), holm)
 
 
-def _corrected_difference(treated: pd.DataFrame, control: pd.DataFrame, by: Classifier) -> Estimate:
-    """Of the corrected fractions; the classifier's own uncertainty scales the whole difference."""
-    if not by.usable:
-        return Estimate(np.nan)
-    one = difference(treated["corrected"].to_numpy(float), control["corrected"].to_numpy(float))
-    half = 0.5 * (one.high - one.low)
-    extra = 1.96 * abs(one.value) * by.relative_error
-    half = float(np.hypot(half, extra))
-    return replace(one, low=one.value - half, high=one.value + half)
+def shares_of(units: pd.DataFrame) -> Shares | None:
+    """Of one series, measure and stratum; None for what is no share of counts."""
+    if not units["k"].notna().any():
+        return None
+    return Shares.of(*(units[c].to_numpy(float) for c in ("dose_gy", "value", "n")))
+
+
+def trend(units: pd.DataFrame) -> Estimate:
+    """Change for each gray, of one series, measure and stratum."""
+    shares = shares_of(units)
+    if shares and shares.df > 0:
+        return shares.slope()
+    return slope(units["dose_gy"].to_numpy(float), units["value"].to_numpy(float))
+
+
+def against(units: pd.DataFrame, dose: float, control_gy: float) -> tuple[Estimate, Estimate]:
+    """Difference and ratio of a dose and the control, of one series, measure and stratum."""
+    if shares := shares_of(units):
+        return shares.difference(dose, control_gy), shares.ratio(dose, control_gy)
+    treated, control = (units.loc[units["dose_gy"] == d, "value"].to_numpy(float) for d in (dose, control_gy))
+    return difference(treated, control), ratio(treated, control)
+
+
+def _corrected_difference(raw: Estimate, treated: float, control: float, by: Classifier) -> Estimate:
+    """Of the corrected fractions; the classifier's own uncertainty scales the whole difference.
+
+    Args:
+        raw: difference of the raw fractions.
+        treated: raw fraction.
+        control: likewise.
+        by: what corrects them.
+    """
+    value = by.correct(treated) - by.correct(control)
+    steepest = max(by.slope(treated), by.slope(control)) if by.usable else np.nan
+    half = float(np.hypot(0.5 * (raw.high - raw.low) * steepest, 1.96 * value * by.relative_error))
+    return replace(raw, value=value, low=value - half, high=value + half)
 
 
 def _adjusted(table: pd.DataFrame, primary_rule: Any) -> pd.DataFrame:
@@ -179,7 +212,7 @@ def trends(units: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for place, mine in groups(units):
         known = mine[mine["value"].notna()]
-        one = slope(known["dose_gy"].to_numpy(float), known["value"].to_numpy(float))
+        one = trend(known)
         per_dose = known.groupby("dose_gy").size()
         if (per_dose >= 2).sum() < 2:
             one = replace(one, p=np.nan, method=f"{one.method}; {DESCRIPTIVE} a dose")
@@ -188,10 +221,44 @@ def trends(units: pd.DataFrame) -> pd.DataFrame:
     return _adjusted(pd.DataFrame(rows), holm)
 
 
-def corrected(wells: pd.DataFrame, classifiers: Mapping[str, correction.Classifier]) -> pd.DataFrame:
-    """With the corrected fraction beside the raw one."""
-    lines = zip(wells["measure"], wells["cell_line"], wells["value"], strict=True)
-    told = [
-        classifiers[line].correct(value) if measure == PRIMARY else np.nan for measure, line, value in lines
+def corrected(
+    table: pd.DataFrame, keys: Sequence[str], classifiers: Mapping[str, Classifier], proposals: Proposals
+) -> pd.DataFrame:
+    """With the corrected share beside the raw one, of the fraction abnormal and of each kind.
+
+    A kind that was seen to happen is corrected for those that were not proposed; the kind that the classifier
+    alone tells is what these leave of the corrected fraction.
+
+    Args:
+        table: one row a part of the plate, measure and stratum.
+        keys: columns that tell the parts from each other.
+        classifiers: cell line -> what corrects its fractions.
+        proposals: how often each kind is proposed.
+    """
+    table = table.assign(corrected=np.nan)
+    primary = table["measure"] == PRIMARY
+    table.loc[primary, "corrected"] = [
+        classifiers[line].correct(value)
+        for line, value in zip(table.loc[primary, "cell_line"], table.loc[primary, "value"], strict=True)
     ]
-    return wells.assign(corrected=np.array(told, float))
+    whole = table[primary & (table["stratum"] == "all")].set_index(list(keys))
+    left = whole["corrected"]
+    for kind in SUBTYPES:
+        mine = table.index[table["measure"] == fraction(kind)]
+        of = table.loc[mine].set_index(list(keys)).index
+        if kind == UNSPECIFIED:
+            table.loc[mine, "corrected"] = left.reindex(of).to_numpy()
+            continue
+        recall = proposals.of(Group.of(kind))
+        shares = [
+            classifiers[line].correct_kind(share, raw, recall=recall)
+            for line, share, raw in zip(
+                table.loc[mine, "cell_line"],
+                table.loc[mine, "value"],
+                whole["value"].reindex(of),
+                strict=True,
+            )
+        ]
+        table.loc[mine, "corrected"] = shares
+        left = left.sub(pd.Series(shares, of, dtype=float), fill_value=0.0)
+    return table

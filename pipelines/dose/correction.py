@@ -2,7 +2,8 @@
 
 Rogan & Gladen 1978 (Am J Epidemiol 107:71), with the uncertainty of sensitivity and specificity as Lang &
 Reiczigel 2014 (Prev Vet Med 113:13) add it. Who proposes a mitosis, and who calls it none, may lose abnormal
-mitoses more often than normal ones: `kept` puts that right.
+mitoses more often than normal ones: `kept` puts that right. What kind an abnormal mitosis is was seen to
+happen and is not the classifier's word: of kinds, only what was lost is put right.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import numpy as np
 
 from lineage.schema import MitosisClass
 from pipelines.dose.estimates import Estimate
+from pipelines.dose.proposals import ALL_PROPOSED, Recall
 
 LEAST_YOUDEN = 1.5  # sensitivity + specificity; below it a correction magnifies more noise than it removes
 ALL = "all"  # the row of all cell lines together
@@ -27,7 +29,7 @@ class Classifier:
     normal: tuple[float, float, float]  # truly normal: called normal, abnormal, none
     abnormal: tuple[float, float, float]  # truly abnormal: likewise
     source: str
-    recall: tuple[float, float] = (1.0, 1.0)  # share of true normal, abnormal mitoses that are proposed
+    recall: Recall = ALL_PROPOSED
 
     @property
     def sensitivity(self) -> float:
@@ -47,11 +49,8 @@ class Classifier:
     @property
     def kept(self) -> float:
         """How much more of the abnormal than of the normal mitoses reach a verdict: 1 if as many."""
-        share = [
-            r * (1 - n[2] / max(1, sum(n)))
-            for r, n in zip(self.recall, (self.normal, self.abnormal), strict=True)
-        ]
-        return share[1] / share[0]
+        kept_normal, kept_abnormal = self._kept()
+        return kept_abnormal / kept_normal
 
     @property
     def usable(self) -> bool:
@@ -61,7 +60,8 @@ class Classifier:
     @property
     def relative_error(self) -> float:
         """Standard error of a corrected difference that the clips leave, as a share of it."""
-        return math.hypot(*self._errors()) / (self.youden - 1)
+        *errors, of_kept = self._errors()
+        return math.hypot(math.hypot(*errors) / (self.youden - 1), of_kept)
 
     def correct(self, raw: float) -> float:
         """The corrected fraction; NaN if no correction is made. Not cut at 0 and 1: that would bias means.
@@ -72,40 +72,71 @@ class Classifier:
         """
         if not self.usable:
             return math.nan
-        q = (raw + self.specificity - 1) / (self.youden - 1)
+        q = self._of_judged(raw)
         return q / (q + self.kept * (1 - q))
+
+    def correct_kind(self, share: float, raw: float, *, recall: float) -> float:
+        """The corrected share of a kind that was seen to happen.
+
+        Args:
+            share: of the judged mitoses that are of this kind.
+            raw: of them, the fraction called abnormal.
+            recall: share of the true mitoses of this kind that are proposed.
+        """
+        if not self.usable:
+            return math.nan
+        q = self._of_judged(raw)
+        kept_normal, kept_abnormal = self._kept()
+        there = (1 - q) / kept_normal + q / kept_abnormal  # true mitoses, a judged one
+        return share * self.recall.abnormal / (kept_abnormal * recall) / there
+
+    def slope(self, raw: float) -> float:
+        """Of the corrected fraction over the raw one."""
+        return self._slopes(raw)[0]
 
     def widen(self, raw: Estimate) -> Estimate:
         """The corrected mean of units whose raw mean is `raw`, the classifier's uncertainty in its interval.
 
-        Sensitivity and specificity are the same for all units, so their error does not average out: the
-        squared half widths of the three parts add up.
+        Sensitivity, specificity and recall are the same for all units, so their errors do not average out:
+        the squared distances of the parts to either side add up (Zou & Donner 2008, Statist Med 27:1693).
         """
         value = self.correct(raw.value)
         if not (math.isfinite(value) and math.isfinite(raw.low)):
             return Estimate(value, n=raw.n)
         over_units, *over_clips = self._slopes(raw.value)
-        units = 0.5 * (raw.high - raw.low) * over_units
         clips = [1.96 * s * e for s, e in zip(over_clips, self._errors(), strict=True)]
-        half = math.hypot(units, *clips)
+        below, above = (
+            math.hypot(over_units * apart, *clips) for apart in (raw.value - raw.low, raw.high - raw.value)
+        )
         return Estimate(
-            value, value - half, value + half, df=raw.df, n=raw.n, method=f"{raw.method}, corrected"
+            value, value - below, value + above, df=raw.df, n=raw.n, method=f"{raw.method}, corrected"
         )
 
-    def _errors(self) -> tuple[float, float]:
-        """Standard errors of sensitivity and specificity, one success and one failure added each."""
+    def _of_judged(self, raw: float) -> float:
+        """Truly abnormal, of those that reached a verdict."""
+        return (raw + self.specificity - 1) / (self.youden - 1)
+
+    def _kept(self) -> tuple[float, float]:
+        """Share of the truly normal, abnormal mitoses that reach a verdict."""
+        normal, abnormal = (1 - n[2] / max(1, sum(n)) for n in (self.normal, self.abnormal))
+        return self.recall.normal * normal, self.recall.abnormal * abnormal
+
+    def _errors(self) -> tuple[float, float, float]:
+        """Standard errors of sensitivity and specificity, one success and one failure added; of ln(kept)."""
         found = []
         for hit, miss in ((self.abnormal[1], self.abnormal[0]), (self.normal[0], self.normal[1])):
             share = (hit + 1) / (hit + miss + 2)
             found.append(math.sqrt(share * (1 - share) / max(1, hit + miss)))
-        return found[0], found[1]
+        lost = [n[2] / max(1, sum(n)) / max(1, sum(n) - n[2]) for n in (self.normal, self.abnormal)]
+        return found[0], found[1], math.sqrt(self.recall.error**2 + sum(lost))
 
-    def _slopes(self, raw: float) -> tuple[float, float, float]:
-        """Of the corrected fraction, over the raw one, sensitivity and specificity."""
+    def _slopes(self, raw: float) -> tuple[float, float, float, float]:
+        """Of the corrected fraction, over the raw one, sensitivity, specificity and ln(kept)."""
         j = self.youden - 1
-        q = (raw + self.specificity - 1) / j
-        outer = self.kept / (q + self.kept * (1 - q)) ** 2
-        return outer / j, -outer * q / j, outer * (1 - q) / j
+        q = self._of_judged(raw)
+        below = (q + self.kept * (1 - q)) ** 2
+        outer = self.kept / below
+        return outer / j, -outer * q / j, outer * (1 - q) / j, -outer * q * (1 - q)
 
 
 def out_of_fold(cell_line: str) -> Classifier:

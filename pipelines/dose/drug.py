@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pipelines.dose.columns import SERIES
-from pipelines.dose.estimates import LEVEL, Estimate, slope
+from pipelines.dose.compare import against, trend
+from pipelines.dose.estimates import LEVEL, Estimate, by_t
 from pipelines.dose.measures import PRIMARY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import numpy as np
 
     from pipelines.dose.clones import LinearQuadratic
 
@@ -54,16 +53,13 @@ def enhancement(units: pd.DataFrame, fits: Mapping[tuple[Any, ...], LinearQuadra
 
 
 def _pair(drugged: pd.DataFrame, control: pd.DataFrame) -> list[dict[str, Any]]:
-    a, b = (slope(t["dose_gy"].to_numpy(float), t["value"].to_numpy(float)) for t in (drugged, control))
-    told = slope_ratio(a, b)
+    told = slope_ratio(trend(drugged), trend(control))
     note = "" if math.isfinite(told.low) else "the slope without drug is not clearly above 0: no interval"
     rows = [{"quantity": "slope ratio", "ratio_or_excess": told.value, "low": told.low, "high": told.high,
              "df": told.df, "note": note}]  # fmt: skip
     both = sorted(set(drugged["dose_gy"]) & set(control["dose_gy"]))
     for dose in both[1:]:
-        cells = [t.loc[t["dose_gy"] == d, "value"].to_numpy(float) for t, d in
-                 ((drugged, dose), (drugged, both[0]), (control, dose), (control, both[0]))]  # fmt: skip
-        one = contrast(cells, [1, -1, -1, 1])
+        one = excess(*(against(t, dose, both[0])[0] for t in (drugged, control)))
         rows.append({"quantity": "excess over additive", "dose_gy": dose, "ratio_or_excess": one.value,
                      "low": one.low, "high": one.high, "df": one.df})  # fmt: skip
     return rows
@@ -79,7 +75,7 @@ def slope_ratio(with_drug: Estimate, without: Estimate) -> Estimate:
     value = with_drug.value / without.value if without.value > 0 else math.nan
     if not (math.isfinite(with_drug.low) and without.low > 0):
         return Estimate(value)
-    se = [0.5 * (e.high - e.low) / float(stdtrit(e.df, (1 + LEVEL) / 2)) for e in (with_drug, without)]
+    se = [standard_error(e) for e in (with_drug, without)]
     df = min(with_drug.df, without.df)
     g = (float(stdtrit(df, (1 + LEVEL) / 2)) / without.value) ** 2
     if g * se[1] ** 2 >= 1:
@@ -89,18 +85,19 @@ def slope_ratio(with_drug: Estimate, without: Estimate) -> Estimate:
     return Estimate(value, (value - half) / below, (value + half) / below, df=df, method="Fieller, t")
 
 
-def contrast(groups: list[np.ndarray], weights: list[int]) -> Estimate:
-    """Weighted sum of means, with unequal variances (Satterthwaite 1946)."""
+def excess(with_drug: Estimate, without: Estimate) -> Estimate:
+    """Difference of two independent differences, with unequal variances (Satterthwaite 1946)."""
+    value = with_drug.value - without.value
+    errors = [standard_error(e) for e in (with_drug, without)]
+    below = sum(se**4 / e.df for se, e in zip(errors, (with_drug, without), strict=True))
+    if not below > 0:
+        return Estimate(value)
+    total = sum(se**2 for se in errors)
+    return by_t(value, math.sqrt(total), total**2 / below, n=with_drug.n + without.n, method="Satterthwaite")
+
+
+def standard_error(one: Estimate) -> float:
+    """Of an estimate whose interval is by t; NaN where it has none."""
     from scipy.special import stdtrit
 
-    value = sum(w * float(g.mean()) for w, g in zip(weights, groups, strict=True))
-    if min(map(len, groups)) < 2:
-        return Estimate(value)
-    variances = [float(g.var(ddof=1)) / len(g) for g in groups]
-    total = sum(variances)
-    below = sum(v**2 / (len(g) - 1) for v, g in zip(variances, groups, strict=True))
-    if not below:
-        return Estimate(value)
-    df = total**2 / below
-    half = float(stdtrit(df, (1 + LEVEL) / 2)) * math.sqrt(total)
-    return Estimate(value, value - half, value + half, df=df, method="Welch")
+    return 0.5 * (one.high - one.low) / float(stdtrit(one.df, (1 + LEVEL) / 2))

@@ -41,7 +41,7 @@ def mean(values: Sequence[float] | np.ndarray, *, level: float = LEVEL) -> Estim
     x = _finite(values)
     if len(x) < 2:
         return Estimate(float(x[0]) if len(x) else math.nan, n=len(x))
-    return _t(float(x.mean()), _se(x), len(x) - 1, n=len(x), method="t over units", level=level)
+    return by_t(float(x.mean()), _se(x), len(x) - 1, n=len(x), method="t over units", level=level)
 
 
 def difference(
@@ -54,7 +54,9 @@ def difference(
     if min(len(a), len(b)) < 2:
         return Estimate(value, n=n)
     va, vb = _se(a) ** 2, _se(b) ** 2
-    return _t(value, math.sqrt(va + vb), _welch_df(va, vb, len(a), len(b)), n=n, method="Welch", level=level)
+    return by_t(
+        value, math.sqrt(va + vb), _welch_df(va, vb, len(a), len(b)), n=n, method="Welch", level=level
+    )
 
 
 def ratio(
@@ -73,7 +75,7 @@ def ratio(
         return Estimate(value, n=n)
     va, vb = (_se(a) / a.mean()) ** 2, (_se(b) / b.mean()) ** 2
     df = _welch_df(va, vb, len(a), len(b))
-    log = _t(math.log(value), math.sqrt(va + vb), df, n=n, method="Welch, of the logarithm", level=level)
+    log = by_t(math.log(value), math.sqrt(va + vb), df, n=n, method="Welch, of the logarithm", level=level)
     return Estimate(value, math.exp(log.low), math.exp(log.high), log.p, log.df, n, log.method)
 
 
@@ -82,9 +84,10 @@ def slope(
 ) -> Estimate:
     """Change of the units' values for each unit of x: least squares, every unit counting once.
 
-    Wells differ more where they hold fewer mitoses, and at high dose they hold few. So the standard error is
-    HC2 (MacKinnon & White 1985, J Econometrics 29:305), and t has the degrees of freedom of Bell & McCaffrey
-    2002 (Survey Methodology 28:169; Imbens & Kolesar 2016, Rev Econ Stat 98:701).
+    For what is no share of counts (those are `shares.Shares`): how much units differ may change with dose in
+    any way, so the standard error is HC2 (MacKinnon & White 1985, J Econometrics 29:305), and t has the
+    degrees of freedom of Bell & McCaffrey 2002 (Survey Methodology 28:169; Imbens & Kolesar 2016, Rev Econ
+    Stat 98:701).
     """
     table = np.column_stack([np.asarray(x, float), np.asarray(values, float)])
     at, y = table[np.isfinite(table).all(axis=1)].T
@@ -103,7 +106,7 @@ def slope(
     spread = g.T @ g
     df = float(np.trace(spread) ** 2 / (spread**2).sum())
     se = float(np.sqrt(((weight * (residual @ y)) ** 2).sum()))
-    return _t(b, se, df, n=n, method="least squares on units, HC2, Bell-McCaffrey t", level=level)
+    return by_t(b, se, df, n=n, method="least squares on units, HC2, Bell-McCaffrey t", level=level)
 
 
 def bootstrap(
@@ -167,7 +170,8 @@ def _adjusted(p: np.ndarray, rule: Callable[[np.ndarray], np.ndarray]) -> np.nda
     return result
 
 
-def _t(value: float, se: float, df: float, *, n: int, method: str, level: float) -> Estimate:
+def by_t(value: float, se: float, df: float, *, n: int, method: str, level: float = LEVEL) -> Estimate:
+    """Value +- t(df) se, and the test against 0; no interval where the standard error is 0."""
     from scipy.special import stdtr, stdtrit  # scipy.stats' own, without its checks: a hundred times faster
 
     if not se > 0:  # units that are all alike do not show that units never differ

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from lineage.schema import InputError
-from pipelines.dose.estimates import proportion, slope
+from pipelines.dose.estimates import proportion
+from pipelines.dose.shares import Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,7 +150,8 @@ def _finds(
     which = rng.integers(n_wells, size=(n_doses, wells))
     seen = rng.permuted(np.tile(np.arange(n_positions), (n_doses, wells, 1)), axis=2)[..., :positions]
     drawn = counts[np.arange(n_doses)[:, None, None], which[..., None], seen].sum(axis=2)  # (doses, wells, 2)
-    return slope(np.repeat(doses, wells), _share(drawn).ravel()).p < ALPHA
+    shares = Shares.of(np.repeat(doses, wells), _share(drawn).ravel(), drawn[..., 0].ravel())
+    return shares.slope().p < ALPHA
 
 
 def _share(counts: np.ndarray) -> np.ndarray:

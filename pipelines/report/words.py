@@ -179,7 +179,9 @@ def _refused(record: Mapping[str, Any]) -> list[str]:
     for line, c in record["classifiers"].items():
         told.append(
             f"{line}: corrected with sensitivity {c['sensitivity']:.2f}, specificity "
-            f"{c['specificity']:.2f} ({c['source']}). "
+            f"{c['specificity']:.2f} ({c['source']}), recall of proposals "
+            f"{c['recall']['normal']:.2f} of normal, {c['recall']['abnormal']:.2f} of abnormal mitoses "
+            "(simulated movies). "
             "This holds if your mitoses are like those."
             if c["corrects"]
             else f"{line}: not corrected for the classifier's errors (sensitivity + specificity below "

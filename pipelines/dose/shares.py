@@ -1,0 +1,115 @@
+"""Shares of units at their doses -> means, slopes, differences, ratios.
+
+A unit's share varies as tosses of a coin do, p (1 - p) / n, times a dispersion, since cells of one clone,
+position and well are alike (McCullagh & Nelder 1989, Generalized Linear Models, 2nd ed., 4.5). The dispersion
+is taken to be the same at all doses and is told by how units of one dose differ, so that a curve which is no
+line does not add to it; t has as many degrees of freedom as there are units less doses. In a mean every unit
+counts once.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.dose.estimates import Estimate, by_t
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+METHOD = "t, one dispersion for all doses"
+
+
+@dataclass(frozen=True, eq=False)
+class Mean:
+    """Of the units of one dose."""
+
+    value: float
+    variance: float  # squared standard error
+    n: int  # units
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Units of some doses."""
+
+    at: np.ndarray  # (U,) gray
+    values: np.ndarray  # (U,)
+    variances: np.ndarray  # (U,) of the values
+    df: int  # of the dispersion: units less doses
+
+    @classmethod
+    def of(
+        cls,
+        at: Sequence[float] | np.ndarray,
+        values: Sequence[float] | np.ndarray,
+        n: Sequence[float] | np.ndarray,
+    ) -> Shares:
+        """Find the dispersion.
+
+        Args:
+            at: dose of each unit.
+            values: its share; units without one are left out.
+            n: of how many things.
+        """
+        table = np.column_stack([np.asarray(column, float) for column in (at, values, n)])
+        dose, value, size = table[np.isfinite(table).all(axis=1) & (table[:, 2] > 0)].T
+        _, of, units = np.unique(dose, return_inverse=True, return_counts=True)
+        total = np.bincount(of, size)
+        # Half a case where none was seen: a coin that always falls alike would have no spread.
+        share = np.clip(np.bincount(of, value * size), 0.5, total - 0.5) / total
+        toss = (share * (1 - share))[of] / size
+        deviation = value - (np.bincount(of, value) / units)[of]
+        # What the squared deviations would sum to if there were no dispersion.
+        expected = (1 - 2 / units[of]) + (np.bincount(of, toss) / units**2)[of] / toss
+        df = len(value) - len(units)
+        dispersion = float((deviation**2 / toss).sum() / expected.sum()) if df > 0 else math.nan
+        return cls(dose, value, dispersion * toss, df)
+
+    def mean(self, dose: float) -> Mean:
+        """Of the units of a dose."""
+        mine = self.at == dose
+        n = int(mine.sum())
+        if not n:
+            return Mean(math.nan, math.nan, 0)
+        return Mean(float(self.values[mine].mean()), float(self.variances[mine].sum()) / n**2, n)
+
+    def slope(self) -> Estimate:
+        """Change for each gray: least squares, every unit counting once."""
+        n = len(self.at)
+        if n < 2 or np.ptp(self.at) == 0:
+            return Estimate(math.nan, n=n)
+        centred = self.at - self.at.mean()
+        weight = centred / (centred**2).sum()
+        return self._by_t(float(weight @ self.values), float(weight**2 @ self.variances), n)
+
+    def difference(self, treated: float, control: float) -> Estimate:
+        """Of the means of two doses."""
+        a, b = self.mean(treated), self.mean(control)
+        return self._by_t(a.value - b.value, a.variance + b.variance, a.n + b.n, alone=min(a.n, b.n) < 2)
+
+    def ratio(self, treated: float, control: float) -> Estimate:
+        """Of the means of two doses, by the delta method on the logarithm; NaN where one is 0."""
+        a, b = self.mean(treated), self.mean(control)
+        n = a.n + b.n
+        if not (a.value > 0 and b.value > 0):
+            return Estimate(math.nan, n=n)
+        variance = a.variance / a.value**2 + b.variance / b.value**2
+        log = self._by_t(math.log(a.value / b.value), variance, n, alone=min(a.n, b.n) < 2)
+        return Estimate(
+            a.value / b.value,
+            math.exp(log.low),
+            math.exp(log.high),
+            log.p,
+            log.df,
+            n,
+            f"{METHOD}, of the logarithm",
+        )
+
+    def _by_t(self, value: float, variance: float, n: int, *, alone: bool = False) -> Estimate:
+        if alone or self.df < 1:  # a unit that is alone at its dose cannot be told from the dose
+            return Estimate(value, n=n)
+        return by_t(value, math.sqrt(variance), self.df, n=n, method=METHOD)
