@@ -5,7 +5,8 @@ deviations of well and position (log odds), three days long. A plate draws a dev
 position from the simulator's own spreads (0.25, 0.15) and for each founder a clone of that deviation from
 this library, with replacement; of two neighbouring deviations it picks one at random, the nearer more often.
 So the spread between wells, positions and clones, and the mitoses a founder has, are the simulator's.
-What is true follows from the library exactly. The analysis is `pipelines.dose.estimates`, as in a real run.
+What is true follows from the library exactly. The analysis is that of `pipelines.dose`, as in a real run;
+beside it stand Welch's intervals and the robust trend test.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from lineage.simulate.cells import Subtype
 from lineage.simulate.lives import SEEDS, grow_clone
 from lineage.simulate.settings import Settings
 from pipelines.dose.estimates import Estimate, difference, mean, proportion, slope
+from pipelines.dose.shares import Shares
 
 DOSES = (0, 1, 2, 4, 8)
 CURVE = (0, 2, 4, 8)  # of a plate
@@ -119,22 +121,21 @@ def cell_trend_p(plate: Plate) -> float:
     return 2 * float(norm.sf(abs((centred * k).sum()) / math.sqrt(var))) if var else 1.0
 
 
-def by_dose(plate: Plate) -> tuple[np.ndarray, np.ndarray]:
-    """Dose and fraction of each well."""
+def by_dose(plate: Plate) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Dose, fraction and number of mitoses of each well."""
     x = [dose for dose, wells in plate.items() for _ in wells]
-    return np.array(x, float), np.concatenate([fractions(w) for w in plate.values()])
+    counts = np.array([w[..., 0].sum() for wells in plate.values() for w in wells])
+    return np.array(x, float), np.concatenate([fractions(w) for w in plate.values()]), counts
 
 
 def trend_p(plate: Plate) -> float:
     """Of the primary test."""
-    return slope(*by_dose(plate)).p
+    return Shares.of(*by_dose(plate)).slope().p
 
 
-def plain_trend_p(plate: Plate) -> float:
-    """Of the textbook's least squares, which takes all wells to vary alike."""
-    from scipy.stats import linregress
-
-    return float(linregress(*by_dose(plate)).pvalue)
+def robust_trend_p(plate: Plate) -> float:
+    """Of least squares with HC2 and Bell and McCaffrey's degrees of freedom: wells may differ in any way."""
+    return slope(*by_dose(plate)[:2]).p
 
 
 def made(
@@ -167,6 +168,7 @@ def study(
     for _ in range(plates):
         plate = made(lib, rng, CURVE, wells, positions)
         by_well = {dose: fractions(w) for dose, w in plate.items()}
+        shares = Shares.of(*by_dose(plate))
         for dose in CURVE:
             note(f"fraction at {dose} Gy", holds(mean(by_well[dose]), truth[dose]))
             note(
@@ -178,20 +180,26 @@ def study(
             )
         for dose in CURVE[1:]:
             true = truth[dose] - truth[0]
-            note(f"difference {dose} - 0 Gy", holds(difference(by_well[dose], by_well[0]), true))
+            ours, welch = shares.difference(dose, 0), difference(by_well[dose], by_well[0])
+            note(f"difference {dose} - 0 Gy", holds(ours, true))
+            note(f"difference {dose} - 0 Gy, Welch", holds(welch, true))
             note(
                 f"difference {dose} - 0 Gy, cells as units",
                 holds(cell_difference(plate[dose], plate[0]), true),
             )
-        note("power, 0 to 8 Gy", trend_p(plate) < LEVEL)
-        note("power, 0 to 2 Gy", trend_p(made(lib, rng, SMALL, wells, positions)) < LEVEL)
+            note(f"power, {dose} - 0 Gy", ours.p < LEVEL)
+            note(f"power, {dose} - 0 Gy, Welch", welch.p < LEVEL)
+        trend, line = shares.slope(), np.polyfit(CURVE, [truth[dose] for dose in CURVE], 1)[0]
+        note("slope, 0 to 8 Gy", holds(trend, line))
+        note("power of the trend, 0 to 8 Gy", trend.p < LEVEL)
+        note("power of the trend, 0 to 2 Gy", trend_p(made(lib, rng, SMALL, wells, positions)) < LEVEL)
         null = made(lib, rng, CURVE, wells, positions, of=NULL_DOSE)
         note("type I", trend_p(null) < LEVEL)
-        note("type I, plain least squares", plain_trend_p(null) < LEVEL)
+        note("type I, robust error", robust_trend_p(null) < LEVEL)
         note("type I, cells as units", cell_trend_p(null) < LEVEL)
         fewer = made(lib, rng, CURVE, wells, positions, of=NULL_DOSE, founders=NULL_FOUNDERS)
         note("type I, fewer cells at high dose", trend_p(fewer) < LEVEL)
-        note("type I, fewer cells, plain least squares", plain_trend_p(fewer) < LEVEL)
+        note("type I, fewer cells, robust error", robust_trend_p(fewer) < LEVEL)
     return {name: 100 * float(np.mean(all_)) for name, all_ in found.items()}
 
 

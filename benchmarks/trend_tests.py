@@ -14,24 +14,42 @@ from scipy.special import stdtr
 from scipy.stats import linregress
 
 from pipelines.dose.estimates import slope
+from pipelines.dose.shares import Shares
 
 
-def robust(x: np.ndarray, y: np.ndarray) -> float:
-    """The one that is used: HC2, Bell-McCaffrey."""
+def dispersion(x: np.ndarray, y: np.ndarray, n: np.ndarray) -> float:
+    """The one that is used: one dispersion for all doses."""
+    return Shares.of(x, y, n).slope().p
+
+
+def robust(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> float:
+    """HC2, Bell-McCaffrey."""
     return slope(x, y).p
 
 
-def plain(x: np.ndarray, y: np.ndarray) -> float:
+def plain(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> float:
     """Least squares, t(n - 2)."""
     return float(linregress(x, y).pvalue)
 
 
-def arcsine(x: np.ndarray, y: np.ndarray) -> float:
+def arcsine(x: np.ndarray, y: np.ndarray, n: np.ndarray) -> float:
     """Plain, on arcsine square roots."""
-    return plain(x, np.arcsin(np.sqrt(y)))
+    return plain(x, np.arcsin(np.sqrt(y)), n)
 
 
-def by_means(x: np.ndarray, y: np.ndarray) -> float:
+def permuted(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> float:
+    """Robust, its t compared with those of 999 plates whose wells are dealt out anew."""
+    rng = np.random.default_rng(1)
+    dealt = np.vstack([y, rng.permuted(np.tile(y, (999, 1)), axis=1)])
+    design = np.column_stack([np.ones(len(x)), x])
+    map_ = np.linalg.pinv(design)
+    hat = design @ map_
+    weight = map_[1] / np.sqrt(1 - np.diag(hat))
+    t = np.abs(dealt @ map_[1]) / np.sqrt((((dealt - dealt @ hat) * weight) ** 2).sum(axis=1))
+    return float((t >= t[0] - 1e-9).mean())
+
+
+def by_means(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> float:
     """The slope as a contrast of dose means, each dose with its own variance (Satterthwaite)."""
     centred = x - x.mean()
     weight = centred / (centred**2).sum()
@@ -45,7 +63,7 @@ def by_means(x: np.ndarray, y: np.ndarray) -> float:
     return 2 * float(stdtr(df, -abs(float(weight @ y)) / np.sqrt(sum(terms))))
 
 
-def hc3(x: np.ndarray, y: np.ndarray) -> float:
+def hc3(x: np.ndarray, y: np.ndarray, _: np.ndarray) -> float:
     """HC3, t(n - 2)."""
     design = np.column_stack([np.ones(len(x)), x])
     map_ = np.linalg.pinv(design)
@@ -55,7 +73,9 @@ def hc3(x: np.ndarray, y: np.ndarray) -> float:
 
 
 TESTS = {
+    "one dispersion": dispersion,
     "HC2, Bell-McCaffrey": robust,
+    "HC2, permuted": permuted,
     "plain": plain,
     "arcsine": arcsine,
     "dose means": by_means,

@@ -179,6 +179,67 @@ def test_wells_that_are_all_alike_do_not_get_an_empty_interval():
     assert one["method"].startswith(compare.ALIKE)
 
 
+# What a person may choose
+
+
+def test_experiments_are_the_units_that_are_asked_for(plate, tmp_path):
+    """Both wells of a dose were irradiated on one day: one unit, and nothing is tested."""
+    code, words = told(plate, "--out", tmp_path / "out", "--unit", "experiment")
+    assert code == 0, words
+    doses, tests = read(tmp_path / "out", "doses"), read(tmp_path / "out", "tests")
+    mine = doses[(doses["measure"] == "fraction_abnormal") & (doses["stratum"] == "all")]
+    assert mine["n_units"].tolist() == [1, 1, 1]
+    assert tests["p"].isna().all()
+    assert "experiment" in (tmp_path / "out" / "dose_report.html").read_text()
+
+
+def test_three_experiments_are_the_units_unasked(rows):
+    """Three days of all doses, the wells of a day averaged."""
+    days = ["2026-01-05", "2026-01-06", "2026-01-07"]
+    parts = []
+    for day in days:
+        dated = {n: getattr(rows, n).assign(experiment_date=day) for n in rows.__dataclass_fields__}
+        parts.append(type(rows)(**dated))
+    results = results_of(together(parts), Options())
+    assert results.record["unit"] == "experiment"
+    doses = results.tables["doses"]
+    mine = doses[(doses["measure"] == "fraction_abnormal") & (doses["stratum"] == "all")]
+    assert mine["n_units"].tolist() == [3, 3, 3]
+    wells = results.tables["wells"]
+    of_wells = wells[(wells["measure"] == "fraction_abnormal") & (wells["stratum"] == "all")]
+    assert mine.set_index("dose_gy")["estimate"].to_dict() == pytest.approx(
+        of_wells.groupby("dose_gy")["value"].mean().to_dict()
+    )
+
+
+def test_a_persons_verdicts_take_the_place_of_the_clips(plate, out, tmp_path):
+    """Two of all calls of abnormal are found to be normal."""
+    mitoses = read(out, "mitoses")
+    judged = mitoses[mitoses["mitosis_class"].isin(["normal", "abnormal"])]
+    verdicts = judged[["movie", "event_id", "mitosis_class"]].reset_index(drop=True)
+    called = verdicts.index[verdicts["mitosis_class"] == "abnormal"]
+    assert len(called) >= 12
+    verdicts.loc[called[:2], "mitosis_class"] = "normal"
+    verdicts.to_csv(tmp_path / "verdicts.csv", index=False)
+    code, words = told(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
+    assert code == 0, words
+    one = json.loads((tmp_path / "out" / "analysis.json").read_text())["classifiers"]["U251"]
+    assert one["source"] == f"{len(judged)} events of this plate, judged by a person"
+    assert one["sensitivity"] == 1
+    assert one["specificity"] == pytest.approx(1 - 2 / (len(judged) - len(called) + 2))
+    doses = read(tmp_path / "out", "doses").query("measure == 'fraction_abnormal' and stratum == 'all'")
+    top = doses.set_index("dose_gy").loc[8]
+    assert top["corrected"] < top["estimate"]
+
+
+def test_verdicts_of_another_kind_are_refused(plate, tmp_path):
+    (tmp_path / "verdicts.csv").write_text("movie,event_id,mitosis_class\nA1_p1,1,strange\n")
+    code, words = told(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
+    assert code == 2
+    assert "strange is no class" in words
+    assert not (tmp_path / "out").exists()
+
+
 # What is refused
 
 
