@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TILE, SEAM = 90.0, 2.0  # SVG units
-LEFT, TOP, BOTTOM = 52.0, 10.0, 22.0
+LEFT, TOP, BOTTOM = 58.0, 10.0, 22.0
 BAR_UM = 20.0
 PHASE, DNA = 0, 1  # order of the channels in a crop
 

@@ -1,8 +1,8 @@
-"""`python -m pipelines.dose DIR --out DIR2`: what a dose does; `... power`: what it takes to see it."""
+"""`python -m pipelines.dose DIR --out DIR2`: what a dose does; `sample` and `power` to check and to plan."""
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads it
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -28,7 +28,7 @@ app = typer.Typer(cls=AnalyseByDefault, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def _about() -> None:
-    """What a dose does to mitosis: `python -m pipelines.dose DIR --out DIR2`, or `power`."""
+    """What a dose does to mitosis: `python -m pipelines.dose DIR --out DIR2`; `sample`, `power`."""
 
 
 @app.command(ANALYSE)
@@ -64,6 +64,32 @@ def analyse_command(
         options = Options(plate, unit, divisions, arrest_h, correct, reviewed)
         analyse(folder, out, options, screen=Screen(), overwrite=overwrite)
         typer.echo(f"{out}: dose_report.html, its figures, and tables")
+
+
+@app.command("sample")
+def sample_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder of finished runs, *.lineage")],
+    out: Annotated[Path, typer.Option(help="the page to judge them on")] = Path("review.html"),
+    each: Annotated[int, typer.Option(min=1, help="events of every dose and verdict")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="of the lot")] = 1,
+    plate: Annotated[Path | None, typer.Option(help="a plate map in place of DIR/plate.csv")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the page")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """Draw mitoses for a blinded person to judge; what comes back goes to --reviewed."""
+    from lineage.progress import Screen
+    from lineage.schema import InputError
+    from pipelines.dose.sample import candidates, draw, write_page
+
+    with one_line_errors(debug=debug, stopped="nothing was written"):
+        if out.exists() and not overwrite:
+            raise InputError(f"{out} is there already; give another --out, or say --overwrite")
+        drawn = draw(candidates(folder, plate), each=each, seed=seed)
+        with Screen().stage("draw") as progress:
+            write_page(drawn, out, progress)
+        typer.echo(
+            f"{out}: {len(drawn)} events; open it in a browser, judge, save, and give it to --reviewed"
+        )
 
 
 @app.command("power")

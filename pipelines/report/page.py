@@ -84,8 +84,8 @@ def write_report(
         part.write_text(html, encoding="utf-8")
 
 
-def template() -> Template:
-    """The page; its style is that of a movie's report."""
+def template(name: str = "dose_report.html.j2") -> Template:
+    """A page; its style is that of a movie's report."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     pages = Environment(
@@ -97,7 +97,7 @@ def template() -> Template:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return pages.get_template("dose_report.html.j2")
+    return pages.get_template(name)
 
 
 def _series(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, dict[str, pd.DataFrame]]]:
