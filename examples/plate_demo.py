@@ -1,7 +1,8 @@
 """A simulated plate whose truth is known -> dose_report.html, and how near its estimates come to the truth.
 
 `python examples/plate_demo.py FOLDER`, or `make plate-demo`: 0, 2, 4 and 8 Gy, three wells each, twelve
-hours of one position a well. What is there already is not made again.
+hours of one position a well. A sample of the events is judged by the truth, in place of a person, and
+corrects the fractions. What is there already is not made again.
 """
 
 from __future__ import annotations
@@ -15,15 +16,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lineage.evaluate.events import NOTHING
+from lineage.evaluate.match import match
+from lineage.evaluate.runs import read_run
+from lineage.evaluate.score import score
+from lineage.evaluate.truth import read_truth
 from lineage.processes import cores, in_order
 from lineage.simulate.movie import simulate, truth_folder
 from lineage.simulate.population import grow
 from lineage.simulate.settings import CellLine, Settings
+from pipelines.dose.sample import candidates
+from pipelines.dose.sample import draw as sample
 
 DOSES_GY = (0.0, 2.0, 4.0, 8.0)
 WELLS_A_DOSE = 3
 HOURS_AFTER = 7.0  # from irradiation to the first frame
 HIDDEN = frozenset({"micronuclei", "lagging_chromatin"})  # what 1.15 um a pixel does not show
+EACH, SEED = 12, 1  # of the sample that is judged: what the command takes if it is not told
 WELLS_OF_TRUTH = 100  # of each dose, lives alone: what the estimates are estimates of
 
 
@@ -38,7 +47,10 @@ def main(folder: Path) -> None:
         print(f"simulated {n} of {len(tasks)} movies", flush=True)
     write_map(plan, movies / "plate.csv")
     command("pipelines.plate", "run", movies / "plate.csv", "--out", runs)
-    command("pipelines.dose", runs, "--out", out, "--overwrite")
+    command("pipelines.dose", "sample", runs, "--out", folder / "review.html", "--overwrite")
+    judge(runs, movies).to_csv(folder / "verdicts.csv", index=False)
+    print(f"{folder / 'verdicts.csv'}: what a person might say, here told by the truth")
+    command("pipelines.dose", runs, "--out", out, "--reviewed", folder / "verdicts.csv", "--overwrite")
     print(compared(plan, movies, out).to_string(index=False))
     print(
         f"truth: fraction abnormal of the simulated population, by the lives of {WELLS_OF_TRUTH} more wells "
@@ -94,6 +106,23 @@ def command(*words: object) -> None:
     told = ["python", "-m", *map(str, words)]
     print("$", " ".join(told), flush=True)
     subprocess.run([sys.executable, *told[1:]], check=True)
+
+
+def judge(runs: Path, movies: Path) -> pd.DataFrame:
+    """Verdicts of a reviewer who sees all that the pixels show: kinds in HIDDEN pass for normal."""
+    drawn = sample(candidates(runs, None), each=EACH, seed=SEED)
+    told = []
+    for movie, mine in drawn.groupby("movie", sort=True):
+        run, truth = read_run(runs / f"{movie}.lineage"), read_truth(truth_folder(movies / f"{movie}.tif"))
+        outcomes = score(run, truth, match(truth, run.tracked)).outcomes
+        assert outcomes is not None
+        outcomes = outcomes[outcomes["run_event"] >= 0]
+        seen = (
+            outcomes["truth_class"].mask(outcomes["subtype"].isin(HIDDEN), "normal").replace(NOTHING, "none")
+        )
+        classes = pd.Series(seen.to_numpy(), outcomes["run_event"]).reindex(mine["event_id"]).fillna("none")
+        told.append(mine[["movie", "event_id"]].assign(mitosis_class=classes.to_numpy()))
+    return pd.concat(told)
 
 
 def true_fraction(settings: Settings, *, hidden: frozenset[str] = frozenset()) -> float:

@@ -82,8 +82,11 @@ def doses(
         row |= {"n_units": int(mine["value"].notna().sum()), "n_positions": int(mine["n_positions"].sum())}
         row |= {"n": int(mine["n"].sum()), "k": float(mine["k"].sum()) if counted else np.nan}
         if mine["corrected"].notna().any():
-            by = classifiers[place["cell_line"]]
-            fixed = by.widen(one) if place["measure"] == PRIMARY else mean(mine["corrected"].to_numpy(float))
+            fixed = mean(mine["corrected"].to_numpy(float))
+            if place["measure"] == PRIMARY:
+                fixed = classifiers[place["cell_line"]].widen(one)
+            elif place["measure"] == fraction(UNSPECIFIED):  # a remainder: the clips' errors are all in it
+                fixed = Estimate(fixed.value)
             row |= {"corrected": fixed.value, "corrected_low": fixed.low, "corrected_high": fixed.high}
         if row["n_units"] >= BOOTSTRAP_FROM:
             again = bootstrap(mine["value"].to_numpy(float), rng=rng)
