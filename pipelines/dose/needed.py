@@ -12,8 +12,10 @@ from lineage.progress import Screen
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    import pandas as pd
 
     from lineage.simulate.settings import Settings
 
@@ -78,14 +80,22 @@ def needed(question: Question, *, out: Path | None, screen: Screen | None = None
         table = power_table(pool, wells=wells, positions=positions, plates=q.plates, rng=rng)
     longest = zip(doses, pool.fractions(max(hours)), strict=True)
     screen.say("fraction abnormal: " + ", ".join(f"{f:.3f} at {d:g} Gy" for d, f in longest))
-    for row in table.to_dict("records"):
-        screen.say(
-            f"{row['wells']} wells x {row['positions']} positions x {row['hours']:g} h: power "
-            f"{row['power']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
-        )
+    for line in grid(table):
+        screen.say(line)
     screen.say(least(table, q.target))
     if out:
         write_table(table, out)
+
+
+def grid(table: pd.DataFrame) -> Iterator[str]:
+    """Power in lines of text: hours and positions down, wells across."""
+    from pipelines.dose.power import positions_words
+
+    by = table.pivot_table("power", ["hours", "positions"], "wells")
+    yield f"{'power':24}" + "".join(f"{wells:>4} wells" for wells in by.columns)
+    for (hours, positions), powers in zip(by.index.tolist(), by.to_numpy().tolist(), strict=True):
+        name = f"{hours:g} h, {positions_words(positions)}"
+        yield f"{name:24}" + "".join(f"{power:>10.2f}" for power in powers)
 
 
 def numbers(name: str, text: str, kind: Callable[[str], Number]) -> list[Number]:

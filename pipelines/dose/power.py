@@ -177,4 +177,13 @@ def least(table: pd.DataFrame, target: float) -> str:
 
 
 def _design(row: pd.Series) -> str:
-    return f"{row['wells']:g} wells a dose x {row['positions']:g} positions x {row['hours']:g} h"
+    return f"{row['wells']:g} wells a dose x {positions_words(row['positions'])} x {row['hours']:g} h"
+
+
+def positions_words(n: float) -> str:
+    """How many.
+
+    >>> positions_words(1), positions_words(3)
+    ('1 position', '3 positions')
+    """
+    return f"{n:g} position" if n == 1 else f"{n:g} positions"
