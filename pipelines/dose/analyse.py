@@ -4,46 +4,31 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from lineage import __version__
 from lineage.outputs import whole, write_table
-from lineage.schema import InputError, MitosisClass
-from pipelines.dose import clones, compare, correction, courses, dna, drug, ends, measures, movies, reviewed
-from pipelines.dose.collect import JUDGED, Tables, collect, together
-from pipelines.dose.columns import MAP_COLUMNS, SERIES, WELL, WELL_ROW
+from lineage.schema import InputError
+from pipelines.dose import classifiers, clones, compare, courses, dna, drug, ends, marginal, measures, movies
+from pipelines.dose.collect import Tables, collect, together
+from pipelines.dose.columns import MAP_COLUMNS, SERIES, WELL_ROW
 from pipelines.dose.incidence import aalen_johansen
-from pipelines.dose.marginal import Marginal, marginal
-from pipelines.dose.measures import PRIMARY, Context
+from pipelines.dose.measures import Context
 from pipelines.dose.proposals import measured
+from pipelines.dose.record import record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from lineage.progress import Screen
-    from pipelines.dose.correction import Classifier
-    from pipelines.dose.proposals import Proposals
 
 RECORD = "analysis.json"
 ARREST_CYCLES = 1.5  # of the controls' median cycle, without a division: arrested
 ARREST_H = 36.0  # where the controls show no whole cycle
 ENOUGH_EXPERIMENTS = 3  # at each dose, from which on the experiment is the unit
-FEW_REACH = 0.3  # of the control's founders: then reproductive survival is asked of too short a movie
-COUNTED = (
-    "n_founders",
-    "n_cells",
-    "n_judged",
-    "n_abnormal",
-    "n_unclassified",
-    "n_rejected",
-    "n_unusable_frames",
-)
-PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "trackpy")
 
 
 @dataclass(frozen=True)
@@ -131,20 +116,21 @@ def results_of(
     rows = replace(rows, dna=dna.contents(rows.dna, calibrated))
     context = _context(rows, options, notes)
     proposals = measured()
-    classifiers = _classifiers(rows, options, proposals, notes)
+    known, told = classifiers.of_lines(rows, proposals, correct=options.correct, verdicts=options.reviewed)
+    notes += told
     unit = options.unit or _unit(rows.movies)
     of_wells, of_positions = (
         compare.corrected(
             _with_map(_measured(rows, keys, context, progress), rows.movies, keys),
             keys,
-            classifiers,
+            known,
             proposals,
         )
         for keys in (list(WELL_ROW), ["movie"])
     )
     units, positions = compare.by_unit(of_wells, unit), of_positions
     courses_by_well = courses.by_well(rows.frames)
-    fits = _survival_fits(of_wells, context)
+    fits = clones.fits_of(of_wells)
     trends = compare.trends(units)
     primary = trends[trends["family"] == "primary"]
     if primary["method"].str.contains(compare.DESCRIPTIVE).any():
@@ -153,12 +139,13 @@ def results_of(
         notes.append(
             "Generations count from the first frame: cells irradiated hours before may have divided unseen."
         )
-    if not (rows.movies["control"].fillna("").astype(str) != "").any():
+    if not rows.movies["control"].fillna("").astype(str).str.contains("dye-free").any():
         notes.append(
             "No dye-free control is named: the dye and the light slow the cycle and damage DNA themselves, "
             "and every rate here holds for stained, lit cells."
         )
-    gee = _gee(rows, unit)
+    gee, told = marginal.table_of(marginal.by_series(rows.mitoses, unit))
+    notes += told
     tables = {
         "movies": rows.movies,
         "mitoses": rows.mitoses,
@@ -167,19 +154,23 @@ def results_of(
         "clones": rows.clones,
         "positions": of_positions,
         "wells": of_wells,
-        "doses": compare.doses(units, positions, classifiers),
-        "effects": compare.effects(units, classifiers),
+        "doses": compare.doses(units, positions, known),
+        "effects": compare.effects(units, known),
         "tests": trends,
-        "gee": _gee_table(gee, notes),
+        "gee": gee,
         "incidence": ends.incidence_table(rows.cells),
         "well_courses": courses_by_well,
         "courses": courses.by_dose(courses_by_well),
-        "survival": _survival_table(fits),
+        "survival": clones.fit_table(fits),
         "dna": dna.histogram(rows.dna, [*SERIES, "dose_gy"]),
         "motility": rows.motility,
         "enhancement": drug.enhancement(units, fits),
     }
-    return Results(tables, _record(rows, options, context, classifiers, unit, calibrated, notes))
+    record = record_of(
+        rows.movies, options=asdict(options), unit=unit, context=context, classifiers=known,
+        calibrated=calibrated, notes=notes,
+    )  # fmt: skip
+    return Results(tables, record)
 
 
 def _context(rows: Tables, options: Options, notes: list[str]) -> Context:
@@ -201,41 +192,6 @@ def _context(rows: Tables, options: Options, notes: list[str]) -> Context:
         )
         arrest_h = ARREST_CYCLES * cycle if np.isfinite(cycle) else ARREST_H
     return Context(float(until.min()), options.divisions, float(arrest_h))
-
-
-def _classifiers(
-    rows: Tables, options: Options, proposals: Proposals, notes: list[str]
-) -> dict[str, Classifier]:
-    known = {}
-    sample = reviewed.read(options.reviewed) if options.reviewed else None
-    for line in sorted(rows.movies["cell_line"].unique()):
-        one = correction.out_of_fold(line)
-        if sample is not None:
-            mine = [t[t["cell_line"] == line] for t in (rows.mitoses, rows.movies)]
-            told = reviewed.classifier(sample, *mine)
-            if told is None:
-                notes.append(
-                    f"{line}: too few events were judged by a person; corrected by the paper's clips."
-                )
-            one = told or one
-        abnormal = rows.mitoses[
-            (rows.mitoses["cell_line"] == line)
-            & (rows.mitoses["mitosis_class"] == MitosisClass.ABNORMAL.value)
-        ]
-        one = replace(one, recall=proposals.recall(abnormal["subtype"]))
-        known[line] = one
-        if not options.correct:
-            known[line] = replace(one, normal=(1, 1, 0), abnormal=(1, 1, 0), source="not asked for")
-        elif not one.usable:
-            notes.append(
-                f"{line}: sensitivity + specificity is {one.youden:.2f}, below {correction.LEAST_YOUDEN}: "
-                "no correction."
-            )
-        elif one.source.startswith(correction.ALL):
-            notes.append(
-                f"{line}: the classifier was never measured on this line; corrected as others on average."
-            )
-    return known
 
 
 def _unit(table: pd.DataFrame) -> str:
@@ -271,91 +227,3 @@ def _with_map(table: pd.DataFrame, map_: pd.DataFrame, keys: list[str]) -> pd.Da
     per_key = map_[given].groupby(keys, dropna=False, as_index=False)
     agreed = [c for c in given if c in keys or bool(np.all(per_key[c].nunique(dropna=False)[c] == 1))]
     return map_[agreed].drop_duplicates(keys).merge(table, on=keys)
-
-
-def _survival_fits(
-    wells: pd.DataFrame, context: Context
-) -> dict[tuple[Any, ...], clones.LinearQuadratic | None]:
-    mine = wells[wells["measure"] == "reproductive_survival"]
-    return {
-        tuple(key): clones.linear_quadratic(*(t[c].to_numpy(float) for c in ("dose_gy", "value", "n")))
-        for key, t in mine.groupby(list(SERIES), dropna=False)
-    }
-
-
-def _survival_table(fits: dict[tuple[Any, ...], clones.LinearQuadratic | None]) -> pd.DataFrame:
-    rows = []
-    for key, fit in fits.items():
-        place = dict(zip(SERIES, key, strict=True))
-        if fit is None:
-            rows.append(place | {"parameter": "none", "method": "fewer than four doses, or nothing to fit"})
-            continue
-        for name, one in (("alpha_per_gy", fit.alpha_per_gy), ("beta_per_gy2", fit.beta_per_gy2)):
-            rows.append(place | {"parameter": name, "estimate": one.value, "low": one.low, "high": one.high,
-                                 "df": one.df, "n_wells": one.n, "method": one.method})  # fmt: skip
-        for name, value in (("reproductive_survival_at_0_gy", fit.plating), ("dispersion", fit.dispersion),
-                            ("mean_inactivation_dose_gy", fit.mean_inactivation_dose_gy)):  # fmt: skip
-            rows.append(place | {"parameter": name, "estimate": value})
-    return pd.DataFrame(rows)
-
-
-def _gee(rows: Tables, unit: str) -> dict[tuple[Any, ...], Marginal]:
-    judged = rows.mitoses[rows.mitoses["mitosis_class"].isin(JUDGED)]
-    found = {}
-    for key, mine in judged.groupby(list(SERIES), dropna=False):
-        columns = list(WELL) if unit == "well" else ["experiment_date"]
-        units = mine[columns].astype(str).agg(" ".join, axis=1)
-        if unit != "well":  # an experiment holds all doses: what is alike in it is so at each dose
-            units = units + " " + mine["dose_gy"].astype(str)
-        abnormal = (mine["mitosis_class"] == "abnormal").to_numpy(int)
-        found[tuple(key)] = marginal(abnormal, mine["dose_gy"].to_numpy(float), units.to_numpy(str))
-    return found
-
-
-def _gee_table(found: dict[tuple[Any, ...], Marginal], notes: list[str]) -> pd.DataFrame:
-    rows = []
-    for key, one in found.items():
-        place = dict(zip(SERIES, key, strict=True))
-        if one.odds_ratio_per_gy is None:
-            notes.append(f"{' '.join(map(str, key))}: no GEE: {one.reason}.")
-            continue
-        told: list[tuple[str, float, Any]] = [("odds ratio per gray", np.nan, one.odds_ratio_per_gy)]
-        told += [("risk difference", d, e) for d, e in (one.differences or {}).items()]
-        told += [("risk ratio", d, e) for d, e in (one.ratios or {}).items()]
-        for quantity, dose, e in told:
-            rows.append(place | {"quantity": quantity, "dose_gy": dose, "estimate": e.value, "low": e.low,
-                                 "high": e.high, "p": e.p, "df": e.df, "n_units": e.n,
-                                 "correlation_in_unit": one.correlation, "method": e.method})  # fmt: skip
-    return pd.DataFrame(rows, columns=[*SERIES, "quantity", "dose_gy", "estimate", "low", "high", "p", "df",
-                                       "n_units", "correlation_in_unit", "method"])  # fmt: skip
-
-
-def _record(
-    rows: Tables, options: Options, context: Context, classifiers: dict[str, Classifier], unit: str,
-    calibrated: dict[tuple[str, str], dna.Calibration], notes: list[str],
-) -> dict[str, Any]:  # fmt: skip
-    m = rows.movies
-    wells = m.groupby([*SERIES, "dose_gy"], dropna=False)
-    per_dose = wells.agg(
-        n_experiments=("experiment_date", "nunique"), n_positions=("movie", "size"),
-        **{c: (c, "sum") for c in COUNTED},
-    )  # fmt: skip
-    per_dose["n_wells"] = m.drop_duplicates(list(WELL_ROW)).groupby([*SERIES, "dose_gy"], dropna=False).size()
-    return {
-        "format": "dose-analysis",
-        "format_version": 1,
-        "versions": {"lineage": __version__, **{name: version(name) for name in PACKAGES}},
-        "options": asdict(options),
-        "unit": unit,
-        "primary": f"trend over dose of {PRIMARY}",
-        "context": asdict(context),
-        "reproductive_survival": clones.NOT_CLONOGENIC.format(k=context.divisions, hours=context.follow_up_h),
-        "classifiers": {
-            line: asdict(c)
-            | {"sensitivity": c.sensitivity, "specificity": c.specificity, "corrects": c.usable}
-            for line, c in classifiers.items()
-        },
-        "dna_calibration": {" ".join(k): asdict(v) for k, v in calibrated.items()},
-        "n": per_dose.reset_index().to_dict("records"),
-        "notes": notes,
-    }

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.dose.columns import SERIES
 from pipelines.dose.estimates import LEVEL, Estimate
 from pipelines.dose.incidence import CENSORED, aalen_johansen
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -107,3 +108,31 @@ def linear_quadratic(
         )
 
     return LinearQuadratic(told(1), told(2), float(np.exp(fit.params[0])), float(fit.scale))
+
+
+def fits_of(wells: pd.DataFrame) -> dict[tuple[Any, ...], LinearQuadratic | None]:
+    """Series -> the fit to its wells' reproductive survival."""
+    mine = wells[wells["measure"] == "reproductive_survival"]
+    return {
+        tuple(key): linear_quadratic(*(t[c].to_numpy(float) for c in ("dose_gy", "value", "n")))
+        for key, t in mine.groupby(list(SERIES), dropna=False)
+    }
+
+
+def fit_table(fits: Mapping[tuple[Any, ...], LinearQuadratic | None]) -> pd.DataFrame:
+    """One row a series and parameter."""
+    import pandas as pd
+
+    rows = []
+    for key, fit in fits.items():
+        place = dict(zip(SERIES, key, strict=True))
+        if fit is None:
+            rows.append(place | {"parameter": "none", "method": "fewer than four doses, or nothing to fit"})
+            continue
+        for name, one in (("alpha_per_gy", fit.alpha_per_gy), ("beta_per_gy2", fit.beta_per_gy2)):
+            rows.append(place | {"parameter": name, "estimate": one.value, "low": one.low, "high": one.high,
+                                 "df": one.df, "n_wells": one.n, "method": one.method})  # fmt: skip
+        for name, value in (("reproductive_survival_at_0_gy", fit.plating), ("dispersion", fit.dispersion),
+                            ("mean_inactivation_dose_gy", fit.mean_inactivation_dose_gy)):  # fmt: skip
+            rows.append(place | {"parameter": name, "estimate": value})
+    return pd.DataFrame(rows)

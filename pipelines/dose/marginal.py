@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 import warnings
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipelines.dose.collect import JUDGED
+from pipelines.dose.columns import SERIES, WELL
 from pipelines.dose.estimates import LEVEL, Estimate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    import pandas as pd
+
+COLUMNS = (
+    "quantity", "dose_gy", "estimate", "low", "high", "p", "df", "n_units", "correlation_in_unit", "method",
+)  # fmt: skip
 METHOD = "GEE, exchangeable within wells, Mancl-DeRouen, t"
 
 
@@ -128,3 +135,42 @@ def _t(value: float, se: float, df: int, n: int) -> Estimate:
     return Estimate(
         float(value), value - half, value + half, 2 * float(t.sf(abs(value) / se, df)), df, n, METHOD
     )
+
+
+def by_series(mitoses: pd.DataFrame, unit: str) -> dict[tuple[Any, ...], Marginal]:
+    """Series -> its marginal model.
+
+    Args:
+        mitoses: one row a mitosis, with the plate map's columns.
+        unit: well or experiment.
+    """
+    judged = mitoses[mitoses["mitosis_class"].isin(JUDGED)]
+    found = {}
+    for key, mine in judged.groupby(list(SERIES), dropna=False):
+        columns = list(WELL) if unit == "well" else ["experiment_date"]
+        units = mine[columns].astype(str).agg(" ".join, axis=1)
+        if unit != "well":  # an experiment holds all doses: what is alike in it is so at each dose
+            units = units + " " + mine["dose_gy"].astype(str)
+        abnormal = (mine["mitosis_class"] == "abnormal").to_numpy(int)
+        found[tuple(key)] = marginal(abnormal, mine["dose_gy"].to_numpy(float), units.to_numpy(str))
+    return found
+
+
+def table_of(found: Mapping[tuple[Any, ...], Marginal]) -> tuple[pd.DataFrame, list[str]]:
+    """One row a series and quantity; and why a series has none."""
+    import pandas as pd
+
+    rows, notes = [], []
+    for key, one in found.items():
+        place = dict(zip(SERIES, key, strict=True))
+        if one.odds_ratio_per_gy is None:
+            notes.append(f"{' '.join(map(str, key))}: no GEE: {one.reason}.")
+            continue
+        told: list[tuple[str, float, Any]] = [("odds ratio per gray", np.nan, one.odds_ratio_per_gy)]
+        told += [("risk difference", d, e) for d, e in (one.differences or {}).items()]
+        told += [("risk ratio", d, e) for d, e in (one.ratios or {}).items()]
+        for quantity, dose, e in told:
+            rows.append(place | {"quantity": quantity, "dose_gy": dose, "estimate": e.value, "low": e.low,
+                                 "high": e.high, "p": e.p, "df": e.df, "n_units": e.n,
+                                 "correlation_in_unit": one.correlation, "method": e.method})  # fmt: skip
+    return pd.DataFrame(rows, columns=[*SERIES, *COLUMNS]), notes

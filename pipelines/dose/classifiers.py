@@ -1,0 +1,64 @@
+"""Cell line -> what corrects its fractions: a person's verdicts or the paper's clips, and the recall."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from lineage.schema import MitosisClass
+from pipelines.dose import correction, reviewed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from pipelines.dose.collect import Tables
+    from pipelines.dose.correction import Classifier
+    from pipelines.dose.proposals import Proposals
+
+
+def of_lines(
+    rows: Tables, proposals: Proposals, *, correct: bool, verdicts: Path | None
+) -> tuple[dict[str, Classifier], list[str]]:
+    """Cell line -> what corrects its fractions; and what is to be said of it.
+
+    Args:
+        rows: of the plate.
+        proposals: how often each kind of mitosis is proposed.
+        correct: whether to correct at all.
+        verdicts: a person's, on a sample of the plate's events.
+
+    Raises:
+        InputError: the verdicts cannot be used.
+    """
+    sample = reviewed.read(verdicts) if verdicts else None
+    known, notes = {}, []
+    for line in sorted(rows.movies["cell_line"].unique()):
+        mitoses, movies = (t[t["cell_line"] == line] for t in (rows.mitoses, rows.movies))
+        one = correction.out_of_fold(line)
+        if sample is not None:
+            told = reviewed.classifier(sample, mitoses, movies)
+            if told is None:
+                notes.append(
+                    f"{line}: too few events were judged by a person; corrected by the paper's clips."
+                )
+            one = told or one
+        if not correct:
+            known[line] = replace(one, normal=(1, 1, 0), abnormal=(1, 1, 0), source="not asked for")
+            continue
+        if not one.usable:
+            notes.append(
+                f"{line}: sensitivity + specificity is {one.youden:.2f}, below {correction.LEAST_YOUDEN}: "
+                "no correction."
+            )
+        elif one.source.startswith(correction.ALL):
+            notes.append(
+                f"{line}: the classifier was never measured on this line; corrected as others on average."
+            )
+        known[line] = replace(one, recall=proposals.recall(_kinds_of_abnormal(mitoses)))
+    return known, notes
+
+
+def _kinds_of_abnormal(mitoses: pd.DataFrame) -> pd.Series:
+    return mitoses.loc[mitoses["mitosis_class"] == MitosisClass.ABNORMAL.value, "subtype"]
