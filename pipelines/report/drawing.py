@@ -54,6 +54,7 @@ class Figure:
     caption: str
     svg: str
     data: pd.DataFrame
+    half: bool = False  # drawn for half of the page's width
 
 
 def draw(

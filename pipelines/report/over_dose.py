@@ -97,6 +97,7 @@ def fraction_superplot(tables: Tables) -> Figure:
         f"{INTERVALS}; what the classifier calls abnormal, uncorrected.",
         draw(paint, size=(6.2, 4.2)),
         data,
+        half=True,
     )
 
 
@@ -126,10 +127,11 @@ def duration_superplot(tables: Tables) -> Figure | None:
         "duration_superplot",
         "How long mitosis lasts",
         "Pale: mitoses whose onset was seen, at the middle of the two frame intervals between which their "
-        "duration lies. Small: positions, large: wells, by their medians (Turnbull). "
-        f"{INTERVALS}. The longest hundredth is drawn at the upper edge.",
+        f"duration lies. Small: positions, large: wells, by their medians (Turnbull). {INTERVALS}. The "
+        "longest hundredth is drawn at the upper edge.",
         draw(paint, size=(6.2, 3.6)),
         data,
+        half=True,
     )
 
 
@@ -139,7 +141,7 @@ def response(tables: Tables) -> Figure:
     columns = ["dose_gy", "estimate", "low", "high", "corrected", "corrected_low", "corrected_high",
                "n_units", "n_positions", "n", "k", "method"]  # fmt: skip
     data = means.reindex(columns=columns).reset_index(drop=True)
-    step = _dose_step(data["dose_gy"])
+    step = dose_step(data["dose_gy"])
     both = bool(data["corrected"].notna().any())
 
     def paint(axes: np.ndarray) -> None:
@@ -173,6 +175,7 @@ def response(tables: Tables) -> Figure:
         "false alarms alone would give.",
         draw(paint, size=(5.6, 3.6)),
         data,
+        half=True,
     )
 
 
@@ -224,9 +227,8 @@ def survival(tables: Tables, words: str) -> Figure:
             pd.DataFrame({"level": "fit", "dose_gy": dose, "value": curve}),
         ]
     ).reindex(columns=["level", "dose_gy", "plate", "well", "value", "low", "high", "n"])  # fmt: skip
-    return Figure(
-        "survival", "Founders that go on dividing", words + told, draw(paint, size=(4.6, 3.4)), data
-    )
+    svg = draw(paint, size=(4.6, 3.4))
+    return Figure("survival", "Founders that go on dividing", words + told, svg, data, half=True)
 
 
 def _pale(ax: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
@@ -251,14 +253,17 @@ def dots(ax: Axes, i: int, of: Mapping[str, pd.DataFrame], colour: str) -> None:
     mean_with_interval(ax, i + 0.24, mean["value"], mean["low"], mean["high"], colour="#1c2430", width=0.07)
 
 
-def doses_below(ax: Axes, data: pd.DataFrame) -> None:
-    """Name the doses under the axis, at 0, 1, 2, ..."""
+def doses_below(ax: Axes, data: pd.DataFrame, *, narrow: bool = False) -> None:
+    """Name the doses under the axis, at 0, 1, 2, ...; where there is no room, the unit once."""
     doses = sorted(set(data["dose_gy"]))
-    ax.set_xticks(range(len(doses)), [dose_words(d) for d in doses])
+    narrow = narrow or len(doses) > 5
+    ax.set_xticks(range(len(doses)), [f"{d:g}" if narrow else dose_words(d) for d in doses])
+    if narrow:
+        ax.set_xlabel("dose, Gy")
     ax.set_xlim(-0.6, len(doses) - 0.35)
 
 
-def _dose_step(doses: pd.Series) -> float:
+def dose_step(doses: pd.Series) -> float:
     """The least distance between two doses."""
     apart = np.diff(np.unique(doses.to_numpy(float)))
     return float(apart.min()) if len(apart) else 1.0
