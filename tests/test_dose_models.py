@@ -205,9 +205,16 @@ def family(**daughters):
 
 
 def test_an_abnormal_mitosis_foretells_a_death():
+    two = pd.concat([family().assign(movie=m) for m in "mn"], ignore_index=True)
+    told = {(m, s): (v, n) for m, s, v, n in kin(two, window_h=36)}
+    assert told["foretold_next_generation", "death"] == (0.5, 4)
+    assert told["foretold_next_generation", "fusion"] == (0.0, 4)
+    assert told["foretold_next_generation", "abnormal_exit"] == (0.0, 4)
+
+
+def test_a_difference_of_risks_needs_some_cells_of_each_kind():
     told = {(m, s): (v, n) for m, s, v, n in kin(family(), window_h=36)}
-    assert told["foretold_next_generation", "death"] == (0.5, 2)
-    assert told["foretold_next_generation", "fusion"] == (0.0, 2)
+    assert told["foretold_next_generation", "death"] == (pytest.approx(np.nan, nan_ok=True), 2)
 
 
 def test_undivided_through_the_window_is_arrested_and_too_late_is_unknown():

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-LEAST_PAIRS = 4  # of a correlation
+LEAST_PAIRS = 4  # of a correlation; and cells of each kind, of a difference of risks
 OWN_FUSION_H = 2.0  # daughters that reunite sooner belong to their mother's mitosis, which failed
 OUTCOMES = ("death", "fusion", "arrest", "abnormal_exit")
 
@@ -96,7 +96,6 @@ def _foretold(name: str, cause: pd.Series, outcome: pd.Series) -> Iterator[tuple
     bad, good = after.values()
     n = len(bad)
     for what in OUTCOMES:
-        value = (
-            float((bad == what).mean() - (good == what).mean()) if len(bad) and len(good) else float("nan")
-        )
+        enough = min(len(bad), len(good)) >= LEAST_PAIRS
+        value = float((bad == what).mean() - (good == what).mean()) if enough else float("nan")
         yield f"foretold_{name}", what, value, n

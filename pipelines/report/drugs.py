@@ -40,14 +40,14 @@ def response(tables: Tables, known: pd.DataFrame) -> Figure:
     def paint(axes: np.ndarray) -> None:
         for ax, line in zip(axes[0], lines, strict=True):
             mine = data[data["cell_line"] == line]
-            step, names = dose_step(mine["dose_gy"]), list(mine["series"].unique())
-            colour = _colours(mine)
+            names, colour = list(mine["series"].unique()), _colours(mine)
+            step = min(0.03 * float(np.ptp(mine["dose_gy"])), 0.2 * dose_step(mine["dose_gy"]))
             for k, name in enumerate(names):
-                aside = 0.16 * step * (k - 0.5 * (len(names) - 1))
+                aside = step * (k - 0.5 * (len(names) - 1))
                 _line(ax, mine[mine["series"] == name], name, colour[name], aside=aside, step=step)
             ax.set(xlabel="dose, Gy", ylabel="abnormal, % of mitoses", ylim=(0, None))
             ax.set_xticks(sorted(set(mine["dose_gy"])))
-            ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+            ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
     return Figure(
         "drug_response",
@@ -148,7 +148,7 @@ def _line(ax: Axes, rows: pd.DataFrame, name: str, colour: str, *, aside: float,
     ax.plot(means["dose_gy"] + aside, means["value"], "-o", color=colour, ms=6, mec="white", mew=0.8, lw=1.3,
             zorder=4, label=name, gid=f"drug-response-{name}".replace(" ", "-"))  # fmt: skip
     ax.plot(
-        wells["dose_gy"] + aside - 0.05 * step,
+        wells["dose_gy"] + aside - 0.35 * step,
         wells["value"],
         "o",
         color=colour,

@@ -128,7 +128,7 @@ def over_bins(tables: Tables) -> Figure | None:
                 _over_bins(ax, mine, tones[dose], dose, aside=aside, gid=f"bins-{measure}-{dose:g}")
             ax.set_xticks([a for a, _ in hours] + [hours[-1][1]])
             ax.set(xlabel="hours since irradiation", ylabel=label, title=title)
-            ax.set_ylim(0, 105 if label.startswith("%") else None)
+            ax.set_ylim(0, 105 if label.startswith("%") else max(1.0, ax.get_ylim()[1]))
         axes.flat[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
 
     return Figure(

@@ -62,9 +62,11 @@ def courses(tables: Tables) -> Figure:
 
 def motility(tables: Tables) -> Figure | None:
     """How far nuclei get, before and after mitosis; None where none was followed long enough."""
-    if not len(tables["motility"]):
+    data = walks(tables["motility"]) if len(tables["motility"]) else pd.DataFrame()
+    if not len(data):
         return None
-    data = walks(tables["motility"])
+    from matplotlib.ticker import LogLocator
+
     tones = colours(data["dose_gy"].tolist())
     lags = np.sort(data["lag_min"].unique())
 
@@ -78,6 +80,9 @@ def motility(tables: Tables) -> Figure | None:
             ax.set(title=f"{when} {kind} mitosis", xlabel="lag, min", xscale="log", yscale="log")
             ax.set_xticks(ticks := _ticks(lags), [f"{t:g}" for t in ticks])
             ax.minorticks_off()
+        # Bands of few wells may reach over many powers of ten and are cut.
+        axes.flat[0].set_ylim(data["msd_um2"].min() / 1.6, 2.5 * data["msd_um2"].max())
+        axes.flat[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.flat[0].yaxis.set_major_formatter("{x:g}")
         axes.flat[0].set_ylabel("mean squared\ndisplacement, µm²")
         axes.flat[0].legend(loc="upper left")

@@ -100,17 +100,17 @@ def kin(tables: Tables, window_h: float) -> Figure | None:
             Panel(correlation, "all", pair, "correlation of cycle times", 1.0),
         )
     ]
-    data, svg = _panels(tables, panels, per_row=len(OUTCOMES) + 1, share=False)
-    if not data["value"].notna().any():
+    if not any(of_measure(tables["doses"], p.measure, p.stratum)["estimate"].notna().any() for p in panels):
         return None
+    data, svg = _panels(tables, panels, per_row=len(OUTCOMES) + 1, share=False)
     return Figure(
         "kin",
         "What an abnormal mitosis foretells, and how alike kin are",
         "Differences of risks within wells, in percentage points: of daughters (above) and of sisters "
         f"(below). What a cell comes to is asked within {window_h:.0f} h of its birth; undivided then is "
         "arrest. Right: correlation of the logarithms of cycle times, of pairs that both were seen from "
-        f"birth to division. Dots are wells, however few their kin (n in the numbers). {INTERVALS}, cut off "
-        "where nothing can lie. Exploratory.",
+        f"birth to division. Dots are wells with four cells or pairs at least. {INTERVALS}, cut off where "
+        "nothing can lie. Exploratory.",
         svg,
         data,
     )
@@ -147,7 +147,7 @@ def _panels(
         for ax, panel in zip(axes.flat, panels, strict=False):  # last: a shared axis would keep the first's
             if np.isnan(panel.most):
                 ax.set_ylim(bottom=0)
-            else:
+            elif ax.axison:
                 _signed(ax, found, panels, panel)
 
     width = 9.6 if per_row < 5 else 10.4
