@@ -10,7 +10,7 @@ import pandas as pd
 from pipelines.dose.columns import SERIES
 from pipelines.dose.measures import PRIMARY
 from pipelines.report.drawing import Figure, draw
-from pipelines.report.over_dose import PERCENT, dose_step, levels
+from pipelines.report.over_dose import PERCENT, dose_step, levels, over_units
 from pipelines.report.words import number, series_name
 
 if TYPE_CHECKING:
@@ -41,19 +41,22 @@ def response(tables: Tables, known: pd.DataFrame) -> Figure:
         for ax, line in zip(axes[0], lines, strict=True):
             mine = data[data["cell_line"] == line]
             names, colour = list(mine["series"].unique()), _colours(mine)
-            step = min(0.03 * float(np.ptp(mine["dose_gy"])), 0.2 * dose_step(mine["dose_gy"]))
+            step = min(0.04 * float(np.ptp(mine["dose_gy"])), 0.2 * dose_step(mine["dose_gy"]))
             for k, name in enumerate(names):
                 aside = step * (k - 0.5 * (len(names) - 1))
                 _line(ax, mine[mine["series"] == name], name, colour[name], aside=aside, step=step)
-            ax.set(xlabel="dose, Gy", ylabel="abnormal, % of mitoses", ylim=(0, None))
+            ax.set(xlabel="dose, Gy", title=line, ylim=(0, None))
             ax.set_xticks(sorted(set(mine["dose_gy"])))
-            ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
+            ax.legend(loc="upper left")
+        axes[0, 0].set_ylabel("abnormal, % of mitoses")
 
     return Figure(
         "drug_response",
         "Abnormal mitoses with and without drug",
         "Large: means of the units, with 95 % intervals by t over units; small: wells. Uncorrected.",
-        draw(paint, columns=len(lines), size=(5.6 if len(lines) == 1 else 4.8 * len(lines), 3.6)),
+        draw(
+            paint, columns=len(lines), size=(5.6 if len(lines) == 1 else 4.8 * len(lines), 3.6), sharey=True
+        ),
         data,
         half=len(lines) == 1,
     )
@@ -108,6 +111,7 @@ def _series(tables: Tables, known: pd.DataFrame, line: str) -> pd.DataFrame:
     for key in (*plain, *drugged):
         here = {n: t[(t[list(SERIES)] == list(key)).all(axis=1)] for n, t in tables.items()
                 if n in ("doses", "wells", "positions")}  # fmt: skip
+        here["doses"] = over_units(here["doses"])
         rows = levels(here, PRIMARY, "all", None, PERCENT)
         rows = rows[rows["level"] != "position"].assign(**dict(zip(SERIES, key, strict=True)))
         parts.append(rows.assign(series=_name(*key[1:])))
@@ -148,7 +152,7 @@ def _line(ax: Axes, rows: pd.DataFrame, name: str, colour: str, *, aside: float,
     ax.plot(means["dose_gy"] + aside, means["value"], "-o", color=colour, ms=6, mec="white", mew=0.8, lw=1.3,
             zorder=4, label=name, gid=f"drug-response-{name}".replace(" ", "-"))  # fmt: skip
     ax.plot(
-        wells["dose_gy"] + aside - 0.35 * step,
+        wells["dose_gy"] + aside - 0.45 * step,
         wells["value"],
         "o",
         color=colour,

@@ -11,6 +11,7 @@ from pipelines.dose.collect import ENDS
 from pipelines.dose.ends import CLOCKS, LAST_GENERATION
 from pipelines.dose.measures import PRIMARY
 from pipelines.report.drawing import Figure, by_dose, colours, dose_words, draw
+from pipelines.report.over_dose import over_units
 from pipelines.report.over_time import PERCENT, curve
 
 if TYPE_CHECKING:
@@ -113,7 +114,8 @@ def _bounds(ax: Axes, rows: pd.DataFrame, colour: str, *, gid: str) -> None:
 
 def over_bins(tables: Tables) -> Figure | None:
     """Abnormal mitoses, deaths and late fusions by 12 hours since irradiation; None where none is known."""
-    data = pd.concat([_bins(tables[f"{level}s"], level) for level in ("well", "dose")], ignore_index=True)
+    parts = [_bins(tables["wells"], "well"), _bins(over_units(tables["doses"]), "dose")]
+    data = pd.concat(parts, ignore_index=True)
     if not data["value"].notna().any():
         return None
     tones = colours(data["dose_gy"].tolist())

@@ -37,6 +37,11 @@ def of_measure(table: pd.DataFrame, measure: str, stratum: str = "all") -> pd.Da
     return table[(table["measure"] == measure) & (table["stratum"] == stratum)]
 
 
+def over_units(means: pd.DataFrame) -> pd.DataFrame:
+    """Without the intervals of doses that have one unit: those describe its positions or cells alone."""
+    return means.assign(**{c: means[c].where(means["n_units"] > 1) for c in ("low", "high")})
+
+
 def levels(
     tables: Tables, measure: str, stratum: str, cells: pd.DataFrame | None, scale: float = 1.0
 ) -> pd.DataFrame:

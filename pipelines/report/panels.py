@@ -11,7 +11,7 @@ from pipelines.dose.columns import SUBTYPES
 from pipelines.dose.kinship import OUTCOMES
 from pipelines.dose.measures import fraction
 from pipelines.report.drawing import Figure, by_dose, colours, draw
-from pipelines.report.over_dose import INTERVALS, PERCENT, doses_below, dots, levels, of_measure
+from pipelines.report.over_dose import INTERVALS, PERCENT, doses_below, dots, levels, of_measure, over_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,11 +46,18 @@ PANELS = (
     Panel("diffusion", "before normal mitosis", "Motility before mitosis", "µm²/h"),
     Panel("diffusion", "after normal mitosis", "Motility after mitosis", "µm²/h"),
 )
-KIN = (
-    ("foretold_next_generation", "after an abnormal less\nafter a normal mitosis, %",
-     "correlation_mother_daughter", "Mothers and daughters"),
-    ("foretold_sister", "beside an abnormal less\nbeside a normal sister, %",
-     "correlation_sisters", "Sisters"),
+# A row for each kind of kin.
+KIN = tuple(
+    (
+        *(Panel(risk, what, what.replace("_", " "), label, PERCENT) for what in OUTCOMES),
+        Panel(correlation, "all", pair, "correlation of cycle times", 1.0),
+    )
+    for risk, label, correlation, pair in (
+        ("foretold_next_generation", "after an abnormal less\nafter a normal mitosis, %",
+         "correlation_mother_daughter", "Mothers and daughters"),
+        ("foretold_sister", "beside an abnormal less\nbeside a normal sister, %",
+         "correlation_sisters", "Sisters"),
+    )
 )  # fmt: skip
 
 
@@ -73,8 +80,7 @@ def subtypes(tables: Tables) -> Figure:
 
 def measures(tables: Tables) -> Figure:
     """What else changes with dose."""
-    known = [p for p in PANELS if of_measure(tables["doses"], p.measure, p.stratum)["estimate"].notna().any()]
-    data, svg = _panels(tables, known, per_row=4, share=False)
+    data, svg = _panels(tables, _known(tables, PANELS), per_row=4, share=False)
     return Figure(
         "measures",
         "Timing, rates, clones, motility",
@@ -92,28 +98,37 @@ def kin(tables: Tables, window_h: float) -> Figure | None:
         tables: of one series.
         window_h: after birth, within which it was asked what a cell comes to.
     """
-    panels = [
-        panel
-        for risk, label, correlation, pair in KIN
-        for panel in (
-            *(Panel(risk, what, what.replace("_", " "), label, PERCENT) for what in OUTCOMES),
-            Panel(correlation, "all", pair, "correlation of cycle times", 1.0),
-        )
-    ]
-    if not any(of_measure(tables["doses"], p.measure, p.stratum)["estimate"].notna().any() for p in panels):
+    tables = dict(tables) | {"doses": over_units(tables["doses"])}
+    any_risk = any(_known(tables, row[:-1]) for row in KIN)
+    columns = slice(None) if any_risk else slice(-1, None)
+    rows = [row[columns] for row in KIN if _known(tables, row[columns])]
+    if not rows:
         return None
-    data, svg = _panels(tables, panels, per_row=len(OUTCOMES) + 1, share=False)
+    risks = (
+        "Differences of risks within wells, in percentage points: of daughters of abnormal less daughters "
+        "of normal mitoses, and of cells beside an abnormal less beside a normal sister. What a cell comes "
+        f"to is asked within {window_h:.0f} h of its birth; undivided then is arrest."
+    )
+    cycles = (
+        "Correlation of the logarithms of cycle times, of pairs that both were seen from birth to division. "
+        f"Dots are wells with four cells or pairs at least. {INTERVALS}, cut off where nothing can lie. "
+        "Exploratory."
+    )
+    per_row = len(KIN[0]) if any_risk else len(rows)
+    data, svg = _panels(tables, [panel for row in rows for panel in row], per_row=per_row, share=False)
     return Figure(
         "kin",
         "What an abnormal mitosis foretells, and how alike kin are",
-        "Differences of risks within wells, in percentage points: of daughters (above) and of sisters "
-        f"(below). What a cell comes to is asked within {window_h:.0f} h of its birth; undivided then is "
-        "arrest. Right: correlation of the logarithms of cycle times, of pairs that both were seen from "
-        f"birth to division. Dots are wells with four cells or pairs at least. {INTERVALS}, cut off where "
-        "nothing can lie. Exploratory.",
+        " ".join([risks] * any_risk + [cycles]),
         svg,
         data,
+        half=not any_risk,
     )
+
+
+def _known(tables: Tables, panels: Sequence[Panel]) -> list[Panel]:
+    """Those of which there is a number."""
+    return [p for p in panels if of_measure(tables["doses"], p.measure, p.stratum)["estimate"].notna().any()]
 
 
 def _panels(
@@ -150,7 +165,7 @@ def _panels(
             elif ax.axison:
                 _signed(ax, found, panels, panel)
 
-    width = 9.6 if per_row < 5 else 10.4
+    width = 5.6 if per_row < 3 else 9.6 if per_row < 5 else 10.4
     return data, draw(paint, rows=rows, columns=per_row, size=(width, 2.3 * rows), sharey=share)
 
 
@@ -158,7 +173,8 @@ def _signed(ax: Axes, found: Sequence[pd.DataFrame], panels: Sequence[Panel], pa
     """A line at 0, and one scale for all panels whose numbers lie within the same."""
     alike = pd.concat([t for t, p in zip(found, panels, strict=True) if p.most == panel.most])
     edges = alike[["value", "low", "high"]].to_numpy(float).clip(-panel.most, panel.most)
-    low, high = np.nanmin(edges, initial=-0.1 * panel.most), np.nanmax(edges, initial=0.1 * panel.most)
+    least = panel.most if panel.most == 1 else 0.1 * panel.most  # correlations are known by their whole scale
+    low, high = np.nanmin(edges, initial=-least), np.nanmax(edges, initial=least)
     room = 0.05 * (high - low)
     ax.set_ylim(low - room, high + room)
     ax.axhline(0, color="#4A5361", lw=0.8, zorder=2)
