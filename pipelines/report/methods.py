@@ -54,8 +54,8 @@ HOLM = (
     "",
 )
 BH = (
-    "Benjamini Y., Hochberg Y. Controlling the false discovery rate. Journal of the Royal Statistical "
-    "Society B 57:289 (1995).",
+    "Benjamini Y., Hochberg Y. Controlling the false discovery rate: a practical and powerful approach to "
+    "multiple testing. Journal of the Royal Statistical Society B 57:289 (1995).",
     "10.1111/j.2517-6161.1995.tb02031.x",
 )
 SUPERPLOTS = (
@@ -71,7 +71,7 @@ FERTIL = (
 FIELLER = (
     "Fieller E. C. Some problems in interval estimation. Journal of the Royal Statistical Society B 16:175 "
     "(1954).",
-    "",
+    "10.1111/j.2517-6161.1954.tb00159.x",
 )
 REFERENCES = (*OF_A_RUN, SEN, HC2, WELCH, GEE, HOLM, BH, ROGAN, AALEN, TURNBULL, SUPERPLOTS)
 OF_DRUGS = (FIELLER, FERTIL)
