@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.dose.measures import PRIMARY
-from pipelines.report.drawing import Figure, dose_words, draw
+from pipelines.report.drawing import Figure, dose_words, draw, plain_logarithm
 from pipelines.report.over_dose import INK_OF, PERCENT, of_measure
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ def both_models(tables: Tables) -> Figure | None:
             ax.set_xticks(range(len(doses)), [dose_words(d) for d in doses])
             ax.set_xlim(-0.6, len(doses) - 0.4)
             ax.axhline(float(quantity == "ratio"), color="#4A5361", lw=0.8, zorder=1)
+        axes.flat[0].set_ylim(*np.clip(axes.flat[0].get_ylim(), -PERCENT, PERCENT))
         axes.flat[0].set(title="Risk difference to control", ylabel="percentage points")
         axes.flat[1].set(title="Risk ratio to control", ylabel="times")
         _logarithmic(axes.flat[1], data[data["quantity"] == "ratio"])
@@ -90,12 +91,8 @@ def _logarithmic(ax: Axes, rows: pd.DataFrame) -> None:
     """Ratios; an interval of few wells may reach over many powers of ten and is cut."""
     if not len(rows):
         return
-    from matplotlib.ticker import LogLocator, NullLocator
-
     ax.set_yscale("log")
-    ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    ax.yaxis.set_minor_locator(NullLocator())
-    ax.yaxis.set_major_formatter("{x:g}")
+    plain_logarithm(ax.yaxis)
     least, most = rows["estimate"].min(), rows["estimate"].max()
     low = max(float(rows["low"].min()), float(min(least, 1)) / 20)
     high = min(float(rows["high"].max()), float(max(most, 1)) * 20)

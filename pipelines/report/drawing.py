@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 CONTROL = "#7D8794"
 MANY_DOTS = 3000  # of one kind, from which on they are pixels: a page of vectors would be too large
@@ -129,6 +130,15 @@ def dose_words(dose: float) -> str:
     ('2 Gy', '0.5 Gy')
     """
     return f"{dose:g} Gy"
+
+
+def plain_logarithm(axis: Axis) -> None:
+    """Name 1, 2, 5, 10, ... on a logarithmic axis, as plain numbers."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:g}")
 
 
 def mean_with_interval(

@@ -46,7 +46,7 @@ def response(tables: Tables, known: pd.DataFrame) -> Figure:
                 aside = step * (k - 0.5 * (len(names) - 1))
                 _line(ax, mine[mine["series"] == name], name, colour[name], aside=aside, step=step)
             ax.set(xlabel="dose, Gy", title=line, ylim=(0, None))
-            ax.set_xticks(sorted(set(mine["dose_gy"])))
+            ax.set_xticks(ticks := sorted(set(mine["dose_gy"])), [f"{d:g}" for d in ticks])
             ax.legend(loc="upper left")
         axes[0, 0].set_ylabel("abnormal, % of mitoses")
 

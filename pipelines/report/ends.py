@@ -130,7 +130,8 @@ def over_bins(tables: Tables) -> Figure | None:
                 _over_bins(ax, mine, tones[dose], dose, aside=aside, gid=f"bins-{measure}-{dose:g}")
             ax.set_xticks([a for a, _ in hours] + [hours[-1][1]])
             ax.set(xlabel="hours since irradiation", ylabel=label, title=title)
-            ax.set_ylim(0, 105 if label.startswith("%") else max(1.0, ax.get_ylim()[1]))
+            most = 1.8 * data.loc[data["measure"] == measure, "value"].max()  # intervals may reach further
+            ax.set_ylim(0, 105 if label.startswith("%") else np.fmax(1.0, min(most, ax.get_ylim()[1])))
         axes.flat[-1].legend(loc="upper left", bbox_to_anchor=(1, 1))
 
     return Figure(
@@ -139,7 +140,7 @@ def over_bins(tables: Tables) -> Figure | None:
         "By twelve hours since irradiation, doses side by side within them. Small: wells; large: their "
         "means, with 95 % intervals by t over units. Deaths and fusions are for each hour that a live cell "
         "was watched in interphase; bins of which less than three hours were watched are left out. "
-        "Exploratory.",
+        "Intervals far beyond all wells are cut. Exploratory.",
         draw(paint, columns=len(RATES), size=(9.6, 2.9)),
         data,
     )

@@ -17,6 +17,7 @@ from pipelines.report.drawing import (
     dose_words,
     draw,
     mean_with_interval,
+    plain_logarithm,
     side_by_side,
     spread,
 )
@@ -169,7 +170,7 @@ def response(tables: Tables) -> Figure:
                 mec="none", alpha=0.55, zorder=2, label="wells, as called", gid="response-wells")  # fmt: skip
         ax.axhline(0, color="#4A5361", lw=0.8)
         ax.set(xlabel="dose, Gy", ylabel="abnormal, % of mitoses")
-        ax.set_xticks(sorted(set(data["dose_gy"])))
+        ax.set_xticks(ticks := sorted(set(data["dose_gy"])), [f"{d:g}" for d in ticks])
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
     return Figure(
@@ -217,9 +218,10 @@ def survival(tables: Tables, words: str) -> Figure:
             words = f"drawn at {PERCENT * floor:.2g} %: none"
             ax.text(0.02, 0.03, words, transform=ax.transAxes, fontsize=7.5)
         ax.set(xlabel="dose, Gy", ylabel="founders, %", yscale="log" if any_left else "linear")
-        ax.set_xticks(sorted(set(mine["dose_gy"])))
+        ax.set_xticks(ticks := sorted(set(mine["dose_gy"])), [f"{d:g}" for d in ticks])
         if any_left:
-            ax.yaxis.set_major_formatter("{x:g}")
+            plain_logarithm(ax.yaxis)
+            ax.set_ylim(bottom=PERCENT * floor * 0.6)
         else:
             ax.set_ylim(-2, 100)
         ax.legend(loc="best")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from pipelines.dose.columns import WELL
 from pipelines.dose.estimates import mean
-from pipelines.report.drawing import Figure, by_dose, colours, dose_words, draw
+from pipelines.report.drawing import Figure, by_dose, colours, dose_words, draw, plain_logarithm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,8 +65,6 @@ def motility(tables: Tables) -> Figure | None:
     data = walks(tables["motility"]) if len(tables["motility"]) else pd.DataFrame()
     if not len(data):
         return None
-    from matplotlib.ticker import LogLocator
-
     tones = colours(data["dose_gy"].tolist())
     lags = np.sort(data["lag_min"].unique())
 
@@ -82,18 +80,19 @@ def motility(tables: Tables) -> Figure | None:
             ax.minorticks_off()
         # Bands of few wells may reach over many powers of ten and are cut.
         axes.flat[0].set_ylim(data["msd_um2"].min() / 1.6, 2.5 * data["msd_um2"].max())
-        axes.flat[0].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axes.flat[0].yaxis.set_major_formatter("{x:g}")
+        plain_logarithm(axes.flat[0].yaxis)
         axes.flat[0].set_ylabel("mean squared\ndisplacement, µm²")
-        axes.flat[0].legend(loc="upper left")
+        axes.flat[-1].legend(
+            *axes.flat[0].get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(1, 1)
+        )
 
     return Figure(
         "motility",
         "How far nuclei get",
         "Mean squared displacement of mothers in the five hours that end an hour before their mitosis, and "
         "of daughters in the five that begin an hour after their birth. Lines are geometric means of the "
-        "wells, bands 95 % intervals by t over the wells' logarithms. Dotted: the slope of a free walk, the "
-        "same line in all four. Exploratory.",
+        "wells, bands 95 % intervals by t over the wells' logarithms, cut where they are far wider than all "
+        "lines. Dotted: the slope of a free walk, the same line in all four. Exploratory.",
         draw(paint, columns=len(WALKS), size=(9.6, 2.7), sharex=True, sharey=True),
         data,
     )
