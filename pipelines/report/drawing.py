@@ -104,15 +104,15 @@ def alone(svg: str) -> str:
 def colours(doses: Sequence[float]) -> dict[float, str]:
     """Dose -> colour: grey without, then from yellow to black, which all eyes see as an order.
 
-    >>> list(colours([0, 4])), colours([0, 4])[0]
-    ([0.0, 4.0], '#7D8794')
+    >>> list(colours([0, 4])), colours([0])
+    ([0.0, 4.0], {0.0: '#7D8794'})
     """
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
     known = sorted({float(d) for d in doses})
     above = [d for d in known if d > 0]
-    at = np.linspace(0.72, 0.2, len(above)) if len(above) > 1 else [0.45]
+    at = np.linspace(0.72, 0.2, len(above)) if len(above) > 1 else [0.45] * len(above)
     map_ = colormaps["inferno"]
     return {0.0: CONTROL} | {d: to_hex(map_(float(x))) for d, x in zip(above, at, strict=True)}
 

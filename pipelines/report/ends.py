@@ -10,9 +10,9 @@ import pandas as pd
 from pipelines.dose.collect import ENDS
 from pipelines.dose.ends import CLOCKS, LAST_GENERATION
 from pipelines.dose.measures import PRIMARY
-from pipelines.report.drawing import Figure, by_dose, colours, dose_words, draw
+from pipelines.report.drawing import Figure, by_dose, dose_words, draw
 from pipelines.report.over_dose import over_units
-from pipelines.report.over_time import PERCENT, curve
+from pipelines.report.over_time import PERCENT, curve, of_series
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +45,9 @@ def incidence(tables: Tables, clock: str) -> Figure | None:
     data = _drawn(tables["incidence"], clock, [generation])
     if not len(data):
         return None
-    return Figure(NAMES[clock], f"How {who} end, {clock}", HOW, _curves(data, clock, [who]), data)
+    return Figure(
+        NAMES[clock], f"How {who} end, {clock}", HOW, _curves(data, clock, [who], of_series(tables)), data
+    )
 
 
 def generations(tables: Tables) -> Figure | None:
@@ -58,7 +60,7 @@ def generations(tables: Tables) -> Figure | None:
         "incidence_by_generation",
         "How cells end, generation by generation",
         f"{HOW} Generations count from the cells of the first frame; hours from the birth of each cell.",
-        _curves(data, CLOCKS[1], labels),
+        _curves(data, CLOCKS[1], labels, of_series(tables)),
         data,
     )
 
@@ -80,8 +82,7 @@ def _drawn(table: pd.DataFrame, clock: str, generations: Sequence[str]) -> pd.Da
     return data[columns].reset_index(drop=True)
 
 
-def _curves(data: pd.DataFrame, clock: str, labels: Sequence[str]) -> str:
-    tones = colours(data["dose_gy"].tolist())
+def _curves(data: pd.DataFrame, clock: str, labels: Sequence[str], tones: Mapping[float, str]) -> str:
     start = float(data.loc[data["n_at_risk"] > 0, "hours"].min())
     rows = [rows for _, rows in data.groupby("generation")]
 
@@ -118,7 +119,7 @@ def over_bins(tables: Tables) -> Figure | None:
     data = pd.concat(parts, ignore_index=True)
     if not data["value"].notna().any():
         return None
-    tones = colours(data["dose_gy"].tolist())
+    tones = of_series(tables)
     doses = sorted(set(data["dose_gy"]))
     hours = sorted({(a, b) for a, b in zip(data["from_h"], data["to_h"], strict=True)})
 

@@ -24,10 +24,15 @@ PER_ROW = 4
 WALKS = tuple((when, kind) for when in ("before", "after") for kind in ("normal", "abnormal"))
 
 
+def of_series(tables: Tables) -> dict[float, str]:
+    """Colours of all of a series' doses, so that a dose which one figure lacks changes none of the others."""
+    return colours(tables["doses"]["dose_gy"].tolist())
+
+
 def courses(tables: Tables) -> Figure:
     """Mitotic index and growth."""
     data = tables["courses"]
-    tones = colours(data["dose_gy"].tolist())
+    tones = of_series(tables)
     parts = (("mitotic_index", PERCENT, "cells in mitosis, %"), ("growth", 1.0, "live cells, fold"))
 
     def paint(axes: np.ndarray) -> None:
@@ -65,7 +70,7 @@ def motility(tables: Tables) -> Figure | None:
     data = walks(tables["motility"]) if len(tables["motility"]) else pd.DataFrame()
     if not len(data):
         return None
-    tones = colours(data["dose_gy"].tolist())
+    tones = of_series(tables)
     lags = np.sort(data["lag_min"].unique())
 
     def paint(axes: np.ndarray) -> None:
@@ -133,7 +138,7 @@ def dna(tables: Tables) -> Figure | None:
         return None
     data = table[table["hours_from"] == table["hours_from"].max()]
     doses = sorted(set(data["dose_gy"]))
-    tones = colours(doses)
+    tones = of_series(tables)
 
     def paint(axes: np.ndarray) -> None:
         for ax in axes.flat[len(doses) :]:
