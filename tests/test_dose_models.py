@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from pipelines.dose.drug import enhancement, excess, slope_ratio
 from pipelines.dose.estimates import Estimate, difference, mean, proportion
 from pipelines.dose.kinship import kin, outcomes
 from pipelines.dose.marginal import marginal
+from pipelines.dose.measures import ends_over_time
 from pipelines.dose.proposals import Group, Proposals, Recall, measured
 
 GOOD = Classifier(normal=(95, 5, 0), abnormal=(20, 80, 0), source="")
@@ -254,15 +256,46 @@ def family(**daughters):
 
 
 def test_an_abnormal_mitosis_foretells_a_death():
+    two = pd.concat([family().assign(movie=m) for m in "mn"], ignore_index=True)
+    told = {(m, s): (v, n) for m, s, v, n in kin(two, window_h=36)}
+    assert told["foretold_next_generation", "death"] == (0.5, 4)
+    assert told["foretold_next_generation", "fusion"] == (0.0, 4)
+    assert told["foretold_next_generation", "abnormal_exit"] == (0.0, 4)
+
+
+def test_a_difference_of_risks_needs_some_cells_of_each_kind():
     told = {(m, s): (v, n) for m, s, v, n in kin(family(), window_h=36)}
-    assert told["foretold_next_generation", "death"] == (0.5, 2)
-    assert told["foretold_next_generation", "fusion"] == (0.0, 2)
+    assert told["foretold_next_generation", "death"] == (pytest.approx(np.nan, nan_ok=True), 2)
 
 
 def test_undivided_through_the_window_is_arrested_and_too_late_is_unknown():
     table = family()
     assert outcomes(table, window_h=15)[[2, 3, 4, 5]].tolist() == ["death", *["arrest"] * 3]
     assert outcomes(table.assign(to_h=19.0), window_h=15).isna().all()
+
+
+# Rates over time
+
+
+def test_deaths_by_twelve_hours_are_for_each_hour_watched():
+    hours = np.round(np.arange(0, 26.01, 0.5), 6)  # the last two hours are too few for a rate
+    frames = pd.DataFrame({"movie": "m", "hours": hours[hours != 6.0], "cell_hours": 5.0})
+    cells = pd.DataFrame(
+        [("death", 0.1 + 0.2 + 2.7), ("death", 6.0), ("death", 12.0), ("death", 12.5), ("division", 3.0)],
+        columns=["end", "exit_h"],
+    ).assign(movie="m")
+    fusions = pd.DataFrame(
+        {"movie": ["m", "m"], "hours": [14.0, 15.0], "subtype": ["sister_fusion", "fusion"]}
+    )
+    part = SimpleNamespace(frames=frames, cells=cells, fusions=fusions)
+    told = {(r.measure.split("_per")[0], r.stratum): (r.value, r.n) for r in ends_over_time(part, None)}
+    first, second = 5 * 24, 5 * 24  # frames at 0 to 12 without 6, and after 12 to 24
+    assert told == {
+        ("deaths", "0-12 h"): (1000 * 2 / first, 2),  # that of the unusable frame is not among them
+        ("deaths", "12-24 h"): (1000 * 1 / second, 1),
+        ("sister_fusions", "0-12 h"): (0.0, 0),
+        ("sister_fusions", "12-24 h"): (1000 * 1 / second, 1),
+    }
 
 
 # Drugs

@@ -13,14 +13,13 @@ from typer.testing import CliRunner
 
 from pipelines.dose.__main__ import app
 from pipelines.report import words
-from pipelines.report.drawing import draw
 from pipelines.report.films import films
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIGURES = {
     "fraction_superplot", "duration_superplot", "dose_response", "subtypes", "measures", "survival",
     "courses", "dna_content", "incidence_since_irradiation", "incidence_since_birth", "lineages_0_gy",
-    "lineages_4_gy", "lineages_8_gy",
+    "lineages_4_gy", "lineages_8_gy", "incidence_by_generation", "ends_over_time", "motility",
 }  # fmt: skip
 
 
@@ -110,6 +109,8 @@ def test_it_warns_and_says_how_it_was_made(html):
     assert "The unit of analysis is the well" in html
     assert "95 % CI" in html
     assert "Their runs record no settings." in html  # these are lives; nothing is made up
+    assert 'id="drugs"' not in html
+    assert "Fieller" not in html
     assert "nan" not in re.sub(r"<svg.*?</svg>", "", html, flags=re.DOTALL).lower().split()
 
 
@@ -131,6 +132,44 @@ def test_typical_films_are_in_the_middle_and_doubtful_ones_first(out):
     assert "data:image/jpeg" in typical[0].figure.svg
 
 
+def test_typical_films_are_filmed_whole_where_any_is(out):
+    mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
+    mine = mitoses[mitoses["movie"] == "A1_p1"].head(4).reset_index(drop=True)
+    mine = mine.assign(mitosis_class="normal", p_abnormal=[0.1, 0.2, 0.3, 0.4], side_um=60.0, confidence=9.0)
+    roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
+
+    def chosen(flags):
+        return [f.figure.data["p_abnormal"].item() for f in films(mine.assign(flags=flags), roots)[0]]
+
+    assert chosen(["", "", "", ""]) == [0.3]
+    padded = ["no_phase", "square_padded", "no_phase window_padded", "frame_replaced"]
+    assert chosen(padded) == [0.1]
+    assert chosen(["square_padded"] * 4) == [0.3]  # none is whole: as before
+
+
+def test_a_plate_with_a_drug_has_a_chapter_each_and_one_comparison(tmp_path):
+    plate = write_plate(tmp_path / "runs", doses=(0, 4), founders=5, frames=75)
+    with_drug = plate["well"].isin(["A2", "A4"])
+    plate.loc[with_drug, "treatment"] = "AZD"
+    plate.assign(drug_uM=with_drug * 0.5).to_csv(tmp_path / "runs" / "plate.csv", index=False)
+    code, said = told(tmp_path / "runs", "--out", tmp_path / "out")
+    assert code == 0, said
+    html = (tmp_path / "out" / "dose_report.html").read_text(encoding="utf-8")
+    assert '<a href="#drugs">' in html
+    assert "Fieller E. C." in html
+    linked = set(re.findall(r'href="figures/([^"]*)\.csv"', html))
+    assert linked == {p.stem for p in (tmp_path / "out" / "figures").glob("*.csv")}
+    assert {"drug_response", "enhancement", "series1_dose_response", "series2_dose_response"} <= linked
+    assert re.findall(r"<h1 style[^>]*>([^<]*)<", html) == [
+        "U251",
+        "U251 + AZD 0.5 µM",
+        "With and without drug",
+    ]
+    shown = pd.read_csv(tmp_path / "out" / "figures" / "drug_response.csv")
+    assert not shown[["low", "high"]].notna().any().any()  # one well a dose
+    assert not (linked & {"series1_both_models", "series2_both_models"})
+
+
 def test_nothing_is_overwritten_unasked(out):
     before = (out / "dose_report.html").stat().st_mtime_ns
     code, said = told(out.parent / "runs", "--out", out)
@@ -144,10 +183,3 @@ def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
     assert code == 2
     assert "plate.csv is not there; give the folder that" in said
     assert not (tmp_path / "out").exists()
-
-
-def test_the_same_figure_is_the_same_file():
-    def paint(axes):
-        axes[0, 0].plot([0, 1], [0, 1], "o")
-
-    assert draw(paint) == draw(paint)

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-LEAST_PAIRS = 4  # of a correlation
+LEAST_PAIRS = 4  # of a correlation; and cells of each kind, of a difference of risks
 OWN_FUSION_H = 2.0  # daughters that reunite sooner belong to their mother's mitosis, which failed
-OUTCOMES = ("death", "fusion", "arrest")
+OUTCOMES = ("death", "fusion", "arrest", "abnormal_exit")
 
 
 def outcomes(cells: pd.DataFrame, *, window_h: float) -> pd.Series:
@@ -75,7 +75,7 @@ def kin(cells: pd.DataFrame, *, window_h: float) -> Iterator[tuple[str, str, flo
     )
     whole = families[~((families["outcome"] == "fusion") & (families["age_at_exit_h"] <= OWN_FUSION_H))]
     yield from _foretold("next_generation", whole["mitosis_class_mother"], whole["outcome"])
-    yield from _foretold("sister", sisters["mitosis_class_sister"], sisters["outcome"], abnormal=True)
+    yield from _foretold("sister", sisters["mitosis_class_sister"], sisters["outcome"])
 
 
 def correlation(x: pd.Series, y: pd.Series, *, twice: bool = False) -> tuple[float, int]:
@@ -87,9 +87,7 @@ def correlation(x: pd.Series, y: pd.Series, *, twice: bool = False) -> tuple[flo
     return float(np.corrcoef(x[both], y[both])[0, 1]), n
 
 
-def _foretold(
-    name: str, cause: pd.Series, outcome: pd.Series, *, abnormal: bool = False
-) -> Iterator[tuple[str, str, float, int]]:
+def _foretold(name: str, cause: pd.Series, outcome: pd.Series) -> Iterator[tuple[str, str, float, int]]:
     known = outcome.notna()
     after = {
         kind: outcome[known & (cause == kind)]
@@ -97,8 +95,7 @@ def _foretold(
     }
     bad, good = after.values()
     n = len(bad)
-    for what in (*OUTCOMES, *(["abnormal_exit"] if abnormal else [])):
-        value = (
-            float((bad == what).mean() - (good == what).mean()) if len(bad) and len(good) else float("nan")
-        )
+    for what in OUTCOMES:
+        enough = min(len(bad), len(good)) >= LEAST_PAIRS
+        value = float((bad == what).mean() - (good == what).mean()) if enough else float("nan")
         yield f"foretold_{name}", what, value, n

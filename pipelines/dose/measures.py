@@ -27,9 +27,11 @@ if TYPE_CHECKING:
 
 PRIMARY = "fraction_abnormal"
 BIN_H = 12.0
+LEAST_OF_BIN_H = 3.0  # watched: a rate of less would stand beside those of whole bins
 LAST_GENERATION = 3  # later ones are few
 UNITS: Mapping[str, str] = MappingProxyType({
     "mitoses_per_1000_cell_hours": "per 1000 h", "abnormal_per_1000_cell_hours": "per 1000 h",
+    "deaths_per_1000_cell_hours": "per 1000 h", "sister_fusions_per_1000_cell_hours": "per 1000 h",
     "mitotic_index": "share", "mitotic_duration": "min", "time_to_first_mitosis": "h", "cycle_time": "h",
     "doubling_time": "h", "growth": "fold", "clone_size": "cells", "generation_reached": "generations",
     "diffusion": "um2/h", **{f"incidence_{end}": "share" for end in ENDS},
@@ -86,9 +88,19 @@ def strata(mitoses: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """Generations after the first frame, and 12-hour bins since irradiation."""
     for g in range(LAST_GENERATION + 1):
         yield f"generation {g}", mitoses[mitoses["generation"] == g]
-    bins = (np.ceil(mitoses["hours"] / BIN_H) - 1).clip(lower=0)  # first seen at 12 h: happened before
-    for b in sorted(bins.unique()):
-        yield f"{BIN_H * b:g}-{BIN_H * (b + 1):g} h", mitoses[bins == b]
+    mitoses = mitoses.sort_values("hours", kind="stable")
+    for name, rows in mitoses.groupby(mitoses["hours"].map(bin_of), sort=False):
+        yield str(name), rows
+
+
+def bin_of(hours: float) -> str:
+    """The 12 hours in which something happened that is first seen then.
+
+    >>> bin_of(0.0), bin_of(12.0), bin_of(12.1)
+    ('0-12 h', '0-12 h', '12-24 h')
+    """
+    b = max(np.ceil(hours / BIN_H) - 1, 0)
+    return f"{BIN_H * b:g}-{BIN_H * (b + 1):g} h"
 
 
 def _share(name: str, stratum: str, rows: pd.DataFrame, which: pd.Series) -> Row:
@@ -105,6 +117,28 @@ def rates(part: Tables, _: Context) -> Iterator[Row]:
     for name, k in (("mitoses", len(watched)), ("abnormal", abnormal)):
         yield Row(f"{name}_per_1000_cell_hours", "all", 1000 * k / hours if hours else np.nan, k)
     yield Row("mitotic_index", "all", float(f["n_in_mitosis"].sum()) / live if live else np.nan, int(live))
+
+
+def ends_over_time(part: Tables, _: Context) -> Iterator[Row]:
+    """Deaths and late fusions of sisters for each hour that a live cell was watched, by 12-hour bins."""
+    watched = part.frames.assign(bin=part.frames["hours"].map(bin_of))
+    dead = part.cells[part.cells["end"] == "death"].rename(columns={"exit_h": "hours"})
+    fused = part.fusions[part.fusions["subtype"] == "sister_fusion"]
+    for name, ends in (("deaths", dead), ("sister_fusions", fused)):
+        seen = _at_same_time(ends, watched)
+        for stratum, frames in watched.groupby("bin"):
+            if np.ptp(frames["hours"]) < LEAST_OF_BIN_H:
+                continue
+            k, hours = int((seen["bin"] == stratum).sum()), float(frames["cell_hours"].sum())
+            yield Row(f"{name}_per_1000_cell_hours", str(stratum), 1000 * k / hours if hours else np.nan, k)
+
+
+def _at_same_time(rows: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
+    """What happened in usable frames, with the frame's bin."""
+    keys = ["movie", "hours"]
+    parts = (rows[keys], frames[[*keys, "bin"]])
+    rows, frames = (t.assign(hours=t["hours"].round(6)) for t in parts)  # sums of minutes, in two orders
+    return rows.merge(frames, on=keys)
 
 
 def timing(part: Tables, context: Context) -> Iterator[Row]:
@@ -208,5 +242,5 @@ def families(part: Tables, context: Context) -> Iterator[Row]:
 
 
 MEASURES: tuple[Callable[[Tables, Context], Iterator[Row]], ...] = (
-    fractions, rates, timing, ends, clone_measures, growth, sizes, movement, families,
+    fractions, rates, ends_over_time, timing, ends, clone_measures, growth, sizes, movement, families,
 )  # fmt: skip

@@ -75,7 +75,8 @@ def _msd(table: pd.DataFrame, minutes_per_frame: float) -> list[tuple[float, flo
         found: pd.Series[float] = emsd(walks, mpp=1.0, fps=1.0 / minutes_per_frame, max_lagtime=longest)
     n = int(walks["particle"].nunique())
     lags = found.index.to_numpy(float)
-    return [(float(lag), float(value), n) for lag, value in zip(lags, found, strict=True)]
+    # Rounded, so that the same lag of two movies is one lag.
+    return [(round(float(lag), 6), float(value), n) for lag, value in zip(lags, found, strict=True)]
 
 
 def diffusion_um2_h(lag_min: np.ndarray, msd_um2: np.ndarray) -> float:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
 
 CONTROL = "#7D8794"
 MANY_DOTS = 3000  # of one kind, from which on they are pixels: a page of vectors would be too large
@@ -54,6 +55,7 @@ class Figure:
     caption: str
     svg: str
     data: pd.DataFrame
+    half: bool = False  # drawn for half of the page's width
 
 
 def draw(
@@ -102,15 +104,15 @@ def alone(svg: str) -> str:
 def colours(doses: Sequence[float]) -> dict[float, str]:
     """Dose -> colour: grey without, then from yellow to black, which all eyes see as an order.
 
-    >>> list(colours([0, 4])), colours([0, 4])[0]
-    ([0.0, 4.0], '#7D8794')
+    >>> list(colours([0, 4])), colours([0])
+    ([0.0, 4.0], {0.0: '#7D8794'})
     """
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
     known = sorted({float(d) for d in doses})
     above = [d for d in known if d > 0]
-    at = np.linspace(0.72, 0.2, len(above)) if len(above) > 1 else [0.45]
+    at = np.linspace(0.72, 0.2, len(above)) if len(above) > 1 else [0.45] * len(above)
     map_ = colormaps["inferno"]
     return {0.0: CONTROL} | {d: to_hex(map_(float(x))) for d, x in zip(above, at, strict=True)}
 
@@ -128,6 +130,15 @@ def dose_words(dose: float) -> str:
     ('2 Gy', '0.5 Gy')
     """
     return f"{dose:g} Gy"
+
+
+def plain_logarithm(axis: Axis) -> None:
+    """Name 1, 2, 5, 10, ... on a logarithmic axis, as plain numbers."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter("{x:g}")
 
 
 def mean_with_interval(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from lineage.crops import FRAME_REPLACED, SQUARE_PADDED, WINDOW_PADDED
 from lineage.outputs import RunFolder
 from lineage.report.strips import film_strip
 from pipelines.report.drawing import Figure, dose_words
@@ -18,8 +19,11 @@ if TYPE_CHECKING:
 TILE_PX = 72
 N_DOUBTFUL = 6
 SURE = 2.0  # log-odds of the tracking, from which on a mitosis may be called typical
-COLUMNS = ("movie", "well", "position", "dose_gy", "event_id", "frame", "hours", "mitosis_class", "subtype",
-           "p_abnormal", "confidence")  # fmt: skip
+MADE_UP = "|".join((FRAME_REPLACED, SQUARE_PADDED, WINDOW_PADDED))  # what the film shows was not all filmed
+COLUMNS = (
+    "movie", "well", "position", "dose_gy", "event_id", "frame", "hours", "mitosis_class", "subtype",
+    "p_abnormal", "confidence", "flags",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +39,8 @@ def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film],
     """Strips of typical mitoses, one of each class and dose, and of the most doubtful of all.
 
     Typical is the one in the middle of its class and dose by the classifier's probability, of those that the
-    tracking is sure of; doubtful are those with the smallest log-odds of the tracking.
+    tracking is sure of, and of these of those filmed whole, if there are any; doubtful are those with the
+    smallest log-odds of the tracking.
 
     Args:
         mitoses: of one series.
@@ -48,7 +53,7 @@ def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film],
     there = there.assign(confidence=pd.to_numeric(there["confidence"], errors="coerce"))
     judged = there[there["mitosis_class"].isin(("normal", "abnormal"))]
     sure = judged[~(judged["confidence"].abs() < SURE)]
-    typical = [_middle(t) for _, t in sure.groupby(["dose_gy", "mitosis_class"])]
+    typical = [_middle(_filmed_whole(t)) for _, t in sure.groupby(["dose_gy", "mitosis_class"])]
     doubt = there[there["confidence"].notna()].sort_values("confidence", key=abs, kind="stable")
     return (
         [_film(r, "typical", roots) for r in typical],
@@ -58,6 +63,14 @@ def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film],
 
 def _crop(root: Path, event_id: int) -> Path:
     return RunFolder(root).crops / f"event_{event_id:04d}.tif"
+
+
+def _filmed_whole(rows: pd.DataFrame) -> pd.DataFrame:
+    """Those that lie within the movie's time and field; all of them if none does, or if no run says."""
+    if "flags" not in rows:
+        return rows
+    whole = rows[~rows["flags"].fillna("").astype(str).str.contains(MADE_UP)]
+    return whole if len(whole) else rows
 
 
 def _middle(rows: pd.DataFrame) -> pd.Series:

@@ -15,66 +15,66 @@ if TYPE_CHECKING:
 DELGADO, STARDIST, BTRACK = OF_A_RUN
 SEN = (
     "Sen O., Saurin A. T., Higgins J. M. G. The live cell DNA stain SiR-Hoechst induces DNA damage "
-    "responses and "
-    "impairs cell cycle progression. Scientific Reports 8 (2018).",
+    "responses and impairs cell cycle progression. Scientific Reports 8:7898 (2018).",
     "10.1038/s41598-018-26307-6",
 )
 WELCH = (
-    "Welch B. L. The generalization of Student's problem when several different population variances "
-    "are "
+    "Welch B. L. The generalization of 'Student's' problem when several different population variances are "
     "involved. Biometrika 34:28 (1947).",
     "10.1093/biomet/34.1-2.28",
 )
 HC2 = (
-    "Imbens G. W., Kolesár M. Robust standard errors in small samples. Review of Economics and "
-    "Statistics 98:701 "
-    "(2016).",
+    "Imbens G. W., Kolesár M. Robust standard errors in small samples: some practical advice. Review of "
+    "Economics and Statistics 98:701 (2016).",
     "10.1162/REST_a_00552",
 )
 GEE = (
     "Mancl L. A., DeRouen T. A. A covariance estimator for GEE with improved small-sample properties. "
-    "Biometrics "
-    "57:126 (2001).",
+    "Biometrics 57:126 (2001).",
     "10.1111/j.0006-341X.2001.00126.x",
 )
 ROGAN = (
-    "Rogan W. J., Gladen B. Estimating prevalence from the results of a screening test. American "
-    "Journal of "
+    "Rogan W. J., Gladen B. Estimating prevalence from the results of a screening test. American Journal of "
     "Epidemiology 107:71 (1978).",
     "10.1093/oxfordjournals.aje.a112510",
 )
 AALEN = (
-    "Aalen O. O., Johansen S. An empirical transition matrix for non-homogeneous Markov chains based "
-    "on censored "
-    "observations. Scandinavian Journal of Statistics 5:141 (1978).",
+    "Aalen O. O., Johansen S. An empirical transition matrix for non-homogeneous Markov chains based on "
+    "censored observations. Scandinavian Journal of Statistics 5:141 (1978).",
     "",
 )
 TURNBULL = (
-    "Turnbull B. W. The empirical distribution function with arbitrarily grouped, censored and "
-    "truncated "
-    "data. Journal of the Royal Statistical Society B 38:290 "
-    "(1976).",
+    "Turnbull B. W. The empirical distribution function with arbitrarily grouped, censored and truncated "
+    "data. Journal of the Royal Statistical Society B 38:290 (1976).",
     "10.1111/j.2517-6161.1976.tb01597.x",
 )
 HOLM = (
-    "Holm S. A simple sequentially rejective multiple test procedure. Scandinavian Journal of "
-    "Statistics 6:65 "
-    "(1979).",
+    "Holm S. A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics "
+    "6:65 (1979).",
     "",
 )
 BH = (
-    "Benjamini Y., Hochberg Y. Controlling the false discovery rate. Journal of the Royal Statistical "
-    "Society B "
-    "57:289 (1995).",
+    "Benjamini Y., Hochberg Y. Controlling the false discovery rate: a practical and powerful approach to "
+    "multiple testing. Journal of the Royal Statistical Society B 57:289 (1995).",
     "10.1111/j.2517-6161.1995.tb02031.x",
 )
 SUPERPLOTS = (
-    "Lord S. J., Velle K. B., Mullins R. D., Fritz-Laylin L. K. SuperPlots: communicating "
-    "reproducibility and "
-    "variability in cell biology. Journal of Cell Biology 219 (2020).",
+    "Lord S. J., Velle K. B., Mullins R. D., Fritz-Laylin L. K. SuperPlots: communicating reproducibility "
+    "and variability in cell biology. Journal of Cell Biology 219:e202001064 (2020).",
     "10.1083/jcb.202001064",
 )
+FERTIL = (
+    "Fertil B., Dertinger H., Courdi A., Malaise E. P. Mean inactivation dose: a useful concept for "
+    "intercomparison of human cell survival curves. Radiation Research 99:73 (1984).",
+    "",
+)
+FIELLER = (
+    "Fieller E. C. Some problems in interval estimation. Journal of the Royal Statistical Society B 16:175 "
+    "(1954).",
+    "10.1111/j.2517-6161.1954.tb00159.x",
+)
 REFERENCES = (*OF_A_RUN, SEN, HC2, WELCH, GEE, HOLM, BH, ROGAN, AALEN, TURNBULL, SUPERPLOTS)
+OF_DRUGS = (FIELLER, FERTIL)
 
 
 def methods(
@@ -94,9 +94,8 @@ def _movies(records: Sequence[Mapping[str, Any]], movies: pd.DataFrame) -> Itera
     n = f"{len(movies)} positions of {wells} wells in {experiments}"
     yield (
         f"{n} were filmed, {_values(records, 'video', 'n_frames')} frames each, one every "
-        f"{_values(records, 'video', 'minutes_per_frame')} min, "
-        f"{_values(records, 'video', 'pixel_size_um')} µm a pixel, "
-        f"from {_range(movies['from_h'])} to {_range(movies['to_h'])} h after irradiation."
+        f"{_values(records, 'video', 'minutes_per_frame')} min, {_values(records, 'video', 'pixel_size_um')} "
+        f"µm a pixel, from {_range(movies['from_h'])} to {_range(movies['to_h'])} h after irradiation."
     )
     for column, words in (
         ("dose_rate_gy_min", "The dose rate was {} Gy/min."),
@@ -119,24 +118,21 @@ def _analysis(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         diameter = _values(records, "settings", "segment", "nucleus_diameter_um")
         size = "estimated from each movie" if diameter in ("", "None") else f"given as {diameter} µm"
         yield (
-            f"Nuclei were segmented with StarDist (Schmidt et al. 2018; model "
-            f"{_values(records, 'settings', 'segment', 'model')}, "
-            f"torch {_values(records, 'versions', 'torch')}), their usual diameter {size}."
+            "Nuclei were segmented with StarDist (Schmidt et al. 2018; model "
+            f"{_values(records, 'settings', 'segment', 'model')}, torch "
+            f"{_values(records, 'versions', 'torch')}), their usual diameter {size}."
         )
     yield (
-        f"They were followed with btrack {_values(records, 'versions', 'btrack')} (Ulicna et al. 2021; "
-        f"steps up to "
-        f"{_values(records, 'settings', 'track', 'max_speed_um_per_min')} µm/min, gaps up to "
-        f"{_values(records, 'settings', 'track', 'max_gap_frames')} frames), and the likeliest lineage "
-        f"was chosen among its "
-        f"hypotheses and those of divisions, fusions and deaths by integer programming (HiGHS, scipy "
-        f"{_values(records, 'versions', 'scipy')})."
+        f"They were followed with btrack {_values(records, 'versions', 'btrack')} (Ulicna et al. 2021; steps "
+        f"up to {_values(records, 'settings', 'track', 'max_speed_um_per_min')} µm/min, gaps up to "
+        f"{_values(records, 'settings', 'track', 'max_gap_frames')} frames), and the likeliest lineage was "
+        "chosen among its hypotheses and those of divisions, fusions and deaths by integer programming "
+        f"(HiGHS, scipy {_values(records, 'versions', 'scipy')})."
     )
     model = _values(records, "settings", "classify", "model")
     yield (
         "Each proposed mitosis was cut out in twelve frames ten minutes apart and called normal, abnormal "
-        "or none by "
-        f"{'the bundled classifier' if model in ('', 'None') else model.rsplit('/', 1)[-1]}; "
+        f"or none by {'the bundled classifier' if model in ('', 'None') else model.rsplit('/', 1)[-1]}; "
         "divisions that it called none were undone."
     )
 
@@ -145,22 +141,18 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
     unit = record["unit"]
     versions = record["versions"]
     yield (
-        f"The unit of analysis is the {unit}; positions and cells are counted and add no replicates. "
-        f"Values of "
-        f"{unit}s are averaged with equal weight; intervals are 95 % by Student's t over {unit}s."
+        f"The unit of analysis is the {unit}; positions and cells are counted and add no replicates. Values "
+        f"of {unit}s are averaged with equal weight; intervals are 95 % by Student's t over {unit}s."
     )
     if (tables["doses"]["method"] == f"{ALIKE}: Wilson over cells").any():
         yield "Where all units show the same share, Wilson's interval over cells is given, and said."
     tested = tables["tests"]["p"].notna().any() if len(tables["tests"]) else False
     if tested:
         yield (
-            "The one primary test is the trend of the fraction abnormal over dose, by least squares on "
-            "units with HC2 "
-            "standard errors and Bell and McCaffrey's degrees of freedom (Imbens & Kolesár 2016). Doses "
-            "are compared with "
-            "the lowest by Welch's t, adjusted by Holm's method; all else is exploratory, adjusted by "
-            "Benjamini and "
-            "Hochberg's."
+            "The one primary test is the trend of the fraction abnormal over dose, by least squares on units "
+            "with HC2 standard errors and Bell and McCaffrey's degrees of freedom (Imbens & Kolesár 2016). "
+            "Doses are compared with the lowest by Welch's t, adjusted by Holm's method; all else is "
+            "exploratory, adjusted by Benjamini and Hochberg's."
         )
     else:
         yield "With one unit a dose nothing was tested; intervals are descriptive."
@@ -174,6 +166,12 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
         "and estimated "
         "by Turnbull's method. " + record["reproductive_survival"]
     )
+    if len(tables["enhancement"]):
+        yield (
+            "What the drug adds is told by the ratio of slopes with Fieller's interval (1954), by the ratio "
+            "of mean inactivation doses (Fertil et al. 1984), and by the excess over the sum of drug and "
+            "dose."
+        )
     names = ", ".join(f"{k} {v}" for k, v in versions.items() if k != "lineage")
     yield f"The statistics were made with mitosis-lineage {versions['lineage']}, {names}."
 

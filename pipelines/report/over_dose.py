@@ -17,6 +17,7 @@ from pipelines.report.drawing import (
     dose_words,
     draw,
     mean_with_interval,
+    plain_logarithm,
     side_by_side,
     spread,
 )
@@ -35,6 +36,11 @@ INTERVALS = "Bars are means of the units, lines 95 % intervals by t over units"
 def of_measure(table: pd.DataFrame, measure: str, stratum: str = "all") -> pd.DataFrame:
     """Its rows."""
     return table[(table["measure"] == measure) & (table["stratum"] == stratum)]
+
+
+def over_units(means: pd.DataFrame) -> pd.DataFrame:
+    """Without the intervals of doses that have one unit: those describe its positions or cells alone."""
+    return means.assign(**{c: means[c].where(means["n_units"] > 1) for c in ("low", "high")})
 
 
 def levels(
@@ -97,6 +103,7 @@ def fraction_superplot(tables: Tables) -> Figure:
         f"{INTERVALS}; what the classifier calls abnormal, uncorrected.",
         draw(paint, size=(6.2, 4.2)),
         data,
+        half=True,
     )
 
 
@@ -126,10 +133,11 @@ def duration_superplot(tables: Tables) -> Figure | None:
         "duration_superplot",
         "How long mitosis lasts",
         "Pale: mitoses whose onset was seen, at the middle of the two frame intervals between which their "
-        "duration lies. Small: positions, large: wells, by their medians (Turnbull). "
-        f"{INTERVALS}. The longest hundredth is drawn at the upper edge.",
+        f"duration lies. Small: positions, large: wells, by their medians (Turnbull). {INTERVALS}. The "
+        "longest hundredth is drawn at the upper edge.",
         draw(paint, size=(6.2, 3.6)),
         data,
+        half=True,
     )
 
 
@@ -139,7 +147,7 @@ def response(tables: Tables) -> Figure:
     columns = ["dose_gy", "estimate", "low", "high", "corrected", "corrected_low", "corrected_high",
                "n_units", "n_positions", "n", "k", "method"]  # fmt: skip
     data = means.reindex(columns=columns).reset_index(drop=True)
-    step = _dose_step(data["dose_gy"])
+    step = dose_step(data["dose_gy"])
     both = bool(data["corrected"].notna().any())
 
     def paint(axes: np.ndarray) -> None:
@@ -162,7 +170,7 @@ def response(tables: Tables) -> Figure:
                 mec="none", alpha=0.55, zorder=2, label="wells, as called", gid="response-wells")  # fmt: skip
         ax.axhline(0, color="#4A5361", lw=0.8)
         ax.set(xlabel="dose, Gy", ylabel="abnormal, % of mitoses")
-        ax.set_xticks(sorted(set(data["dose_gy"])))
+        ax.set_xticks(ticks := sorted(set(data["dose_gy"])), [f"{d:g}" for d in ticks])
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
     return Figure(
@@ -173,6 +181,7 @@ def response(tables: Tables) -> Figure:
         "false alarms alone would give.",
         draw(paint, size=(5.6, 3.6)),
         data,
+        half=True,
     )
 
 
@@ -209,9 +218,10 @@ def survival(tables: Tables, words: str) -> Figure:
             words = f"drawn at {PERCENT * floor:.2g} %: none"
             ax.text(0.02, 0.03, words, transform=ax.transAxes, fontsize=7.5)
         ax.set(xlabel="dose, Gy", ylabel="founders, %", yscale="log" if any_left else "linear")
-        ax.set_xticks(sorted(set(mine["dose_gy"])))
+        ax.set_xticks(ticks := sorted(set(mine["dose_gy"])), [f"{d:g}" for d in ticks])
         if any_left:
-            ax.yaxis.set_major_formatter("{x:g}")
+            plain_logarithm(ax.yaxis)
+            ax.set_ylim(bottom=PERCENT * floor * 0.6)
         else:
             ax.set_ylim(-2, 100)
         ax.legend(loc="best")
@@ -224,9 +234,8 @@ def survival(tables: Tables, words: str) -> Figure:
             pd.DataFrame({"level": "fit", "dose_gy": dose, "value": curve}),
         ]
     ).reindex(columns=["level", "dose_gy", "plate", "well", "value", "low", "high", "n"])  # fmt: skip
-    return Figure(
-        "survival", "Founders that go on dividing", words + told, draw(paint, size=(4.6, 3.4)), data
-    )
+    svg = draw(paint, size=(4.6, 3.4))
+    return Figure("survival", "Founders that go on dividing", words + told, svg, data, half=True)
 
 
 def _pale(ax: Axes, x: np.ndarray, y: np.ndarray, colour: str) -> None:
@@ -251,14 +260,17 @@ def dots(ax: Axes, i: int, of: Mapping[str, pd.DataFrame], colour: str) -> None:
     mean_with_interval(ax, i + 0.24, mean["value"], mean["low"], mean["high"], colour="#1c2430", width=0.07)
 
 
-def doses_below(ax: Axes, data: pd.DataFrame) -> None:
-    """Name the doses under the axis, at 0, 1, 2, ..."""
+def doses_below(ax: Axes, data: pd.DataFrame, *, narrow: bool = False) -> None:
+    """Name the doses under the axis, at 0, 1, 2, ...; where there is no room, the unit once."""
     doses = sorted(set(data["dose_gy"]))
-    ax.set_xticks(range(len(doses)), [dose_words(d) for d in doses])
+    narrow = narrow or len(doses) > 5
+    ax.set_xticks(range(len(doses)), [f"{d:g}" if narrow else dose_words(d) for d in doses])
+    if narrow:
+        ax.set_xlabel("dose, Gy")
     ax.set_xlim(-0.6, len(doses) - 0.35)
 
 
-def _dose_step(doses: pd.Series) -> float:
+def dose_step(doses: pd.Series) -> float:
     """The least distance between two doses."""
     apart = np.diff(np.unique(doses.to_numpy(float)))
     return float(apart.min()) if len(apart) else 1.0

@@ -1,79 +1,44 @@
-"""Curves of doses -> figures over time: competing ends, mitotic index and growth; DNA content."""
+"""Curves of doses -> figures over time: mitotic index and growth, motility; DNA content."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
-from pipelines.dose.collect import ENDS
-from pipelines.dose.ends import CLOCKS
-from pipelines.report.drawing import Figure, by_dose, colours, dose_words, draw
+from pipelines.dose.columns import WELL
+from pipelines.dose.estimates import mean
+from pipelines.report.drawing import Figure, by_dose, colours, dose_words, draw, plain_logarithm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import pandas as pd
     from matplotlib.axes import Axes
 
     Tables = Mapping[str, pd.DataFrame]
 
 PERCENT = 100.0
-WHO = {CLOCKS[0]: ("0", "founders"), CLOCKS[1]: ("all", "cells born in view")}
-NAMES = {CLOCKS[0]: "incidence_since_irradiation", CLOCKS[1]: "incidence_since_birth"}
 C_TICKS = (1, 2, 4, 8, 16, 32)
 PER_ROW = 4
+WALKS = tuple((when, kind) for when in ("before", "after") for kind in ("normal", "abnormal"))
 
 
-def incidence(tables: Tables, clock: str) -> Figure | None:
-    """How cells end, by dose; None where no well has cells enough."""
-    table = tables["incidence"]
-    if not len(table):
-        return None
-    generation, who = WHO[clock]
-    data = table[(table["clock"] == clock) & (table["generation"] == generation)]
-    drawn = data[data["lost_as"] == "censored"]
-    # Where a well is no longer watched, the mean of the others would jump.
-    drawn = drawn[drawn["n_wells"] == drawn.groupby(["dose_gy", "end"])["n_wells"].transform("max")]
-    drawn = drawn[drawn["incidence"].notna()]
-    if not len(drawn):
-        return None
-    tones = colours(data["dose_gy"].tolist())
-    start = float(drawn.loc[drawn["n_at_risk"] > 0, "hours"].min())
-
-    def paint(axes: np.ndarray) -> None:
-        for ax, end in zip(axes.flat, ENDS, strict=True):
-            for dose, mine in by_dose(drawn[drawn["end"] == end]):
-                _curve(ax, mine, "hours", "incidence", dose, tones, scale=PERCENT, step=True)
-            ax.set_title(end.replace("_", " "))
-            ax.set(xlabel=f"hours {clock}", ylim=(0, None), xlim=(start, None))
-        axes.flat[0].set_ylabel(f"{who}, %")
-        axes.flat[0].legend(loc="upper left")
-
-    svg = draw(paint, columns=len(ENDS), size=(9.6, 2.7), sharey=True)
-    return Figure(
-        NAMES[clock],
-        f"How {who} end, {clock}",
-        "Cumulative incidence of competing ends (Aalen-Johansen), mean of the wells, bands 95 % intervals by "
-        "t over wells at each time. What leaves the field or outlives the movie is censored; lost tracks are "
-        "censored here, and taken as divided and as dead in the numbers beside it. Drawn as far as all "
-        "wells of "
-        "a dose were watched.",
-        svg,
-        data,
-    )
+def of_series(tables: Tables) -> dict[float, str]:
+    """Colours of all of a series' doses, so that a dose which one figure lacks changes none of the others."""
+    return colours(tables["doses"]["dose_gy"].tolist())
 
 
 def courses(tables: Tables) -> Figure:
     """Mitotic index and growth."""
     data = tables["courses"]
-    tones = colours(data["dose_gy"].tolist())
+    tones = of_series(tables)
     parts = (("mitotic_index", PERCENT, "cells in mitosis, %"), ("growth", 1.0, "live cells, fold"))
 
     def paint(axes: np.ndarray) -> None:
         for ax, (quantity, scale, label) in zip(axes.flat, parts, strict=True):
             for dose, mine in by_dose(data[data["quantity"] == quantity]):
-                _curve(
+                curve(
                     ax,
                     mine,
                     "hours_from",
@@ -100,6 +65,72 @@ def courses(tables: Tables) -> Figure:
     )
 
 
+def motility(tables: Tables) -> Figure | None:
+    """How far nuclei get, before and after mitosis; None where none was followed long enough."""
+    data = walks(tables["motility"]) if len(tables["motility"]) else pd.DataFrame()
+    if not len(data):
+        return None
+    tones = of_series(tables)
+    lags = np.sort(data["lag_min"].unique())
+
+    def paint(axes: np.ndarray) -> None:
+        for ax, (when, kind) in zip(axes.flat, WALKS, strict=True):
+            mine = data[(data["when"] == when) & (data["mitosis_class"] == kind)]
+            for dose, one in by_dose(mine):
+                curve(ax, one, "lag_min", "msd_um2", dose, tones, scale=1.0)
+            start = data["msd_um2"][data["lag_min"] == lags[0]].median()
+            ax.plot(lags, start * lags / lags[0], ":", color="#4A5361", lw=1.0, label="free walk")
+            ax.set(title=f"{when} {kind} mitosis", xlabel="lag, min", xscale="log", yscale="log")
+            ax.set_xticks(ticks := _ticks(lags), [f"{t:g}" for t in ticks])
+            ax.minorticks_off()
+        # Bands of few wells may reach over many powers of ten and are cut.
+        axes.flat[0].set_ylim(data["msd_um2"].min() / 1.6, 2.5 * data["msd_um2"].max())
+        plain_logarithm(axes.flat[0].yaxis)
+        axes.flat[0].set_ylabel("mean squared\ndisplacement, µm²")
+        axes.flat[-1].legend(
+            *axes.flat[0].get_legend_handles_labels(), loc="upper left", bbox_to_anchor=(1, 1)
+        )
+
+    return Figure(
+        "motility",
+        "How far nuclei get",
+        "Mean squared displacement of mothers in the five hours that end an hour before their mitosis, and "
+        "of daughters in the five that begin an hour after their birth. Lines are geometric means of the "
+        "wells, bands 95 % intervals by t over the wells' logarithms, cut where they are far wider than all "
+        "lines. Dotted: the slope of a free walk, the same line in all four. Exploratory.",
+        draw(paint, columns=len(WALKS), size=(9.6, 2.7), sharex=True, sharey=True),
+        data,
+    )
+
+
+def walks(table: pd.DataFrame) -> pd.DataFrame:
+    """One row a dose, kind of cells and lag: geometric mean of the wells; movies weigh as their cells do."""
+    keys = ["when", "mitosis_class", "dose_gy", "lag_min"]
+    table = table.assign(sum=table["msd_um2"] * table["n_cells"])
+    wells = table.groupby([*keys, *WELL], as_index=False)[["sum", "n_cells"]].sum()
+    wells = wells[wells["sum"] > 0].assign(log=lambda t: np.log(t["sum"] / t["n_cells"]))
+    rows = []
+    for key, mine in wells.groupby(keys):
+        one = mean(mine["log"].to_numpy(float))
+        told = dict(zip(("msd_um2", "low", "high"), np.exp([one.value, one.low, one.high]), strict=True))
+        rows.append(dict(zip(keys, key, strict=True)) | told
+                    | {"n_wells": one.n, "n_cells": int(mine["n_cells"].sum())})  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def _ticks(lags: np.ndarray) -> list[float]:
+    """Lags to name on a logarithmic axis: each twice the last.
+
+    >>> _ticks(np.array([10.0, 20.0, 30.0, 40.0, 50.0, 60.0]))
+    [10.0, 20.0, 40.0]
+    """
+    named = [float(lags[0])]
+    for lag in lags.tolist():
+        if lag >= 2 * named[-1]:
+            named.append(lag)
+    return named
+
+
 def dna(tables: Tables) -> Figure | None:
     """DNA content of interphase nuclei at the end; None where nothing calibrates it."""
     table = tables["dna"]
@@ -107,7 +138,7 @@ def dna(tables: Tables) -> Figure | None:
         return None
     data = table[table["hours_from"] == table["hours_from"].max()]
     doses = sorted(set(data["dose_gy"]))
-    tones = colours(doses)
+    tones = of_series(tables)
 
     def paint(axes: np.ndarray) -> None:
         for ax in axes.flat[len(doses) :]:
@@ -128,17 +159,19 @@ def dna(tables: Tables) -> Figure | None:
     return Figure(
         "dna_content",
         "DNA content",
-        f"Interphase nuclei from {hours:g} h after irradiation on, the last 12 hours. Light is corrected for "
-        "bleaching and calibrated by the unirradiated, drug-free cells of the same session (2N at 2 C).",
+        f"Interphase nuclei from {hours:g} h after irradiation on, the last 12 hours. Light is corrected "
+        "for bleaching and calibrated by the unirradiated, drug-free cells of the same session (2N at 2 "
+        "C).",
         draw(paint, rows=n_rows, columns=PER_ROW, size=(9.6, 2.2 * n_rows), sharey=True),
         data,
     )
 
 
-def _curve(
+def curve(
     ax: Axes, rows: pd.DataFrame, x: str, y: str, dose: float, tones: Mapping[float, str],
     *, scale: float, step: bool = False, band: bool = True,
 ) -> None:  # fmt: skip
+    """A line for a dose, with its band."""
     rows = rows.sort_values(x)
     at, value, low, high = (rows[c].to_numpy(float) for c in (x, y, "low", "high"))
     how: dict[str, Any] = {"drawstyle": "steps-post"} if step else {}

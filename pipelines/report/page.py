@@ -10,14 +10,15 @@ from lineage.report.forest import COLOURS, mark
 from lineage.report.svg import picture
 from pipelines.dose.columns import SERIES
 from pipelines.dose.ends import CLOCKS
-from pipelines.report import over_dose, over_time, panels, words
+from pipelines.report import against_control, ends, over_dose, over_time, panels, words
 from pipelines.report.drawing import Figure, alone
+from pipelines.report.drugs import drugs
 from pipelines.report.families import forests
 from pipelines.report.films import Film, films
-from pipelines.report.methods import REFERENCES, methods
+from pipelines.report.methods import OF_DRUGS, REFERENCES, methods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -34,6 +35,7 @@ class Chapter:
     summary: list[str]
     fractions: list[Figure]
     ends: list[Figure]
+    kin: list[Figure]
     others: list[Figure]
     lineages: list[Figure]
     typical: list[Film]
@@ -41,7 +43,7 @@ class Chapter:
 
     def figures(self) -> Iterator[Figure]:
         """All of them."""
-        yield from (*self.fractions, *self.ends, *self.others, *self.lineages)
+        yield from (*self.fractions, *self.ends, *self.kin, *self.others, *self.lineages)
         yield from (film.figure for film in (*self.typical, *self.doubtful))
 
 
@@ -58,18 +60,20 @@ def write_report(
     """
     records = words.run_records(roots.values())
     chapters = [_chapter(name, mine, record, roots) for name, mine in _series(tables)]
-    several = len(chapters) > 1
+    of_plate = drugs(tables)
+    named = {figure.name: figure for figure in of_plate}
+    for k, chapter in enumerate(chapters, 1):
+        prefix = f"series{k}_" if len(chapters) > 1 else ""
+        named |= {prefix + figure.name: figure for figure in chapter.figures()}
     with whole(out / FIGURES) as folder:
-        for k, chapter in enumerate(chapters, 1):
-            for figure in chapter.figures():
-                name = f"series{k}_{figure.name}" if several else figure.name
-                path = folder / f"{name}.svg"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_text(alone(figure.svg), encoding="utf-8")
-                write_table(figure.data, folder / f"{name}.csv")
+        folder.mkdir(parents=True)
+        for name, figure in named.items():
+            (folder / f"{name}.svg").write_text(alone(figure.svg), encoding="utf-8")
+            write_table(figure.data, folder / f"{name}.csv")
     dye, warns = words.dye_words(tables["movies"])
     html = template().render(
         chapters=chapters,
+        drugs=of_plate,
         record=record,
         facts=_facts(tables["movies"], tables["mitoses"]),
         levels=_levels(record),
@@ -77,7 +81,7 @@ def write_report(
         dye_warns=warns,
         cautions=words.cautions(records, record),
         methods=methods(records, record, tables),
-        references=REFERENCES,
+        references=(*REFERENCES, *(OF_DRUGS if len(tables["enhancement"]) else ())),
         sign={name: picture(mark(name, 8, 8), 16, 16, name) for name in COLOURS},
     )
     with whole(out / PAGE) as part:
@@ -101,9 +105,10 @@ def template(name: str = "dose_report.html.j2") -> Template:
 
 
 def _series(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, dict[str, pd.DataFrame]]]:
-    """Each series' name and its rows of every table."""
+    """Each series' name and its rows of every table; of a cell line, first those without drug."""
     keys = list(SERIES)
-    for place, _ in tables["movies"].groupby(keys, dropna=False):
+    known = tables["movies"][keys].drop_duplicates().sort_values(["cell_line", "drug_uM", "treatment"])
+    for place in known.itertuples(index=False):
         mine = {}
         for name, table in tables.items():
             if set(keys) <= set(table.columns):
@@ -115,23 +120,30 @@ def _series(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, dict[str,
 def _chapter(
     name: str, mine: Mapping[str, pd.DataFrame], record: Mapping[str, Any], roots: Mapping[str, Path]
 ) -> Chapter:
-    known: list[Figure | None]
-    known = [over_time.incidence(mine, clock) for clock in CLOCKS]
+    fractions = [over_dose.fraction_superplot(mine), over_dose.response(mine), panels.subtypes(mine),
+                 against_control.both_models(mine)]  # fmt: skip
+    how_they_end = [*(ends.incidence(mine, c) for c in CLOCKS), ends.generations(mine), ends.over_bins(mine)]
     rest = [
-        over_dose.duration_superplot(mine), over_time.courses(mine), panels.measures(mine),
-        over_dose.survival(mine, record["reproductive_survival"]), over_time.dna(mine),
+        over_dose.duration_superplot(mine), over_dose.survival(mine, record["reproductive_survival"]),
+        over_time.courses(mine), panels.measures(mine), over_time.motility(mine), over_time.dna(mine),
     ]  # fmt: skip
     typical, doubtful = films(mine["mitoses"], roots)
     return Chapter(
         name,
         words.summary(mine, record, name),
-        [over_dose.fraction_superplot(mine), over_dose.response(mine), panels.subtypes(mine)],
-        [f for f in known if f],
-        [f for f in rest if f],
+        _drawn(fractions),
+        _drawn(how_they_end),
+        _drawn([panels.kin(mine, record["context"]["arrest_h"])]),
+        _drawn(rest),
         forests(mine["fates"], mine["mitoses"], mine["movies"]),
         typical,
         doubtful,
     )
+
+
+def _drawn(figures: Sequence[Figure | None]) -> list[Figure]:
+    """Those for which there was something to draw."""
+    return [figure for figure in figures if figure]
 
 
 def _facts(movies: pd.DataFrame, mitoses: pd.DataFrame) -> list[tuple[str, str]]:

@@ -2,40 +2,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from pipelines.dose.columns import SUBTYPES
+from pipelines.dose.kinship import OUTCOMES
 from pipelines.dose.measures import fraction
 from pipelines.report.drawing import Figure, by_dose, colours, draw
-from pipelines.report.over_dose import INTERVALS, PERCENT, doses_below, dots, levels, of_measure
+from pipelines.report.over_dose import INTERVALS, PERCENT, doses_below, dots, levels, of_measure, over_units
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
+    from matplotlib.axes import Axes
 
     from pipelines.report.over_dose import Tables
 
-# In order: measure, stratum, title, axis.
+
+class Panel(NamedTuple):
+    """One measure over dose; in percent where the axis says so."""
+
+    measure: str
+    stratum: str
+    title: str
+    label: str
+    most: float = np.nan  # of what may be negative: it lies within this, either way
+
+    @property
+    def scale(self) -> float:
+        """From the table's numbers to the axis."""
+        return PERCENT if "%" in self.label else 1.0
+
+
 PANELS = (
-    ("time_to_first_mitosis", "of those that get there", "First mitosis", "hours since irradiation"),
-    ("cycle_time", "all", "Cell cycle, born in view", "hours"),
-    ("mitoses_per_1000_cell_hours", "all", "Mitoses", "per 1000 cell-hours"),
-    ("clone_size", "at the end", "Clone size at the end", "cells a founder"),
-    ("sister_fusions_per_division", "all", "Late fusions of sisters", "% of divisions"),
-    ("share_giant", "last 12 h", "Giant cells, last 12 h", "% of cells"),
-    ("diffusion", "before normal mitosis", "Motility before mitosis", "µm²/h"),
-    ("diffusion", "after normal mitosis", "Motility after mitosis", "µm²/h"),
+    Panel("time_to_first_mitosis", "of those that get there", "First mitosis", "hours since irradiation"),
+    Panel("cycle_time", "all", "Cell cycle, born in view", "hours"),
+    Panel("mitoses_per_1000_cell_hours", "all", "Mitoses", "per 1000 cell-hours"),
+    Panel("clone_size", "at the end", "Clone size at the end", "cells a founder"),
+    Panel("sister_fusions_per_division", "all", "Late fusions of sisters", "% of divisions"),
+    Panel("share_giant", "last 12 h", "Giant cells, last 12 h", "% of cells"),
+    Panel("diffusion", "before normal mitosis", "Motility before mitosis", "µm²/h"),
+    Panel("diffusion", "after normal mitosis", "Motility after mitosis", "µm²/h"),
 )
+# A row for each kind of kin.
+KIN = tuple(
+    (
+        *(Panel(risk, what, what.replace("_", " "), label, PERCENT) for what in OUTCOMES),
+        Panel(correlation, "all", pair, "correlation of cycle times", 1.0),
+    )
+    for risk, label, correlation, pair in (
+        ("foretold_next_generation", "after an abnormal less\nafter a normal mitosis, %",
+         "correlation_mother_daughter", "Mothers and daughters"),
+        ("foretold_sister", "beside an abnormal less\nbeside a normal sister, %",
+         "correlation_sisters", "Sisters"),
+    )
+)  # fmt: skip
 
 
 def subtypes(tables: Tables) -> Figure:
     """Each kind of abnormal mitosis over dose."""
     names = [(fraction(s), s.replace("_", " ") if s != "abnormal" else "no told kind") for s in SUBTYPES]
     data, svg = _panels(
-        tables, [(m, "all", title, "% of mitoses") for m, title in names], per_row=4, share=True
+        tables, [Panel(m, "all", title, "% of mitoses") for m, title in names], per_row=4, share=True
     )
     return Figure(
         "subtypes",
@@ -50,8 +80,7 @@ def subtypes(tables: Tables) -> Figure:
 
 def measures(tables: Tables) -> Figure:
     """What else changes with dose."""
-    known = [p for p in PANELS if of_measure(tables["doses"], p[0], p[1])["estimate"].notna().any()]
-    data, svg = _panels(tables, known, per_row=4, share=False)
+    data, svg = _panels(tables, _known(tables, PANELS), per_row=4, share=False)
     return Figure(
         "measures",
         "Timing, rates, clones, motility",
@@ -62,30 +91,90 @@ def measures(tables: Tables) -> Figure:
     )
 
 
+def kin(tables: Tables, window_h: float) -> Figure | None:
+    """What an abnormal mitosis foretells, and how alike kin are; None where no well has kin enough.
+
+    Args:
+        tables: of one series.
+        window_h: after birth, within which it was asked what a cell comes to.
+    """
+    tables = dict(tables) | {"doses": over_units(tables["doses"])}
+    any_risk = any(_known(tables, row[:-1]) for row in KIN)
+    columns = slice(None) if any_risk else slice(-1, None)
+    rows = [row[columns] for row in KIN if _known(tables, row[columns])]
+    if not rows:
+        return None
+    risks = (
+        "Differences of risks within wells, in percentage points: of daughters of abnormal less daughters "
+        "of normal mitoses, and of cells beside an abnormal less beside a normal sister. What a cell comes "
+        f"to is asked within {window_h:.0f} h of its birth; undivided then is arrest."
+    )
+    cycles = (
+        "Correlation of the logarithms of cycle times, of pairs that both were seen from birth to division. "
+        f"Dots are wells with four cells or pairs at least. {INTERVALS}, cut off where nothing can lie. "
+        "Exploratory."
+    )
+    per_row = len(KIN[0]) if any_risk else len(rows)
+    data, svg = _panels(tables, [panel for row in rows for panel in row], per_row=per_row, share=False)
+    return Figure(
+        "kin",
+        "What an abnormal mitosis foretells, and how alike kin are",
+        " ".join([risks] * any_risk + [cycles]),
+        svg,
+        data,
+        half=not any_risk,
+    )
+
+
+def _known(tables: Tables, panels: Sequence[Panel]) -> list[Panel]:
+    """Those of which there is a number."""
+    return [p for p in panels if of_measure(tables["doses"], p.measure, p.stratum)["estimate"].notna().any()]
+
+
 def _panels(
-    tables: Tables, panels: Sequence[tuple[str, str, str, str]], *, per_row: int, share: bool
+    tables: Tables, panels: Sequence[Panel], *, per_row: int, share: bool
 ) -> tuple[pd.DataFrame, str]:
     """A panel a measure: wells as dots, doses as bars with intervals."""
     rows = max(-(-len(panels) // per_row), 1)
     found = []
-    for measure, stratum, title, label in panels:
-        scale = PERCENT if label.startswith("%") else 1.0
-        found.append(levels(tables, measure, stratum, None, scale).assign(measure=measure, panel=title))
+    for p in panels:
+        table = levels(tables, p.measure, p.stratum, None, p.scale).assign(measure=p.measure, panel=p.title)
+        found.append(table[table["level"] != "position"])
     data = pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=["dose_gy"])
     tones = colours(data["dose_gy"].tolist())
 
     def paint(axes: np.ndarray) -> None:
         for ax in axes.flat[len(panels) :]:
             ax.set_axis_off()
-        for ax, one, (_, _, title, label) in zip(axes.flat, found, panels, strict=False):
-            for i, (dose, mine) in enumerate(by_dose(one)):
-                of = {str(n): t for n, t in mine.groupby("level") if n != "position"}
-                dots(ax, i, of, tones[dose])
-            doses_below(ax, one)
-            ax.set_title(title)
-            if not share or ax in axes[:, 0]:
-                ax.set_ylabel(label)
-        for ax in axes.flat[: len(panels)]:  # last: a shared axis would keep the first panel's limit
-            ax.set_ylim(bottom=0)
+        for i, (ax, one, panel) in enumerate(zip(axes.flat, found, panels, strict=False)):
+            for x, (dose, mine) in enumerate(by_dose(one)):
+                dots(ax, x, {str(n): t for n, t in mine.groupby("level")}, tones[dose])
+            doses_below(ax, one, narrow=per_row > 4)
+            ax.set_title(panel.title)
+            beside = panels[i - 1] if i % per_row else None
+            if beside and beside.label == panel.label and (share or beside.most == panel.most):
+                ax.tick_params(labelleft=False)  # one axis for both
+            else:
+                ax.set_ylabel(panel.label)
+            if not one["value"].notna().any():
+                ax.set_axis_off()
+                ax.text(0.5, 0.5, "too few cells", transform=ax.transAxes, ha="center", fontsize=8)
+        for ax, panel in zip(axes.flat, panels, strict=False):  # last: a shared axis would keep the first's
+            if np.isnan(panel.most):
+                ax.set_ylim(bottom=0)
+            elif ax.axison:
+                _signed(ax, found, panels, panel)
 
-    return data, draw(paint, rows=rows, columns=per_row, size=(9.6, 2.3 * rows), sharey=share)
+    width = 5.6 if per_row < 3 else 9.6 if per_row < 5 else 10.4
+    return data, draw(paint, rows=rows, columns=per_row, size=(width, 2.3 * rows), sharey=share)
+
+
+def _signed(ax: Axes, found: Sequence[pd.DataFrame], panels: Sequence[Panel], panel: Panel) -> None:
+    """A line at 0, and one scale for all panels whose numbers lie within the same."""
+    alike = pd.concat([t for t, p in zip(found, panels, strict=True) if p.most == panel.most])
+    edges = alike[["value", "low", "high"]].to_numpy(float).clip(-panel.most, panel.most)
+    least = panel.most if panel.most == 1 else 0.1 * panel.most  # correlations are known by their whole scale
+    low, high = np.nanmin(edges, initial=-least), np.nanmax(edges, initial=least)
+    room = 0.05 * (high - low)
+    ax.set_ylim(low - room, high + room)
+    ax.axhline(0, color="#4A5361", lw=0.8, zorder=2)

@@ -19,26 +19,23 @@ if TYPE_CHECKING:
 
 NO_DYE_FREE = (
     "No dye-free control is named in the plate map. SiR-DNA and the light of the lamp slow the cycle and "
-    "damage DNA "
-    "themselves (Sen et al. 2018): all rates here, those at 0 Gy included, hold for stained, lit cells. "
-    "Film wells "
-    "without dye, with as much light, and name them in the column control as dye-free."
+    "damage DNA themselves (Sen et al. 2018): all rates here, those at 0 Gy included, hold for stained, lit "
+    "cells. Film wells without dye, with as much light, and name them in the column control as dye-free."
 )
 DYE_FREE = (
-    "SiR-DNA and the light of the lamp slow the cycle and damage DNA themselves (Sen et al. 2018). "
-    "Dye-free controls "
-    "are named in the plate map: compare growth and mitotic rates of these with those of stained, "
-    "unirradiated wells "
-    "before an effect of dose is read as one of radiation alone."
+    "SiR-DNA and the light of the lamp slow the cycle and damage DNA themselves (Sen et al. 2018). Dye-free "
+    "controls are named in the plate map: compare growth and mitotic rates of these with those of stained, "
+    "unirradiated wells before an effect of dose is read as one of radiation alone."
 )
 
 
 def number(value: float) -> str:
-    """Two digits that count, and a true minus.
+    """Two digits that count, and a true minus; what is left of a sum that should be 0 is 0.
 
-    >>> number(0.04567), number(-12.3), number(456.7)
-    ('0.046', '−12', '457')
+    >>> number(0.04567), number(-12.3), number(456.7), number(1e-15)
+    ('0.046', '−12', '457', '0')
     """
+    value = 0.0 if abs(value) < 1e-9 else value
     words = f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
     return words.replace("-", "−")
 
@@ -76,8 +73,8 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
             tested = f"{interval(r['low'], r['high'], 100)}; {p_words(r['p'])}; {r['method']}"
             how = tested if np.isfinite(r["p"]) else "not tested: one unit a dose"
             told.append(
-                f"It changed by {number(100 * r['slope_per_gy'])} percentage points for each gray "
-                f"({how}; {_count(int(r['n_units']), unit)})."
+                f"It changed by {number(100 * r['slope_per_gy'])} percentage points for each gray ({how}; "
+                f"{_count(int(r['n_units']), unit)})."
             )
     effects = _of(tables["effects"], PRIMARY) if len(tables["effects"]) else pd.DataFrame()
     if len(effects):
@@ -185,8 +182,7 @@ def _refused(record: Mapping[str, Any]) -> list[str]:
             "This holds if your mitoses are like those."
             if c["corrects"]
             else f"{line}: not corrected for the classifier's errors (sensitivity + specificity below "
-            f"{LEAST_YOUDEN}, "
-            "or not asked for)."
+            f"{LEAST_YOUDEN}, or not asked for)."
         )
     lost = [
         f"{n['n_unclassified']} mitoses at {n['dose_gy']:g} Gy could not be classified and enter no fraction"
