@@ -73,7 +73,8 @@ def movie_settings(line: CellLine, dose: int) -> Settings:
 
 def read_sample(movie: Path, settings: Settings, screen: Screen) -> Sample:
     """Simulate and segment a movie unless it is there, and match its nuclei to the truth."""
-    from lineage.run import assess, segment, start
+    from lineage.stages.movie import start
+    from lineage.stages.nuclei import assess, segment
 
     if not movie.exists():
         with screen.stage(movie.stem) as progress:
