@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from classifier.out_of_fold import DECOY, none_calibration, read, verdicts, voic
 from classifier.pixels import read_clip
 from classifier.trial import SHIFTS
 from lineage.schema import p_abnormal
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TABLE = Path(__file__).parent / "classifier" / "out_of_fold.csv.gz"
 BORDER_PX = 6
@@ -66,19 +70,9 @@ def border(pixels: np.ndarray) -> np.ndarray:
     )
 
 
-def main() -> None:
-    """Read, judge, print."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("clips", type=Path)
-    parser.add_argument("--table", type=Path, default=TABLE)
-    args = parser.parse_args()
-    clips, table = find_clips(args.clips), read(args.table)
-    judged = Judged(clips, *verdicts(table, clips))
+def shipped(judged: Judged) -> None:
+    """What the bundled file does, by line and by dose."""
     truth, p, fields = judged.abnormal, judged.p, judged.fields
-    fold, heard = voices(table, clips)["held_out"].to_numpy(), voices(table, clips)
-    print(f"{'':34s}    n acc. prec. recall F1 AUC")
     row("shipped", truth, p, fields)
     for name in np.unique(judged.lines):
         ours = judged.lines == name
@@ -89,16 +83,26 @@ def main() -> None:
     print(f"calibration error {calibration_error(truth, p):.3f}")
     print(f"F1 at {PAPER_SHARE:.0%} abnormal {f1_at(truth, p, PAPER_SHARE):.3f}")
 
+
+def parts(judged: Judged, table: pd.DataFrame) -> None:
+    """Each seed alone, networks alone, the forest alone."""
+    truth, fields, heard = judged.abnormal, judged.fields, voices(table, judged.clips)
     print("one network a fold, each seed alone, with the forest")
-    each = [figures(truth, verdicts(table, clips, seeds=[s])[0]) for s in sorted(table["seed"].unique())]
+    seeds = sorted(table["seed"].unique())
+    each = [figures(truth, verdicts(table, judged.clips, seeds=[s])[0]) for s in seeds]
     for key in ("accuracy", "f1", "auc"):
         values = [f[key] for f in each]
-        print(
-            f"  {key} {np.mean(values):.3f} +- {np.std(values):.3f}: {', '.join(f'{v:.3f}' for v in values)}"
-        )
+        told = ", ".join(f"{v:.3f}" for v in values)
+        print(f"  {key} {np.mean(values):.3f} +- {np.std(values):.3f}: {told}")
+    fold = heard["held_out"].to_numpy()
     row("three networks, no forest", truth, cross_fitted(truth, fold, heard["network"].to_numpy()), fields)
     row("forest alone", truth, cross_fitted(truth, fold, heard["forest"].to_numpy()), fields)
 
+
+def other_conditions(judged: Judged, table: pd.DataFrame) -> None:
+    """One channel, or the separation at another frame."""
+    truth, clips = judged.abnormal, judged.clips
+    heard = voices(table, clips)
     by = fit(truth, heard["network"].to_numpy(), heard["forest"].to_numpy())
     without = fit(truth, voices(table, clips, "phase_only")["network"].to_numpy())
     print("other conditions, by the calibration of the whole")
@@ -108,48 +112,74 @@ def main() -> None:
         deaf = bool(np.isnan(forest).all())
         moved = (without if deaf else by).calibrated(said["network"].to_numpy(), None if deaf else forest)
         row(f"  {name}", truth, moved)
-        print(f"{'':34s}      same verdict as unmoved {((moved >= 0.5) == (p >= 0.5)).mean():.3f}")
+        same = ((moved >= 0.5) == (judged.p >= 0.5)).mean()
+        print(f"{'':34s}      same verdict as unmoved {same:.3f}")
 
+
+def strangers(judged: Judged, table: pd.DataFrame) -> None:
+    """Lines and dates that the classifier was trained without."""
     print("trained without a line or a date, uncalibrated mean of network and forest, one seed")
-    label = {clip.path.name: t for clip, t in zip(clips, truth, strict=True)}
+    label = {clip.path.name: t for clip, t in zip(judged.clips, judged.abnormal, strict=True)}
     for name in sorted(h for h in table["held_out"].unique() if not h.startswith("fold")):
         rows = table[(table["held_out"] == name) & (table["condition"] == "both")]
         network = p_abnormal(rows[["p_normal", "p_abnormal"]].to_numpy(), ("normal", "abnormal"))
         said = Calibration(0.5, 0.5).calibrated(network, rows["p_forest"].to_numpy())
         row(f"  {name}", np.array([label[c] for c in rows["clip"]]), said)
 
-    print("baselines")
-    k = folds(clips, 5)
-    row("  dose alone", truth, by_regression(judged.doses_gy[:, None], truth, k), fields)
-    pixels = [read_clip(clip.path) for clip in clips]
-    row(
-        "  side of the clip alone",
-        truth,
-        by_regression(np.array([[x.shape[-1]] for x in pixels]), truth, k),
-        fields,
-    )
-    row(
-        "  a border of 6 px alone",
-        truth,
-        by_regression(np.array([border(x) for x in pixels]), truth, k),
-        fields,
-    )
 
-    decoys = table[table["condition"] == DECOY]
-    decoys = decoys[decoys["held_out"].str.startswith("fold")]
-    none = none_calibration(table)
-    odd_ones = decoys["p_none"].to_numpy() if none is None else none.calibrated(decoys["p_none"].to_numpy())
-    print(f"none: called so {(odd_ones >= 0.5).mean():.3f} of {len(decoys) // 3} decoys,")
-    for name, ours in (("normal", ~truth), ("abnormal", truth)):
+def baselines(judged: Judged) -> None:
+    """What is told by things that are no mitosis."""
+    print("baselines")
+    truth, fields, k = judged.abnormal, judged.fields, folds(judged.clips, 5)
+    pixels = [read_clip(clip.path) for clip in judged.clips]
+    for name, x in (
+        ("dose", judged.doses_gy[:, None]),
+        ("side of the clip", np.array([[x.shape[-1]] for x in pixels])),
+        ("a border of 6 px", np.array([border(x) for x in pixels])),
+    ):
+        row(f"  {name} alone", truth, by_regression(x, truth, k), fields)
+
+
+def rejected(judged: Judged, table: pd.DataFrame) -> None:
+    """How many decoys, and how many clips, are called no mitosis."""
+    decoys = table[(table["condition"] == DECOY) & table["held_out"].str.startswith("fold")]
+    said, calibration = decoys["p_none"].to_numpy(), none_calibration(table)
+    none = said if calibration is None else calibration.calibrated(said)
+    print(f"none: called so {(none >= 0.5).mean():.3f} of {len(decoys) // 3} decoys,")
+    for name, ours in (("normal", ~judged.abnormal), ("abnormal", judged.abnormal)):
         print(f"      {(judged.none[ours] >= 0.5).mean():.3f} of {name} clips")
 
-    wrong = np.array([clip.path.name in LOOK_WRONG for clip in clips])
+
+def doubtful_labels(judged: Judged) -> None:
+    """The figures without labels that look wrong; clips whose label is most surely contradicted."""
+    truth, p = judged.abnormal, judged.p
+    wrong = np.array([clip.path.name in LOOK_WRONG for clip in judged.clips])
     row(f"without the {wrong.sum()} labels that look wrong", truth[~wrong], p[~wrong])
     odd = np.where(truth, 1 - p, p) > SUSPICIOUS
     row(f"without {odd.sum()} surest mistakes", truth[~odd], p[~odd])
-    for clip, said in sorted(zip(clips, p, strict=True), key=lambda c: c[0].path.name):
-        if odd[clips.index(clip)]:
-            print(f"  {clip.label.value:9s} p_abnormal {said:.2f}  {clip.path.name}")
+    mistaken = [(clip, said) for clip, said, is_odd in zip(judged.clips, p, odd, strict=True) if is_odd]
+    for clip, said in sorted(mistaken, key=lambda c: c[0].path.name):
+        print(f"  {clip.label.value:9s} p_abnormal {said:.2f}  {clip.path.name}")
+
+
+def main() -> None:
+    """Read, judge, print."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("--table", type=Path, default=TABLE)
+    args = parser.parse_args()
+    clips, table = find_clips(args.clips), read(args.table)
+    judged = Judged(clips, *verdicts(table, clips))
+    print(f"{'':34s}    n acc. prec. recall F1 AUC")
+    shipped(judged)
+    parts(judged, table)
+    other_conditions(judged, table)
+    strangers(judged, table)
+    baselines(judged)
+    rejected(judged, table)
+    doubtful_labels(judged)
 
 
 if __name__ == "__main__":

@@ -12,267 +12,78 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-import tifffile
+from samples import imagined, movie_settings, read_sample, run_of, true_states
+from true_hypotheses import attempted, considered
 
-from lineage import config, episodes, hypotheses, labels, likelihoods, state, track
-from lineage.export import graphml
-from lineage.outputs import RunFolder, read_table
-from lineage.pieces import Pieces
+from lineage import likelihoods, state
 from lineage.progress import Screen
-from lineage.resolve import resolve
-from lineage.schema import NUCLEUS_COLUMNS, Hypothesis, State
-from lineage.simulate.course import SHRINKING_MIN, breaks_up_min
-from lineage.simulate.detections import detect, imperfect
-from lineage.simulate.dish import area_ratio
-from lineage.simulate.movie import simulate, truth_folder
-from lineage.simulate.population import grow
-from lineage.simulate.settings import CellLine, Settings
-from lineage.video import open_video
+from lineage.simulate.settings import CellLine
 
 if TYPE_CHECKING:
-    import networkx as nx
+    from collections.abc import Sequence
 
-    from lineage.simulate.cells import Cell
+    from samples import Sample
+
+    from lineage.schema import Hypothesis
 
 DOSES_GY = (12, 6, 2, 8)
 IMAGINED_GY = (10, 5, 2, 1)
 HELD_OUT_GY = 2
-SEEDS = {line: 1000 * (k + 1) for k, line in enumerate(CellLine)}
 # Real nuclei vary more than simulated ones, and a movie's reference may be off. So states are fitted on a
 # second copy of each nucleus as well, changed for each cell by these spreads of the logarithm.
 VARIED = {"area_um2": 0.35, "condensation": 0.3, "rounding": 0.4, "texture": 0.5}
-TELOPHASE_MIN = 30.0  # so long after its birth a daughter still counts as in anaphase
-LEAST_TRUE = 8  # examples, below which a question cannot be fitted
+STATE, STATE_WITHOUT_PHASE = "state", "state_without_phase"
+
+Answers = tuple[pd.DataFrame, np.ndarray, np.ndarray]
+"""Features (N, F), what is true (N,), and whether it is left out of the trial (N,) bool."""
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
-    """The nuclei of one movie and what they truly are."""
+class Measured:
+    """A sample's nuclei as a run of one kind would measure them, in order of frame and place."""
 
-    nuclei: pd.DataFrame  # NUCLEUS_COLUMNS
+    sample: Sample
+    nuclei: pd.DataFrame
     cell: np.ndarray  # (N,) label of the true track; 0 where there is nothing
-    truth: nx.DiGraph
-    cells: dict[int, Cell]  # by simulated id
-    settings: Settings
-    usable: np.ndarray
+
+    @classmethod
+    def of(cls, sample: Sample, kind: str) -> Measured:
+        """Of masks alone the area stands for the DNA, and there is no texture."""
+        nuclei = as_masks(sample.nuclei) if kind == likelihoods.MASKS else sample.nuclei
+        nuclei = nuclei.assign(cell=sample.cell).sort_values(["frame", "y_um", "x_um"], ignore_index=True)
+        cell = nuclei.pop("cell").to_numpy()
+        return cls(sample, nuclei.assign(condensation=state.condensation(nuclei)), cell)
+
+    def held_out(self, n: int) -> np.ndarray:
+        """(n,) bool, all the same."""
+        return np.full(n, self.sample.settings.dose_gy == HELD_OUT_GY)
+
+    def with_states(self) -> tuple[Sample, pd.DataFrame, np.ndarray]:
+        """The sample, its nuclei with their states as the likelihoods now say, and each one's true track."""
+        table = state.estimate(self.nuclei.assign(detection_id=np.arange(len(self.nuclei))))
+        return self.sample, table, self.cell[table["detection_id"].to_numpy()]
 
 
-def movie_settings(line: CellLine, dose: int) -> Settings:
-    """Of one movie."""
-    return Settings(
-        frames=145, size=512, founders=60, cell_line=line, dose_gy=dose,
-        irradiated_min_before_start=75 * dose, well=dose + 50, seed=SEEDS[line] + dose,
-    )  # fmt: skip
+def as_masks(nuclei: pd.DataFrame) -> pd.DataFrame:
+    """As a run of masks alone would measure these nuclei."""
+    return nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0, rounding=np.nan)
 
 
-def read_sample(movie: Path, settings: Settings, screen: Screen) -> Sample:
-    """Simulate and segment a movie unless it is there, and match its nuclei to the truth."""
-    from lineage.run import assess, segment, start
-
-    if not movie.exists():
-        with screen.stage(movie.stem) as progress:
-            simulate(movie, settings, progress=lambda t: progress(t + 1, settings.frames))
-    told = config.read(None, {})
-    video = open_video(movie, **told.video.model_dump())
-    folder = RunFolder.open(movie.with_suffix(".seg.lineage"), video=movie, overwrite=False)
-    job = start(folder, video, told, screen)
-    quality = assess(job)
-    segment(job, quality)
-    nuclei = read_table(folder.nuclei)
-    truth = graphml.read(truth_folder(movie) / "lineage.graphml")
-    return Sample(
-        nuclei, matched(nuclei, folder, truth_folder(movie)), truth, lives(settings), settings, quality.usable
-    )
+def varied(nuclei: pd.DataFrame, cell: np.ndarray) -> pd.DataFrame:
+    """The nuclei as if each cell were larger, denser and rounder than it is, or less so."""
+    rng = np.random.default_rng(len(nuclei))
+    factor = {c: np.exp(spread * rng.standard_normal(cell.max() + 1))[cell] for c, spread in VARIED.items()}
+    return nuclei.assign(**{c: nuclei[c] * f for c, f in factor.items()})
 
 
-def imagined(line: CellLine, dose: int) -> Sample:
-    """A day and a half of nuclei without pixels, with mistakes."""
-    settings = Settings(
-        frames=216, size=620, founders=80, cell_line=line, dose_gy=dose,
-        irradiated_min_before_start=75 * dose, well=dose + 50, seed=SEEDS[line] + 500 + dose,
-    )  # fmt: skip
-    found = detect(settings)
-    rng = np.random.default_rng(settings.seed)
-    nuclei = imperfect(found.nuclei, rng, miss=0.02, false=0.02, merge_touching=0.05).reset_index(drop=True)
-    cells = lives(settings)
-    cell = nuclei["cell"].to_numpy(int)
-    return Sample(nuclei[list(NUCLEUS_COLUMNS)], cell, found.graph, cells, settings, found.usable)
-
-
-def lives(settings: Settings) -> dict[int, Cell]:
-    """Simulated id -> cell, as the movie's simulation draws them."""
-    rng = np.random.default_rng(np.random.SeedSequence(settings.seed).spawn(3)[0])
-    founders = round(settings.founders * area_ratio(settings))
-    return {cell.cell_id: cell for cell in grow(rng, settings, founders=founders)}
-
-
-def matched(nuclei: pd.DataFrame, folder: RunFolder, truth: Path) -> np.ndarray:
-    """(N,) the true track that each nucleus covers more than half of; of several the largest."""
-    raw = labels.open_array(folder.labels, labels.RAW)
-    files = sorted((truth / "TRA").glob("man_track*.tif"))
-    cell = np.zeros(len(nuclei), int)
-    for t, rows in nuclei.groupby("frame"):
-        true, found = tifffile.imread(files[t]).astype(int), np.asarray(raw[t]).astype(int)
-        size = np.bincount(true.ravel())
-        both = (found > 0) & (true > 0)
-        pairs, counts = np.unique(found[both] * len(size) + true[both], return_counts=True)
-        best: dict[int, tuple[int, int]] = {}
-        for pair, n in zip(pairs.tolist(), counts.tolist(), strict=True):
-            label, one = divmod(pair, len(size))
-            if 2 * n > size[one]:
-                best[label] = max(best.get(label, (0, 0)), (n, one))
-        cell[rows.index] = [best.get(label, (0, 0))[1] for label in rows["label"]]
-    return cell
-
-
-def true_state(cell: Cell, minutes: float) -> State:
-    """What the simulator draws."""
-    if minutes >= min(breaks_up_min(cell), cell.dying_min + 0.6 * SHRINKING_MIN):
-        return State.DEAD
-    mitosis = cell.mitosis
-    if mitosis is not None and minutes >= mitosis.start_min + 0.4 * (mitosis.plate_min - mitosis.start_min):
-        if minutes < mitosis.plate_min or mitosis.event_min <= minutes < mitosis.event_min + 30:
-            return State.PROMETAPHASE
-        return State.METAPHASE if minutes < mitosis.event_min else State.INTERPHASE
-    young = cell.parents and cell.siblings > 1 and minutes - cell.born_min < TELOPHASE_MIN
-    return State.ANAPHASE if young else State.INTERPHASE
-
-
-def true_states(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> np.ndarray:
-    """(N,) of the nuclei; "" where there is nothing."""
-    simulated = {track: sample.cells[d["simulated_cell"]] for track, d in sample.truth.nodes(data=True)}
-    return np.array(
-        [
-            str(true_state(simulated[c], t)) if c else ""
-            for c, t in zip(cell.tolist(), table["time_min"].tolist(), strict=True)
-        ],
-        object,
-    )
-
-
-# --- Hypotheses and whether they are true
-
-
-def considered(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> list[tuple[Any, np.ndarray]]:
-    """Candidates of each kind and which are true. Tracklets are cut wherever geometry allows."""
-    s = sample.settings
-    side = s.size * s.pixel_size_um
-    given = table.assign(cell=cell)
-    tracklets = track.link(
-        given, usable=sample.usable, shape_um=(side, side), minutes_per_frame=s.minutes_per_frame
-    )
-    detections = tracklets.detections
-    cell = given.set_index("detection_id")["cell"].loc[detections["detection_id"]].to_numpy()
-    time = track.usable_time(detections, sample.usable)
-    reach = hypotheses.Reach(tracklets.step_um, division_um=30.0, fusion_um=25.0, gap_frames=4)
-    whole = Pieces.of(detections, time, shape_um=(side, side), pixel_size_um=s.pixel_size_um)
-    cut = hypotheses.cut(whole, reach, plausible_division, plausible_fusion, at=0.0)
-    told = hypotheses.of_pieces(tracklets, whole, cut)
-    found = hypotheses.candidates(cut, reach, btrack=told)
-    return [(c, is_true(c, cut, cell[cut.row], sample.truth)) for c in found]
-
-
-def plausible_division(f: dict[str, np.ndarray]) -> np.ndarray:
-    """Cut generously: half to twice the DNA, not all on one side, or a mitotic mother."""
-    fits = (np.abs(f["share"]) < 0.9) & (f["one_sided"] < 0.95) & (f["uneven2"] < 1.5)
-    return np.where(fits & (f["mother_mitotic"] + f["daughters_mitotic"] > 0.2), 1.0, -1.0)
-
-
-def plausible_fusion(f: dict[str, np.ndarray]) -> np.ndarray:
-    """Cut generously: the DNA of both."""
-    return np.where((np.abs(f["share"]) < 0.6) & (f["grows"] > 0.1), 1.0, -1.0)
-
-
-def is_true(c: Any, p: Any, cell: np.ndarray, truth: nx.DiGraph) -> np.ndarray:
-    """(H,) bool."""
-    begins, ends = cell[p.first], cell[p.last]
-    order = np.lexsort((p.time[p.first], begins))
-    opening = np.zeros(len(begins), bool)  # a cell's first tracklet
-    opening[order[np.r_[True, begins[order][1:] != begins[order][:-1]]]] = True
-    opening &= begins > 0
-    order = np.lexsort((-p.time[p.last], ends))
-    closing = np.zeros(len(ends), bool)
-    closing[order[np.r_[True, ends[order][1:] != ends[order][:-1]]]] = True
-    closing &= ends > 0
-    majority = pd.Series(cell > 0).groupby(p.piece).mean().to_numpy()
-    first_of = {int(begins[k]): k for k in np.flatnonzero(opening)}
-    last_of = {int(ends[k]): k for k in np.flatnonzero(closing)}
-
-    def born(k: int) -> bool:
-        return any(m in last_of for m in truth.predecessors(int(begins[k])))
-
-    def becomes(k: int) -> bool:
-        return any(d in first_of for d in truth.successors(int(ends[k])))
-
-    died = {n for n, d in truth.nodes(data=True) if d["fate"].startswith("died")}
-    match c.kind:
-        case Hypothesis.FALSE_POSITIVE:
-            return majority < 0.5
-        case Hypothesis.START:
-            return np.array([opening[k] and not born(k) for k in range(len(begins))])
-        case Hypothesis.END:
-            return np.array(
-                [closing[k] and not becomes(k) and int(ends[k]) not in died for k in range(len(ends))]
-            )
-        case Hypothesis.DEATH:
-            return np.array([closing[k] and int(ends[k]) in died for k in range(len(ends))])
-        case Hypothesis.LINK:
-            following = follow(p, begins, ends)
-            return np.array(
-                [
-                    following.get(i) == j
-                    for i, j in zip(c.ends[:, 0].tolist(), c.starts[:, 0].tolist(), strict=True)
-                ]
-            )
-        case Hypothesis.DIVISION:
-            whole = {}
-            for m, k in last_of.items():
-                daughters = [
-                    first_of[d] for d in truth.successors(m) if truth.in_degree(d) == 1 and d in first_of
-                ]
-                near = [d for d in daughters if 0 < p.time[p.first[d]] - p.time[p.last[k]] <= 3]
-                if len(near) > 1:
-                    whole[k] = frozenset(near)
-            return np.array(
-                [
-                    whole.get(m) == frozenset(d for d in ds if d >= 0)
-                    for m, ds in zip(c.ends[:, 0].tolist(), c.starts.tolist(), strict=True)
-                ]
-            )
-        case _:
-            joined = {}
-            for f, k in first_of.items():
-                parents = [last_of[x] for x in truth.predecessors(f) if x in last_of]
-                if len(parents) > 1:
-                    joined[k] = frozenset(parents)
-            return np.array(
-                [
-                    joined.get(s) is not None and frozenset(e) <= joined[s]
-                    for e, s in zip(c.ends.tolist(), c.starts[:, 0].tolist(), strict=True)
-                ]
-            )
-
-
-def follow(p: Any, begins: np.ndarray, ends: np.ndarray) -> dict[int, int]:
-    """Tracklet -> the next one of the same cell, where that is the truth."""
-    by_start: dict[int, list[int]] = {}
-    for k in np.lexsort((p.time[p.first], begins)).tolist():
-        by_start.setdefault(int(begins[k]), []).append(k)
-    found = {}
-    for k, c in enumerate(ends.tolist()):
-        later = [j for j in by_start.get(c, []) if c and p.time[p.first[j]] > p.time[p.last[k]]]
-        if later:
-            found[k] = later[0]
-    return found
-
-
-# --- Fitting
+# --- One question
 
 
 def fit(x: pd.DataFrame, y: np.ndarray) -> dict[str, Any]:
@@ -299,140 +110,89 @@ def fit(x: pd.DataFrame, y: np.ndarray) -> dict[str, Any]:
     }
 
 
-def as_masks(nuclei: pd.DataFrame) -> pd.DataFrame:
-    """As a run of masks alone would measure these nuclei."""
-    return nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0, rounding=np.nan)
+def joined(answers: Sequence[Answers]) -> Answers:
+    """Of all samples; a feature that does not vary tells nothing and goes."""
+    x = pd.concat([x for x, _, _ in answers], ignore_index=True)
+    y, out = (np.concatenate([one[k] for one in answers]) for k in (1, 2))
+    return x.loc[:, x.std() > 1e-6], y, out
 
 
-def varied(nuclei: pd.DataFrame, cell: np.ndarray) -> pd.DataFrame:
-    """The nuclei as if each cell were larger, denser and rounder than it is, or less so."""
-    rng = np.random.default_rng(len(nuclei))
-    factor = {c: np.exp(spread * rng.standard_normal(cell.max() + 1))[cell] for c, spread in VARIED.items()}
-    return nuclei.assign(**{c: nuclei[c] * f for c, f in factor.items()})
-
-
-def fit_kind(kind: str, samples: list[Sample]) -> dict[str, Any]:
-    """All questions of one kind, and beside them what they come to on the samples left out."""
+def fit_yes_or_no(question: str, answers: Sequence[Answers]) -> dict[str, Any]:
+    """Print what it comes to on the samples left out; the model is fitted on all."""
     from sklearn.metrics import roc_auc_score
 
-    tables = []
-    for s in samples:
-        nuclei = as_masks(s.nuclei) if kind == likelihoods.MASKS else s.nuclei
-        nuclei = nuclei.assign(cell=s.cell).sort_values(["frame", "y_um", "x_um"], ignore_index=True)
-        cell = nuclei.pop("cell").to_numpy()
-        nuclei["condensation"] = state.condensation(nuclei)
-        tables.append((nuclei, cell, true_states(s, nuclei, cell)))
-    held = np.array([s.settings.dose_gy == HELD_OUT_GY for s in samples])
-    models: dict[str, Any] = {}
-    for name in ("state", "state_without_phase"):
-        parts = []
-        for (nuclei, cell, true), out in zip(tables, held, strict=True):
-            if name == "state" and kind == likelihoods.INTENSITIES and nuclei["rounding"].isna().all():
-                continue
-            known = true != ""
-            for copy, table in enumerate((nuclei, varied(nuclei, cell))):
-                x = pd.DataFrame(state.features(table))[known]
-                parts.append((x, true[known], np.full(len(x), out), np.full(len(x), copy)))
-        x = pd.concat([p[0] for p in parts])
-        y, out, copy = (np.concatenate([p[k] for p in parts]) for k in (1, 2, 3))
-        x = x.loc[:, x.std() > 1e-6]  # what does not vary tells nothing
-        if name == "state_without_phase":
-            x = x.drop(columns=["rounding", "dense_rounding"], errors="ignore")
-        trial = likelihoods._model(fit(x[~out], y[~out]))
-        as_they_are = out & (copy == 0)
-        p = trial.probabilities({k: x[as_they_are][k].to_numpy() for k in x})
-        said = np.array(trial.classes)[p.argmax(axis=1)]
-        print(kind, name, pd.crosstab(y[as_they_are], said).to_string(), sep="\n")
-        models[name] = fit(x, y)
-    likelihoods._file.cache_clear()
+    x, y, out = joined(answers)
+    trial = likelihoods._model(fit(x[~out], y[~out]))
+    odds = trial.log_odds({k: x[out][k].to_numpy() for k in x})
+    auc = roc_auc_score(y[out], odds) if 0 < y[out].sum() < out.sum() else float("nan")
+    print(
+        f"{question}: {y.sum()} true of {len(y)}; held out {y[out].sum()} of {out.sum()}: AUC {auc:.4f}, "
+        f"at 0: right {(odds[y[out]] > 0).mean():.3f}, false {(odds[~y[out]] > 0).sum()}",
+        flush=True,
+    )
+    return fit(x, y)
+
+
+def fit_state(kind: str, name: str, measured: Sequence[Measured]) -> dict[str, Any]:
+    """The states of nuclei; what is printed are the nuclei left out as they are, not varied."""
+    with_phase = name == STATE and kind == likelihoods.INTENSITIES
+    answers, as_they_are = [], []
+    for m in measured:
+        if with_phase and m.nuclei["rounding"].isna().all():
+            continue
+        true = true_states(m.sample, m.nuclei, m.cell)
+        known = true != ""
+        for copy, nuclei in enumerate((m.nuclei, varied(m.nuclei, m.cell))):
+            answers.append(
+                (pd.DataFrame(state.features(nuclei))[known], true[known], m.held_out(known.sum()))
+            )
+            as_they_are.append(np.full(known.sum(), copy == 0))
+    x, y, out = joined(answers)
+    if name == STATE_WITHOUT_PHASE:
+        x = x.drop(columns=["rounding", "dense_rounding"], errors="ignore")
+    trial = likelihoods._model(fit(x[~out], y[~out]))
+    shown = out & np.concatenate(as_they_are)
+    p = trial.probabilities({k: x[shown][k].to_numpy() for k in x})
+    said = np.array(trial.classes)[p.argmax(axis=1)]
+    print(kind, name, pd.crosstab(y[shown], said).to_string(), sep="\n")
+    return fit(x, y)
+
+
+# --- All questions
+
+
+def fit_kind(kind: str, samples: Sequence[Sample]) -> None:
+    """Fit the states; by them what may have happened to tracklets; by both the episodes."""
+    measured = [Measured.of(s, kind) for s in samples]
+    write(kind, {name: fit_state(kind, name, measured) for name in (STATE, STATE_WITHOUT_PHASE)})
+    told = [m.with_states() for m in measured]
+
+    hypotheses: dict[Hypothesis, list[Answers]] = {}
+    for m, nuclei in zip(measured, told, strict=True):
+        for c, true in considered(*nuclei):
+            answers = pd.DataFrame(dict(c.features)), true, m.held_out(len(true))
+            hypotheses.setdefault(c.kind, []).append(answers)
+    write(kind, {h.value: fit_yes_or_no(f"{kind} {h}", answers) for h, answers in hypotheses.items()})
+
+    mitoses, deaths = [], []
+    for m, nuclei in zip(measured, told, strict=True):
+        x, is_mitosis, is_death = attempted(*nuclei)
+        mitoses.append((x, is_mitosis, m.held_out(len(x))))
+        deaths.append((x, is_death, m.held_out(len(x))))
+    episodes = {"episode": mitoses, "episode_death": deaths}
+    write(kind, {name: fit_yes_or_no(f"{kind} {name}", answers) for name, answers in episodes.items()})
+
+
+def write(kind: str, models: dict[str, Any]) -> None:
+    """Put the models into `likelihoods.json`, a feature a line, where what is fitted next reads them."""
     told = json.loads(likelihoods.PATH.read_text()) if likelihoods.PATH.exists() else {}
-    write({**told, kind: {**told.get(kind, {}), **models}})
-    likelihoods._file.cache_clear()
-    rows: dict[Hypothesis, list[tuple[pd.DataFrame, np.ndarray, bool]]] = {}
-    for s, (nuclei, cell, _), out in zip(samples, tables, held, strict=True):
-        estimated = state.estimate(nuclei.assign(detection_id=np.arange(len(nuclei))))
-        for c, true in considered(s, estimated, cell[estimated["detection_id"].to_numpy()]):
-            rows.setdefault(c.kind, []).append((pd.DataFrame(dict(c.features)), true, out))
-    for h, found in rows.items():
-        x, y = pd.concat([f[0] for f in found]).reset_index(drop=True), np.concatenate([f[1] for f in found])
-        out = np.concatenate([np.full(len(f[1]), f[2]) for f in found])
-        x = x.loc[:, x.std() > 1e-6]  # what does not vary tells nothing
-        trial = likelihoods._model(fit(x[~out], y[~out]))
-        odds = trial.log_odds({k: x[out][k].to_numpy() for k in x})
-        auc = roc_auc_score(y[out], odds) if 0 < y[out].sum() < out.sum() else float("nan")
-        print(
-            f"{kind} {h}: {y.sum()} true of {len(y)}; held out {y[out].sum()} of {out.sum()}: AUC {auc:.4f}, "
-            f"at 0: right {(odds[y[out]] > 0).mean():.3f}, false {(odds[~y[out]] > 0).sum()}",
-            flush=True,
-        )
-        models[h.value] = fit(x, y)
-        told_now = json.loads(likelihoods.PATH.read_text())
-        write({**told_now, kind: {**told_now.get(kind, {}), **models}})
-    likelihoods._file.cache_clear()
-    attempts: list[tuple[pd.DataFrame, np.ndarray, np.ndarray, bool]] = []
-    for s, (nuclei, cell, _), out in zip(samples, tables, held, strict=True):
-        estimated = state.estimate(nuclei.assign(detection_id=np.arange(len(nuclei))))
-        x, mitosis, death = attempted(s, estimated, cell[estimated["detection_id"].to_numpy()])
-        attempts.append((x, mitosis, death, out))
-    x = pd.concat([a[0] for a in attempts]).reset_index(drop=True)
-    x = x.loc[:, x.std() > 1e-6]
-    out = np.concatenate([np.full(len(a[0]), a[3]) for a in attempts])
-    for name, k in (("episode", 1), ("episode_death", 2)):
-        y = np.concatenate([a[k] for a in attempts])
-        trial = likelihoods._model(fit(x[~out], y[~out]))
-        odds = trial.log_odds({c: x[out][c].to_numpy() for c in x})
-        print(
-            f"{kind} {name}: {y.sum()} true of {len(y)}; held out {y[out].sum()} of {out.sum()}: "
-            f"AUC {roc_auc_score(y[out], odds):.4f}, at 0: right {(odds[y[out]] > 0).mean():.3f}, "
-            f"false {(odds[~y[out]] > 0).sum()}",
-            flush=True,
-        )
-        models[name] = fit(x, y)
-    return models
-
-
-def attempted(
-    sample: Sample, table: pd.DataFrame, cell: np.ndarray
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Episodes that no division or birth explains: features, which are mitoses, which are deaths."""
-    s = sample.settings
-    side = (s.size * s.pixel_size_um,) * 2
-    true_of = dict(zip(table["detection_id"], cell, strict=True))
-    tracklets = track.link(table, usable=sample.usable, shape_um=side, minutes_per_frame=s.minutes_per_frame)
-    time = track.usable_time(tracklets.detections, sample.usable)
-    lineage = resolve(*hypotheses.consider(tracklets, time, shape_um=side, pixel_size_um=s.pixel_size_um))
-    last = int(np.flatnonzero(sample.usable)[-1])
-    found = [
-        e
-        for e in episodes.episodes(lineage, minutes_per_frame=s.minutes_per_frame, last_frame=last)
-        if episodes.is_alone(lineage, e)
-    ]
-    simulated = {t: sample.cells[d["simulated_cell"]] for t, d in sample.truth.nodes(data=True)}
-    by_cell = dict(tuple(lineage.detections.groupby("tracklet_id")))
-    mitosis, death = [], []
-    for e in found:
-        rows = by_cell[e.cell]
-        rows = rows[rows["frame"].between(e.first, e.last)]
-        names, counts = np.unique([true_of[d] for d in rows["detection_id"]], return_counts=True)
-        who = simulated.get(int(names[counts.argmax()]))
-        from_min, to_min = (f * s.minutes_per_frame for f in (e.first, e.last))
-        m = who.mitosis if who else None
-        mitosis.append(m is not None and m.start_min - 10 <= to_min and from_min <= m.event_min + 30)
-        died = min(breaks_up_min(who), who.dying_min) if who else np.inf
-        death.append(bool(from_min - 10 <= died <= to_min + 60))
-    return pd.DataFrame([dict(e.features) for e in found]), np.array(mitosis, bool), np.array(death, bool)
-
-
-def write(told: dict[str, Any]) -> None:
-    """As `likelihoods.json`, a feature a line."""
-    import re
-
-    text = json.dumps(told, indent=1)
+    text = json.dumps({**told, kind: {**told.get(kind, {}), **models}}, indent=1)
     text = re.sub(
         r"\{\s+\"mean\": ([^{}]*?)\}", lambda m: '{"mean": ' + re.sub(r"\s+", " ", m[1]).strip() + "}", text
     )
     text = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: "[" + re.sub(r"\s+", " ", m[1]) + "]", text)
     likelihoods.PATH.write_text(text + "\n")
+    likelihoods._file.cache_clear()
 
 
 def main() -> None:
@@ -448,14 +208,12 @@ def main() -> None:
     for dose in DOSES_GY:
         for line in CellLine:
             movie = args.out / f"{line}_{dose}Gy.tif"
-            if args.only_there and not (movie.with_suffix(".seg.lineage") / "stages" / "nuclei.csv").exists():
+            if args.only_there and not (run_of(movie) / "stages" / "nuclei.csv").exists():
                 continue
             samples.append(read_sample(movie, movie_settings(line, dose), Screen()))
     samples += [imagined(line, dose) for dose in IMAGINED_GY for line in CellLine]
-    told: dict[str, Any] = {}
     for kind in (likelihoods.INTENSITIES, likelihoods.MASKS):
-        told[kind] = fit_kind(kind, samples)
-        write(told)
+        fit_kind(kind, samples)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import argparse
 from pathlib import Path
 
 from lineage.stardist import data, model
-from lineage.stardist.train import IOUS, average_precisions
+from lineage.stardist.thresholds import IOUS, average_precisions
 
 
 def main() -> None:

@@ -94,7 +94,7 @@ class Tracked:
 def linked(
     nuclei: pd.DataFrame, *, usable: np.ndarray, shape_um: tuple[float, float], minutes: float
 ) -> Tracklets:
-    """The first half of `lineage.run.track`."""
+    """The first half of `lineage.stages.cells.track`."""
     told = config.read(None, {}).track.model_dump()
     return link(state.estimate(nuclei), usable=usable, shape_um=shape_um, minutes_per_frame=minutes, **told)
 

@@ -228,6 +228,12 @@ class FrameQuality:
         return self.table["usable"].to_numpy(bool)
 
     @property
+    def last_usable_frame(self) -> int:
+        """The movie's last frame where none can be used."""
+        usable = np.flatnonzero(self.usable)
+        return int(usable[-1]) if len(usable) else len(self.table) - 1
+
+    @property
     def drift_px(self) -> np.ndarray:
         """(T, 2) float: y, x."""
         return self.table[["drift_y_px", "drift_x_px"]].to_numpy(float)

@@ -45,9 +45,18 @@ def test_the_classifier_knows_nothing_of_the_pipeline_but_its_words():
         assert {".".join(n.split(".")[:2]) for n in lineage} <= {"lineage", "lineage.schema"}, file
 
 
-def test_only_run_knows_the_classifier():
+def test_only_the_verdicts_of_a_run_know_the_classifier():
     knows = {f.relative_to(ROOT).as_posix() for f in files("lineage") if own(imports(f), "classifier")}
-    assert knows == {"lineage/run.py"}
+    assert knows == {"lineage/stages/verdicts.py"}
+
+
+def test_only_run_knows_how_a_run_goes():
+    knows = {
+        f.relative_to(ROOT / "lineage").parts[0]
+        for f in files("lineage")
+        if own(imports(f), "lineage.stages")
+    }
+    assert knows == {"run.py", "stages"}
 
 
 def test_stages_do_not_know_each_other():

@@ -47,7 +47,8 @@ def train(
         from lineage.schema import InputError
         from lineage.stardist import data, model
         from lineage.stardist.network import StarDistConfig
-        from lineage.stardist.train import Schedule, average_precisions
+        from lineage.stardist.thresholds import average_precisions
+        from lineage.stardist.train import Schedule
         from lineage.stardist.train import train as fit
 
         pairs, validation = data.split(data.read_folders(images, masks), aside, "validation")

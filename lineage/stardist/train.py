@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -13,24 +13,24 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from lineage.simulate.nuclei import nucleus_field
 from lineage.stardist import normalise
-from lineage.stardist.data import DIAMETER_RANGE_PX, Annotated, disturb, patch, targets
+from lineage.stardist.data import DIAMETER_RANGE_PX, disturb, patch, targets
 from lineage.stardist.model import Model
 from lineage.stardist.network import StarDist, StarDistConfig, best_device, half_precision, ready
-from lineage.stardist.predict import candidates, draw, predict
-from lineage.stardist.scale import at_own_size
+from lineage.stardist.predict import predict
+from lineage.stardist.thresholds import average_precisions, with_best_thresholds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from torch import Tensor
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LRScheduler
+    from torch.optim.swa_utils import AveragedModel
+
+    from lineage.stardist.data import Annotated
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
-Found = tuple[np.ndarray, np.ndarray]
-PROB_THRESHOLDS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65)
-NMS_THRESHOLDS = (0.2, 0.3, 0.4, 0.5)
-FIGURE_FIELDS, FIGURES_SEED = 24, 1  # drawn fields on which the thresholds are chosen, beside real images
-IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
 SMOOTHING = 0.998  # of the weights that are kept, from step to step
 DISTANCE_WEIGHT = 0.2  # of the distances in the loss, as in StarDist
 
@@ -81,6 +81,30 @@ def loss(logits: Tensor, dist: Tensor, prob_true: Tensor, dist_true: Tensor) -> 
     return of_prob + DISTANCE_WEIGHT * (error + 1e-4 * outside)
 
 
+@dataclass(eq=False)
+class Learner:
+    """A network that learns, and all that a checkpoint holds of it."""
+
+    network: StarDist
+    smooth: AveragedModel  # the weights that are kept: a moving average over the steps
+    optimiser: Optimizer
+    rates: LRScheduler
+
+    def learn(self, error: Tensor) -> None:
+        """One step down the error."""
+        self.optimiser.zero_grad()
+        error.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimiser.step()
+        self.rates.step()
+        self.smooth.update_parameters(self.network)
+
+    def model(self, device: torch.device) -> Model:
+        """What has been learned so far, with StarDist's own thresholds."""
+        network = ready(cast("StarDist", self.smooth.module), device)
+        return Model(network, 0.5, 0.4, diameters_px=DIAMETER_RANGE_PX)
+
+
 def train(
     pairs: list[Annotated],
     validation: list[Annotated],
@@ -110,6 +134,36 @@ def train(
     """
     device = device or best_device()
     torch.manual_seed(schedule.seed)
+    learner = _learner(config, schedule, start, device)
+    first = _resume(checkpoint, vars(learner), device)
+    batches = _batches(Patches(pairs, config, schedule, first), device)
+    every = max(1, schedule.steps // schedule.reports)
+    began, running = time.monotonic(), torch.zeros((), device=device)
+    for step in range(first + 1, schedule.steps + 1):
+        x, prob, dist = next(batches)  # (B, 1, S, S), (B, 1, h, w), (B, n_rays, h, w)
+        with half_precision(device):
+            logits, rays = learner.network(x)
+        error = loss(logits, rays, prob, dist)
+        if teacher:
+            with torch.no_grad(), half_precision(device):
+                told, shown = teacher.network(x)
+            error = 0.5 * error + 0.5 * loss(logits, rays, torch.sigmoid(told), shown)
+        learner.learn(error)
+        running = error.detach() if step == first + 1 else 0.99 * running + 0.01 * error.detach()
+        if step % every == 0 or step == schedule.steps:
+            _save(checkpoint, step, vars(learner))
+            left = (time.monotonic() - began) / (step - first) * (schedule.steps - step) / 60
+            score = average_precisions(learner.model(device), validation[:20], predict)[0.5]
+            say(
+                f"step {step} of {schedule.steps}, loss {running.item():.3f}, "
+                f"AP@0.5 {score:.3f}, {left:.0f} min left"
+            )
+    return with_best_thresholds(learner.model(device), validation)
+
+
+def _learner(
+    config: StarDistConfig, schedule: Schedule, start: Model | None, device: torch.device
+) -> Learner:
     network = StarDist(config)
     if start:
         network.load_state_dict(start.network.state_dict())
@@ -121,49 +175,21 @@ def train(
     rates = torch.optim.lr_scheduler.OneCycleLR(
         optimiser, schedule.learning_rate, total_steps=schedule.steps, pct_start=0.05
     )
-    parts = {"network": network, "smooth": smooth, "optimiser": optimiser, "rates": rates}
-    first = _resume(checkpoint, parts, device)
+    return Learner(network, smooth, optimiser, rates)
 
-    def model() -> Model:
-        return Model(ready(cast("StarDist", smooth.module), device), 0.5, 0.4, diameters_px=DIAMETER_RANGE_PX)
 
-    samples = iter(
-        DataLoader(
-            Patches(pairs, config, schedule, first),
-            batch_size=schedule.batch,
-            num_workers=schedule.workers,
-            prefetch_factor=4,
-            pin_memory=device.type == "cuda",
-        )
+def _batches(patches: Patches, device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Endless: images (B, 1, S, S), probabilities (B, 1, h, w), distances (B, n_rays, h, w)."""
+    loader = DataLoader(
+        patches,
+        batch_size=patches.schedule.batch,
+        num_workers=patches.schedule.workers,
+        prefetch_factor=4,
+        pin_memory=device.type == "cuda",
     )
-    every = max(1, schedule.steps // schedule.reports)
-    began, running = time.monotonic(), torch.zeros((), device=device)
-    for step in range(first + 1, schedule.steps + 1):
-        x, prob, dist = (part.to(device, non_blocking=True) for part in next(samples))
-        x = x.contiguous(memory_format=torch.channels_last)
-        with half_precision(device):
-            logits, rays = network(x)
-        error = loss(logits, rays, prob[:, None], dist)
-        if teacher:
-            with torch.no_grad(), half_precision(device):
-                told, shown = teacher.network(x)
-            error = 0.5 * error + 0.5 * loss(logits, rays, torch.sigmoid(told), shown)
-        optimiser.zero_grad()
-        error.backward()
-        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.step()
-        rates.step()
-        smooth.update_parameters(network)
-        running = error.detach() if step == first + 1 else 0.99 * running + 0.01 * error.detach()
-        if step % every == 0 or step == schedule.steps:
-            _save(checkpoint, step, parts)
-            left = (time.monotonic() - began) / (step - first) * (schedule.steps - step) / 60
-            score = average_precisions(model(), validation[:20], predict)[0.5]
-            say(
-                f"step {step} of {schedule.steps}, loss {running.item():.3f}, "
-                f"AP@0.5 {score:.3f}, {left:.0f} min left"
-            )
-    return with_best_thresholds(model(), validation)
+    for batch in loader:
+        x, prob, dist = (part.to(device, non_blocking=True) for part in batch)
+        yield x.contiguous(memory_format=torch.channels_last), prob[:, None], dist
 
 
 def _save(checkpoint: Path, step: int, parts: dict) -> None:
@@ -180,46 +206,3 @@ def _resume(checkpoint: Path, parts: dict, device: torch.device) -> int:
     for name, part in parts.items():
         part.load_state_dict(saved[name])
     return saved["step"]
-
-
-def average_precisions(
-    model: Model, pairs: list[Annotated], find: Callable[[Model, np.ndarray], Found] = at_own_size
-) -> dict[float, float]:
-    """StarDist's average precision, TP / (TP + FP + FN), pooled over the images, by IoU."""
-    from stardist.matching import matching_dataset
-
-    found = [find(model, p.image)[0] for p in pairs]
-    matches = matching_dataset([p.mask for p in pairs], found, thresh=IOUS, show_progress=False)
-    return {iou: float(m.accuracy) for iou, m in zip(IOUS, matches, strict=True)}
-
-
-def with_best_thresholds(model: Model, pairs: list[Annotated]) -> Model:
-    """The model with the thresholds of the best mean average precision over `IOUS`.
-
-    `pairs` count for one half, drawn fields rich in mitotic figures for the other: real images hold few, and
-    thin chromatin is found at lower probabilities than round nuclei are.
-    """
-    from stardist.matching import matching_dataset
-
-    rng = np.random.default_rng(FIGURES_SEED)
-    fields = [
-        (disturb(image, mask, rng), mask)
-        for image, mask in (nucleus_field(rng, mitotic=0.5) for _ in range(FIGURE_FIELDS))
-    ]
-    lowest = min(PROB_THRESHOLDS)
-    sets = [
-        [(mask, candidates(model, image, least=lowest)) for image, mask in images]
-        for images in ([(p.image, p.mask) for p in pairs], fields)
-    ]
-
-    def score(thresholds: tuple[float, float]) -> float:
-        total = 0.0
-        for images in sets:
-            truth = [mask for mask, _ in images]
-            found = [draw(seen, *thresholds)[0] for _, seen in images]
-            total += sum(m.accuracy for m in matching_dataset(truth, found, thresh=IOUS, show_progress=False))
-        return total
-
-    prob = max(PROB_THRESHOLDS, key=lambda prob: score((prob, model.nms_threshold)))
-    nms = max(NMS_THRESHOLDS, key=lambda nms: score((prob, nms)))
-    return replace(model, prob_threshold=prob, nms_threshold=nms)

@@ -1,0 +1,105 @@
+"""A movie and its settings -> a Job: what cannot be used is refused, what was read is said and recorded."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from lineage import __version__
+from lineage.outputs import content_sha256, fingerprint
+from lineage.schema import InputError
+from lineage.stages.job import Job
+from lineage.stages.verdicts import THREADS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lineage.config import Config
+    from lineage.outputs import RunFolder
+    from lineage.progress import Screen
+    from lineage.schema import Video
+
+PACKAGES = ("btrack", "networkx", "numpy", "scikit-image", "scipy", "stardist", "torch", "trackpy", "zarr")
+
+
+def open_movie(path: Path, config: Config) -> Video:
+    """The movie, once it is known that it, the masks and the models can be used.
+
+    Raises:
+        InputError: one of them cannot.
+    """
+    from lineage.masks import as_video
+    from lineage.segment import MaskFinder
+    from lineage.stardist import model
+    from lineage.video import open_video
+
+    for given in (config.labels, config.classify.model):
+        if given and not given.exists():
+            raise InputError(f"{given} is not there: check the name")
+    told = config.video
+    if path == config.labels:
+        video = as_video(path, pixel_size_um=told.pixel_size_um, minutes_per_frame=told.minutes_per_frame)
+    else:
+        video = open_video(path, **told.model_dump())
+    if config.labels:
+        # Masks of another shape are refused before anything is read, and so is a model that is none.
+        _ = MaskFinder(config.labels, video.n_frames, video.shape).masks
+    else:
+        model.find(config.segment.model)
+    return video
+
+
+def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Job:
+    """Say what was read and what was assumed, and open the record."""
+    screen.say(in_words(video))
+    for sentence in video.assumed:
+        screen.say(f"assumed: {sentence}", "yellow")
+    now = fingerprint(video.path)
+    known = folder.record.get("input", {})
+    digest = known["sha256"] if known.get("fingerprint") == now else content_sha256(video.path)
+    folder.start(
+        {
+            "lineage": __version__,
+            "video": facts(video),
+            "input": {"fingerprint": now, "sha256": digest},
+            "dose_gy": config.dose_gy,
+            "settings": config.model_dump(mode="json"),
+            "versions": {name: version(name) for name in PACKAGES},
+            "threads": THREADS,
+            "seeds": "none: no stage draws random numbers",
+        }
+    )
+    job = Job(folder, video, config, screen)
+    units = [video.nucleus, video.phase, video.pixel_size_um, video.minutes_per_frame]
+    job.once("video", lambda _: (), after=(), settings=[__version__, digest, units], files=())
+    return job
+
+
+def in_words(video: Video) -> str:
+    """What was read, in one line."""
+    hours = video.n_frames * video.minutes_per_frame / 60
+    return (
+        f"{video.path.name}: {video.n_frames} frames of {video.shape[1]} x {video.shape[0]} px, "
+        f"{hours:.1f} h; "
+        f"nuclei in channel {video.nucleus} ({video.channels[video.nucleus]}), "
+        + ("no phase contrast" if video.phase is None else f"phase in {video.phase}")
+        + f"; {video.pixel_size_um:g} um a pixel, {video.minutes_per_frame:g} min a frame"
+    )
+
+
+def facts(video: Video) -> dict[str, Any]:
+    """What was read, for the record."""
+    return {
+        "path": str(video.path.resolve()),
+        "name": video.path.name,
+        "n_frames": video.n_frames,
+        "shape": list(video.shape),
+        "dtype": str(video.dtype),
+        "channels": list(video.channels),
+        "nucleus_channel": video.nucleus,
+        "phase_channel": video.phase,
+        "pixel_size_um": video.pixel_size_um,
+        "minutes_per_frame": video.minutes_per_frame,
+        "assumed": list(video.assumed),
+        "notes": list(video.notes),
+    }
