@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     Tables = Mapping[str, pd.DataFrame]
 
-MODELS = (("units, Welch", "o", -1), ("marginal model (GEE)", "s", 1))
+MODELS = (("units", "o", -1), ("marginal model (GEE)", "s", 1))
 
 
 def both_models(tables: Tables) -> Figure | None:
@@ -45,8 +45,8 @@ def both_models(tables: Tables) -> Figure | None:
     return Figure(
         "both_models",
         "Wells and marginal model side by side",
-        "The fraction abnormal against the lowest dose, with 95 % intervals: by the means of the units "
-        "(Welch's t), which every unit enters alike, and by a logistic GEE over all mitoses (Mancl and "
+        "The fraction abnormal against the lowest dose, with 95 % intervals: by the means of the units, "
+        "which every unit enters alike, and by a logistic GEE over all mitoses (Mancl and "
         "DeRouen's covariance), which weighs units by their mitoses. Where they disagree, large wells and "
         "small ones do. Uncorrected.",
         draw(paint, columns=2, size=(9.6, 2.9)),

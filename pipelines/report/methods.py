@@ -18,6 +18,10 @@ SEN = (
     "responses and impairs cell cycle progression. Scientific Reports 8:7898 (2018).",
     "10.1038/s41598-018-26307-6",
 )
+WILLIAMS = (
+    "Williams D. A. Extra-binomial variation in logistic linear models. Applied Statistics 31:144 (1982).",
+    "10.2307/2347977",
+)
 WELCH = (
     "Welch B. L. The generalization of 'Student's' problem when several different population variances are "
     "involved. Biometrika 34:28 (1947).",
@@ -73,7 +77,7 @@ FIELLER = (
     "(1954).",
     "10.1111/j.2517-6161.1954.tb00159.x",
 )
-REFERENCES = (*OF_A_RUN, SEN, HC2, WELCH, GEE, HOLM, BH, ROGAN, AALEN, TURNBULL, SUPERPLOTS)
+REFERENCES = (*OF_A_RUN, SEN, WILLIAMS, HC2, WELCH, GEE, HOLM, BH, ROGAN, AALEN, TURNBULL, SUPERPLOTS)
 OF_DRUGS = (FIELLER, FERTIL)
 
 
@@ -149,10 +153,12 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
     tested = tables["tests"]["p"].notna().any() if len(tables["tests"]) else False
     if tested:
         yield (
-            "The one primary test is the trend of the fraction abnormal over dose, by least squares on units "
-            "with HC2 standard errors and Bell and McCaffrey's degrees of freedom (Imbens & Kolesár 2016). "
-            "Doses are compared with the lowest by Welch's t, adjusted by Holm's method; all else is "
-            "exploratory, adjusted by Benjamini and Hochberg's."
+            "The one primary test is the trend of the fraction abnormal over dose, by least squares on "
+            "units. Shares vary as binomial counts times one dispersion for all doses, estimated from units "
+            "of one dose (Williams 1982); t has as many degrees of freedom as there are units less doses. "
+            "Doses are compared with the lowest likewise, adjusted by Holm's method. All else is "
+            "exploratory, adjusted by Benjamini and Hochberg's; what is no share is compared by Welch's t, "
+            "its trend tested with HC2 standard errors (Imbens & Kolesár 2016)."
         )
     else:
         yield "With one unit a dose nothing was tested; intervals are descriptive."
