@@ -29,6 +29,7 @@ COUNTED = (
     "n_rejected",
     "n_unusable_frames",
 )
+IN_ORDER = ["cell_line", "drug_uM", "treatment", "dose_gy"]  # what has no drug goes first
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "trackpy")
 
 
@@ -75,6 +76,6 @@ def record_of(
             for line, c in classifiers.items()
         },
         "dna_calibration": {" ".join(k): asdict(v) for k, v in calibrated.items()},
-        "n": per_dose.reset_index().to_dict("records"),
+        "n": per_dose.reset_index().sort_values(IN_ORDER).to_dict("records"),
         "notes": list(notes),
     }

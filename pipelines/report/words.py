@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+ALIKE = 1e-6  # width of an interval: medians that fall on the same frame show no spread
 NO_DYE_FREE = (
     "No dye-free control is named in the plate map. SiR-DNA and the light of the lamp slow the cycle and "
     "damage DNA themselves (Sen et al. 2018): all rates here, those at 0 Gy included, hold for stained, lit "
@@ -102,7 +103,7 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
     ):
         for r in _of(tables["tests"], measure, stratum).to_dict("records"):
             edges = interval(r["low"], r["high"])
-            if edges:
+            if edges and r["high"] - r["low"] > ALIKE:
                 told.append(
                     f"{what} changed by {number(r['slope_per_gy'])} {per} for each gray ({edges}; "
                     f"Benjamini-Hochberg-adjusted {p_words(r['p_adjusted'])}, exploratory)."
