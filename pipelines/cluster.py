@@ -13,7 +13,7 @@ from lineage.schema import InputError
 from pipelines.worker import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from distributed import Client
@@ -38,6 +38,10 @@ SETTINGS = {
 EXTRA = "dask or dask-jobqueue is not installed; say: pip install 'mitosis-lineage[plates]'"
 
 
+def _needs_nothing(movies_left: int) -> str:
+    return ""
+
+
 @dataclass(frozen=True, eq=False)
 class Place:
     """Where the movies run."""
@@ -45,6 +49,7 @@ class Place:
     client: Client
     processes: int | None  # that share a movie's frames; None leaves it to the movie, which takes all cores
     words: str
+    look_after: Callable[[int], str] = _needs_nothing  # movies left -> how its workers stand, in words
 
 
 def workers_for(n_movies: int) -> int:
@@ -110,19 +115,31 @@ def remote(address: str) -> Iterator[Place]:
 
 @contextmanager
 def slurm(profile: Path, n_movies: int) -> Iterator[Place]:
-    """Jobs of one movie at a time each, begun and ended as there is work."""
-    from pipelines.slurm import cluster_of, read_profile
+    """Jobs of one movie at a time each, begun and ended as there is work.
+
+    Raises:
+        InputError: the profile cannot be used, or SLURM's commands are not there.
+    """
+    from pipelines.slurm import answers, jobs_of, read_profile
 
     dask, distributed = _dask()
     told = read_profile(profile)
-    with dask.config.set(SETTINGS), cluster_of(told) as cluster, distributed.Client(cluster) as client:
-        jobs = min(told.jobs, n_movies)
-        cluster.adapt(minimum_jobs=0, maximum_jobs=jobs)  # replaces a job that its time limit ended
+    answers()
+    options = {"dashboard_address": DASHBOARD, "interface": told.interface}
+    with (
+        dask.config.set(SETTINGS),
+        distributed.SpecCluster(
+            scheduler={"cls": distributed.Scheduler, "options": options}, silence_logs=logging.CRITICAL
+        ) as cluster,
+        distributed.Client(cluster) as client,
+        jobs_of(told, client) as jobs,
+    ):
+        client.register_plugin(_end_at_once(distributed))
         words = (
-            f"up to {jobs} SLURM jobs of {told.cores} cores, {told.memory}, {told.walltime}; "
-            "they begin when SLURM lets them (squeue)"
+            f"up to {min(told.jobs, n_movies)} SLURM jobs of {told.cores} cores, {told.memory}, "
+            f"{told.walltime}, called {jobs.name}"
         )
-        yield Place(client, told.cores, f"{words}; dashboard: {_own_dashboard(client)}")
+        yield Place(client, told.cores, f"{words}; dashboard: {_own_dashboard(client)}", jobs.look_after)
 
 
 def _dask() -> tuple[Any, Any]:
@@ -161,6 +178,20 @@ def _ignore_interrupts(distributed: Any) -> Any:
             signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     return IgnoreInterrupts()
+
+
+def _end_at_once(distributed: Any) -> Any:
+    class EndAtOnce(distributed.WorkerPlugin):  # type: ignore[misc]
+        """A worker that closes has handed its movie on, and must not write to the run folder any more."""
+
+        name = "end-at-once"
+
+        def teardown(self, worker: Any) -> None:
+            import os
+
+            os._exit(0)
+
+    return EndAtOnce()
 
 
 def _own_dashboard(client: Client) -> str:
