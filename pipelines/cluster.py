@@ -125,12 +125,9 @@ def slurm(profile: Path, n_movies: int) -> Iterator[Place]:
     dask, distributed = _dask()
     told = read_profile(profile)
     answers()
-    options = {"dashboard_address": DASHBOARD, "interface": told.interface}
     with (
         dask.config.set(SETTINGS),
-        distributed.SpecCluster(
-            scheduler={"cls": distributed.Scheduler, "options": options}, silence_logs=logging.CRITICAL
-        ) as cluster,
+        _scheduler(distributed, told.interface) as cluster,
         distributed.Client(cluster) as client,
         jobs_of(told, client) as jobs,
     ):
@@ -140,6 +137,17 @@ def slurm(profile: Path, n_movies: int) -> Iterator[Place]:
             f"{told.walltime}, called {jobs.name}"
         )
         yield Place(client, told.cores, f"{words}; dashboard: {_own_dashboard(client)}", jobs.look_after)
+
+
+def _scheduler(distributed: Any, interface: str | None) -> Any:
+    """A scheduler in this process, without a worker."""
+    options = {"dashboard_address": DASHBOARD, "interface": interface}
+    try:
+        return distributed.SpecCluster(
+            scheduler={"cls": distributed.Scheduler, "options": options}, silence_logs=logging.CRITICAL
+        )
+    except RuntimeError as error:
+        raise InputError(f"the scheduler cannot start: {error.__cause__ or error}") from error
 
 
 def _dask() -> tuple[Any, Any]:
@@ -168,7 +176,7 @@ def _quiet_end() -> Iterator[None]:
 
 def _ignore_interrupts(distributed: Any) -> Any:
     class IgnoreInterrupts(distributed.WorkerPlugin):  # type: ignore[misc]
-        """Ctrl-C reaches every process of the terminal; only the first should act on it."""
+        """Ctrl-C and the terminal's end reach every process of it; only the first should act on them."""
 
         name = "ignore-interrupts"
 
@@ -176,6 +184,8 @@ def _ignore_interrupts(distributed: Any) -> Any:
             import signal
 
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            if hasattr(signal, "SIGHUP"):
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     return IgnoreInterrupts()
 

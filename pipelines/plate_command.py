@@ -60,6 +60,7 @@ def run(
     from lineage.schema import InputError
     from pipelines import platemap
     from pipelines.plate import run
+    from pipelines.signals import ended_by_signals, undisturbed_afterwards
 
     screen = Screen()
     with one_line_errors(debug=debug, stopped="what was finished is kept, and the next start goes on"):
@@ -68,7 +69,11 @@ def run(
         checked = platemap.check(plate)
         screen.say(f"{plate.name}: {len(checked.movies)} movies, no mistake")
         refuse_own_map(plate, out)
-        with place_of(len(checked.movies), workers, scheduler, slurm) as place:
+        with (
+            ended_by_signals(),
+            place_of(len(checked.movies), workers, scheduler, slurm) as place,
+            undisturbed_afterwards(),
+        ):
             screen.say(place.words)
             ended = run(checked, out, place, screen=screen)
         raise typer.Exit(say_result(ended, out, screen, debug=debug))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import time
 import tomllib
@@ -218,10 +219,13 @@ def job_script(profile: SlurmProfile, address: str, name: str) -> str:
     """
     from pipelines.cluster import EXTRA
 
+    interrupt = signal.getsignal(signal.SIGINT)
     try:
         from dask_jobqueue.slurm import SLURMJob
     except ImportError as error:
         raise InputError(EXTRA) from error
+    # Importing it makes Ctrl-C a sys.exit(): no word, and exit code 0.
+    signal.signal(signal.SIGINT, interrupt)
     lifetime = minutes(profile.walltime) - GRACE_MIN
     job = SLURMJob(
         address,
