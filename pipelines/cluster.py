@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.processes import cores
 from lineage.schema import InputError
+from pipelines.signals import begin_tracker
 from pipelines.worker import versions
 
 if TYPE_CHECKING:
@@ -166,6 +167,7 @@ def _quiet_end() -> Iterator[None]:
     quiet = "ignore:resource_tracker:UserWarning"
     os.environ["PYTHONWARNINGS"] = f"{before},{quiet}" if before else quiet
     try:
+        begin_tracker()
         yield
     finally:
         if before is None:

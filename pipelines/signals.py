@@ -35,3 +35,16 @@ def undisturbed_afterwards() -> Iterator[None]:
     finally:
         for one in ENDING:
             signal.signal(one, signal.SIG_IGN)
+
+
+def begin_tracker() -> None:
+    """Begin the process that keeps count of semaphores, one for all; the end of the terminal would end it."""
+    from multiprocessing import resource_tracker
+
+    if not hasattr(signal, "SIGHUP"):
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -120,11 +120,9 @@ class Jobs:
         workers = self.workers()
         self.forget_ended(queue, workers)
         missing = min(self.at_most, movies_left) - len(self.submitted)
-        refused = self.submit(missing)
-        if missing < 0:
-            waiting = [job for job in self.submitted if queue.get(job, "").startswith("waiting")]
-            idle = [job for job in self.submitted if workers.get(job) == 0]
-            self.cancel((waiting + idle)[:-missing])
+        waiting = [job for job in self.submitted if queue.get(job, "").startswith("waiting")]
+        idle = [job for job in self.submitted if workers.get(job) == 0]
+        refused = self.submit(missing) or self.cancel((waiting + idle)[: max(0, -missing)])
         stands = Counter("running" if job in workers else queue.get(job, "waiting") for job in self.submitted)
         counts = ", ".join(f"{n} {how}" for how, n in sorted(stands.items()))
         return f"SLURM jobs: {counts or 'none'}{refused}"
@@ -184,16 +182,29 @@ class Jobs:
             self.submitted[job] = time.monotonic()
         return ""
 
-    def cancel(self, jobs: list[str]) -> None:
-        """Cancel some."""
+    def cancel(self, jobs: list[str]) -> str:
+        """Cancel some; gives back why SLURM does not, as where one has just ended."""
         for job in jobs:
             del self.submitted[job]
-        if jobs:
-            _slurm("scancel", *jobs)
+        try:
+            if jobs:
+                _slurm("scancel", *jobs)
+        except InputError as error:
+            return f"; {error}"
+        return ""
 
     def cancel_all(self) -> None:
-        """Cancel every job of this start, also one whose number was never heard."""
-        _slurm("scancel", "--name", self.name)
+        """Cancel every job of this start, also one whose number was never heard.
+
+        Raises:
+            InputError: SLURM does not.
+        """
+        try:
+            _slurm("scancel", "--name", self.name)
+        except InputError as error:
+            raise InputError(
+                f"{error}; what was finished is kept, but jobs called {self.name} may be left"
+            ) from error
 
 
 def answers() -> None:
