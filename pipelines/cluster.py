@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from lineage.progress import Screen
+
 LOCALHOST = "127.0.0.1"
 BYTES_A_MOVIE = 1_500_000_000  # five days of 1024 x 1024 took 0.96 GB at the peak
 SHARE_OF_MEMORY = 0.9  # the rest is the system's
@@ -115,7 +117,7 @@ def remote(address: str) -> Iterator[Place]:
 
 
 @contextmanager
-def slurm(profile: Path, n_movies: int) -> Iterator[Place]:
+def slurm(profile: Path, n_movies: int, *, screen: Screen) -> Iterator[Place]:
     """Jobs of one movie at a time each, begun and ended as there is work.
 
     Raises:
@@ -130,7 +132,7 @@ def slurm(profile: Path, n_movies: int) -> Iterator[Place]:
         dask.config.set(SETTINGS),
         _scheduler(distributed, told.interface) as cluster,
         distributed.Client(cluster) as client,
-        jobs_of(told, client) as jobs,
+        jobs_of(told, client, screen=screen) as jobs,
     ):
         client.register_plugin(_end_at_once(distributed))
         words = (

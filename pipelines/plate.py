@@ -219,7 +219,7 @@ def reason_of(future: Future) -> str:
     if isinstance(error, KilledWorker):
         return (
             "each process that tried it died, most likely for want of memory; give the same command again "
-            "with fewer --workers"
+            "with fewer --workers, or more memory in the SLURM profile"
         )
     words = " ".join(str(error).split())
     if isinstance(error, InputError | OSError | Unsolved):

@@ -71,7 +71,7 @@ def run(
         refuse_own_map(plate, out)
         with (
             ended_by_signals(),
-            place_of(len(checked.movies), workers, scheduler, slurm) as place,
+            place_of(len(checked.movies), workers, scheduler, slurm, screen) as place,
             undisturbed_afterwards(),
         ):
             screen.say(place.words)
@@ -80,7 +80,7 @@ def run(
 
 
 def place_of(
-    n_movies: int, workers: int | None, scheduler: str | None, slurm: Path | None
+    n_movies: int, workers: int | None, scheduler: str | None, slurm: Path | None, screen: Screen
 ) -> AbstractContextManager[Place]:
     """Where the movies run, as it was told."""
     from pipelines import cluster
@@ -88,7 +88,7 @@ def place_of(
     if scheduler:
         return cluster.remote(scheduler)
     if slurm:
-        return cluster.slurm(slurm, n_movies)
+        return cluster.slurm(slurm, n_movies, screen=screen)
     return cluster.local(min(workers or cluster.workers_for(n_movies), n_movies))
 
 

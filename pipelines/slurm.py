@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from distributed import Client
 
+    from lineage.progress import Screen
+
 LEAST_WALLTIME_MIN = 10
 GRACE_MIN = 3  # before its end a worker hands its movie back
 LOOK_EVERY_S = 15.0  # SLURM's controller answers everyone on the cluster
@@ -193,18 +195,13 @@ class Jobs:
             return f"; {error}"
         return ""
 
-    def cancel_all(self) -> None:
-        """Cancel every job of this start, also one whose number was never heard.
-
-        Raises:
-            InputError: SLURM does not.
-        """
+    def cancel_all(self) -> str:
+        """Cancel each job of this start, also one whose number was never heard; or why SLURM does not."""
         try:
             _slurm("scancel", "--name", self.name)
         except InputError as error:
-            raise InputError(
-                f"{error}; what was finished is kept, but jobs called {self.name} may be left"
-            ) from error
+            return f"{error}; jobs called {self.name} may be left, and end within minutes of their beginning"
+        return ""
 
 
 def answers() -> None:
@@ -213,13 +210,14 @@ def answers() -> None:
 
 
 @contextmanager
-def jobs_of(profile: SlurmProfile, client: Client) -> Iterator[Jobs]:
+def jobs_of(profile: SlurmProfile, client: Client, *, screen: Screen) -> Iterator[Jobs]:
     """The jobs, of which none is submitted yet, and none is left."""
     jobs = Jobs(profile, client)
     try:
         yield jobs
     finally:
-        jobs.cancel_all()
+        if refused := jobs.cancel_all():
+            screen.say(refused, "yellow")
 
 
 def job_script(profile: SlurmProfile, address: str, name: str) -> str:

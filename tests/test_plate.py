@@ -301,7 +301,7 @@ def test_a_real_slurm_runs_a_plate(movies, finished, tmp_path, monkeypatch):
 
 def test_a_job_that_ends_is_replaced_and_one_without_a_movie_is_cancelled(stand_in, place):
     profile = slurm.SlurmProfile(jobs=3, before=["exec sleep 1000"])
-    with slurm.jobs_of(profile, place.client) as jobs:
+    with slurm.jobs_of(profile, place.client, screen=Screen()) as jobs:
         jobs.look_after(2)
         first = set(jobs.queue())
         assert len(first) == 2
@@ -325,6 +325,7 @@ def test_a_job_that_ends_is_replaced_and_one_without_a_movie_is_cancelled(stand_
         (stand_in / "held").write_text("Resources")
         jobs.look_after(3)
         assert jobs.look_after(2) == "SLURM jobs: 2 starting; scancel refused: too late"
+        assert f"too late; jobs called {jobs.name} may be left" in jobs.cancel_all()
         (stand_in / "scancel.real").replace(stand_in / "scancel")
     assert jobs.queue() == {}
 
@@ -335,7 +336,7 @@ def test_a_job_that_slurm_refuses_is_said(stand_in, movies, tmp_path, place):
     assert result.exit_code == 2
     assert "error: sbatch refused: invalid partition specified: nowhere\n" in result.output
     (stand_in / "refused").unlink()
-    with slurm.jobs_of(slurm.SlurmProfile(before=["exec sleep 1000"]), place.client) as jobs:
+    with slurm.jobs_of(slurm.SlurmProfile(before=["exec sleep 1000"]), place.client, screen=Screen()) as jobs:
         jobs.look_after(1)
         (stand_in / "refused").write_text("sbatch: error: QOSMaxSubmitJobPerUserLimit\n")
         assert jobs.look_after(2) == "SLURM jobs: 1 starting; sbatch refused: QOSMaxSubmitJobPerUserLimit"
