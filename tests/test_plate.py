@@ -286,8 +286,9 @@ def idle_nodes() -> str:
     return subprocess.run(["sinfo", "--noheader", "--states=idle"], capture_output=True, text=True).stdout
 
 
-@pytest.mark.skipif(not idle_nodes(), reason="no SLURM here, or no idle node")
 def test_a_real_slurm_runs_a_plate(movies, finished, tmp_path, monkeypatch):
+    if not idle_nodes():
+        pytest.skip("no SLURM here, or no idle node")
     # Where the nodes are other machines, they must see pytest's --basetemp.
     monkeypatch.chdir(ROOT)
     logs = f'logs = "{tmp_path / "logs"}"'
