@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.processes import cores
 from lineage.schema import InputError
+from pipelines.signals import begin_tracker
 from pipelines.worker import versions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from distributed import Client
+
+    from lineage.progress import Screen
 
 LOCALHOST = "127.0.0.1"
 BYTES_A_MOVIE = 1_500_000_000  # five days of 1024 x 1024 took 0.96 GB at the peak
@@ -38,6 +41,10 @@ SETTINGS = {
 EXTRA = "dask or dask-jobqueue is not installed; say: pip install 'mitosis-lineage[plates]'"
 
 
+def _needs_nothing(movies_left: int) -> str:
+    return ""
+
+
 @dataclass(frozen=True, eq=False)
 class Place:
     """Where the movies run."""
@@ -45,6 +52,7 @@ class Place:
     client: Client
     processes: int | None  # that share a movie's frames; None leaves it to the movie, which takes all cores
     words: str
+    look_after: Callable[[int], str] = _needs_nothing  # movies left -> how its workers stand, in words
 
 
 def workers_for(n_movies: int) -> int:
@@ -109,20 +117,40 @@ def remote(address: str) -> Iterator[Place]:
 
 
 @contextmanager
-def slurm(profile: Path, n_movies: int) -> Iterator[Place]:
-    """Jobs of one movie at a time each, begun and ended as there is work."""
-    from pipelines.slurm import cluster_of, read_profile
+def slurm(profile: Path, n_movies: int, *, screen: Screen) -> Iterator[Place]:
+    """Jobs of one movie at a time each, begun and ended as there is work.
+
+    Raises:
+        InputError: the profile cannot be used, or SLURM's commands are not there.
+    """
+    from pipelines.slurm import answers, jobs_of, read_profile
 
     dask, distributed = _dask()
     told = read_profile(profile)
-    with dask.config.set(SETTINGS), cluster_of(told) as cluster, distributed.Client(cluster) as client:
-        jobs = min(told.jobs, n_movies)
-        cluster.adapt(minimum_jobs=0, maximum_jobs=jobs)  # replaces a job that its time limit ended
+    answers()
+    with (
+        dask.config.set(SETTINGS),
+        _scheduler(distributed, told.interface) as cluster,
+        distributed.Client(cluster) as client,
+        jobs_of(told, client, screen=screen) as jobs,
+    ):
+        client.register_plugin(_end_at_once(distributed))
         words = (
-            f"up to {jobs} SLURM jobs of {told.cores} cores, {told.memory}, {told.walltime}; "
-            "they begin when SLURM lets them (squeue)"
+            f"up to {min(told.jobs, n_movies)} SLURM jobs of {told.cores} cores, {told.memory}, "
+            f"{told.walltime}, called {jobs.name}"
         )
-        yield Place(client, told.cores, f"{words}; dashboard: {_own_dashboard(client)}")
+        yield Place(client, told.cores, f"{words}; dashboard: {_own_dashboard(client)}", jobs.look_after)
+
+
+def _scheduler(distributed: Any, interface: str | None) -> Any:
+    """A scheduler in this process, without a worker."""
+    options = {"dashboard_address": DASHBOARD, "interface": interface}
+    try:
+        return distributed.SpecCluster(
+            scheduler={"cls": distributed.Scheduler, "options": options}, silence_logs=logging.CRITICAL
+        )
+    except RuntimeError as error:
+        raise InputError(f"the scheduler cannot start: {error.__cause__ or error}") from error
 
 
 def _dask() -> tuple[Any, Any]:
@@ -141,6 +169,7 @@ def _quiet_end() -> Iterator[None]:
     quiet = "ignore:resource_tracker:UserWarning"
     os.environ["PYTHONWARNINGS"] = f"{before},{quiet}" if before else quiet
     try:
+        begin_tracker()
         yield
     finally:
         if before is None:
@@ -151,7 +180,7 @@ def _quiet_end() -> Iterator[None]:
 
 def _ignore_interrupts(distributed: Any) -> Any:
     class IgnoreInterrupts(distributed.WorkerPlugin):  # type: ignore[misc]
-        """Ctrl-C reaches every process of the terminal; only the first should act on it."""
+        """Ctrl-C and the terminal's end reach every process of it; only the first should act on them."""
 
         name = "ignore-interrupts"
 
@@ -159,8 +188,24 @@ def _ignore_interrupts(distributed: Any) -> Any:
             import signal
 
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            if hasattr(signal, "SIGHUP"):
+                signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     return IgnoreInterrupts()
+
+
+def _end_at_once(distributed: Any) -> Any:
+    class EndAtOnce(distributed.WorkerPlugin):  # type: ignore[misc]
+        """A worker that closes has handed its movie on, and must not write to the run folder any more."""
+
+        name = "end-at-once"
+
+        def teardown(self, worker: Any) -> None:
+            import os
+
+            os._exit(0)
+
+    return EndAtOnce()
 
 
 def _own_dashboard(client: Client) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from pipelines.columns import COPY, RUN_FOLDER
 from pipelines.worker import TOPIC, run_movie
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from distributed import Future
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pipelines.cluster import Place
     from pipelines.platemap import Movie, PlateMap
 
+TICK_S = 0.2
 SHARE_OF_SEGMENTATION = 0.8  # of a movie's time; the rest comes when it is done
 
 
@@ -114,7 +116,6 @@ def follow(
     screen: Screen,
 ) -> list[Ended]:
     """Hand the movies to the workers, and say what becomes of them."""
-    from distributed import as_completed
 
     def hear(event: tuple[float, dict[str, Any]]) -> None:
         told = event[1]
@@ -134,7 +135,7 @@ def follow(
         for n, m in enumerate(order)
     }  # fmt: skip
     ended: dict[str, Ended] = {}
-    for future in as_completed(futures):
+    for future in as_they_end(futures, place, screen):
         movie = futures[future]
         name = movie.run_folder
         if future.status == "finished":
@@ -148,6 +149,21 @@ def follow(
         screen.say(f"{len(ended)} of {len(movies)}: {name} {what}", "red" if one.reason else None)
     client.unsubscribe_topic(TOPIC)
     return [ended[m.run_folder] for m in movies]
+
+
+def as_they_end(futures: Iterable[Future], place: Place, screen: Screen) -> Iterator[Future]:
+    """Each movie's future when it has ended; the place is looked after meanwhile."""
+    left, said = list(futures), ""
+    while left:
+        words = place.look_after(len(left))
+        if words != said:
+            screen.say(words)
+        said = words
+        ended = [f for f in left if f.done()]
+        left = [f for f in left if f not in ended]
+        yield from ended
+        if not ended:
+            time.sleep(TICK_S)
 
 
 def shared_out(movie: Movie, processes: int | None) -> Config:
@@ -203,7 +219,7 @@ def reason_of(future: Future) -> str:
     if isinstance(error, KilledWorker):
         return (
             "each process that tried it died, most likely for want of memory; give the same command again "
-            "with fewer --workers"
+            "with fewer --workers, or more memory in the SLURM profile"
         )
     words = " ".join(str(error).split())
     if isinstance(error, InputError | OSError | Unsolved):

@@ -60,6 +60,7 @@ def run(
     from lineage.schema import InputError
     from pipelines import platemap
     from pipelines.plate import run
+    from pipelines.signals import ended_by_signals, undisturbed_afterwards
 
     screen = Screen()
     with one_line_errors(debug=debug, stopped="what was finished is kept, and the next start goes on"):
@@ -68,14 +69,18 @@ def run(
         checked = platemap.check(plate)
         screen.say(f"{plate.name}: {len(checked.movies)} movies, no mistake")
         refuse_own_map(plate, out)
-        with place_of(len(checked.movies), workers, scheduler, slurm) as place:
+        with (
+            ended_by_signals(),
+            place_of(len(checked.movies), workers, scheduler, slurm, screen) as place,
+            undisturbed_afterwards(),
+        ):
             screen.say(place.words)
             ended = run(checked, out, place, screen=screen)
         raise typer.Exit(say_result(ended, out, screen, debug=debug))
 
 
 def place_of(
-    n_movies: int, workers: int | None, scheduler: str | None, slurm: Path | None
+    n_movies: int, workers: int | None, scheduler: str | None, slurm: Path | None, screen: Screen
 ) -> AbstractContextManager[Place]:
     """Where the movies run, as it was told."""
     from pipelines import cluster
@@ -83,7 +88,7 @@ def place_of(
     if scheduler:
         return cluster.remote(scheduler)
     if slurm:
-        return cluster.slurm(slurm, n_movies)
+        return cluster.slurm(slurm, n_movies, screen=screen)
     return cluster.local(min(workers or cluster.workers_for(n_movies), n_movies))
 
 

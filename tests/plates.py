@@ -43,3 +43,43 @@ def write_plate(path: Path, *rows: str, header: str = HEADER) -> Path:
     """A CSV."""
     path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     return path
+
+
+SBATCH = r"""#!/bin/sh
+here=$(dirname "$0")
+if [ "$1" = --version ]; then exit; fi
+if [ -e "$here/refused" ]; then cat "$here/refused" >&2; exit 1; fi
+cat > "$here/job.$$"
+if [ ! -e "$here/held" ]; then
+    SLURM_JOB_ID=$$ setsid sh -c 'sh "$0"; rm "$0"' "$here/job.$$" > "$here/out.$$" 2>&1 &
+    echo $! > "$here/pid.$$"
+fi
+echo $$
+"""
+SQUEUE = r"""#!/bin/sh
+here=$(dirname "$0")
+for job in $(grep -ls "^#SBATCH -J $3\$" "$here"/job.*); do
+    id=${job##*.}
+    if [ -e "$here/pid.$id" ]; then echo "$id RUNNING None"; else echo "$id PENDING $(cat "$here/held")"; fi
+done
+"""
+SCANCEL = r"""#!/bin/sh
+here=$(dirname "$0")
+if [ "$1" = --name ]; then set -- $(grep -ls "^#SBATCH -J $2\$" "$here"/job.* | sed "s/.*\\.//"); fi
+for id; do
+    if [ -e "$here/pid.$id" ]; then kill -- "-$(cat "$here/pid.$id")"; fi
+    rm "$here/job.$id"
+done
+"""
+
+
+def write_slurm(folder: Path) -> Path:
+    """A stand-in for SLURM's commands: a job begins at once, and is there as long as `job.NUMBER` is.
+
+    A file `held` keeps new jobs waiting, for the reason in it; one called `refused` holds why none is taken.
+    """
+    folder.mkdir()
+    for name, script in (("sbatch", SBATCH), ("squeue", SQUEUE), ("scancel", SCANCEL)):
+        (folder / name).write_text(script, encoding="utf-8")
+        (folder / name).chmod(0o755)
+    return folder

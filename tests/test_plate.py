@@ -3,6 +3,8 @@
 import hashlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from plates import HEADER, write_movie, write_plate
+from plates import HEADER, write_movie, write_plate, write_slurm
 from typer.testing import CliRunner
 
 from lineage.progress import Screen
@@ -21,6 +23,7 @@ from pipelines.plate_command import app
 
 TABLES = ("detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml")
 ROOT = Path(__file__).parents[1]
+STOPPED = "stopped; what was finished is kept, and the next start goes on\n"
 STEMS = ("U251_0Gy_p1", "U251_0Gy_p2")
 
 
@@ -148,21 +151,32 @@ def of_group(group: int) -> list:
     return [p for p in processes if p.pid and os.getpgid(p.pid) == group]
 
 
-def test_ctrl_c_ends_cleanly_and_the_next_start_goes_on(movies, finished, place, tmp_path):
-    arguments = ["run", str(movies), "--out", str(tmp_path), "--workers", "1"]
+def ended_by(number: int, *arguments: str, when: str, whole_terminal: bool = True) -> tuple[int, str, list]:
+    """Start a plate and end it: its exit code, what it said of it, and its processes that still live."""
     with subprocess.Popen(
-        [sys.executable, "-m", "pipelines.plate", *arguments],
+        [sys.executable, "-m", "pipelines.plate", "run", *arguments],
         cwd=ROOT, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         # Whoever runs the tests in the background has it ignored, and children take that over.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     ) as process:  # fmt: skip
         for line in process.stdout:
-            if "dashboard" in line:
-                os.killpg(process.pid, signal.SIGINT)
+            if when in line:
+                (os.killpg if whole_terminal else os.kill)(process.pid, number)
         said = process.stderr.read()
-    assert process.returncode == 130
-    assert said == "stopped; what was finished is kept, and the next start goes on\n"
-    assert not of_group(process.pid)
+    return process.returncode, said, of_group(process.pid)
+
+
+@pytest.mark.parametrize(
+    ("number", "whole_terminal"),
+    [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGHUP, True)],
+    ids=["Ctrl-C", "kill", "terminal closed"],
+)
+def test_what_is_ended_ends_cleanly_and_the_next_start_goes_on(
+    movies, finished, place, tmp_path, number, whole_terminal
+):
+    arguments = [str(movies), "--out", str(tmp_path), "--workers", "1"]
+    ended = ended_by(number, *arguments, when="dashboard", whole_terminal=whole_terminal)
+    assert ended == (130, STOPPED, [])
     assert not all((tmp_path / f"{s}.lineage" / "report.html").exists() for s in STEMS)
     ended = plate.run(platemap.check(movies), tmp_path, place, screen=Screen())
     assert [e.reason for e in ended] == [None] * 2
@@ -220,22 +234,138 @@ def test_a_slurm_profile_becomes_a_job_script(tmp_path):
     profile.write_text(
         'jobs = 3\ncores = 4\nmemory = "8GB"\nwalltime = "06:00:00"\npartition = "short"\naccount = "cells"\n'
         'directives = ["--constraint=avx512"]\nbefore = ["module load python"]\npython = "/there/python"\n'
-        'interface = "lo"\n'
+        'interface = "ib0"\n'
     )
-    with slurm.cluster_of(slurm.read_profile(profile)) as jobs:
-        script = jobs.job_script()
-        dashboard = jobs.scheduler.http_server._sockets
-        assert {s.getsockname()[0] for s in dashboard.values()} == {"127.0.0.1"}
+    script = slurm.job_script(slurm.read_profile(profile), "tcp://10.0.0.1:40001", "plate-1")
     for line in (
-        "#SBATCH -p short", "#SBATCH -A cells", "#SBATCH --cpus-per-task=4", "#SBATCH --mem=8G",
-        "#SBATCH -t 06:00:00", "#SBATCH --constraint=avx512", "module load python",
+        "#SBATCH -J plate-1", "#SBATCH -p short", "#SBATCH -A cells", "#SBATCH --cpus-per-task=4",
+        "#SBATCH --mem=8G", "#SBATCH -t 06:00:00", "#SBATCH --constraint=avx512", "module load python",
         "export DASK_DISTRIBUTED__WORKER__DAEMON=False",
     ):  # fmt: skip
         assert line in script.splitlines()
     start = script.splitlines()[-1] or script.splitlines()[-2]
-    assert start.startswith("/there/python -m distributed.cli.dask_worker tcp://127.0.0.1:")
+    assert start.startswith(
+        "/there/python -m distributed.cli.dask_worker tcp://10.0.0.1:40001 --name $SLURM_JOB_ID "
+    )
     assert "--nthreads 1 --memory-limit 7.45GiB --nanny" in start
     assert "--lifetime 357m" in start
+    assert start.endswith("--interface ib0")
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch) -> Path:
+    """The folder of a stand-in for SLURM's commands, which are the first on the path."""
+    folder = write_slurm(tmp_path / "bin")
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setattr(slurm, "LOOK_EVERY_S", 0)
+    monkeypatch.setattr(slurm, "SETTLE_S", 0)
+    monkeypatch.chdir(ROOT)
+    return folder
+
+
+def on_slurm(movies: Path, out: Path, *profile: str):
+    """Run a plate on SLURM."""
+    path = out.parent / "slurm.toml"
+    path.write_text("\n".join(profile), encoding="utf-8")
+    return CliRunner().invoke(app, ["run", str(movies), "--out", str(out), "--slurm", str(path)])
+
+
+def test_slurm_jobs_run_a_plate(stand_in, movies, finished, tmp_path):
+    result = on_slurm(movies, tmp_path / "runs", "jobs = 1", 'interface = "lo"')
+    assert result.exit_code == 0, result.output
+    assert "SLURM jobs: 1 waiting\nSLURM jobs: 1 starting\nSLURM jobs: 1 running\n" in result.output
+    assert contents(tmp_path / "runs") == contents(finished)
+    assert len(list(stand_in.glob("pid.*"))) == 1
+    assert not list(stand_in.glob("job.*"))
+
+
+def idle_nodes() -> str:
+    """Those of a SLURM that is really there."""
+    if not shutil.which("sbatch") or not shutil.which("sinfo"):
+        return ""
+    return subprocess.run(["sinfo", "--noheader", "--states=idle"], capture_output=True, text=True).stdout
+
+
+def test_a_real_slurm_runs_a_plate(movies, finished, tmp_path, monkeypatch):
+    if not idle_nodes():
+        pytest.skip("no SLURM here, or no idle node")
+    # Where the nodes are other machines, they must see pytest's --basetemp.
+    monkeypatch.chdir(ROOT)
+    logs = f'logs = "{tmp_path / "logs"}"'
+    result = on_slurm(movies, tmp_path / "runs", "jobs = 1", 'memory = "2GB"', 'walltime = "00:10:00"', logs)
+    assert result.exit_code == 0, result.output
+    assert contents(tmp_path / "runs") == contents(finished)
+    name = re.search(r"called (plate-\w+)", result.output)[1]
+    left = ["squeue", "--noheader", "--states=PENDING,RUNNING", "--name", name]
+    assert subprocess.run(left, capture_output=True, text=True, check=True).stdout == ""
+
+
+def test_a_job_that_ends_is_replaced_and_one_without_a_movie_is_cancelled(stand_in, place):
+    profile = slurm.SlurmProfile(jobs=3, before=["exec sleep 1000"])
+    with slurm.jobs_of(profile, place.client, screen=Screen()) as jobs:
+        jobs.look_after(2)
+        first = set(jobs.queue())
+        assert len(first) == 2
+        assert jobs.look_after(2) == "SLURM jobs: 2 starting"
+        assert set(jobs.queue()) == first
+        slurm._slurm("scancel", min(first))
+        jobs.look_after(2)
+        assert len(jobs.queue()) == 2
+        assert max(first) in jobs.queue()
+        jobs.look_after(5)
+        assert len(jobs.queue()) == 3
+        (stand_in / "held").write_text("Resources")
+        slurm._slurm("scancel", max(first))
+        jobs.look_after(5)
+        assert jobs.look_after(5) == "SLURM jobs: 2 starting, 1 waiting (Resources)"
+        jobs.look_after(2)
+        assert jobs.look_after(2) == "SLURM jobs: 2 starting"
+        (stand_in / "scancel").rename(stand_in / "scancel.real")
+        (stand_in / "scancel").write_text("#!/bin/sh\necho scancel: error: too late >&2; exit 1\n")
+        (stand_in / "scancel").chmod(0o755)
+        (stand_in / "held").write_text("Resources")
+        jobs.look_after(3)
+        assert jobs.look_after(2) == "SLURM jobs: 2 starting; scancel refused: too late"
+        assert f"too late; jobs called {jobs.name} may be left" in jobs.cancel_all()
+        (stand_in / "scancel.real").replace(stand_in / "scancel")
+    assert jobs.queue() == {}
+
+
+def test_a_job_that_slurm_refuses_is_said(stand_in, movies, tmp_path, place):
+    (stand_in / "refused").write_text("sbatch: error: invalid partition specified: nowhere\n")
+    result = on_slurm(movies, tmp_path / "runs", 'interface = "lo"')
+    assert result.exit_code == 2
+    assert "error: sbatch refused: invalid partition specified: nowhere\n" in result.output
+    (stand_in / "refused").unlink()
+    with slurm.jobs_of(slurm.SlurmProfile(before=["exec sleep 1000"]), place.client, screen=Screen()) as jobs:
+        jobs.look_after(1)
+        (stand_in / "refused").write_text("sbatch: error: QOSMaxSubmitJobPerUserLimit\n")
+        assert jobs.look_after(2) == "SLURM jobs: 1 starting; sbatch refused: QOSMaxSubmitJobPerUserLimit"
+        (stand_in / "squeue").write_text("#!/bin/sh\nexit 1\n")
+        assert jobs.look_after(2) == "squeue refused: exit code 1; trying again"
+
+
+def test_jobs_that_end_before_they_work_are_said(stand_in, movies, tmp_path):
+    result = on_slurm(movies, tmp_path / "runs", "jobs = 1", 'interface = "lo"', 'python = "/gone/python"')
+    assert result.exit_code == 2
+    assert "3 SLURM jobs ended before they could work" in result.output
+    assert ["/gone/python" in p.read_text() for p in stand_in.glob("out.*")] == [True] * 3
+
+
+def test_slurm_where_there_is_none(movies, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = on_slurm(movies, tmp_path / "runs")
+    assert result.exit_code == 2
+    assert "sbatch is not there" in result.output
+
+
+def test_ctrl_c_cancels_the_jobs_of_this_start_and_no_other(stand_in, movies, tmp_path):
+    (stand_in / "held").write_text("PartitionDown")
+    (stand_in / "job.1").write_text("#SBATCH -J plate-other\n")
+    (tmp_path / "slurm.toml").write_text('interface = "lo"')
+    arguments = [str(movies), "--out", str(tmp_path / "runs"), "--slurm", str(tmp_path / "slurm.toml")]
+    assert ended_by(signal.SIGINT, *arguments, when="SLURM jobs: 2 waiting") == (130, STOPPED, [])
+    assert [p.name for p in stand_in.glob("job.*")] == ["job.1"]
 
 
 @pytest.mark.parametrize(
@@ -244,6 +374,7 @@ def test_a_slurm_profile_becomes_a_job_script(tmp_path):
         ("cpus = 3", "cpus: Extra inputs"),
         ("jobs = 0", "jobs: Input should be"),
         ('walltime = "1h"', "walltime: "),
+        ('memory = "much"', "memory: "),
         ('walltime = "00:05:00"', "a movie takes longer"),
         ("jobs =", "cannot be read as TOML"),
     ],
