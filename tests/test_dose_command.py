@@ -331,3 +331,9 @@ def test_the_power_command(tmp_path):
     assert told("power", "--doses", "0,x")[1] == "error: --doses 0,x: wanted numbers with commas between them"
     with pytest.raises(InputError, match="wanted numbers"):
         numbers("--wells", "2,", int)
+
+
+def test_movies_too_short_for_reproductive_survival_are_said(rows):
+    notes = [results_of(rows, Options(divisions=k)).record["notes"] for k in (1, 5)]
+    said = [any("too short to tell reproductive survival" in note for note in some) for some in notes]
+    assert said == [False, True]

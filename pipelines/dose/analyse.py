@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 RECORD = "analysis.json"
 ARREST_CYCLES = 1.5  # of the controls' median cycle, without a division: arrested
 ARREST_H = 36.0  # where the controls show no whole cycle
+FEW_REACH = 0.3  # of the founders without dose: then reproductive survival is asked of too short a movie
 ENOUGH_EXPERIMENTS = 3  # at each dose, from which on the experiment is the unit
 
 
@@ -144,6 +145,7 @@ def results_of(
             "No dye-free control is named: the dye and the light slow the cycle and damage DNA themselves, "
             "and every rate here holds for stained, lit cells."
         )
+    notes += _too_short(of_wells, context)
     gee, told = marginal.table_of(marginal.by_series(rows.mitoses, unit))
     notes += told
     tables = {
@@ -192,6 +194,21 @@ def _context(rows: Tables, options: Options, notes: list[str]) -> Context:
         )
         arrest_h = ARREST_CYCLES * cycle if np.isfinite(cycle) else ARREST_H
     return Context(float(until.min()), options.divisions, float(arrest_h))
+
+
+def _too_short(wells: pd.DataFrame, context: Context) -> list[str]:
+    """What is to be said where hardly any founder without dose and drug gets as far as is asked."""
+    mine = wells[
+        (wells["measure"] == "reproductive_survival") & (wells["dose_gy"] == 0) & (wells["drug_uM"] == 0)
+    ]
+    share = float(mine["value"].mean())
+    if not share < FEW_REACH:
+        return []
+    return [
+        f"Only {100 * share:.0f} % of the unirradiated founders divide {context.divisions} times within "
+        f"{context.follow_up_h:.0f} h: these movies are too short to tell reproductive survival; ask for fewer "
+        "--divisions."
+    ]
 
 
 def _unit(table: pd.DataFrame) -> str:

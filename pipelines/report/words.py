@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.outputs import RunFolder
+from pipelines.dose.columns import series_name
 from pipelines.dose.correction import LEAST_YOUDEN
 from pipelines.dose.measures import PRIMARY
 
@@ -138,17 +139,6 @@ def _of(table: pd.DataFrame, measure: str, stratum: str = "all") -> pd.DataFrame
     return table[(table["measure"] == measure) & (table["stratum"] == stratum)]
 
 
-def series_name(cell_line: Any, treatment: Any, drug_um: Any) -> str:
-    """A series as it is read.
-
-    >>> series_name("U251", "none", 0.0), series_name("PC3", "AZD", 0.5)
-    ('U251', 'PC3 + AZD 0.5 µM')
-    """
-    drug = f" {float(drug_um):g} µM" if float(drug_um) > 0 else ""
-    plain = str(treatment) == "none" and not drug
-    return str(cell_line) if plain else f"{cell_line} + {treatment}{drug}"
-
-
 def _series_name(row: Mapping[str, Any]) -> str:
     return series_name(row["cell_line"], row["treatment"], row["drug_uM"])
 
@@ -186,7 +176,7 @@ def _refused(record: Mapping[str, Any]) -> list[str]:
             f"{LEAST_YOUDEN}, or not asked for)."
         )
     lost = [
-        f"{n['n_unclassified']} mitoses at {n['dose_gy']:g} Gy could not be classified and enter no fraction"
+        f"{_count(n['n_unclassified'], 'mitosis')} at {n['dose_gy']:g} Gy could not be classified and enter no fraction"
         for n in record["n"]
         if n["n_unclassified"]
     ]
