@@ -198,16 +198,15 @@ def _context(rows: Tables, options: Options, notes: list[str]) -> Context:
 
 def _too_short(wells: pd.DataFrame, context: Context) -> list[str]:
     """What is to be said where hardly any founder without dose and drug gets as far as is asked."""
-    mine = wells[
-        (wells["measure"] == "reproductive_survival") & (wells["dose_gy"] == 0) & (wells["drug_uM"] == 0)
-    ]
+    plain = wells[(wells["dose_gy"] == 0) & (wells["drug_uM"] == 0)]
+    mine = plain[plain["measure"] == "reproductive_survival"]
     share = float(mine["value"].mean())
     if not share < FEW_REACH:
         return []
     return [
         f"Only {100 * share:.0f} % of the unirradiated founders divide {context.divisions} times within "
-        f"{context.follow_up_h:.0f} h: these movies are too short to tell reproductive survival; ask for fewer "
-        "--divisions."
+        f"{context.follow_up_h:.0f} h: these movies are too short to tell reproductive survival; ask for "
+        "fewer --divisions."
     ]
 
 

@@ -176,7 +176,8 @@ def _refused(record: Mapping[str, Any]) -> list[str]:
             f"{LEAST_YOUDEN}, or not asked for)."
         )
     lost = [
-        f"{_count(n['n_unclassified'], 'mitosis')} at {n['dose_gy']:g} Gy could not be classified and enter no fraction"
+        f"{n['n_unclassified']} {'mitosis' if n['n_unclassified'] == 1 else 'mitoses'} at "
+        f"{n['dose_gy']:g} Gy could not be classified, and no fraction counts them"
         for n in record["n"]
         if n["n_unclassified"]
     ]
