@@ -123,7 +123,8 @@ def slurm(profile: Path, n_movies: int, *, screen: Screen) -> Iterator[Place]:
     Raises:
         InputError: the profile cannot be used, or SLURM's commands are not there.
     """
-    from pipelines.slurm import answers, jobs_of, read_profile
+    from pipelines.slurm import answers, jobs_of
+    from pipelines.slurm_profile import read_profile
 
     dask, distributed = _dask()
     told = read_profile(profile)

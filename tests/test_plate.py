@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from lineage.progress import Screen
 from lineage.run import run
 from lineage.schema import InputError
-from pipelines import cluster, plate, platemap, slurm, worker
+from pipelines import cluster, plate, platemap, slurm, slurm_profile, worker
 from pipelines.plate_command import app
 
 TABLES = ("detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml")
@@ -236,7 +236,7 @@ def test_a_slurm_profile_becomes_a_job_script(tmp_path):
         'directives = ["--constraint=avx512"]\nbefore = ["module load python"]\npython = "/there/python"\n'
         'interface = "ib0"\n'
     )
-    script = slurm.job_script(slurm.read_profile(profile), "tcp://10.0.0.1:40001", "plate-1")
+    script = slurm.job_script(slurm_profile.read_profile(profile), "tcp://10.0.0.1:40001", "plate-1")
     for line in (
         "#SBATCH -J plate-1", "#SBATCH -p short", "#SBATCH -A cells", "#SBATCH --cpus-per-task=4",
         "#SBATCH --mem=8G", "#SBATCH -t 06:00:00", "#SBATCH --constraint=avx512", "module load python",
@@ -301,7 +301,7 @@ def test_a_real_slurm_runs_a_plate(movies, finished, tmp_path, monkeypatch):
 
 
 def test_a_job_that_ends_is_replaced_and_one_without_a_movie_is_cancelled(stand_in, place):
-    profile = slurm.SlurmProfile(jobs=3, before=["exec sleep 1000"])
+    profile = slurm_profile.SlurmProfile(jobs=3, before=["exec sleep 1000"])
     with slurm.jobs_of(profile, place.client, screen=Screen()) as jobs:
         jobs.look_after(2)
         first = set(jobs.queue())
@@ -337,7 +337,9 @@ def test_a_job_that_slurm_refuses_is_said(stand_in, movies, tmp_path, place):
     assert result.exit_code == 2
     assert "error: sbatch refused: invalid partition specified: nowhere\n" in result.output
     (stand_in / "refused").unlink()
-    with slurm.jobs_of(slurm.SlurmProfile(before=["exec sleep 1000"]), place.client, screen=Screen()) as jobs:
+    with slurm.jobs_of(
+        slurm_profile.SlurmProfile(before=["exec sleep 1000"]), place.client, screen=Screen()
+    ) as jobs:
         jobs.look_after(1)
         (stand_in / "refused").write_text("sbatch: error: QOSMaxSubmitJobPerUserLimit\n")
         assert jobs.look_after(2) == "SLURM jobs: 1 starting; sbatch refused: QOSMaxSubmitJobPerUserLimit"
@@ -382,4 +384,4 @@ def test_ctrl_c_cancels_the_jobs_of_this_start_and_no_other(stand_in, movies, tm
 def test_a_profile_that_cannot_be_used_is_refused(tmp_path, text, words):
     (tmp_path / "slurm.toml").write_text(text)
     with pytest.raises(InputError, match=words):
-        slurm.read_profile(tmp_path / "slurm.toml")
+        slurm_profile.read_profile(tmp_path / "slurm.toml")
