@@ -173,6 +173,18 @@ def test_gee_says_why_it_is_silent():
     assert "all mitoses, or none" in marginal(y & (dose > 0), dose, well).reason
 
 
+@pytest.mark.parametrize("cases", [(14, 11, 11, 7, 5, 5), (10, 9, 17, 13, 6, 0)])
+def test_wells_more_alike_than_chance_do_not_upset_the_gee(cases):
+    """150 and 110 mitoses at 0 Gy, 60 and 40, 20 and 10: what is told lies between what the wells show."""
+    dose, counted = np.repeat([0, 4, 8], 2), np.array([150, 110, 60, 40, 20, 10])
+    y = np.concatenate([np.arange(n) < k for n, k in zip(counted, cases, strict=True)])
+    one = marginal(y, np.repeat(dose, counted), np.repeat(np.arange(6), counted))
+    share = (np.array(cases) / counted).reshape(3, 2)
+    for i, d in ((1, 4), (2, 8)):
+        least, most = share[i].min() - share[0].max(), share[i].max() - share[0].min()
+        assert least < one.differences[d].value < most
+
+
 # Survival
 
 
