@@ -66,6 +66,13 @@ def test_the_ratio_by_hand():
     assert ratio(WELLS, CONTROL).low < 0.14 / 0.04 < ratio(WELLS, CONTROL).high
 
 
+def test_what_may_be_negative_has_no_ratio():
+    """Correlations of kin in two wells whose mean is all but 0."""
+    one = ratio([0.3, 0.4], [0.30, -0.299])
+    assert math.isnan(one.value)
+    assert math.isnan(one.high)
+
+
 def test_the_slope_is_least_squares_with_hc2():
     from statsmodels.regression.linear_model import OLS
 

@@ -133,8 +133,14 @@ def results_of(
     fits = clones.fits_of(of_wells)
     trends = compare.trends(units)
     primary = trends[trends["family"] == "primary"]
-    if primary["method"].str.contains(compare.DESCRIPTIVE).any():
+    alone = primary[primary["method"].str.contains(compare.DESCRIPTIVE) & (primary["n_doses"] > 1)]
+    if len(alone) == len(primary):
         notes.append(compare.ONE_WELL)
+    else:
+        notes += [
+            f"{' '.join(map(str, key))}: {compare.ONE_WELL}"
+            for key in alone[list(SERIES)].itertuples(index=False)
+        ]
     if rows.movies["irradiated_min_before_start"].max() > 720:
         notes.append(
             "Generations count from the first frame: cells irradiated hours before may have divided unseen."

@@ -64,11 +64,12 @@ def ratio(
 ) -> Estimate:
     """Ratio of two means; the interval is Welch's, of its logarithm, by the delta method.
 
-    NaN where a mean is not positive. `p` is of a ratio of 1.
+    NaN where a mean is not positive, or a unit is negative: then it is no ratio that the values have. `p` is
+    of a ratio of 1.
     """
     a, b = _finite(treated), _finite(control)
     n = len(a) + len(b)
-    if not len(a) or not len(b) or a.mean() <= 0 or b.mean() <= 0:
+    if not len(a) or not len(b) or a.mean() <= 0 or b.mean() <= 0 or min(a.min(), b.min()) < 0:
         return Estimate(math.nan, n=n)
     value = float(a.mean() / b.mean())
     if min(len(a), len(b)) < 2:
