@@ -153,6 +153,12 @@ def test_a_trend_that_is_not_there_is_found_in_one_plate_of_twenty(counted):
     assert 0.04 < np.mean(found) < 0.06
 
 
+def test_an_interval_of_a_ratio_that_no_number_bounds_is_infinite():
+    """Wells of 20 and of 5,000 mitoses that have nothing in common."""
+    one = Shares.of([0, 0, 8, 8], [0, 0.99, 0.0006, 0], [20, 5000, 5000, 20]).ratio(8, 0)
+    assert one.low == 0 < one.value < one.high == math.inf
+
+
 def test_wilson_is_statsmodels():
     from statsmodels.stats.proportion import proportion_confint
 

@@ -15,7 +15,7 @@ from pipelines.dose.drug import enhancement, excess, slope_ratio
 from pipelines.dose.estimates import Estimate, difference, mean, proportion
 from pipelines.dose.kinship import kin, outcomes
 from pipelines.dose.marginal import marginal
-from pipelines.dose.measures import ends_over_time, growth
+from pipelines.dose.measures import ends_over_time, first_mitosis, growth
 from pipelines.dose.proposals import Group, Proposals, Recall, measured
 
 GOOD = Classifier(normal=(95, 5, 0), abnormal=(20, 80, 0), source="")
@@ -331,6 +331,13 @@ def test_an_hour_that_one_position_misses_is_no_growth():
                 for m, h in (("a", hours), ("b", hours[4:])))  # fmt: skip
     told = {r.measure: r.value for r in growth(SimpleNamespace(frames=pd.concat([one, two])), None)}
     assert told["growth"] == 1
+
+
+def test_a_first_mitosis_after_the_follow_up_is_not_counted():
+    cells = pd.DataFrame({"movie": "m", "tracklet_id": [1, 2, 3], "generation": 0, "entry_h": 0.0,
+                          "exit_h": [10.0, 20.0, 50.0], "end": "division"})  # fmt: skip
+    mitoses = pd.DataFrame({"movie": "m", "mother_id": [1, 2, 3], "generation": 0, "hours": cells["exit_h"]})
+    assert first_mitosis(SimpleNamespace(cells=cells, mitoses=mitoses), 30) == (10, 2)
 
 
 # Drugs

@@ -77,7 +77,7 @@ def ratio(
     va, vb = (_se(a) / a.mean()) ** 2, (_se(b) / b.mean()) ** 2
     df = _welch_df(va, vb, len(a), len(b))
     log = by_t(math.log(value), math.sqrt(va + vb), df, n=n, method="Welch, of the logarithm", level=level)
-    return Estimate(value, math.exp(log.low), math.exp(log.high), log.p, log.df, n, log.method)
+    return Estimate(value, exponential(log.low), exponential(log.high), log.p, log.df, n, log.method)
 
 
 def slope(
@@ -180,6 +180,15 @@ def by_t(value: float, se: float, df: float, *, n: int, method: str, level: floa
     half = float(stdtrit(df, (1 + level) / 2)) * se
     p = 2 * float(stdtr(df, -abs(value) / se))
     return Estimate(value, value - half, value + half, p, df, n, method)
+
+
+def exponential(x: float) -> float:
+    """Of an edge of an interval of a logarithm; infinite where no number is as large.
+
+    >>> exponential(0.0), exponential(1000.0)
+    (1.0, inf)
+    """
+    return math.inf if x > 700 else math.exp(x)
 
 
 def _welch_df(va: float, vb: float, na: int, nb: int) -> float:

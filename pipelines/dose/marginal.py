@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines.dose.collect import JUDGED
 from pipelines.dose.columns import SERIES, WELL
-from pipelines.dose.estimates import LEVEL, Estimate
+from pipelines.dose.estimates import LEVEL, Estimate, exponential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,7 +74,7 @@ def marginal(
     beta, cov, _ = trend
     per_gy = _t(beta[1], math.sqrt(cov[1, 1]), len(units) - 2, len(units))
     odds = replace(
-        per_gy, value=math.exp(per_gy.value), low=math.exp(per_gy.low), high=math.exp(per_gy.high)
+        per_gy, value=exponential(per_gy.value), low=exponential(per_gy.low), high=exponential(per_gy.high)
     )  # fmt: skip
     beta, cov, correlation = by_dose
     risk = 1 / (1 + np.exp(-beta))
@@ -86,7 +86,7 @@ def marginal(
         se = math.sqrt(var[i] / risk[i] ** 2 + var[0] / risk[0] ** 2)
         log = _t(math.log(risk[i] / risk[0]), se, df, len(units))
         ratios[float(doses[i])] = replace(
-            log, value=math.exp(log.value), low=math.exp(log.low), high=math.exp(log.high)
+            log, value=math.exp(log.value), low=exponential(log.low), high=exponential(log.high)
         )
     return Marginal(odds, differences, ratios, correlation)
 

@@ -175,7 +175,7 @@ def first_mitosis(part: Tables, follow_up_h: float) -> tuple[float, int]:
     )  # fmt: skip
     if not len(found.times) or found.by_cause[0, -1] == 0:
         return float("nan"), 0
-    return found.quantile(1, 0.5 * float(found.by_cause[0, -1])), int((cause == 1).sum())
+    return found.quantile(1, 0.5 * float(found.by_cause[0, -1])), int(((cause == 1) & ~late).sum())
 
 
 def ends(part: Tables, context: Context) -> Iterator[Row]:
