@@ -16,6 +16,7 @@ from pipelines.dose import compare, movies
 from pipelines.dose.__main__ import app
 from pipelines.dose.analyse import Options, results_of
 from pipelines.dose.collect import collect, together
+from pipelines.dose.correction import out_of_fold
 from pipelines.dose.needed import numbers
 from pipelines.dose.power import Pool, least, power_table
 
@@ -123,6 +124,20 @@ def test_a_movie_without_a_cell_is_a_movie(rows, plate, tmp_path):
     assert len(both.movies) == len(rows.movies) + 1
 
 
+def test_a_plate_without_an_event_is_analysed(plate, tmp_path):
+    """Nothing but a movie too short to show one, and an empty one."""
+    rows = []
+    for well, founders in (("A1", 0), ("A2", 1)):
+        settings = Settings(frames=4, minutes_per_frame=10, dose_gy=0)
+        cells = grow(np.random.default_rng(1), settings, founders=founders) if founders else []
+        root = write_run(tmp_path / f"{well}.lineage", cells, settings, name=f"{well}.tif")
+        assert pd.read_csv(root / "events.csv").empty
+        row = movies.read_map(plate).iloc[0].to_dict() | {"movie": f"{well}.tif", "well": well}
+        rows.append(collect(movies.read(root, row)))
+    results = results_of(together(rows), Options())
+    assert results.tables["mitoses"].empty
+
+
 def test_blank_frames_and_the_dead_count_for_no_hours(tmp_path, plate):
     settings = Settings(frames=40, minutes_per_frame=15, dose_gy=0, blank_frames=(10, 11))
     cells = grow(np.random.default_rng(1), settings, founders=4)
@@ -160,13 +175,32 @@ def test_positions_do_not_make_a_well_significant():
     positions = pd.DataFrame([
         place | {"dose_gy": d, "value": v + e} for d, v in ((0, 0.1), (4, 0.4)) for e in (-0.01, 0.01)
     ])  # fmt: skip
-    from pipelines.dose.correction import out_of_fold
-
     known = {"L": out_of_fold("L")}
     told_doses = compare.doses(wells, positions, known)
     assert told_doses["method"].str.endswith("t over positions").all()
     assert compare.trends(wells)["p"].isna().all()
     assert compare.effects(wells, known)["p"].isna().all()
+
+
+def test_the_control_of_a_series_is_that_of_all_its_strata():
+    """No mitosis at 0 Gy in the first hours: 8 Gy is not compared with 4 Gy."""
+    place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal", "n": 9}
+    wells = pd.DataFrame([
+        place | {"stratum": s, "dose_gy": d, "value": v, "k": 1.0}
+        for s, d, v in [("all", d, v) for d in (0, 4, 8) for v in (0.1, 0.2, np.nan)]
+        + [("0-12 h", d, v) for d in (4, 8) for v in (0.1, 0.2)]
+    ])  # fmt: skip
+    told = compare.effects(wells, {"L": out_of_fold("L")})
+    assert (told["control_gy"] == 0).all()
+    early = told["stratum"] == "0-12 h"
+    assert told.loc[early, "difference"].isna().all()
+    assert told.loc[~early, ["n_units", "n_units_control"]].to_numpy().tolist() == [[2, 2], [2, 2]]
+
+
+def test_three_wells_of_one_dose_are_not_one_well_a_dose(rows):
+    names = list(rows.__dataclass_fields__)
+    control = type(rows)(**{n: (t := getattr(rows, n))[t["dose_gy"] == 0] for n in names})
+    assert not any(compare.ONE_WELL in note for note in results_of(control, Options()).record["notes"])
 
 
 def test_wells_that_are_all_alike_do_not_get_an_empty_interval():

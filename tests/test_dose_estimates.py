@@ -66,6 +66,13 @@ def test_the_ratio_by_hand():
     assert ratio(WELLS, CONTROL).low < 0.14 / 0.04 < ratio(WELLS, CONTROL).high
 
 
+def test_what_may_be_negative_has_no_ratio():
+    """Correlations of kin in two wells whose mean is all but 0."""
+    one = ratio([0.3, 0.4], [0.30, -0.299])
+    assert math.isnan(one.value)
+    assert math.isnan(one.high)
+
+
 def test_the_slope_is_least_squares_with_hc2():
     from statsmodels.regression.linear_model import OLS
 
@@ -144,6 +151,12 @@ def test_a_trend_that_is_not_there_is_found_in_one_plate_of_twenty(counted):
     share = 1 / (1 + np.exp(2.5 + 0.3 * rng.standard_normal((3000, 8))))
     found = [Shares.of(at, k / n, n).slope().p < 0.05 for k in rng.binomial(n, share)]
     assert 0.04 < np.mean(found) < 0.06
+
+
+def test_an_interval_of_a_ratio_that_no_number_bounds_is_infinite():
+    """Wells of 20 and of 5,000 mitoses that have nothing in common."""
+    one = Shares.of([0, 0, 8, 8], [0, 0.99, 0.0006, 0], [20, 5000, 5000, 20]).ratio(8, 0)
+    assert one.low == 0 < one.value < one.high == math.inf
 
 
 def test_wilson_is_statsmodels():

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipelines.dose.collect import ENDS
-from pipelines.dose.ends import ends_of
+from pipelines.dose.ends import COLUMNS, ends_of, incidence_table
 from pipelines.dose.incidence import aalen_johansen
 from pipelines.dose.turnbull import turnbull
 
@@ -91,6 +91,12 @@ def test_the_two_clocks():
     assert ends_of(lives, since_birth=True).times.tolist() == [20]
     assert ends_of(lives, since_birth=False).times.tolist() == [30]
     assert ends_of(lives.assign(born_in_view=False), since_birth=True).n == 0
+
+
+def test_wells_of_few_cells_have_no_curve_and_a_table_all_the_same():
+    few = cells((0, 5, "division"), (0, 9, "death")).assign(generation=0, dose_gy=0.0, cell_line="L")
+    few = few.assign(treatment="none", drug_uM=0.0, experiment_date="d", plate="p", well="A1")
+    assert incidence_table(few).columns.tolist() == COLUMNS
 
 
 def test_durations_seen_every_ten_minutes_by_hand():

@@ -9,13 +9,13 @@ import pandas as pd
 import pytest
 
 from pipelines.dose import compare, dna, reviewed
-from pipelines.dose.clones import linear_quadratic, reproductive_survival
+from pipelines.dose.clones import LinearQuadratic, linear_quadratic, reproductive_survival
 from pipelines.dose.correction import ALL, Classifier, out_of_fold
 from pipelines.dose.drug import enhancement, excess, slope_ratio
 from pipelines.dose.estimates import Estimate, difference, mean, proportion
 from pipelines.dose.kinship import kin, outcomes
 from pipelines.dose.marginal import marginal
-from pipelines.dose.measures import ends_over_time
+from pipelines.dose.measures import ends_over_time, first_mitosis, growth
 from pipelines.dose.proposals import Group, Proposals, Recall, measured
 
 GOOD = Classifier(normal=(95, 5, 0), abnormal=(20, 80, 0), source="")
@@ -173,6 +173,18 @@ def test_gee_says_why_it_is_silent():
     assert "all mitoses, or none" in marginal(y & (dose > 0), dose, well).reason
 
 
+@pytest.mark.parametrize("cases", [(14, 11, 11, 7, 5, 5), (10, 9, 17, 13, 6, 0)])
+def test_wells_more_alike_than_chance_do_not_upset_the_gee(cases):
+    """150 and 110 mitoses at 0 Gy, 60 and 40, 20 and 10: what is told lies between what the wells show."""
+    dose, counted = np.repeat([0, 4, 8], 2), np.array([150, 110, 60, 40, 20, 10])
+    y = np.concatenate([np.arange(n) < k for n, k in zip(counted, cases, strict=True)])
+    one = marginal(y, np.repeat(dose, counted), np.repeat(np.arange(6), counted))
+    share = (np.array(cases) / counted).reshape(3, 2)
+    for i, d in ((1, 4), (2, 8)):
+        least, most = share[i].min() - share[0].max(), share[i].max() - share[0].min()
+        assert least < one.differences[d].value < most
+
+
 # Survival
 
 
@@ -204,6 +216,12 @@ def test_the_linear_quadratic_curve_is_found_again():
     assert fit.mean_inactivation_dose_gy == pytest.approx(by_hand, rel=1e-3)
 
 
+def test_a_curve_that_hardly_falls_has_no_mean_inactivation_dose():
+    """With alpha = 0.01 the area is 100 Gy, of which 45 lie below 60 Gy."""
+    flat = LinearQuadratic(Estimate(0.01), Estimate(1e-6), 1.0, 1.0)
+    assert math.isnan(flat.mean_inactivation_dose_gy)
+
+
 def test_three_doses_are_no_curve():
     assert linear_quadratic([0, 0, 2, 2, 4, 4], [1, 1, 0.5, 0.5, 0.1, 0.1], [50] * 6) is None
 
@@ -229,6 +247,14 @@ def test_controls_tell_bleaching_and_2n():
     assert one.two_n == pytest.approx(700, rel=0.06)
     told = dna.contents(table, dna.calibrations(table))
     assert told["ploidy"].value_counts().to_dict() == {"2N": 200, "4N": 100}
+
+
+def test_a_nucleus_without_light_has_no_content():
+    table = light()
+    table.loc[[0, 1], "dna_mass"] = [0.0, -3.0]
+    told = dna.contents(table, dna.calibrations(light()))
+    assert len(told) == 298
+    assert dna.histogram(told, ["plate"])["n_cells"].sum() == 298
 
 
 def test_without_controls_nothing_is_calibrated():
@@ -298,6 +324,22 @@ def test_deaths_by_twelve_hours_are_for_each_hour_watched():
     }
 
 
+def test_an_hour_that_one_position_misses_is_no_growth():
+    """The second position is filmed two hours later."""
+    hours = np.arange(0, 10, 0.5)
+    one, two = (pd.DataFrame({"movie": m, "hours": h, "frame": range(len(h)), "n_live": 10.0})
+                for m, h in (("a", hours), ("b", hours[4:])))  # fmt: skip
+    told = {r.measure: r.value for r in growth(SimpleNamespace(frames=pd.concat([one, two])), None)}
+    assert told["growth"] == 1
+
+
+def test_a_first_mitosis_after_the_follow_up_is_not_counted():
+    cells = pd.DataFrame({"movie": "m", "tracklet_id": [1, 2, 3], "generation": 0, "entry_h": 0.0,
+                          "exit_h": [10.0, 20.0, 50.0], "end": "division"})  # fmt: skip
+    mitoses = pd.DataFrame({"movie": "m", "mother_id": [1, 2, 3], "generation": 0, "hours": cells["exit_h"]})
+    assert first_mitosis(SimpleNamespace(cells=cells, mitoses=mitoses), 30) == (10, 2)
+
+
 # Drugs
 
 
@@ -327,6 +369,18 @@ def test_a_drug_is_compared_with_its_line_without_it():
         {"slope ratio": 2.0, "excess over additive": 0.08}
     )
     assert told.at["slope ratio", "low"] < 2 < told.at["slope ratio", "high"]
+
+
+def test_one_well_a_dose_leaves_the_slope_ratio_without_interval():
+    rows = [
+        {"cell_line": "L", "treatment": t, "drug_uM": d, "dose_gy": g, "measure": "fraction_abnormal",
+         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + 0.001 * (g % 3), "n": 200, "k": 10}
+        for t, d in (("none", 0.0), ("olaparib", 1.0)) for g in (0, 1, 2, 4, 8)
+    ]  # fmt: skip
+    told = enhancement(pd.DataFrame(rows), {}).set_index("quantity").loc["slope ratio"]
+    assert told["ratio_or_excess"] == pytest.approx(2, rel=0.05)
+    assert math.isnan(told["low"])
+    assert told["note"].startswith("a slope has no interval")
 
 
 def test_two_wells_against_two_are_few():

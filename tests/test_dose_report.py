@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import xml.etree.ElementTree as ET
 
 import numpy as np
@@ -11,6 +12,8 @@ import tifffile
 from dose_plates import write_plate
 from typer.testing import CliRunner
 
+from lineage.simulate.runs import write_run
+from lineage.simulate.settings import Settings
 from pipelines.dose.__main__ import app
 from pipelines.report import words
 from pipelines.report.films import films
@@ -168,6 +171,40 @@ def test_a_plate_with_a_drug_has_a_chapter_each_and_one_comparison(tmp_path):
     shown = pd.read_csv(tmp_path / "out" / "figures" / "drug_response.csv")
     assert not shown[["low", "high"]].notna().any().any()  # one well a dose
     assert not (linked & {"series1_both_models", "series2_both_models"})
+
+
+def test_a_line_of_which_nothing_is_left_does_not_stop_the_others(tmp_path):
+    plate = write_plate(tmp_path / "runs", doses=(0, 4), wells=1, founders=5, frames=40)
+    shutil.rmtree(tmp_path / "runs" / "A2_p1.lineage")
+    settings = Settings(frames=40, minutes_per_frame=20, dose_gy=4)
+    write_run(tmp_path / "runs" / "A2_p1.lineage", [], settings, name="A2_p1.tif")
+    plate.assign(cell_line=["U251", "PC3"]).to_csv(tmp_path / "runs" / "plate.csv", index=False)
+    code, said = told(tmp_path / "runs", "--out", tmp_path / "out")
+    assert code == 0, said
+    drawn = {p.stem for p in (tmp_path / "out" / "figures").glob("*.csv")}
+    assert "series2_courses" in drawn  # in order: PC3, U251
+    assert "series1_courses" not in drawn
+    html = (tmp_path / "out" / "dose_report.html").read_text(encoding="utf-8")
+    assert "In PC3 cells, no mitosis was judged." in html
+
+
+def test_the_summary_says_no_number_that_is_not_there():
+    """8 Gy left no mitosis to judge; one well a dose; medians whose trend was not tested."""
+    place = {"measure": "fraction_abnormal", "stratum": "all", "dose_gy": 0.0, "n": 40, "n_units": 3}
+    doses = pd.DataFrame([place | {"estimate": 0.1, "low": 0.0, "high": 0.2, "method": "t over units"}])
+    test = place | {"slope_per_gy": 0.02, "low": -0.1, "high": 0.1, "p": np.nan, "p_adjusted": np.nan}
+    test |= {"n_doses": 2, "method": "HC2; descriptive: one well a dose"}
+    delay = test | {"measure": "time_to_first_mitosis", "stratum": "of those that get there"}
+    effect = place | {"control_gy": 0.0, "difference_low": np.nan, "difference_high": np.nan}
+    effects = [effect | {"dose_gy": 4.0, "difference": 0.1}, effect | {"dose_gy": 8.0, "difference": np.nan}]
+    tables = {"doses": doses, "tests": pd.DataFrame([test, delay]), "effects": pd.DataFrame(effects)}
+    told = " ".join(words.summary(tables, {"n": [], "unit": "well"}, "U251"))
+    assert "nan" not in told
+    assert "At 4 against 0 Gy the difference was 10 points." in told
+    assert "not tested: that takes two wells at each of two doses" in told
+    alike = tables | {"tests": pd.DataFrame([test | {"method": words.ALIKE_UNITS}])}
+    told = " ".join(words.summary(alike, {"n": [], "unit": "well"}, "U251"))
+    assert "not tested: the units are all alike" in told
 
 
 def test_nothing_is_overwritten_unasked(out):

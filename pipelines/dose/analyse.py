@@ -13,7 +13,7 @@ from lineage.outputs import whole, write_table
 from lineage.schema import InputError
 from pipelines.dose import classifiers, clones, compare, courses, dna, drug, ends, marginal, measures, movies
 from pipelines.dose.collect import Tables, collect, together
-from pipelines.dose.columns import MAP_COLUMNS, SERIES, WELL_ROW
+from pipelines.dose.columns import MAP_COLUMNS, SERIES, WELL_ROW, series_name
 from pipelines.dose.incidence import aalen_johansen
 from pipelines.dose.measures import Context
 from pipelines.dose.proposals import measured
@@ -134,8 +134,13 @@ def results_of(
     fits = clones.fits_of(of_wells)
     trends = compare.trends(units)
     primary = trends[trends["family"] == "primary"]
-    if primary["method"].str.contains(compare.DESCRIPTIVE).any():
+    alone = primary[primary["method"].str.contains(compare.DESCRIPTIVE) & (primary["n_doses"] > 1)]
+    if len(alone) == len(primary):
         notes.append(compare.ONE_WELL)
+    else:
+        notes += [
+            f"{series_name(*key)}: {compare.ONE_WELL}" for key in alone[list(SERIES)].itertuples(index=False)
+        ]
     if rows.movies["irradiated_min_before_start"].max() > 720:
         notes.append(
             "Generations count from the first frame: cells irradiated hours before may have divided unseen."

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 LEAST_DOSES = 4  # of a curve with two parameters and a start
+AS_FAR_AS_GY = 60.0  # the curve is followed
 NOT_CLONOGENIC = (
     "Reproductive survival is the share of founders whose clone divides {k} times within the {hours:.0f} h "
     "of follow-up. It is not clonogenic survival: a doomed clone may divide as often before it ends, and a "
@@ -28,8 +29,9 @@ NOT_CLONOGENIC = (
 def reproductive_survival(clones: pd.DataFrame, *, divisions: int, follow_up_h: float) -> tuple[float, int]:
     """Share of founders whose clone reaches `divisions` divisions within the follow-up, and of how many.
 
-    Kaplan & Meier's estimate: a clone that lost a cell over the edge before it got there is censored when it
-    did, since that cell may have divided on; one that died out or stands still stays at risk to the end.
+    Kaplan & Meier's estimate: a clone that lost a cell over the edge and is not seen to get there is censored
+    when it did, since that cell may have divided on; one that got there all the same counts, for large
+    clones lose more cells; one that died out or stands still stays at risk to the end.
     """
     if not len(clones):
         return float("nan"), 0
@@ -54,12 +56,17 @@ class LinearQuadratic:
 
     @property
     def mean_inactivation_dose_gy(self) -> float:
-        """Area under the curve (Fertil et al. 1984, Radiat Res 99:73); NaN where it does not fall to 0."""
+        """Area under the curve (Fertil et al. 1984, Radiat Res 99:73); NaN where it does not fall to 0.
+
+        Nor is there one where more than a hundredth is left at AS_FAR_AS_GY: the area would be that of
+        where it is cut.
+        """
         a, b = self.alpha_per_gy.value, self.beta_per_gy2.value
-        if b < 0 or (b == 0 and a <= 0):
+        dose = np.linspace(0, AS_FAR_AS_GY, 6001)
+        survived = np.exp(-a * dose - b * dose**2)
+        if b < 0 or survived[-1] > 0.01:
             return float("nan")
-        dose = np.linspace(0, 60, 6001)
-        return float(np.trapezoid(np.exp(-a * dose - b * dose**2), dose))
+        return float(np.trapezoid(survived, dose))
 
 
 def linear_quadratic(

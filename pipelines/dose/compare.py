@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
 KEY = ["measure", "stratum"]
 ONE_WELL = (
-    "One well a dose: what the dose did cannot be told from how wells differ by themselves, however many "
-    "positions and cells are counted. So there is no p-value, and the intervals describe these wells alone."
+    "One well a dose, or at all doses but one: what the dose did cannot be told from how wells differ by "
+    "themselves, however many positions and cells are counted. So there is no p-value, and the interval of a "
+    "dose with one well describes that well alone."
 )
 DESCRIPTIVE = "descriptive: one well"
 SEED = 1  # of the bootstrap
@@ -136,8 +137,9 @@ def effects(units: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.Da
     and Benjamini & Hochberg's for all the rest of a series, which is exploratory.
     """
     rows = []
+    lowest = units.groupby(list(SERIES), dropna=False)["dose_gy"].min()
     for place, mine in groups(units):
-        control_gy = mine["dose_gy"].min()
+        control_gy = lowest[tuple(place[k] for k in SERIES)]
         control = mine[mine["dose_gy"] == control_gy]
         for dose, treated in mine[mine["dose_gy"] > control_gy].groupby("dose_gy"):
             told, times = against(mine, dose, control_gy)
@@ -149,7 +151,8 @@ def effects(units: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.Da
                 fixed = _corrected_difference(told, raw[0], raw[1], classifiers[place["cell_line"]])
                 row |= {"corrected_difference": fixed.value, "corrected_difference_low": fixed.low,
                         "corrected_difference_high": fixed.high}  # fmt: skip
-            row |= {"p": told.p, "df": told.df, "n_units": len(treated), "n_units_control": len(control)}
+            row |= {"p": told.p, "df": told.df, "n_units": int(treated["value"].notna().sum()),
+                    "n_units_control": int(control["value"].notna().sum())}  # fmt: skip
             rows.append(row | {"method": told.method})
     if not rows:
         return pd.DataFrame(columns=[*SERIES, *KEY, "dose_gy", "p"])

@@ -77,6 +77,7 @@ def contents(dna: pd.DataFrame, known: dict[tuple[str, str], Calibration]) -> pd
     for (date, plate), table in dna.groupby(SESSION):
         one = known.get((str(date), str(plate)))
         if one is not None:
+            table = table[table["dna_mass"] > 0]  # a nucleus no brighter than what is around it tells nothing
             c = one.content_c(table)
             ploidy = pd.cut(c, list(EDGES_C), labels=list(CLASSES), right=False).astype(str)
             giant = (c > GIANT_C) | (table["area_um2"] > one.giant_um2)

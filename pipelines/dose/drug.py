@@ -53,8 +53,11 @@ def enhancement(units: pd.DataFrame, fits: Mapping[tuple[Any, ...], LinearQuadra
 
 
 def _pair(drugged: pd.DataFrame, control: pd.DataFrame) -> list[dict[str, Any]]:
-    told = slope_ratio(trend(drugged), trend(control))
+    slopes = [_tested(t) for t in (drugged, control)]
+    told = slope_ratio(*slopes)
     note = "" if math.isfinite(told.low) else "the slope without drug is not clearly above 0: no interval"
+    if not all(math.isfinite(one.low) for one in slopes):
+        note = "a slope has no interval: too few wells, or all alike"
     rows = [{"quantity": "slope ratio", "ratio_or_excess": told.value, "low": told.low, "high": told.high,
              "df": told.df, "note": note}]  # fmt: skip
     both = sorted(set(drugged["dose_gy"]) & set(control["dose_gy"]))
@@ -63,6 +66,13 @@ def _pair(drugged: pd.DataFrame, control: pd.DataFrame) -> list[dict[str, Any]]:
         rows.append({"quantity": "excess over additive", "dose_gy": dose, "ratio_or_excess": one.value,
                      "low": one.low, "high": one.high, "df": one.df})  # fmt: skip
     return rows
+
+
+def _tested(units: pd.DataFrame) -> Estimate:
+    """The slope; with one well a dose nothing tells how wells differ, and it has no interval."""
+    one = trend(units)
+    replicated = (units.groupby("dose_gy").size() >= 2).sum() >= 2
+    return one if replicated else Estimate(one.value, n=one.n)
 
 
 def slope_ratio(with_drug: Estimate, without: Estimate) -> Estimate:

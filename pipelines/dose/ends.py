@@ -21,6 +21,10 @@ LEAST_CELLS = 5  # of a well, in a curve
 LOST_AS = ("censored", "division", "death")
 CLOCKS = ("since irradiation", "since birth")
 LAST_GENERATION = 3
+COLUMNS = [
+    *SERIES, "dose_gy", "clock", "generation", "lost_as", "end", "hours", "incidence", "low", "high",
+    "n_wells", "n_at_risk", "n_cells",
+]  # fmt: skip
 
 
 def ends_of(cells: pd.DataFrame, *, since_birth: bool, lost_as: str = "censored") -> Incidence:
@@ -65,7 +69,7 @@ def incidence_table(cells: pd.DataFrame) -> pd.DataFrame:
                 rows += _curves(
                     dict(zip([*SERIES, "dose_gy"], key, strict=True)), clock, generation, mine, lost_as
                 )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _curves(

@@ -64,11 +64,12 @@ def ratio(
 ) -> Estimate:
     """Ratio of two means; the interval is Welch's, of its logarithm, by the delta method.
 
-    NaN where a mean is not positive. `p` is of a ratio of 1.
+    NaN where a mean is not positive, or a unit is negative: then it is no ratio that the values have. `p` is
+    of a ratio of 1.
     """
     a, b = _finite(treated), _finite(control)
     n = len(a) + len(b)
-    if not len(a) or not len(b) or a.mean() <= 0 or b.mean() <= 0:
+    if not len(a) or not len(b) or a.mean() <= 0 or b.mean() <= 0 or min(a.min(), b.min()) < 0:
         return Estimate(math.nan, n=n)
     value = float(a.mean() / b.mean())
     if min(len(a), len(b)) < 2:
@@ -76,7 +77,7 @@ def ratio(
     va, vb = (_se(a) / a.mean()) ** 2, (_se(b) / b.mean()) ** 2
     df = _welch_df(va, vb, len(a), len(b))
     log = by_t(math.log(value), math.sqrt(va + vb), df, n=n, method="Welch, of the logarithm", level=level)
-    return Estimate(value, math.exp(log.low), math.exp(log.high), log.p, log.df, n, log.method)
+    return Estimate(value, exponential(log.low), exponential(log.high), log.p, log.df, n, log.method)
 
 
 def slope(
@@ -179,6 +180,15 @@ def by_t(value: float, se: float, df: float, *, n: int, method: str, level: floa
     half = float(stdtrit(df, (1 + level) / 2)) * se
     p = 2 * float(stdtr(df, -abs(value) / se))
     return Estimate(value, value - half, value + half, p, df, n, method)
+
+
+def exponential(x: float) -> float:
+    """Of an edge of an interval of a logarithm; infinite where no number is as large.
+
+    >>> exponential(0.0), exponential(1000.0)
+    (1.0, inf)
+    """
+    return math.inf if x > 700 else math.exp(x)
 
 
 def _welch_df(va: float, vb: float, na: int, nb: int) -> float:

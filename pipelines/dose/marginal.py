@@ -11,7 +11,7 @@ import numpy as np
 
 from pipelines.dose.collect import JUDGED
 from pipelines.dose.columns import SERIES, WELL, series_name
-from pipelines.dose.estimates import LEVEL, Estimate
+from pipelines.dose.estimates import LEVEL, Estimate, exponential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,11 +70,11 @@ def marginal(
     trend = _fit(y, np.column_stack([np.ones(len(y)), dose]), group)
     by_dose = _fit(y, (dose[:, None] == doses).astype(float), group)
     if trend is None or by_dose is None:
-        return Marginal(reason="the estimating equations did not converge")
+        return Marginal(reason="its equations did not converge, or the wells of a dose are all alike")
     beta, cov, _ = trend
     per_gy = _t(beta[1], math.sqrt(cov[1, 1]), len(units) - 2, len(units))
     odds = replace(
-        per_gy, value=math.exp(per_gy.value), low=math.exp(per_gy.low), high=math.exp(per_gy.high)
+        per_gy, value=exponential(per_gy.value), low=exponential(per_gy.low), high=exponential(per_gy.high)
     )  # fmt: skip
     beta, cov, correlation = by_dose
     risk = 1 / (1 + np.exp(-beta))
@@ -86,20 +86,31 @@ def marginal(
         se = math.sqrt(var[i] / risk[i] ** 2 + var[0] / risk[0] ** 2)
         log = _t(math.log(risk[i] / risk[0]), se, df, len(units))
         ratios[float(doses[i])] = replace(
-            log, value=math.exp(log.value), low=math.exp(log.low), high=math.exp(log.high)
+            log, value=math.exp(log.value), low=exponential(log.low), high=exponential(log.high)
         )
     return Marginal(odds, differences, ratios, correlation)
 
 
 def _fit(y: np.ndarray, x: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """Coefficients, their corrected covariance, and the correlation within a cluster."""
+    """Coefficients, their corrected covariance, and the correlation within a cluster, which is 0 or more.
+
+    Units that are more alike than chance have a negative one. It would weigh a unit of many mitoses below 0,
+    and the equations would run away or give what no unit shows.
+    """
     from statsmodels.genmod.cov_struct import Exchangeable
     from statsmodels.genmod.families import Binomial
     from statsmodels.genmod.generalized_estimating_equations import GEE
 
+    class NotBelowZero(Exchangeable):  # type: ignore[misc]
+        dep_params: float
+
+        def update(self, params: np.ndarray) -> None:
+            super().update(params)
+            self.dep_params = max(self.dep_params, 0.0)
+
+    structure = NotBelowZero()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what it warns of is asked below
-        structure = Exchangeable()
         result = GEE(y, x, group, family=Binomial(), cov_struct=structure).fit()
     beta, rho = np.asarray(result.params), float(structure.dep_params)
     if not (bool(result.converged) and np.isfinite(beta).all()):

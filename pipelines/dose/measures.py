@@ -137,7 +137,8 @@ def _at_same_time(rows: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
     """What happened in usable frames, with the frame's bin."""
     keys = ["movie", "hours"]
     parts = (rows[keys], frames[[*keys, "bin"]])
-    rows, frames = (t.assign(hours=t["hours"].round(6)) for t in parts)  # sums of minutes, in two orders
+    # Sums of minutes, in two orders.
+    rows, frames = (t.assign(hours=t["hours"].astype(float).round(6)) for t in parts)
     return rows.merge(frames, on=keys)
 
 
@@ -174,7 +175,7 @@ def first_mitosis(part: Tables, follow_up_h: float) -> tuple[float, int]:
     )  # fmt: skip
     if not len(found.times) or found.by_cause[0, -1] == 0:
         return float("nan"), 0
-    return found.quantile(1, 0.5 * float(found.by_cause[0, -1])), int((cause == 1).sum())
+    return found.quantile(1, 0.5 * float(found.by_cause[0, -1])), int(((cause == 1) & ~late).sum())
 
 
 def ends(part: Tables, context: Context) -> Iterator[Row]:
@@ -202,8 +203,9 @@ def clone_measures(part: Tables, context: Context) -> Iterator[Row]:
 def growth(part: Tables, _: Context) -> Iterator[Row]:
     """Live cells at the end for each at the start; doubling time by a line through their logarithms."""
     hour = np.floor(part.frames["hours"]).rename("hour")
-    # Positions of one well may miss different frames: the mean a movie, then the sum of movies.
-    live = part.frames.groupby([hour, "movie"])["n_live"].mean().groupby(level=0).sum()
+    # Positions of one well may miss different frames: the mean a movie, then the sum of movies; an hour that
+    # one of them misses would look like cells gone.
+    live = part.frames.groupby([hour, "movie"])["n_live"].mean().unstack().dropna().sum(axis=1)
     live = live[live > 0]
     n = int(part.frames["frame"].nunique())
     if len(live) < 3:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.dose.estimates import Estimate, by_t
+from pipelines.dose.estimates import Estimate, by_t, exponential
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,8 +101,8 @@ class Shares:
         log = self._by_t(math.log(a.value / b.value), variance, n, alone=min(a.n, b.n) < 2)
         return Estimate(
             a.value / b.value,
-            math.exp(log.low),
-            math.exp(log.high),
+            exponential(log.low),
+            exponential(log.high),
             log.p,
             log.df,
             n,

@@ -161,7 +161,7 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
             "its trend tested with HC2 standard errors (Imbens & Kolesár 2016)."
         )
     else:
-        yield "With one unit a dose nothing was tested; intervals are descriptive."
+        yield f"Nothing was tested: that takes two {unit}s at each of two doses."
     if len(tables["gee"]):
         yield "A logistic GEE with the covariance of Mancl & DeRouen (2001) stands beside it."
     if any(c["corrects"] for c in record["classifiers"].values()):

@@ -29,10 +29,12 @@ def of_series(tables: Tables) -> dict[float, str]:
     return colours(tables["doses"]["dose_gy"].tolist())
 
 
-def courses(tables: Tables) -> Figure:
-    """Mitotic index and growth."""
+def courses(tables: Tables) -> Figure | None:
+    """Mitotic index and growth; None where no cell was seen."""
     data = tables["courses"]
     tones = of_series(tables)
+    if not data["estimate"].notna().any():
+        return None
     parts = (("mitotic_index", PERCENT, "cells in mitosis, %"), ("growth", 1.0, "live cells, fold"))
 
     def paint(axes: np.ndarray) -> None:

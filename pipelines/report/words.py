@@ -12,6 +12,7 @@ import pandas as pd
 from lineage.outputs import RunFolder
 from pipelines.dose.columns import series_name
 from pipelines.dose.correction import LEAST_YOUDEN
+from pipelines.dose.estimates import ALIKE as ALIKE_UNITS
 from pipelines.dose.measures import PRIMARY
 
 if TYPE_CHECKING:
@@ -34,11 +35,11 @@ DYE_FREE = (
 def number(value: float) -> str:
     """Two digits that count, and a true minus; what is left of a sum that should be 0 is 0.
 
-    >>> number(0.04567), number(-12.3), number(456.7), number(1e-15)
-    ('0.046', '−12', '457', '0')
+    >>> number(0.04567), number(-12.3), number(99.7), number(456.7), number(1e-15)
+    ('0.046', '−12', '100', '457', '0')
     """
     value = 0.0 if abs(value) < 1e-9 else value
-    words = f"{value:.0f}" if abs(value) >= 100 else f"{value:.2g}"
+    words = f"{value:.0f}" if abs(value) >= 99.5 else f"{value:.2g}"
     return words.replace("-", "−")
 
 
@@ -68,17 +69,22 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
         for r in doses.to_dict("records")
         if np.isfinite(r["estimate"])
     ]
+    if not described:
+        return [f"In {name} cells, no mitosis was judged."]
     told = [f"In {name} cells, the fraction of mitoses called abnormal was {_listed(described)}."]
     trend = _of(tables["tests"], PRIMARY)
     for r in trend.to_dict("records"):
         if np.isfinite(r["slope_per_gy"]) and r["n_doses"] > 1:
             tested = f"{interval(r['low'], r['high'], 100)}; {p_words(r['p'])}; {r['method']}"
-            how = tested if np.isfinite(r["p"]) else "not tested: one unit a dose"
+            alike = str(r["method"]).startswith(ALIKE_UNITS)
+            why_not = ALIKE_UNITS if alike else f"that takes two {unit}s at each of two doses"
+            how = tested if np.isfinite(r["p"]) else f"not tested: {why_not}"
             told.append(
                 f"It changed by {number(100 * r['slope_per_gy'])} percentage points for each gray ({how}; "
                 f"{_count(int(r['n_units']), unit)})."
             )
     effects = _of(tables["effects"], PRIMARY) if len(tables["effects"]) else pd.DataFrame()
+    effects = effects[effects["difference"].notna()] if len(effects) else effects
     if len(effects):
         top = effects.sort_values("dose_gy").to_dict("records")[-1]
         words = (
@@ -104,7 +110,7 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
     ):
         for r in _of(tables["tests"], measure, stratum).to_dict("records"):
             edges = interval(r["low"], r["high"])
-            if edges and r["high"] - r["low"] > ALIKE:
+            if edges and np.isfinite(r["p_adjusted"]) and r["high"] - r["low"] > ALIKE:
                 told.append(
                     f"{what} changed by {number(r['slope_per_gy'])} {per} for each gray ({edges}; "
                     f"Benjamini-Hochberg-adjusted {p_words(r['p_adjusted'])}, exploratory)."
