@@ -70,7 +70,9 @@ def analyse_command(
 def sample_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder of finished runs, *.lineage")],
     out: Annotated[Path, typer.Option(help="the page to judge them on")] = Path("review.html"),
-    each: Annotated[int, typer.Option(min=1, help="events of every dose and verdict")] = 12,
+    each: Annotated[
+        int, typer.Option(min=1, help="events of every dose and verdict; of normal, thrice")
+    ] = 12,
     seed: Annotated[int, typer.Option(min=0, help="of the lot")] = 1,
     plate: Annotated[Path | None, typer.Option(help="a plate map in place of DIR/plate.csv")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the page")] = False,

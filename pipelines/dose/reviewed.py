@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pandas as pd
 
 from lineage.schema import InputError, MitosisClass
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("movie", "event_id", "mitosis_class")
 CLASSES = (MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value, MitosisClass.NONE.value)
+DRAWS, SEED = 2000, 1
 LEAST = 10  # of truly normal, and of truly abnormal mitoses; fewer say too little
 
 
@@ -36,9 +38,9 @@ def read(path: Path) -> pd.DataFrame:
 def classifier(sample: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame) -> Classifier | None:
     """Sensitivity and specificity from a sample stratified by dose and predicted class.
 
-    Each judged event stands for as many as its stratum has for each that was judged in it (Horvitz & Thompson
-    1952, JASA 47:663); the counts are those of a simple sample of the same precision (Kish 1965: the squared
-    sum of the weights over the sum of their squares).
+    Within a stratum the judged events are known, and the truth of the others is drawn from what the judged
+    ones say, with Jeffreys' prior; so a stratum in which no error was found leaves room for some. The counts
+    that are returned are those of a simple sample of the same precision.
 
     Args:
         sample: of `read`.
@@ -53,21 +55,27 @@ def classifier(sample: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame
     mine = mine.merge(told, on=["movie", "event_id"], how="left")
     mine["called"] = mine["called"].fillna(CLASSES[2])  # what is no mitosis was rejected
     mine = mine[mine["called"].isin(CLASSES)]
-    of_mitoses = mitoses.groupby(["dose_gy", "mitosis_class"]).size()
-    of_rejected = movies.groupby("dose_gy")["n_rejected"].sum()
-    there = [
-        float(of_rejected.get(dose, 0) if called == CLASSES[2] else of_mitoses.get((dose, called), 0))
-        for dose, called in zip(mine["dose_gy"], mine["called"], strict=True)
-    ]
-    judged = mine.groupby(["dose_gy", "called"])["event_id"].transform("size")
-    mine["weight"] = pd.Series(there, index=mine.index) / judged
-    counts = []
-    for true in CLASSES[:2]:
-        rows = mine[mine["mitosis_class"] == true]
-        if len(rows) < LEAST:
-            return None
-        effective = rows["weight"].sum() / (rows["weight"] ** 2).sum()
-        by_call = rows.groupby("called")["weight"].sum() * effective
-        counts.append((*(float(by_call.get(c, 0.0)) for c in CLASSES),))
-    (n0, n1, n2), (a0, a1, a2) = counts
-    return Classifier((n0, n1, n2), (a0, a1, a2), f"{len(mine)} events of this plate, judged by a person")
+    if min((mine["mitosis_class"] == true).sum() for true in CLASSES[:2]) < LEAST:
+        return None
+    n_called = mitoses.groupby(["dose_gy", "mitosis_class"]).size()
+    n_rejected = movies.groupby("dose_gy")["n_rejected"].sum()
+    rng = np.random.default_rng(SEED)
+    truth = np.zeros((DRAWS, len(CLASSES), len(CLASSES)))  # draws, truth, called
+    for (dose, called), judged in mine.groupby(["dose_gy", "called"]):
+        there = n_rejected.get(dose, 0) if called == CLASSES[2] else n_called.get((dose, called), 0)
+        seen = np.array([(judged["mitosis_class"] == true).sum() for true in CLASSES])
+        others = max(int(there) - len(judged), 0)
+        truth[:, :, CLASSES.index(called)] += seen + others * rng.dirichlet(seen + 0.5, DRAWS)
+    counts = [_of_same_precision(truth[:, i], i) for i in (0, 1)]
+    return Classifier(counts[0], counts[1], f"{len(mine)} events of this plate, judged by a person")
+
+
+def _of_same_precision(drawn: np.ndarray, true: int) -> tuple[float, float, float]:
+    """(draws, called) counts of one truth -> those of a simple sample that tells as surely who is right."""
+    mitosis = drawn[:, :2].sum(axis=1)
+    right = drawn[:, true] / mitosis
+    share, total = float(right.mean()), float(mitosis.mean())
+    toss = max(share * (1 - share), 1 / (4 * total))
+    n = toss / (float(right.var()) + toss / total)
+    called = n * drawn.mean(axis=0) / total
+    return float(called[0]), float(called[1]), float(called[2])

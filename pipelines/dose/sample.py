@@ -13,7 +13,7 @@ import pandas as pd
 from lineage.crops import name
 from lineage.outputs import RunFolder, whole
 from lineage.report.strips import film_strip
-from lineage.schema import EventType, InputError
+from lineage.schema import EventType, InputError, MitosisClass
 from pipelines.dose import movies
 from pipelines.dose.reviewed import CLASSES
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 STRATUM = ["cell_line", "dose_gy", "mitosis_class"]
+NORMAL_TIMES = 3
 TILE_PX = 84
 
 
@@ -50,9 +51,15 @@ def candidates(folder: Path, plate: Path | None) -> pd.DataFrame:
 
 
 def draw(events: pd.DataFrame, *, each: int, seed: int) -> pd.DataFrame:
-    """Up to `each` of every line, dose and verdict, by lot, in no order."""
+    """Up to `each` of every line, dose and verdict, by lot, in no order.
+
+    Of those called normal NORMAL_TIMES as many: few are wrong, but each that is stands for many.
+    """
     rng = np.random.default_rng(seed)
-    chosen = [rows.iloc[rng.permutation(len(rows))[:each]] for _, rows in events.groupby(STRATUM)]
+    chosen = []
+    for (*_, called), rows in events.groupby(STRATUM):
+        n = each * (NORMAL_TIMES if called == MitosisClass.NORMAL else 1)
+        chosen.append(rows.iloc[rng.permutation(len(rows))[:n]])
     table = pd.concat(chosen)
     return table.iloc[rng.permutation(len(table))].reset_index(drop=True)
 
