@@ -183,3 +183,18 @@ def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
     assert code == 2
     assert "plate.csv is not there; give the folder that" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dose_without_a_judged_mitosis_is_said_in_words(out):
+    tables = {name: pd.read_csv(out / f"{name}.csv") for name in ("doses", "tests", "effects")}
+    record = json.loads((out / "analysis.json").read_text())
+    assert "At 8 against 0 Gy" in " ".join(words.summary(tables, record, "U251"))
+    doses, effects = tables["doses"], tables["effects"]
+    doses.loc[doses["dose_gy"] == 8, "estimate"] = np.nan
+    effects.loc[effects["dose_gy"] == 8, "difference"] = np.nan
+    said = " ".join(words.summary(tables, record, "U251"))
+    assert "At 8 Gy no mitosis was called normal or abnormal." in said
+    assert "At 8 against" not in said
+    assert "nan" not in said
+    doses["estimate"] = np.nan
+    assert "no mitosis was called normal or abnormal." in words.summary(tables, record, "U251")[0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pipelines.columns import NUMBERS, REQUIRED
 
 PLACE = ("movie", "experiment_date", "plate", "well", "position")
@@ -22,3 +24,14 @@ SUBTYPES = (
     "tripolar", "tetrapolar", "furrow_regression", "slippage", "death_in_mitosis", "lagging_chromatin",
     "micronuclei", UNSPECIFIED,
 )  # fmt: skip
+
+
+def series_name(cell_line: Any, treatment: Any, drug_um: Any) -> str:
+    """A series as it is read.
+
+    >>> series_name("U251", "none", 0.0), series_name("PC3", "AZD", 0.5)
+    ('U251', 'PC3 + AZD 0.5 µM')
+    """
+    drug = f" {float(drug_um):g} µM" if float(drug_um) > 0 else ""
+    plain = str(treatment) == "none" and not drug
+    return str(cell_line) if plain else f"{cell_line} + {treatment}{drug}"

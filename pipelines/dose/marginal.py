@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.dose.collect import JUDGED
-from pipelines.dose.columns import SERIES, WELL
+from pipelines.dose.columns import SERIES, WELL, series_name
 from pipelines.dose.estimates import LEVEL, Estimate
 
 if TYPE_CHECKING:
@@ -59,7 +59,11 @@ def marginal(
         return Marginal(reason="one dose")
     least = min(len(np.unique(group[dose == d])) for d in doses)
     if least < 2:
-        return Marginal(reason="a dose has one well: without a second nothing tells how wells differ")
+        return Marginal(
+            reason=(
+                "a dose has one well with a judged mitosis: without a second nothing tells how wells differ"
+            )
+        )
     if len(units) <= len(doses):
         return Marginal(reason="fewer wells than parameters")
     if any(y[dose == d].min() == y[dose == d].max() for d in doses):
@@ -164,7 +168,7 @@ def table_of(found: Mapping[tuple[Any, ...], Marginal]) -> tuple[pd.DataFrame, l
     for key, one in found.items():
         place = dict(zip(SERIES, key, strict=True))
         if one.odds_ratio_per_gy is None:
-            notes.append(f"{' '.join(map(str, key))}: no GEE: {one.reason}.")
+            notes.append(f"{series_name(*key)}: no GEE: {one.reason}.")
             continue
         told: list[tuple[str, float, Any]] = [("odds ratio per gray", np.nan, one.odds_ratio_per_gy)]
         told += [("risk difference", d, e) for d, e in (one.differences or {}).items()]

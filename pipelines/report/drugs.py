@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pipelines.dose.columns import SERIES
+from pipelines.dose.columns import SERIES, series_name
 from pipelines.dose.measures import PRIMARY
 from pipelines.report.drawing import Figure, draw
 from pipelines.report.over_dose import PERCENT, dose_step, levels, over_units
-from pipelines.report.words import number, series_name
+from pipelines.report.words import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

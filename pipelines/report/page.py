@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lineage.outputs import whole, write_table
 from lineage.report.forest import COLOURS, mark
 from lineage.report.svg import picture
-from pipelines.dose.columns import SERIES
+from pipelines.dose.columns import SERIES, series_name
 from pipelines.dose.ends import CLOCKS
 from pipelines.report import against_control, ends, over_dose, over_time, panels, words
 from pipelines.report.drawing import Figure, alone
@@ -114,7 +114,7 @@ def _series(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, dict[str,
             if set(keys) <= set(table.columns):
                 here = (table[keys] == list(place)).all(axis=1)
                 mine[name] = table[here].reset_index(drop=True)
-        yield words.series_name(*place), mine
+        yield series_name(*place), mine
 
 
 def _chapter(
@@ -163,4 +163,4 @@ def _facts(movies: pd.DataFrame, mitoses: pd.DataFrame) -> list[tuple[str, str]]
 
 def _levels(record: Mapping[str, Any]) -> list[dict[str, Any]]:
     """All n of each series and dose."""
-    return [dict(n) | {"series": words.series_name(*(n[k] for k in SERIES))} for n in record["n"]]
+    return [dict(n) | {"series": series_name(*(n[k] for k in SERIES))} for n in record["n"]]

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.outputs import RunFolder
+from pipelines.dose.columns import series_name
 from pipelines.dose.correction import LEAST_YOUDEN
 from pipelines.dose.measures import PRIMARY
 
@@ -68,16 +69,21 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
         if np.isfinite(r["estimate"])
     ]
     told = [f"In {name} cells, the fraction of mitoses called abnormal was {_listed(described)}."]
+    if not described:
+        told = [f"In {name} cells, no mitosis was called normal or abnormal."]
+    elif unseen := [f"{d:g}" for d in doses.loc[doses["estimate"].isna(), "dose_gy"]]:
+        told.append(f"At {_listed(unseen)} Gy no mitosis was called normal or abnormal.")
     trend = _of(tables["tests"], PRIMARY)
     for r in trend.to_dict("records"):
         if np.isfinite(r["slope_per_gy"]) and r["n_doses"] > 1:
             tested = f"{interval(r['low'], r['high'], 100)}; {p_words(r['p'])}; {r['method']}"
-            how = tested if np.isfinite(r["p"]) else "not tested: one unit a dose"
+            how = tested if np.isfinite(r["p"]) else "not tested: fewer than two doses have two units"
             told.append(
                 f"It changed by {number(100 * r['slope_per_gy'])} percentage points for each gray ({how}; "
                 f"{_count(int(r['n_units']), unit)})."
             )
     effects = _of(tables["effects"], PRIMARY) if len(tables["effects"]) else pd.DataFrame()
+    effects = effects[effects["difference"].notna()] if len(effects) else effects
     if len(effects):
         top = effects.sort_values("dose_gy").to_dict("records")[-1]
         words = (
@@ -136,17 +142,6 @@ def _listed(parts: Sequence[str]) -> str:
 
 def _of(table: pd.DataFrame, measure: str, stratum: str = "all") -> pd.DataFrame:
     return table[(table["measure"] == measure) & (table["stratum"] == stratum)]
-
-
-def series_name(cell_line: Any, treatment: Any, drug_um: Any) -> str:
-    """A series as it is read.
-
-    >>> series_name("U251", "none", 0.0), series_name("PC3", "AZD", 0.5)
-    ('U251', 'PC3 + AZD 0.5 µM')
-    """
-    drug = f" {float(drug_um):g} µM" if float(drug_um) > 0 else ""
-    plain = str(treatment) == "none" and not drug
-    return str(cell_line) if plain else f"{cell_line} + {treatment}{drug}"
 
 
 def _series_name(row: Mapping[str, Any]) -> str:
