@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lineage.outputs import whole
 from lineage.schema import InputError
-from pipelines.columns import REQUIRED
+from pipelines.columns import NO_TREATMENT, REQUIRED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -206,4 +206,5 @@ def _gaps(rows: Sequence[dict[str, str]]) -> Iterator[str]:
         empty = sum(column not in row for row in rows)
         if empty:
             where = "every row" if empty == len(rows) else f"{empty} of {len(rows)} rows"
-            yield f"{column}: empty in {where}; fill it in"
+            rest = f"that means {NO_TREATMENT}" if column == "treatment" else "fill it in"
+            yield f"{column}: empty in {where}; {rest}"

@@ -37,8 +37,8 @@ def wrong_columns(columns: Sequence[str]) -> Iterator[str]:
             yield "header: a column without a name"
         elif column not in known and "." not in column:
             near = difflib.get_close_matches(column, known, 1)
-            guess = f"did you mean {near[0]}" if near else f"known are {', '.join(known)}, and any setting"
-            yield f"header: unknown column {column}; {guess}, such as video.pixel_size_um"
+            every = f"known are {', '.join(dict.fromkeys(known))}, and any setting, such as segment.workers"
+            yield f"header: unknown column {column}; {f'did you mean {near[0]}?' if near else every}"
     said = [s for c in columns if (s := setting_of(c))]
     for setting in sorted({s for s in said if said.count(s) > 1}):
         yield f"header: two columns say {setting}"
@@ -55,7 +55,10 @@ def wrong_cells(cells: Mapping[str, str], *, required: Sequence[str] = REQUIRED)
         yield f"{', '.join(empty)} left empty"
     day = cells.get("experiment_date")
     if day and not iso_date(day):
-        yield f"experiment_date = {day}: no date; write year, month, day: 2026-11-30"
+        yield (
+            f"experiment_date = {day}: no date; write year, month, day: 2026-11-30 (a spreadsheet leaves it "
+            "so if the column is formatted as text)"
+        )
     numbers = {}
     for column in NUMBERS:
         if column not in cells:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path  # noqa: TC003 - typer reads it
 from typing import TYPE_CHECKING, Annotated
 
@@ -126,5 +127,5 @@ def say_result(ended: list[Ended], out: Path, screen: Screen, *, debug: bool) ->
         screen.say(f"failed: {one.movie.path.name}: {one.reason}", "red")
         if debug:
             screen.say(one.traceback)
-    screen.say(f"statistics: python -m pipelines.dose {out}", "bold")
+    screen.say(f"statistics: python -m pipelines.dose {shlex.quote(str(out))} --out DOSE", "bold")
     return 1 if failed else 0

@@ -44,8 +44,12 @@ def read_sheet(path: Path) -> Sheet:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
         raise InputError(f"the plate map {path} cannot be read ({error}); give a CSV or TOML file") from error
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"the plate map {path} is no UTF-8 text; in a spreadsheet, save it as CSV UTF-8"
+        ) from error
     return _toml(text, path.name) if path.suffix.lower() == ".toml" else _csv(text, path.name)
 
 

@@ -12,7 +12,7 @@ from lineage.schema import InputError
 from lineage.simulate.population import grow
 from lineage.simulate.runs import write_run
 from lineage.simulate.settings import Settings
-from pipelines.dose import compare, movies
+from pipelines.dose import compare, movies, reviewed
 from pipelines.dose.__main__ import app
 from pipelines.dose.analyse import Options, results_of
 from pipelines.dose.collect import collect, together
@@ -138,6 +138,17 @@ def test_a_plate_without_an_event_is_analysed(plate, tmp_path):
     assert results.tables["mitoses"].empty
 
 
+def test_a_time_of_irradiation_that_nobody_gave_is_said(plate, rows):
+    assert rows.movies["irradiated_min_before_start"].isna().all()
+    notes = " ".join(results_of(rows, Options()).record["notes"])
+    assert "irradiated_min_before_start is empty for 6 of 6 movies" in notes
+    row = movies.read_map(plate).iloc[0].to_dict() | {"irradiated_min_before_start": 90.0}
+    given = collect(movies.read(plate / "A1_p1.lineage", row))
+    assert given.movies["from_h"].tolist() == [1.5]
+    notes = " ".join(results_of(together([given]), Options()).record["notes"])
+    assert "irradiated_min_before_start" not in notes
+
+
 def test_blank_frames_and_the_dead_count_for_no_hours(tmp_path, plate):
     settings = Settings(frames=40, minutes_per_frame=15, dose_gy=0, blank_frames=(10, 11))
     cells = grow(np.random.default_rng(1), settings, founders=4)
@@ -254,9 +265,11 @@ def test_a_persons_verdicts_take_the_place_of_the_clips(plate, out, tmp_path):
     called = verdicts.index[verdicts["mitosis_class"] == "abnormal"]
     assert len(called) >= 12
     verdicts.loc[called[:2], "mitosis_class"] = "normal"
+    verdicts.loc[len(verdicts)] = ["another", 1, "normal"]
     verdicts.to_csv(tmp_path / "verdicts.csv", index=False)
     code, words = told(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
     assert code == 0, words
+    assert "movies that are not in this analysis are left out: another." in words
     one = json.loads((tmp_path / "out" / "analysis.json").read_text())["classifiers"]["U251"]
     assert one["source"] == f"{len(judged)} events of this plate, judged by a person"
     assert one["sensitivity"] == 1
@@ -271,6 +284,15 @@ def test_verdicts_of_another_kind_are_refused(plate, tmp_path):
     code, words = told(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
     assert code == 2
     assert "strange is no class" in words
+    few = "\ufeffmovie;event_id;mitosis_class\r\nA1_p1;1;normal\r\n"  # as a spreadsheet may save them
+    (tmp_path / "few.csv").write_text(few, encoding="utf-8", newline="")
+    assert len(reviewed.read(tmp_path / "few.csv")) == 1
+    (tmp_path / "few.csv").write_text(few, encoding="utf-16")
+    with pytest.raises(InputError, match="save it as CSV UTF-8"):
+        reviewed.read(tmp_path / "few.csv")
+    (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class\n" + 2 * "A1_p1,1,normal\n")
+    with pytest.raises(InputError, match="event 1 of A1_p1 is judged twice"):
+        reviewed.read(tmp_path / "few.csv")
     assert not (tmp_path / "out").exists()
 
 
@@ -358,6 +380,9 @@ def test_the_power_command(tmp_path):
     code, words = told("power", "--doses", "0,8", *small, "--out", tmp_path / "power.csv")
     assert code == 0, words
     assert read(tmp_path, "power")["hours"].tolist() == [12, 24]
+    code, words = told("power", "--out", tmp_path / "power.csv")
+    assert code == 2
+    assert "is there already" in words
     assert told("power", "--wells", "1") == (
         2,
         "error: --wells 1: with one well a dose nothing can be tested; give 2 or more",

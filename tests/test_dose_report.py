@@ -185,7 +185,7 @@ def test_a_line_of_which_nothing_is_left_does_not_stop_the_others(tmp_path):
     assert "series2_courses" in drawn  # in order: PC3, U251
     assert "series1_courses" not in drawn
     html = (tmp_path / "out" / "dose_report.html").read_text(encoding="utf-8")
-    assert "In PC3 cells, no mitosis was judged." in html
+    assert "In PC3 cells, no mitosis was called normal or abnormal." in html
 
 
 def test_the_summary_says_no_number_that_is_not_there():
@@ -220,3 +220,18 @@ def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
     assert code == 2
     assert "plate.csv is not there; give the folder that" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_a_dose_without_a_judged_mitosis_is_said_in_words(out):
+    tables = {name: pd.read_csv(out / f"{name}.csv") for name in ("doses", "tests", "effects")}
+    record = json.loads((out / "analysis.json").read_text())
+    assert "At 8 against 0 Gy" in " ".join(words.summary(tables, record, "U251"))
+    doses, effects = tables["doses"], tables["effects"]
+    doses.loc[doses["dose_gy"] == 8, "estimate"] = np.nan
+    effects.loc[effects["dose_gy"] == 8, "difference"] = np.nan
+    said = " ".join(words.summary(tables, record, "U251"))
+    assert "At 8 Gy no mitosis was called normal or abnormal." in said
+    assert "At 8 against" not in said
+    assert "nan" not in said
+    doses["estimate"] = np.nan
+    assert "no mitosis was called normal or abnormal." in words.summary(tables, record, "U251")[0]

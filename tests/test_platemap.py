@@ -112,7 +112,7 @@ def test_every_mistake_is_listed_with_its_line(folder):
 @pytest.mark.parametrize(
     ("header", "more", "words"),
     [
-        ("does_gy", ",1", "header: unknown column does_gy; did you mean dose_gy"),
+        ("does_gy", ",1", "header: unknown column does_gy; did you mean dose_gy?"),
         ("overwrite", ",1", "header: overwrite is no column"),
         ("pixel_size_um,video.pixel_size_um", ",1,1", "two columns say video.pixel_size_um"),
         ("well", ",B1", "the column well is there twice"),
@@ -143,6 +143,8 @@ def test_a_map_without_rows_or_file_is_refused(tmp_path):
     assert "cannot be read" in mistakes(tmp_path / "gone.csv")
     (tmp_path / "b.csv").write_text("")
     assert "is empty" in mistakes(tmp_path / "b.csv")
+    (tmp_path / "d.csv").write_text("movie,note\na.tif,10 µM\n", encoding="cp1252")
+    assert "save it as CSV UTF-8" in mistakes(tmp_path / "d.csv")
     (tmp_path / "c.toml").write_text("movies = 3")
     assert "no tables [[movies]]" in mistakes(tmp_path / "c.toml")
 
@@ -193,7 +195,8 @@ def test_a_folder_becomes_a_draft_that_is_not_written_over(folder, tmp_path):
     (movies / "run.lineage").mkdir()
     result = start(movies)
     assert result.exit_code == 0, result.output
-    assert "plate: empty in every row" in result.output
+    assert "plate: empty in every row; fill it in" in result.output
+    assert "treatment: empty in every row; that means none" in result.output
     assert "2 movies in" in result.output
     written = (movies / "plate.csv").read_text()
     assert written.splitlines()[1] == "2026-11-29/PC3_2Gy_A1_p1.tif,2026-11-29,,A01,1,2,PC3,"

@@ -115,12 +115,16 @@ def power_command(
     plates: Annotated[int, typer.Option(min=10, help="drawn of each design")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="same seed, same table")] = 1,
     out: Annotated[Path | None, typer.Option(help="write the table there, as CSV")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier table")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
     """Say how many wells, positions and hours it takes to see an effect, by simulated lineages."""
+    from lineage.schema import InputError
     from pipelines.dose.needed import Question, needed
 
     with one_line_errors(debug=debug, stopped="nothing was written"):
+        if out and out.exists() and not overwrite:
+            raise InputError(f"{out} is there already; give another --out, or say --overwrite")
         question = Question(
             doses, difference, wells, positions, hours, target, cell_line, founders, well_sd, position_sd,
             pool, plates, seed,

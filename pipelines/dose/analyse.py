@@ -112,7 +112,8 @@ def results_of(
     calibrated = dna.calibrations(rows.dna)
     if not calibrated:
         notes.append(
-            "No unirradiated, drug-free cells to calibrate DNA content by: no histograms, no giant cells."
+            f"No date and plate has {dna.LEAST_CELLS} unirradiated, drug-free cells to calibrate DNA content "
+            "by: no histograms, no giant cells."
         )
     rows = replace(rows, dna=dna.contents(rows.dna, calibrated))
     context = _context(rows, options, notes)
@@ -141,6 +142,12 @@ def results_of(
         notes += [
             f"{series_name(*key)}: {compare.ONE_WELL}" for key in alone[list(SERIES)].itertuples(index=False)
         ]
+    if unknown := int(rows.movies["irradiated_min_before_start"].isna().sum()):
+        notes.append(
+            f"irradiated_min_before_start is empty for {unknown} of {len(rows.movies)} movies: these are "
+            "taken to begin at irradiation. If they began later, fill in the column: hours since irradiation "
+            "depend on it."
+        )
     if rows.movies["irradiated_min_before_start"].max() > 720:
         notes.append(
             "Generations count from the first frame: cells irradiated hours before may have divided unseen."

@@ -34,6 +34,8 @@ def of_lines(
     """
     sample = reviewed.read(verdicts) if verdicts else None
     known, notes = {}, []
+    if sample is not None and (strange := sorted(set(sample["movie"]) - set(rows.movies["movie"]))):
+        notes.append(f"Verdicts on movies that are not in this analysis are left out: {', '.join(strange)}.")
     for line in sorted(rows.movies["cell_line"].unique()):
         mitoses, movies = (t[t["cell_line"] == line] for t in (rows.mitoses, rows.movies))
         one = correction.out_of_fold(line)
@@ -41,7 +43,8 @@ def of_lines(
             told = reviewed.classifier(sample, mitoses, movies)
             if told is None:
                 notes.append(
-                    f"{line}: too few events were judged by a person; corrected by the paper's clips."
+                    f"{line}: a person judged fewer than {reviewed.LEAST} events normal, or fewer than "
+                    f"{reviewed.LEAST} abnormal; corrected by the paper's clips."
                 )
             one = told or one
         if not correct:

@@ -96,7 +96,7 @@ def _first_usable(movie: Movie) -> int:
 
 def _events(movie: Movie, which: pd.Series) -> pd.DataFrame:
     table = movie.events[which].copy()
-    table["hours"] = _hours(movie, table["time_min"].astype(float))  # a movie without events has no types
+    table["hours"] = _hours(movie, table["time_min"].astype(float))  # an empty column has no type
     return table
 
 

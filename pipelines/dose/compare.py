@@ -34,9 +34,9 @@ if TYPE_CHECKING:
 
 KEY = ["measure", "stratum"]
 ONE_WELL = (
-    "One well a dose, or at all doses but one: what the dose did cannot be told from how wells differ by "
-    "themselves, however many positions and cells are counted. So there is no p-value, and the interval of a "
-    "dose with one well describes that well alone."
+    "Fewer than two doses have two wells with a judged mitosis: what the dose did cannot be told from how "
+    "wells differ by themselves, however many positions and cells are counted. So there is no p-value; the "
+    "interval of a dose with one such well describes that well alone."
 )
 DESCRIPTIVE = "descriptive: one well"
 SEED = 1  # of the bootstrap

@@ -59,7 +59,11 @@ def marginal(
         return Marginal(reason="one dose")
     least = min(len(np.unique(group[dose == d])) for d in doses)
     if least < 2:
-        return Marginal(reason="a dose has one well: without a second nothing tells how wells differ")
+        return Marginal(
+            reason=(
+                "a dose has one well with a judged mitosis: without a second nothing tells how wells differ"
+            )
+        )
     if len(units) <= len(doses):
         return Marginal(reason="fewer wells than parameters")
     if any(y[dose == d].min() == y[dose == d].max() for d in doses):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ class Movie:
 
 
 def read_map(folder: Path, plate: Path | None = None) -> pd.DataFrame:
-    """The plate map, one row a movie, optional columns filled: no drug is 0 uM, no delay is 0 minutes.
+    """The plate map, one row a movie, with the optional columns: no drug is 0 uM.
 
     Args:
         folder: of runs, with the checked map that running the plate left there.
@@ -56,7 +57,7 @@ def read_map(folder: Path, plate: Path | None = None) -> pd.DataFrame:
     table = table.assign(**{c: value for c, value in empty.items() if c not in table})
     known = [c for c in MAP_COLUMNS if c in table]
     table = table[[*known, *(c for c in table if c not in known)]]
-    return table.fillna({"drug_uM": 0.0, "irradiated_min_before_start": 0.0})
+    return table.fillna({"drug_uM": 0.0})
 
 
 def find(folder: Path, plate: pd.DataFrame) -> tuple[list[tuple[Path, dict[str, Any]]], list[str]]:
@@ -114,6 +115,7 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
     run = RunFolder(root)
     record = json.loads(run.json.read_text(encoding="utf-8"))
     told = record.get("dose_gy")
+    delay = float(row["irradiated_min_before_start"])
     if told is not None and float(told) != float(row["dose_gy"]):
         raise InputError(
             f"{root.name} was run with {told:g} Gy, the plate map says {row['dose_gy']:g}; put one right"
@@ -124,7 +126,7 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
         root=root,
         n_frames=int(record["video"]["n_frames"]),
         minutes_per_frame=float(record["video"]["minutes_per_frame"]),
-        irradiated_min_before_start=float(row["irradiated_min_before_start"]),
+        irradiated_min_before_start=0.0 if math.isnan(delay) else delay,  # the analysis says so
         events=_table(run.events, EVENTS_NEEDED, text=text),
         tracklets=_table(run.tracklets, TRACKLET_COLUMNS, text=("parent_ids", "daughter_ids", "fate")),
         detections=_table(run.detections, DETECTION_COLUMNS, text=("state",)),

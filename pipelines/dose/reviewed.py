@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,16 +24,28 @@ def read(path: Path) -> pd.DataFrame:
     """COLUMNS, one row a judged event; judged without seeing dose or the classifier's word.
 
     Raises:
-        InputError: no such table, or one with other columns or classes.
+        InputError: no such table, one with other columns or classes, or an event judged twice.
     """
     if not path.is_file():
         raise InputError(f"{path} is not there; wanted a table with {', '.join(COLUMNS)}")
-    table = pd.read_csv(path, dtype={"movie": str, "mitosis_class": str})
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path.name} is no UTF-8 text; in a spreadsheet, save it as CSV UTF-8") from error
+    # Spreadsheets of half of Europe separate by semicolons.
+    separator = max(",;\t", key=text.partition("\n")[0].count)
+    table = pd.read_csv(io.StringIO(text), sep=separator, dtype={"movie": str, "mitosis_class": str})
     if missing := [c for c in COLUMNS if c not in table.columns]:
         raise InputError(f"{path.name} lacks {', '.join(missing)}; it has {', '.join(table.columns)}")
     if unknown := set(table["mitosis_class"].dropna()) - {*CLASSES, MitosisClass.UNCLASSIFIED.value}:
         raise InputError(f"{path.name}: {sorted(unknown)[0]} is no class; wanted {', '.join(CLASSES)}")
-    return table[table["mitosis_class"].isin(CLASSES)]
+    judged = table[table["mitosis_class"].isin(CLASSES)]
+    twice = judged[judged.duplicated(["movie", "event_id"])].to_dict("records")
+    if twice:
+        raise InputError(
+            f"{path.name}: event {twice[0]['event_id']} of {twice[0]['movie']} is judged twice; leave one"
+        )
+    return judged
 
 
 def classifier(sample: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame) -> Classifier | None:

@@ -95,11 +95,14 @@ def methods(
 def _movies(records: Sequence[Mapping[str, Any]], movies: pd.DataFrame) -> Iterator[str]:
     wells = len(movies.drop_duplicates(["experiment_date", "plate", "well"]))
     experiments = _count(movies["experiment_date"].nunique(), "experiment")
-    n = f"{len(movies)} positions of {wells} wells in {experiments}"
+    unknown = movies["irradiated_min_before_start"].isna().any()
+    n = f"{_count(len(movies), 'position')} of {_count(wells, 'well')} in {experiments}"
     yield (
-        f"{n} were filmed, {_values(records, 'video', 'n_frames')} frames each, one every "
+        f"{n} {'was' if len(movies) == 1 else 'were'} filmed, {_values(records, 'video', 'n_frames')} frames "
+        "each, one every "
         f"{_values(records, 'video', 'minutes_per_frame')} min, {_values(records, 'video', 'pixel_size_um')} "
-        f"µm a pixel, from {_range(movies['from_h'])} to {_range(movies['to_h'])} h after irradiation."
+        f"µm a pixel, from {_range(movies['from_h'])} to {_range(movies['to_h'])} h after irradiation"
+        f"{', which was taken to be when a movie begins' if unknown else ''}."
     )
     for column, words in (
         ("dose_rate_gy_min", "The dose rate was {} Gy/min."),

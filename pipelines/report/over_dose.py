@@ -149,6 +149,8 @@ def response(tables: Tables) -> Figure:
     data = means.reindex(columns=columns).reset_index(drop=True)
     step = dose_step(data["dose_gy"])
     both = bool(data["corrected"].notna().any())
+    edges = PERCENT * data[["corrected_low", "corrected_high"]].astype(float)
+    beyond = bool(((edges < AXIS_ENDS[0]) | (edges > AXIS_ENDS[1])).any(axis=None))
 
     def paint(axes: np.ndarray) -> None:
         ax: Axes = axes[0, 0]
@@ -170,6 +172,8 @@ def response(tables: Tables) -> Figure:
                 mec="none", alpha=0.55, zorder=2, label="wells, as called", gid="response-wells")  # fmt: skip
         ax.axhline(0, color="#4A5361", lw=0.8)
         ax.set(xlabel="dose, Gy", ylabel="abnormal, % of mitoses")
+        # Few mitoses give corrected intervals of hundreds of percent, beside which nothing can be read.
+        ax.set_ylim(*np.clip(ax.get_ylim(), *AXIS_ENDS))
         ax.set_xticks(ticks := sorted(set(data["dose_gy"])), [f"{d:g}" for d in ticks])
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
@@ -178,7 +182,7 @@ def response(tables: Tables) -> Figure:
         "Fraction of abnormal mitoses over dose",
         "Means of the units with 95 % intervals. Corrected: for the classifier's errors (Rogan and Gladen), "
         "its own uncertainty in the interval; a negative value says that fewer were called abnormal than "
-        "false alarms alone would give.",
+        f"false alarms alone would give.{BEYOND * beyond}",
         draw(paint, size=(5.6, 3.6)),
         data,
         half=True,
@@ -186,6 +190,8 @@ def response(tables: Tables) -> Figure:
 
 
 INK_OF = {-1: "#0072B2", 1: "#D55E00"}
+AXIS_ENDS = (-50, 150)  # of the corrected fraction, percent
+BEYOND = " Intervals that go further than the axis are cut; the numbers hold them whole."
 
 
 def survival(tables: Tables, words: str) -> Figure:
