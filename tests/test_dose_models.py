@@ -130,7 +130,7 @@ def test_a_persons_verdicts_tell_the_errors_of_this_plate():
 
 
 def test_what_a_sample_tells_holds_the_truth_19_times_in_20():
-    """Few abnormal at low dose; 0.8 of them and 0.95 of the normal called rightly; samples as `draw` draws."""
+    """Few abnormal at low dose; 0.8 of them and 0.95 of the normal called rightly; as `draw` draws."""
     rng = np.random.default_rng(2)
     dose, abnormal = np.repeat([0.0, 2.0, 4.0, 8.0], [300, 200, 150, 60]), [0.03, 0.08, 0.2, 0.5]
     risk = np.repeat(abnormal, [300, 200, 150, 60])
