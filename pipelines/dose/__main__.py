@@ -28,7 +28,7 @@ app = typer.Typer(cls=AnalyseByDefault, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def _about() -> None:
-    """What a dose does to mitosis: `python -m pipelines.dose DIR --out DIR2`; `sample`, `power`."""
+    """What a dose does to mitosis: `python -m pipelines.dose DIR --out DIR2`. Options: `analyse --help`."""
 
 
 @app.command(ANALYSE)

@@ -142,7 +142,7 @@ def run_versions(root: Path) -> dict[str, str]:
 
 def _table(path: Path, columns: tuple[str, ...], *, text: tuple[str, ...]) -> pd.DataFrame:
     if not path.is_file():
-        raise InputError(f"{path.parent.name} lacks {path.name}; run the movie again")
+        raise InputError(f"{path.parent.name} lacks {path.name}; start the plate, or the movie, again")
     table = read_table(path, text=text)
     if missing := [c for c in columns if c not in table.columns]:
         raise InputError(
