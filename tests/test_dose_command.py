@@ -179,7 +179,8 @@ def test_one_well_a_dose_is_described_and_not_tested(rows):
 def test_positions_do_not_make_a_well_significant():
     """Two positions of the one well a dose give an interval over positions, and no p."""
     place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal",
-             "stratum": "all", "n": 50, "k": 5.0, "n_positions": 2, "corrected": 0.1}  # fmt: skip
+             "stratum": "all", "n": 50, "k": 5.0, "n_positions": 2, "corrected": 0.1,
+             "experiment_date": "d"}  # fmt: skip
     wells = pd.DataFrame(
         [place | {"dose_gy": d, "value": v, "unit": str(d)} for d, v in ((0, 0.1), (4, 0.4))]
     )
@@ -196,6 +197,7 @@ def test_positions_do_not_make_a_well_significant():
 def test_the_control_of_a_series_is_that_of_all_its_strata():
     """No mitosis at 0 Gy in the first hours: 8 Gy is not compared with 4 Gy."""
     place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal", "n": 9}
+    place |= {"experiment_date": "d"}
     wells = pd.DataFrame([
         place | {"stratum": s, "dose_gy": d, "value": v, "k": 1.0}
         for s, d, v in [("all", d, v) for d in (0, 4, 8) for v in (0.1, 0.2, np.nan)]

@@ -159,6 +159,43 @@ def test_an_interval_of_a_ratio_that_no_number_bounds_is_infinite():
     assert one.low == 0 < one.value < one.high == math.inf
 
 
+def test_days_that_hold_all_doses_are_blocks():
+    """Where all units vary alike, the dispersion is the mean square of a two-way analysis of variance."""
+    at, day = np.repeat([0, 2, 4, 8], 3), np.tile(["a", "b", "c"], 4)
+    noise = np.random.default_rng(4).normal(0, 0.02, (4, 3))
+    noise -= noise.mean(axis=1, keepdims=True)  # so all doses show the same share
+    shares = Shares.of(at, (0.3 + noise + [0.1, 0, -0.1]).ravel(), np.full(12, 100), day)
+    theirs = noise - noise.mean(axis=0)
+    assert shares.df == 6
+    assert shares.variances == pytest.approx(np.full(12, (theirs**2).sum() / 6))
+    unpaired = Shares.of(at, shares.values, np.full(12, 100))
+    assert unpaired.df == 8
+    assert unpaired.variances.mean() > 10 * shares.variances.mean()
+    assert shares.difference(8, 0).value == unpaired.difference(8, 0).value
+    # A day that lacks a dose, or a dose a day: what the days do cannot be told from what the doses do.
+    for other in (np.where(np.arange(12) == 0, "d", day), np.repeat(["a", "b", "c", "d"], 3)):
+        assert Shares.of(at, shares.values, np.full(12, 100), other).df == 8
+
+
+def test_days_neither_hide_a_trend_nor_make_one():
+    """Three days of four doses whose log odds differ by 0.6 from day to day."""
+    rng = np.random.default_rng(5)
+    at, day = np.repeat([0, 2, 4, 8], 3), np.tile([0, 1, 2], 4)
+
+    def found(per_gy):
+        shift = 0.6 * rng.standard_normal((2000, 3))[:, day]
+        share = 1 / (1 + np.exp(2 - per_gy * at - shift))
+        plates = rng.binomial(100, share) / 100
+        tests = ((Shares.of(at, y, np.full(12, 100), d).slope().p for d in (day, None)) for y in plates)
+        return np.mean([[p < 0.05 for p in pair] for pair in tests], axis=0)
+
+    blocked, unblocked = found(0.0)
+    assert 0.04 < blocked < 0.065
+    assert unblocked < 0.02
+    blocked, unblocked = found(0.06)
+    assert blocked > unblocked + 0.2
+
+
 def test_wilson_is_statsmodels():
     from statsmodels.stats.proportion import proportion_confint
 

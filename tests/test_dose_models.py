@@ -389,7 +389,8 @@ def test_fieller_has_no_interval_where_the_slope_may_be_nothing():
 def test_a_drug_is_compared_with_its_line_without_it():
     rows = [
         {"cell_line": "L", "treatment": t, "drug_uM": d, "dose_gy": g, "measure": "fraction_abnormal",
-         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + noise, "n": 200, "k": 10}
+         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + noise,
+         "n": 200, "k": 10, "experiment_date": "d"}
         for t, d in (("none", 0.0), ("olaparib", 1.0)) for g in (0, 4) for noise in (-0.001, 0.0, 0.001)
     ]  # fmt: skip
     told = enhancement(pd.DataFrame(rows), {}).set_index("quantity")
@@ -402,7 +403,8 @@ def test_a_drug_is_compared_with_its_line_without_it():
 def test_one_well_a_dose_leaves_the_slope_ratio_without_interval():
     rows = [
         {"cell_line": "L", "treatment": t, "drug_uM": d, "dose_gy": g, "measure": "fraction_abnormal",
-         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + 0.001 * (g % 3), "n": 200, "k": 10}
+         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + 0.001 * (g % 3),
+         "n": 200, "k": 10, "experiment_date": "d"}
         for t, d in (("none", 0.0), ("olaparib", 1.0)) for g in (0, 1, 2, 4, 8)
     ]  # fmt: skip
     told = enhancement(pd.DataFrame(rows), {}).set_index("quantity").loc["slope ratio"]

@@ -163,7 +163,8 @@ def shares_of(units: pd.DataFrame) -> Shares | None:
     """Of one series, measure and stratum; None for what is no share of counts."""
     if not units["k"].notna().any():
         return None
-    return Shares.of(*(units[c].to_numpy(float) for c in ("dose_gy", "value", "n")))
+    dose, value, n = (units[c].to_numpy(float) for c in ("dose_gy", "value", "n"))
+    return Shares.of(dose, value, n, units["experiment_date"].to_numpy(str))
 
 
 def trend(units: pd.DataFrame) -> Estimate:

@@ -4,7 +4,7 @@ A unit's share varies as tosses of a coin do, p (1 - p) / n, times a dispersion,
 position and well are alike (McCullagh & Nelder 1989, Generalized Linear Models, 2nd ed., 4.5). The dispersion
 is taken to be the same at all doses and is told by how units of one dose differ, so that a curve which is no
 line does not add to it; t has as many degrees of freedom as there are units less doses. In a mean every unit
-counts once.
+counts once. Where each day holds all doses alike, what the days do is taken out before (randomised blocks).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Shares:
     at: np.ndarray  # (U,) gray
     values: np.ndarray  # (U,)
     variances: np.ndarray  # (U,) of the values
-    df: int  # of the dispersion: units less doses
+    df: int  # of the dispersion: units less doses, and less days but one
 
     @classmethod
     def of(
@@ -47,6 +47,7 @@ class Shares:
         at: Sequence[float] | np.ndarray,
         values: Sequence[float] | np.ndarray,
         n: Sequence[float] | np.ndarray,
+        day: Sequence[str] | np.ndarray | None = None,
     ) -> Shares:
         """Find the dispersion.
 
@@ -54,20 +55,23 @@ class Shares:
             at: dose of each unit.
             values: its share; units without one are left out.
             n: of how many things.
+            day: of the experiment; one for all if left out.
         """
         table = np.column_stack([np.asarray(column, float) for column in (at, values, n)])
-        dose, value, size = table[np.isfinite(table).all(axis=1) & (table[:, 2] > 0)].T
-        _, of, units = np.unique(dose, return_inverse=True, return_counts=True)
+        known = np.isfinite(table).all(axis=1) & (table[:, 2] > 0)
+        dose, value, size = table[known].T
+        days = np.zeros(len(value)) if day is None else np.asarray(day)[known]
+        _, of = np.unique(dose, return_inverse=True)
         total = np.bincount(of, size)
         # Half a case where none was seen: a coin that always falls alike would have no spread.
         share = np.clip(np.bincount(of, value * size), 0.5, total - 0.5) / total
         toss = (share * (1 - share))[of] / size
-        deviation = value - (np.bincount(of, value) / units)[of]
-        # What the squared deviations would sum to if there were no dispersion.
-        expected = (1 - 2 / units[of]) + (np.bincount(of, toss) / units**2)[of] / toss
-        df = len(value) - len(units)
-        dispersion = float((deviation**2 / toss).sum() / expected.sum()) if df > 0 else math.nan
-        return cls(dose, value, dispersion * toss, df)
+        residual, df = _residual(dose, days)
+        if df < 1:
+            return cls(dose, value, np.full(len(value), math.nan), df)
+        # Below stands what the squared deviations would sum to if there were no dispersion.
+        dispersion = ((residual @ value) ** 2 / toss).sum() / (residual**2 @ toss / toss).sum()
+        return cls(dose, value, float(dispersion) * toss, df)
 
     def mean(self, dose: float) -> Mean:
         """Of the units of a dose."""
@@ -113,3 +117,20 @@ class Shares:
         if alone or self.df < 1:  # a unit that is alone at its dose cannot be told from the dose
             return Estimate(value, n=n)
         return by_t(value, math.sqrt(variance), self.df, n=n, method=METHOD)
+
+
+def _residual(dose: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, int]:
+    """(U, U) what takes the means of doses and days out of units' values, and the degrees of freedom left.
+
+    Days count only if each holds as many units of every dose: else they cannot be told from doses.
+    """
+    if not len(dose):
+        return np.zeros((0, 0)), 0
+    alike = dose[:, None] == dose
+    same_day = day[:, None] == day
+    crossed = (alike & same_day).sum(axis=1)
+    n_doses, n_days = len(np.unique(dose)), len(np.unique(day))
+    if len(set(crossed.tolist())) > 1 or crossed.sum() * n_doses * n_days != len(dose) ** 2:
+        same_day, n_days = np.ones_like(alike), 1
+    means = sum(same / same.sum(axis=1, keepdims=True) for same in (alike, same_day)) - 1 / len(dose)
+    return np.eye(len(dose)) - means, len(dose) - n_doses - (n_days - 1)
