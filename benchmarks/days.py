@@ -1,7 +1,7 @@
 """What comparing within days gains: `python benchmarks/days.py [--plates 4000]`.
 
-Three days of 0, 2, 4 and 8 Gy, one unit each of 100 mitoses, 12 % abnormal without dose. Days differ in their log
-odds by so much; percent of plates whose trend is found at p < 0.05, with days as blocks and without.
+Three days of 0, 2, 4 and 8 Gy, one unit each of 100 mitoses, 12 % abnormal without dose. Days differ in their
+log odds by so much; percent of plates whose trend is found at p < 0.05, with days as blocks and without.
 """
 
 from __future__ import annotations

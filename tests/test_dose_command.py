@@ -249,6 +249,8 @@ def test_three_experiments_are_the_units_unasked(rows):
         parts.append(type(rows)(**dated))
     results = results_of(together(parts), Options())
     assert results.record["unit"] == "experiment"
+    tests = results.tables["tests"]
+    assert tests.loc[tests["family"] == "primary", "method"].item().endswith("within days")
     doses = results.tables["doses"]
     mine = doses[(doses["measure"] == "fraction_abnormal") & (doses["stratum"] == "all")]
     assert mine["n_units"].tolist() == [3, 3, 3]

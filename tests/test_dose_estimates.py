@@ -167,6 +167,7 @@ def test_days_that_hold_all_doses_are_blocks():
     shares = Shares.of(at, (0.3 + noise + [0.1, 0, -0.1]).ravel(), np.full(12, 100), day)
     theirs = noise - noise.mean(axis=0)
     assert shares.df == 6
+    assert shares.slope().method.endswith("within days")
     assert shares.variances == pytest.approx(np.full(12, (theirs**2).sum() / 6))
     unpaired = Shares.of(at, shares.values, np.full(12, 100))
     assert unpaired.df == 8

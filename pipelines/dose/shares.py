@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 METHOD = "t, one dispersion for all doses"
+WITHIN_DAYS = ", within days"
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +41,7 @@ class Shares:
     values: np.ndarray  # (U,)
     variances: np.ndarray  # (U,) of the values
     df: int  # of the dispersion: units less doses, and less days but one
+    method: str
 
     @classmethod
     def of(
@@ -67,11 +69,12 @@ class Shares:
         share = np.clip(np.bincount(of, value * size), 0.5, total - 0.5) / total
         toss = (share * (1 - share))[of] / size
         residual, df = _residual(dose, days)
+        method = METHOD + WITHIN_DAYS * (df < len(dose) - len(total))
         if df < 1:
-            return cls(dose, value, np.full(len(value), math.nan), df)
+            return cls(dose, value, np.full(len(value), math.nan), df, method)
         # Below stands what the squared deviations would sum to if there were no dispersion.
         dispersion = ((residual @ value) ** 2 / toss).sum() / (residual**2 @ toss / toss).sum()
-        return cls(dose, value, float(dispersion) * toss, df)
+        return cls(dose, value, float(dispersion) * toss, df, method)
 
     def mean(self, dose: float) -> Mean:
         """Of the units of a dose."""
@@ -110,13 +113,13 @@ class Shares:
             log.p,
             log.df,
             n,
-            f"{METHOD}, of the logarithm",
+            f"{self.method}, of the logarithm",
         )
 
     def _by_t(self, value: float, variance: float, n: int, *, alone: bool = False) -> Estimate:
         if alone or self.df < 1:  # a unit that is alone at its dose cannot be told from the dose
             return Estimate(value, n=n)
-        return by_t(value, math.sqrt(variance), self.df, n=n, method=METHOD)
+        return by_t(value, math.sqrt(variance), self.df, n=n, method=self.method)
 
 
 def _residual(dose: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, int]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.report.page import REFERENCES as OF_A_RUN
 from pipelines.dose.estimates import ALIKE
+from pipelines.dose.shares import WITHIN_DAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -163,6 +164,8 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
             "exploratory, adjusted by Benjamini and Hochberg's; what is no share is compared by Welch's t, "
             "its trend tested with HC2 standard errors (Imbens & Kolesár 2016)."
         )
+        if tables["tests"]["method"].str.endswith(WITHIN_DAYS).any():
+            yield "Each day held all doses, so shares are compared within days (randomised blocks)."
     else:
         yield f"Nothing was tested: that takes two {unit}s at each of two doses."
     if len(tables["gee"]):
