@@ -82,7 +82,7 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
             why_not = ALIKE_UNITS if alike else f"that takes two {unit}s at each of two doses"
             how = tested if np.isfinite(r["p"]) else f"not tested: {why_not}"
             told.append(
-                f"It changed by {number(100 * r['slope_per_gy'])} percentage points for each gray ({how}; "
+                f"The fraction changed by {number(100 * r['slope_per_gy'])} percentage points for each gray ({how}; "
                 f"{_count(int(r['n_units']), unit)})."
             )
     effects = _of(tables["effects"], PRIMARY) if len(tables["effects"]) else pd.DataFrame()
@@ -177,8 +177,7 @@ def _refused(record: Mapping[str, Any]) -> list[str]:
             f"{line}: corrected with sensitivity {c['sensitivity']:.2f}, specificity "
             f"{c['specificity']:.2f} ({c['source']}), recall of proposals "
             f"{c['recall']['normal']:.2f} of normal, {c['recall']['abnormal']:.2f} of abnormal mitoses "
-            "(simulated movies). "
-            "This holds if your mitoses are like those."
+            "(simulated movies). This holds if your mitoses are like those."
             if c["corrects"]
             else f"{line}: not corrected for the classifier's errors (sensitivity + specificity below "
             f"{LEAST_YOUDEN}, or not asked for)."
