@@ -82,8 +82,8 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
             why_not = ALIKE_UNITS if alike else f"that takes two {unit}s at each of two doses"
             how = tested if np.isfinite(r["p"]) else f"not tested: {why_not}"
             told.append(
-                f"The fraction changed by {number(100 * r['slope_per_gy'])} percentage points for each gray ({how}; "
-                f"{_count(int(r['n_units']), unit)})."
+                f"The fraction changed by {number(100 * r['slope_per_gy'])} percentage points for each gray "
+                f"({how}; {_count(int(r['n_units']), unit)})."
             )
     effects = _of(tables["effects"], PRIMARY) if len(tables["effects"]) else pd.DataFrame()
     effects = effects[effects["difference"].notna()] if len(effects) else effects
