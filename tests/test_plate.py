@@ -20,6 +20,7 @@ from lineage.run import run
 from lineage.schema import InputError
 from pipelines import cluster, plate, platemap, slurm, slurm_profile, worker
 from pipelines.plate_command import app
+from pipelines.signals import ENDING
 
 TABLES = ("detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml")
 ROOT = Path(__file__).parents[1]
@@ -151,13 +152,18 @@ def of_group(group: int) -> list:
     return [p for p in processes if p.pid and os.getpgid(p.pid) == group]
 
 
+def heed_signals() -> None:
+    """Who runs the tests in the background, or by nohup, ignores these, and children take that over."""
+    for number in ENDING:
+        signal.signal(number, signal.SIG_DFL)
+
+
 def ended_by(number: int, *arguments: str, when: str, whole_terminal: bool = True) -> tuple[int, str, list]:
     """Start a plate and end it: its exit code, what it said of it, and its processes that still live."""
     with subprocess.Popen(
         [sys.executable, "-m", "pipelines.plate", "run", *arguments],
         cwd=ROOT, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        # Whoever runs the tests in the background has it ignored, and children take that over.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        preexec_fn=heed_signals,
     ) as process:  # fmt: skip
         for line in process.stdout:
             if when in line:
