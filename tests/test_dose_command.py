@@ -275,7 +275,7 @@ def test_a_persons_verdicts_take_the_place_of_the_clips(plate, out, tmp_path):
     assert code == 0, words
     assert "movies that are not in this analysis are left out: another." in words
     one = json.loads((tmp_path / "out" / "analysis.json").read_text())["classifiers"]["U251"]
-    assert one["source"] == f"{len(judged)} events of this plate, judged by a person"
+    assert one["source"] == f"{len(judged)} reviewed events of this plate"
     assert one["sensitivity"] == 1
     assert one["specificity"] == pytest.approx(1 - 2 / (len(judged) - len(called) + 2))
     doses = read(tmp_path / "out", "doses").query("measure == 'fraction_abnormal' and stratum == 'all'")

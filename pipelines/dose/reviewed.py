@@ -80,7 +80,7 @@ def classifier(sample: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame
         others = max(int(there) - len(judged), 0)
         truth[:, :, CLASSES.index(called)] += seen + others * rng.dirichlet(seen + 0.5, DRAWS)
     counts = [_of_same_precision(truth[:, i], i) for i in (0, 1)]
-    return Classifier(counts[0], counts[1], f"{len(mine)} events of this plate, judged by a person")
+    return Classifier(counts[0], counts[1], f"{len(mine)} reviewed events of this plate")
 
 
 def _of_same_precision(drawn: np.ndarray, true: int) -> tuple[float, float, float]:
