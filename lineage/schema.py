@@ -73,6 +73,12 @@ class Subtype(StrEnum):
     DEATH_IN_INTERPHASE = "death_in_interphase"
 
 
+# What a mitosis may be seen to be, whatever the classifier says of it.
+ABNORMAL_SUBTYPES = frozenset(Subtype) - {
+    Subtype.NORMAL, Subtype.UNCLASSIFIED, Subtype.SISTER_FUSION, Subtype.CELL_FUSION, Subtype.DEATH_IN_INTERPHASE,
+}  # fmt: skip
+
+
 class State(StrEnum):
     """First estimate of a nucleus's place in the cell cycle."""
 
@@ -126,6 +132,23 @@ def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
     if p_none is not None and p_none >= DECIDED:
         return MitosisClass.NONE
     return MitosisClass.ABNORMAL if p_abnormal >= DECIDED else MitosisClass.NORMAL
+
+
+def counted_class(mitosis_class: str, subtype: str) -> MitosisClass:
+    """The class that a mitosis is counted under: what was seen to be abnormal is, whatever the classifier says.
+
+    A rejected proposal stays rejected.
+
+    Args:
+        mitosis_class: the classifier's word.
+        subtype: what was seen to happen.
+
+    >>> counted_class("normal", "tripolar").value, counted_class("none", "tripolar").value
+    ('abnormal', 'none')
+    """
+    found = MitosisClass(mitosis_class)
+    seen = found is not MitosisClass.NONE and subtype in ABNORMAL_SUBTYPES
+    return MitosisClass.ABNORMAL if seen else found
 
 
 # y_px, x_px: where the nucleus lies in that frame's image.
