@@ -196,13 +196,14 @@ class Video:
     """A movie, read a frame at a time.
 
     `assumed` holds one sentence for each thing that the file did not say and that was taken on trust;
-    `notes` one for each choice that was made from its metadata.
+    `notes` one for each choice that was made from its metadata; `warnings` one for whatever is not there, or
+    not as it should be.
     """
 
     path: Path
     n_frames: int
     shape: tuple[int, int]  # (Y, X)
-    dtype: np.dtype
+    dtype: np.dtype  # of the channel with the DNA stain
     channels: tuple[str, ...]
     nucleus: int  # index of the channel with the DNA stain
     phase: int | None  # index of the phase-contrast channel
@@ -212,6 +213,10 @@ class Video:
     assumed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     intensities: bool = True  # False: there are masks alone
+    warnings: tuple[str, ...] = ()
+    missing: tuple[int, ...] = ()  # frames that were not taken, or got lost; they read as zeros
+    position: str = ""  # which of several in `path`
+    files: tuple[Path, ...] = ()  # what is read; all of `path` if empty
 
     def __post_init__(self) -> None:
         indices = [i for i in (self.nucleus, self.phase) if i is not None]

@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.schema import CROP_FRAMES, InputError, Video
+from lineage.tiff import finite
 from lineage.video.channels import choose_channels
+from lineage.video.folder import channels_as_frames, choose_position, read_folder
 from lineage.video.ngff import is_zarr, read_ngff
 from lineage.video.nikon import MAGIC as ND2_MAGIC
 from lineage.video.nikon import read_nd2
-from lineage.video.stills import as_still, join_stills, list_frames
 from lineage.video.tiff import read_tiff
+from lineage.video.units import CREDIBLE_MIN, CREDIBLE_UM, is_credible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lineage.video.source import Source
+    from lineage.video.units import Measure
 
 ASSUMED_PIXEL_SIZE_UM = 1.1518
 ASSUMED_MINUTES_PER_FRAME = 10.0
@@ -30,6 +33,7 @@ _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 def open_video(
     path: Path,
     *,
+    position: str | None = None,
     nucleus_channel: int | None = None,
     phase_channel: int | None = None,
     pixel_size_um: float | None = None,
@@ -38,12 +42,14 @@ def open_video(
     """Open a movie without loading it.
 
     What is given wins over the metadata, and the metadata over the paper's values. Frames come as the file
-    has them, in the machine's byte order, but for pixels that are no number: these get the median of the
-    frame's others, since they mostly are borders left by an earlier registration (a frame of nothing else
-    becomes zeros, and so is blank).
+    has them, in the machine's byte order, with two exceptions: where a TIFF says that 0 is white, grey values
+    are turned over; and pixels that are no number get the median of the frame's others (a frame of nothing
+    else becomes zeros, and so is blank). Frames that were not taken or got lost read as zeros.
 
     Args:
-        path: TIFF, BigTIFF, OME-TIFF or ImageJ stack, a folder with one TIFF a frame, OME-Zarr, or ND2.
+        path: TIFF, BigTIFF, OME-TIFF or ImageJ stack, a folder with one TIFF a frame and channel, OME-Zarr, or
+            ND2.
+        position: which of several that the names in a folder tell apart.
         nucleus_channel: the channel with the DNA stain, counted from 0.
         phase_channel: the channel with phase contrast, counted from 0.
         pixel_size_um: side of a pixel, micrometres.
@@ -53,36 +59,31 @@ def open_video(
         Video; `assumed` says what neither the options nor the file settled.
 
     Raises:
-        InputError: nothing there, nothing that can be read as a movie of at least 12 frames, damage, or an
-            option that does not fit. `Video.frame` raises it too, for damage that shows only then.
+        InputError: nothing there, nothing that can be read as a movie of at least 12 frames, damage, units that
+            are not credible, or an option that does not fit. `Video.frame` raises it too, for damage that shows
+            only then.
     """
     path = Path(path)
     _check_positive(pixel_size_um, "--pixel-size-um", "micrometres")
     _check_positive(minutes_per_frame, "--minutes-per-frame", "minutes")
-    source = _reader(path)(path)
+    source = _read(path, position)
+    if source.unnamed_channels and nucleus_channel is None and phase_channel is None:
+        source = _channels_or_frames(source)
     _check_movie(source, path.name)
     choice = choose_channels(source, path.name, nucleus_channel, phase_channel)
     size, size_assumed = _settle(
-        pixel_size_um,
-        source.pixel_size_um,
-        ASSUMED_PIXEL_SIZE_UM,
-        "pixel size",
-        "um a pixel",
-        "--pixel-size-um",
-    )
+        pixel_size_um, source.pixel_size, ASSUMED_PIXEL_SIZE_UM, CREDIBLE_UM, path.name,
+        what="pixel size", unit="um a pixel", option="--pixel-size-um",
+    )  # fmt: skip
     interval, interval_assumed = _settle(
-        minutes_per_frame,
-        source.minutes_per_frame,
-        ASSUMED_MINUTES_PER_FRAME,
-        "interval",
-        "min a frame",
-        "--minutes-per-frame",
-    )
+        minutes_per_frame, source.interval, ASSUMED_MINUTES_PER_FRAME, CREDIBLE_MIN, path.name,
+        what="interval", unit="min a frame", option="--minutes-per-frame",
+    )  # fmt: skip
     return Video(
         path,
         source.n_frames,
         source.shape,
-        source.dtype.newbyteorder("="),
+        source.dtypes[choice.nucleus].newbyteorder("="),
         tuple(name or f"channel {i}" for i, name in enumerate(source.channels)),
         choice.nucleus,
         choice.phase,
@@ -90,7 +91,11 @@ def open_video(
         interval,
         _whole_frames(source, path.name),
         (*size_assumed, *interval_assumed, *choice.assumed, *source.assumed),
-        choice.notes,
+        (*choice.notes, *source.notes),
+        warnings=source.warnings,
+        missing=source.missing,
+        position=position or "",
+        files=source.files or (path,),
     )
 
 
@@ -99,10 +104,20 @@ def _check_positive(value: float | None, option: str, unit: str) -> None:
         raise InputError(f"{option} is {value}; a number of {unit} above 0 is wanted")
 
 
+def _read(path: Path, position: str | None) -> Source:
+    """What is there, by its first bytes, as names can be wrong."""
+    if path.is_dir() and not is_zarr(path):
+        return read_folder(path, read_tiff, position)
+    read = _reader(path)
+    if position is not None:
+        choose_position([], position, path.name)
+    return read(path)
+
+
 def _reader(path: Path) -> Callable[[Path], Source]:
-    """The function that reads what is there: told by its first bytes, as names can be wrong."""
+    """The function that reads a file or a Zarr."""
     if path.is_dir():
-        return read_ngff if is_zarr(path) else _read_folder
+        return read_ngff
     if not path.exists():
         raise InputError(f"{path} is not there: check the name")
     try:
@@ -118,30 +133,70 @@ def _reader(path: Path) -> Callable[[Path], Source]:
     raise InputError(f"{path.name} {found}; give a TIFF, a folder of TIFFs, an OME-Zarr or an ND2 file")
 
 
-def _read_folder(path: Path) -> Source:
-    files = list_frames(path)
+_PROBED_STEPS = 5
+_NO_LESS_ALIKE = 1.5  # times: how much more neighbours may differ than images one frame apart
 
-    def still(t: int) -> Source:
-        return as_still(read_tiff(files[t]), files[t].name)
 
-    return join_stills(map(still, range(len(files))), lambda t: files[t].name, still)
+def _channels_or_frames(source: Source) -> Source:
+    """Tell frames from channels where an axis without a name may be either.
+
+    Images of one channel change little from one to the next, so where neighbours along that axis are about as
+    alike as images that lie a whole round apart, they are frames.
+    """
+    rounds = np.unique(np.linspace(0, source.n_frames - 2, _PROBED_STEPS).astype(int))
+    if source.n_frames < 2 or len(set(source.dtypes)) > 1:
+        return source
+    apart, along = [], []
+    for t in rounds:
+        here, neighbour, later = (
+            finite(np.asarray(source.read(int(i), c), np.float32)) for i, c in ((t, 0), (t, 1), (t + 1, 0))
+        )
+        along.append(float(np.abs(here - neighbour).mean()))
+        apart.append(float(np.abs(here - later).mean()))
+    return channels_as_frames(source) if np.median(along) <= _NO_LESS_ALIKE * np.median(apart) else source
 
 
 def _check_movie(source: Source, file: str) -> None:
-    if source.dtype.kind not in "uif":
-        raise InputError(f"{file} has {source.dtype} pixels; grey values (8 or 16 bit, or float) are wanted")
+    for dtype in source.dtypes:
+        if dtype.kind not in "uif":
+            raise InputError(f"{file} has {dtype} pixels; grey values (8 or 16 bit, or float) are wanted")
     if source.n_frames < CROP_FRAMES:
         found = "is a single image" if source.n_frames == 1 else f"has {source.n_frames} frames"
         raise InputError(f"{file} {found}; a mitosis crop needs {CROP_FRAMES} frames: give a longer movie")
 
 
 def _settle(
-    given: float | None, found: float | None, usual: float, what: str, unit: str, option: str
+    given: float | None,
+    found: Measure,
+    usual: float,
+    bounds: tuple[float, float],
+    file: str,
+    *,
+    what: str,
+    unit: str,
+    option: str,
 ) -> tuple[float, tuple[str, ...]]:
-    """The value to use, and the sentence that says so where it is only assumed."""
-    if given is not None or found is not None:
-        return float(given if given is not None else found or usual), ()
-    return usual, (f"{what}: the file gives none; {usual:g} {unit} ({_PAPER}) is assumed; give {option}",)
+    """The value to use, whatever its source, and the sentence that says so where it is only assumed.
+
+    Raises:
+        InputError: a value that is not credible, or a statement of the file that cannot be used.
+    """
+    wanted = f"between {bounds[0]:.3g} and {bounds[1]:g} {unit}"
+    if given is not None:
+        if not is_credible(given, bounds):
+            raise InputError(f"{option} is {given:g}, which is not credible: wanted is a value {wanted}")
+        return float(given), ()
+    if found.value is not None and not is_credible(found.value, bounds):
+        raise InputError(
+            f"{file} gives as its {what} {found.stated}, that is {found.value:.3g} {unit}, which is not credible; "
+            f"wanted is a value {wanted}: give {option}"
+        )
+    if found.value is not None:
+        return found.value, ()
+    if found.unclear:
+        raise InputError(f"{file} gives as its {what} {found.stated}: {found.unclear}; give {option}")
+    says = f"the file gives {found.stated}" if found.stated else "the file gives none"
+    return usual, (f"{what}: {says}; {usual:g} {unit} ({_PAPER}) is assumed; give {option}",)
 
 
 def _whole_frames(source: Source, file: str) -> Callable[[int, int], np.ndarray]:
@@ -154,20 +209,6 @@ def _whole_frames(source: Source, file: str) -> Callable[[int, int], np.ndarray]
             raise InputError(
                 f"{file}: frame {t} cannot be read ({error}): copy or export the movie again"
             ) from error
-        plane = np.ascontiguousarray(plane, source.dtype.newbyteorder("="))
-        return _without_gaps(plane) if plane.dtype.kind == "f" else plane
+        return finite(np.ascontiguousarray(plane, source.dtypes[channel].newbyteorder("=")))
 
     return read
-
-
-def _without_gaps(plane: np.ndarray) -> np.ndarray:
-    """Pixels that are no finite number, replaced by the median of the others; zeros if there are none.
-
-    >>> _without_gaps(np.array([[1.0, np.nan], [3.0, 3.0]]))
-    array([[1., 3.],
-           [3., 3.]])
-    """
-    finite = np.isfinite(plane)
-    if finite.all():
-        return plane
-    return np.where(finite, plane, np.median(plane[finite]) if finite.any() else 0).astype(plane.dtype)

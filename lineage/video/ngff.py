@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineage.schema import InputError
-from lineage.video.source import Source, read_axes
-from lineage.video.units import square_um, to_minutes, to_um
+from lineage.video.source import Axes, Source, read_axes, without_missing
+from lineage.video.units import SILENT, Measure, duration, length, pixel_size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import zarr
@@ -53,16 +54,49 @@ def read_ngff(path: Path) -> Source:
     axes = read_axes(names, array.shape, path.name)
     step = dict(zip(names, _read_scale(multiscale, level, array.ndim), strict=True))
     labels = [c.get("label", "") for c in attributes.get("omero", {}).get("channels", [])]
-    return Source(
-        axes.n_frames,
-        axes.shape,
-        array.dtype,
-        tuple(map(str, labels)) if len(labels) == axes.n_channels else ("",) * axes.n_channels,
-        lambda t, channel: np.asarray(array[axes.index(t, channel)]),
-        square_um(to_um(step["Y"], units.get("Y")), to_um(step["X"], units.get("X"))),
-        to_minutes(step.get("T"), units.get("T")),
-        axes.assumed,
+    n_frames, missing, warnings = without_missing(
+        _lost_frames(array, axes), axes.n_frames, "hold no pixels, since chunks are not there"
     )
+    holes = frozenset(missing)
+    return Source(
+        n_frames,
+        axes.shape,
+        (array.dtype,) * axes.n_channels,
+        tuple(map(str, labels)) if len(labels) == axes.n_channels else ("",) * axes.n_channels,
+        lambda t, channel: (
+            np.zeros(axes.shape, array.dtype) if t in holes else np.asarray(array[axes.index(t, channel)])
+        ),
+        pixel_size(*(_measure(length, step[a], units.get(a)) for a in "YX")),
+        _measure(duration, step.get("T"), units.get("T")),
+        missing,
+        assumed=axes.assumed,
+        warnings=tuple(warnings),
+    )
+
+
+def _measure(read: Callable[[object, str | None], Measure], value: float | None, unit: str | None) -> Measure:
+    """A scale of 1 without a unit is the format's way to say nothing."""
+    return SILENT if value is None or (unit is None and value in (0.0, 1.0)) else read(value, unit)
+
+
+def _lost_frames(array: Any, axes: Axes) -> list[int]:
+    """Frames with a chunk that ought to be there and is not.
+
+    A chunk of nothing but zeros need not be written, so one is lost only if in most other frames the same
+    place has one.
+    """
+    if axes.time is None:
+        return []
+    grid = array.metadata.chunk_grid.chunk_shape if hasattr(array.metadata, "chunk_grid") else array.chunks
+    counts = tuple(-(-n // c) for n, c in zip(array.shape, grid, strict=True))
+    there = np.zeros(counts, bool)
+    folder = array.store_path.store.root / array.store_path.path
+    for place in np.ndindex(*counts):
+        there[place] = (folder / array.metadata.encode_chunk_key(place)).is_file()
+    lost = ~there & (there.mean(axis=axes.time, keepdims=True) >= 0.5)
+    chunks = np.flatnonzero(lost.any(axis=tuple(i for i in range(lost.ndim) if i != axes.time)))
+    frames = (range(k * grid[axes.time], (k + 1) * grid[axes.time]) for k in chunks)
+    return [t for some in frames for t in some if t < axes.n_frames]
 
 
 def _find_image(group: zarr.Group, path: Path) -> tuple[zarr.Group, dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from lineage.schema import InputError
 from lineage.video.source import Source, read_axes
-from lineage.video.units import square_um, to_minutes, to_um
+from lineage.video.units import SILENT, Measure, duration, length, pixel_size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,12 +61,12 @@ def _describe(file: nd2.ND2File, path: Path) -> Source:
     return Source(
         axes.n_frames,
         axes.shape,
-        file.dtype,
+        (np.dtype(file.dtype),) * axes.n_channels,
         names if len(names) == axes.n_channels else ("",) * axes.n_channels,
         read,
-        _pixel_size_um(channels),
-        _minutes_per_frame(file.experiment),
-        axes.assumed,
+        _pixel_size(channels),
+        _interval(file.experiment),
+        assumed=axes.assumed,
     )
 
 
@@ -82,22 +82,22 @@ def _read_channels(file: nd2.ND2File) -> list[Any]:
     return list(getattr(metadata, "channels", None) or [])
 
 
-def _pixel_size_um(channels: list[Any]) -> float | None:
-    """None where the objective was not calibrated: nd2 gives 1.0 then."""
+def _pixel_size(channels: list[Any]) -> Measure:
+    """Silent where the objective was not calibrated: nd2 gives 1.0 then."""
     if not channels or not all(channels[0].volume.axesCalibrated[:2]):
-        return None
+        return SILENT
     x, y = channels[0].volume.axesCalibration[:2]
-    return square_um(to_um(y, "um"), to_um(x, "um"))
+    return pixel_size(length(y, "um"), length(x, "um"))
 
 
-def _minutes_per_frame(loops: list[Any]) -> float | None:
+def _interval(loops: list[Any]) -> Measure:
     """The interval that was kept (mean of the measured ones), else the one that was asked for."""
     for loop in loops:
         if loop.type in ("TimeLoop", "NETimeLoop"):
             phase = loop.parameters if loop.type == "TimeLoop" else loop.parameters.periods[0]
-            measured = phase.periodDiff.avg if phase.periodDiff else None
-            return to_minutes(measured, "ms") or to_minutes(phase.periodMs, "ms")
-    return None
+            measured = duration(phase.periodDiff.avg if phase.periodDiff else None, "ms")
+            return measured if measured.value else duration(phase.periodMs or None, "ms")
+    return SILENT
 
 
 def _damaged(path: Path, error: Exception) -> InputError:

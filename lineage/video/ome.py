@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from lineage.schema import InputError
-from lineage.video.units import square_um, to_minutes, to_um
+from lineage.video.metadata import Metadata, settle_interval
+from lineage.video.units import Measure, duration, length, number, pixel_size
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 
-@dataclass(frozen=True)
-class Metadata:
-    """What a file says of its pixels; None or empty where it says nothing."""
-
-    channels: tuple[str, ...] = ()
-    pixel_size_um: float | None = None
-    minutes_per_frame: float | None = None
-
-
 def read_ome_xml(text: str, file: str) -> Metadata:
     """Read the first image of an OME-XML document.
+
+    The planes' own times win over a nominal interval that contradicts them: some writers give how fast the
+    camera could have been.
 
     Raises:
         InputError: the XML is broken, or defines entities, as an attack would.
@@ -41,32 +34,28 @@ def read_ome_xml(text: str, file: str) -> Metadata:
     pixels = root.find(".//{*}Image/{*}Pixels")
     if pixels is None:
         return Metadata()
+    interval, notes, warnings = settle_interval(
+        duration(pixels.get("TimeIncrement"), pixels.get("TimeIncrementUnit", "s")), _frame_times(pixels)
+    )
     return Metadata(
         tuple(c.get("Name", "") for c in pixels.findall("{*}Channel")),
-        square_um(_size_um(pixels, "PhysicalSizeY"), _size_um(pixels, "PhysicalSizeX")),
-        to_minutes(_number(pixels, "TimeIncrement"), pixels.get("TimeIncrementUnit", "s"))
-        or _median_interval(pixels),
+        pixel_size(_side(pixels, "PhysicalSizeY"), _side(pixels, "PhysicalSizeX")),
+        interval,
+        notes=notes,
+        warnings=warnings,
     )
 
 
-def _size_um(pixels: Element, key: str) -> float | None:
-    return to_um(_number(pixels, key), pixels.get(f"{key}Unit", "µm"))
+def _side(pixels: Element, key: str) -> Measure:
+    return length(pixels.get(key), pixels.get(f"{key}Unit", "µm"))
 
 
-def _median_interval(pixels: Element) -> float | None:
-    """Minutes between the first planes of consecutive frames, where the planes carry times."""
+def _frame_times(pixels: Element) -> dict[int, float]:
+    """Frame -> minutes at which its first plane was taken, where the planes carry times."""
     first: dict[int, float] = {}
     for plane in pixels.findall("{*}Plane"):
-        minutes = to_minutes(_number(plane, "DeltaT"), plane.get("DeltaTUnit", "s")) or 0.0
-        if plane.get("DeltaT") is not None:
-            frame = int(plane.get("TheT", 0))
-            first[frame] = min(minutes, first.get(frame, minutes))
-    steps = [first[t + 1] - first[t] for t in first if t + 1 in first]
-    return to_minutes(float(np.median(steps)), "min") if steps else None
-
-
-def _number(element: Element, key: str) -> float | None:
-    try:
-        return float(element.get(key, ""))
-    except ValueError:
-        return None
+        value, unit = number(plane.get("DeltaT")), duration(1, plane.get("DeltaTUnit", "s")).value
+        frame = plane.get("TheT", "0")
+        if value is not None and unit is not None and frame.isdigit():
+            first[int(frame)] = min(value * unit, first.get(int(frame), math.inf))
+    return first

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lineage.schema import InputError
+from lineage.video.units import SILENT, Measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
 
     import numpy as np
 
@@ -17,16 +19,22 @@ MAX_CHANNELS = 4  # an axis without a name that is no longer than this may hold 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A movie as its file has it; None or "" where the file says nothing."""
+    """A movie as its file has it."""
 
     n_frames: int
     shape: tuple[int, int]  # (Y, X)
-    dtype: np.dtype
-    channels: tuple[str, ...]
+    dtypes: tuple[np.dtype, ...]  # of each channel
+    channels: tuple[str, ...]  # names; "" where the file says nothing
     read: Callable[[int, int], np.ndarray]  # (t, channel) -> (Y, X)
-    pixel_size_um: float | None = None
-    minutes_per_frame: float | None = None
+    pixel_size: Measure = SILENT
+    interval: Measure = SILENT
+    missing: tuple[int, ...] = ()  # frames that were not taken, or got lost; they read as zeros
+    unnamed_channels: bool = False  # read from an axis that has no name and may as well be time
+    started_min: float | None = None  # when the first frame was taken, by a clock
     assumed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()  # what is read, where it is not all that was given
 
 
 @dataclass(frozen=True)
@@ -38,6 +46,7 @@ class Axes:
     time: int | None
     channel: int | None
     assumed: tuple[str, ...] = ()
+    unnamed_channels: bool = False
 
     @property
     def n_frames(self) -> int:
@@ -91,12 +100,13 @@ def read_axes(names: str, sizes: tuple[int, ...], file: str) -> Axes:
     rest = [i for i in long if i not in (time, channel)]
     assumed: list[str] = []
     shortest = min((i for i in rest if names[i] != "Z"), key=lambda i: sizes[i], default=None)
-    if (
+    unnamed = (
         channel is None
         and shortest is not None
         and sizes[shortest] <= MAX_CHANNELS
         and len(rest) + (time is not None) == 2
-    ):
+    )
+    if unnamed and shortest is not None:
         channel = shortest
         rest.remove(channel)
         assumed.append(f"channels: an axis of length {sizes[channel]} without a name is read as channels")
@@ -109,4 +119,43 @@ def read_axes(names: str, sizes: tuple[int, ...], file: str) -> Axes:
             f"{file} is no movie of single planes: its axes are {found}; "
             "project or select one Z plane, position or mosaic tile and save that"
         )
-    return Axes(names, sizes, time, channel, tuple(assumed))
+    return Axes(names, sizes, time, channel, tuple(assumed), unnamed)
+
+
+def listed(items: Iterable[object], most: int = 8) -> str:
+    """Items for a sentence, the first few of many.
+
+    >>> listed(range(12), most=3)
+    '0, 1, 2, ... (12 in all)'
+    """
+    every = list(items)
+    some = ", ".join(map(str, every[:most]))
+    return some if len(every) <= most else f"{some}, ... ({len(every)} in all)"
+
+
+def without_missing(
+    missing: Sequence[int], n_planned: int, what: str
+) -> tuple[int, tuple[int, ...], list[str]]:
+    """What to do about frames that are not there: a movie ends before the last ones, and has holes elsewhere.
+
+    Args:
+        missing: frames without pixels, in order.
+        n_planned: frames that were planned.
+        what: what happened to those in between, for the sentence: `were not taken`.
+
+    Returns:
+        How many frames the movie has, which of them are missing, and sentences that say so.
+
+    >>> without_missing([2, 8, 9], 10, "were not taken")[:2]
+    (8, (2,))
+    """
+    gone, n = set(missing), n_planned
+    while n and n - 1 in gone:
+        n -= 1
+    holes = tuple(t for t in sorted(gone) if t < n)
+    said = []
+    if n < n_planned:
+        said.append(f"the movie stops early: {n} of {n_planned} planned frames are there")
+    if holes:
+        said.append(f"{len(holes)} of {n} frames {what} ({listed(holes)}): unusable frames stand in their place")
+    return n, holes, said

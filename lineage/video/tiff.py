@@ -1,29 +1,40 @@
-"""TIFF, BigTIFF, OME-TIFF, ImageJ stack -> Source. The only module that knows tifffile."""
+"""TIFF, BigTIFF, OME-TIFF, ImageJ, LSM and MetaMorph stacks -> Source."""
 
 from __future__ import annotations
 
-import logging
 import weakref
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lineage.schema import InputError
-from lineage.video.ome import Metadata, read_ome_xml
-from lineage.video.source import Axes, Source, read_axes
-from lineage.video.stills import as_still, join_stills
-from lineage.video.units import square_um, to_minutes, to_um
+from lineage.tiff import check_planes, damaged, dark_is_low, is_inverted, open_tiff, series_of
+from lineage.video.folder import join_parts
+from lineage.video.metadata import Metadata, micro_manager_summary, settle_interval
+from lineage.video.ome import read_ome_xml
+from lineage.video.source import Axes, Source, read_axes, without_missing
+from lineage.video.units import (
+    CREDIBLE_UM,
+    SILENT,
+    SLOWEST_PLAYBACK_FPS,
+    Measure,
+    duration,
+    is_credible,
+    length,
+    number,
+    pixel_size,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from tifffile import TiffFile, TiffPageSeries
 
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}  # TIFF 6.0, tag 296
 _COLOURS = (2, 5, 6, 8)  # photometric: RGB, separated, YCbCr, CIELab
-_CREDIBLE_UM = (0.02, 20.0)  # resolution tags are mostly a printer's 72 dpi: 353 um
 
 
 def read_tiff(path: Path) -> Source:
@@ -33,96 +44,18 @@ def read_tiff(path: Path) -> Source:
         InputError: not a TIFF, damaged, in colour, several positions, or axes that are no movie.
     """
     with ExitStack() as files:
-        tif = _open(path, files)
-        series = _read_series(tif, path)
+        tif = open_tiff(path, files)
+        series = _series(tif, path)
         metadata = _read_metadata(tif, path)
         sources = [_describe(s, metadata, path) for s in series]
-        source = sources[0] if len(sources) == 1 else _join(sources, path)
+        source = sources[0] if len(sources) == 1 else join_parts(sources, path.name)
         weakref.finalize(source.read, files.pop_all().close)
     return source
 
 
-def _describe(series: TiffPageSeries, metadata: Metadata, path: Path) -> Source:
-    axes = read_axes(series.axes, series.shape, path.name)
-    names = metadata.channels if len(metadata.channels) == axes.n_channels else ("",) * axes.n_channels
-    return Source(
-        axes.n_frames,
-        axes.shape,
-        series.dtype,
-        names,
-        _plane_reader(series, axes, path),
-        metadata.pixel_size_um,
-        metadata.minutes_per_frame,
-        axes.assumed,
-    )
-
-
-def _join(sources: list[Source], path: Path) -> Source:
-    """The frames of a file whose writer added them one by one, which makes each a series of its own."""
-    try:
-        stills = [as_still(s, path.name) for s in sources]
-        return join_stills(stills, lambda t: f"image {t} of {path.name}", stills.__getitem__)
-    except InputError as error:
-        raise InputError(
-            f"{path.name} holds {len(sources)} series of images, which are no frames of one movie ({error}): "
-            "save each position apart"
-        ) from error
-
-
-def _open(path: Path, files: ExitStack) -> TiffFile:
-    import tifffile
-
-    with _warnings_are_damage(path):
-        try:
-            tif = files.enter_context(tifffile.TiffFile(path))
-        except tifffile.TiffFileError as error:
-            raise InputError(f"{path.name} is not a TIFF image ({error}): give a movie") from error
-    tif.filehandle.set_lock(True)  # planes may be asked for from several threads
-    return tif
-
-
-class _Collect(logging.Handler):
-    """Keeps what is logged."""
-
-    def __init__(self, level: int) -> None:
-        super().__init__(level)
-        self.messages: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.messages.append(record.getMessage())
-
-
-@contextmanager
-def _warnings_are_damage(path: Path) -> Iterator[None]:
-    """Raise for what tifffile only logs: a truncated file mostly opens, as one with fewer frames."""
-    handler = _Collect(logging.WARNING)
-    logger = logging.getLogger("tifffile")
-    logger.addHandler(handler)
-    try:
-        yield
-    except (InputError, OSError):
-        raise
-    except Exception as error:  # tifffile meets damage with whatever its parsing runs into
-        raise _damaged(path, str(error)) from error
-    finally:
-        logger.removeHandler(handler)
-    if handler.messages:
-        raise _damaged(path, handler.messages[0])
-
-
-def _damaged(path: Path, why: str) -> InputError:
-    return InputError(f"{path.name} is damaged or cut short ({why}): copy or export it again")
-
-
-def _read_series(tif: TiffFile, path: Path) -> list[TiffPageSeries]:
-    """The image series of a file, every byte of them there; several only where they may be single frames."""
-    with _warnings_are_damage(path):
-        if tif.ome_metadata:
-            read_ome_xml(tif.ome_metadata, path.name)  # before tifffile's own parser, which trusts it
-        len(tif.pages)  # walks the directory to its end
-        series: list[TiffPageSeries] = tif.series
-    if not series:
-        raise _damaged(path, "no image in it")
+def _series(tif: TiffFile, path: Path) -> list[TiffPageSeries]:
+    """The image series of a file; several only where they may be parts of one movie."""
+    series = series_of(tif, path)
     if series[0].keyframe.photometric in _COLOURS and series[0].keyframe.samplesperpixel > 1:
         raise InputError(
             f"{path.name} is an RGB picture; a movie with its channels apart is wanted: "
@@ -130,25 +63,49 @@ def _read_series(tif: TiffFile, path: Path) -> list[TiffPageSeries]:
         )
     if tif.is_ome and len(series) > 1:
         raise InputError(f"{path.name} holds {len(series)} positions; one movie is wanted: save each apart")
-    for one in series:
-        _check_complete(one, path)
     return series
 
 
-def _check_complete(series: TiffPageSeries, path: Path) -> None:
-    """Raise unless every byte that the directory promises is in the file."""
-    if series.dataoffset is not None:
-        end, size = series.dataoffset + series.nbytes, path.stat().st_size
-        if end > size:
-            raise _damaged(path, f"{size} bytes of at least {end}")
-        return
-    with _warnings_are_damage(path):
-        for i, page in enumerate(series.pages):
-            if page is None:
-                raise _damaged(path, f"plane {i} of {len(series.pages)} is missing")
-            ends = (o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=True))
-            if max(ends, default=0) > page.parent.filehandle.size:
-                raise _damaged(path, f"plane {i} of {len(series.pages)} reaches past the end of the file")
+def _describe(series: TiffPageSeries, metadata: Metadata, path: Path) -> Source:
+    axes = read_axes(series.axes, series.shape, path.name)
+    names = metadata.channels if len(metadata.channels) == axes.n_channels else ("",) * axes.n_channels
+    missing = _missing_frames(series, axes, check_planes(series, path))
+    n_frames, missing, warnings = without_missing(missing, axes.n_frames, "were planned and not taken")
+    if n_frames == 0:
+        raise damaged(path, "no image in it")
+    notes = list(metadata.notes)
+    if is_inverted(series.keyframe):
+        notes.append("grey values are turned over: the file says that 0 is white")
+    read = _plane_reader(series, axes, path)
+    holes = frozenset(missing)
+    dtype = np.dtype(series.dtype)
+    return Source(
+        n_frames,
+        axes.shape,
+        (dtype,) * axes.n_channels,
+        names,
+        lambda t, c: np.zeros(axes.shape, dtype) if t in holes else dark_is_low(read(t, c), series.keyframe),
+        metadata.pixel_size,
+        metadata.interval,
+        missing,
+        axes.unnamed_channels,
+        metadata.started_min,
+        axes.assumed,
+        tuple(notes),
+        (*metadata.warnings, *warnings),
+    )
+
+
+def _outer(series: TiffPageSeries) -> tuple[int, ...]:
+    """The axes along which a series' planes are numbered."""
+    return series.shape[: len(series.shape) - len(series.keyframe.axes)]
+
+
+def _missing_frames(series: TiffPageSeries, axes: Axes, absent: list[int]) -> list[int]:
+    """Frames of which a plane is absent."""
+    if axes.time is None or not absent:
+        return [0] if absent else []
+    return sorted({int(np.unravel_index(i, _outer(series))[axes.time]) for i in absent})
 
 
 def _plane_reader(series: TiffPageSeries, axes: Axes, path: Path) -> Callable[[int, int], np.ndarray]:
@@ -159,10 +116,10 @@ def _plane_reader(series: TiffPageSeries, axes: Axes, path: Path) -> Callable[[i
         dtype = np.dtype(series.keyframe.parent.byteorder + series.dtype.char)
         offset, shape = series.dataoffset, series.shape
         return lambda t, c: np.array(np.memmap(path, dtype, "r", offset, shape)[axes.index(t, c)])
-    pages: Sequence[Any] = series.pages  # complete: none is None
-    outer = series.shape[: len(series.shape) - len(pages[0].axes)]
+    pages: Sequence[Any] = series.pages
+    outer = _outer(series)
     if len(pages) != int(np.prod(outer)):
-        raise _damaged(path, f"{len(pages)} of {int(np.prod(outer))} planes")
+        raise damaged(path, f"{len(pages)} of {int(np.prod(outer))} planes")
 
     def read(t: int, channel: int) -> np.ndarray:
         index = axes.index(t, channel)
@@ -174,22 +131,92 @@ def _plane_reader(series: TiffPageSeries, axes: Axes, path: Path) -> Callable[[i
 
 
 def _read_metadata(tif: TiffFile, path: Path) -> Metadata:
-    """OME-XML where there is some, else ImageJ's description, else the resolution tags."""
+    """What the file says of itself, in the dialect that it has."""
     if tif.ome_metadata:
         return read_ome_xml(tif.ome_metadata, path.name)
-    imagej: dict[str, Any] = tif.imagej_metadata or {}
-    tags = tif.pages.first.tags
-    unit = imagej.get("unit") or _RESOLUTION_UNITS.get(int(tags.valueof("ResolutionUnit", default=1)))
-    y_um, x_um = (_tag_um(tags.valueof(f"{axis}Resolution"), unit) for axis in "YX")
-    pixel_size = square_um(y_um, x_um)
-    if pixel_size is not None and not _CREDIBLE_UM[0] <= pixel_size <= _CREDIBLE_UM[1]:
-        pixel_size = None
-    interval = to_minutes(imagej.get("finterval"), str(imagej.get("tunit", "sec")))
-    return Metadata((), pixel_size, interval)
+    try:
+        for read in (_imagej, _lsm, _stack_of_metamorph, _plane_of_metamorph, _micro_manager):
+            if (found := read(tif)) is not None:
+                return found
+        return Metadata(pixel_size=_by_resolution(tif, ""))
+    except Exception as error:  # tifffile's parsers meet damaged descriptions with whatever they run into
+        raise damaged(path, f"its description: {error}") from error
 
 
-def _tag_um(resolution: tuple[int, int] | None, unit: str | None) -> float | None:
-    """Micrometres a pixel, from a resolution tag: pixels a unit, as a fraction."""
-    if resolution is None or 0 in resolution:
+def _imagej(tif: TiffFile) -> Metadata | None:
+    info: dict[str, Any] | None = tif.imagej_metadata
+    if info is None:
         return None
-    return to_um(resolution[1] / resolution[0], unit)
+    unit = str(info.get("unit", ""))
+    size = _by_resolution(tif, unit, str(info.get("yunit", unit)))
+    interval = duration(info.get("finterval"), str(info.get("tunit", "sec")))
+    rate = number(info.get("fps"))
+    if not interval.stated and rate is not None:
+        slow = 0 < rate < SLOWEST_PLAYBACK_FPS
+        interval = duration(rate, "fps") if slow else Measure(None, f"{rate:g} fps, a playback speed")
+    return Metadata(pixel_size=size, interval=interval)
+
+
+def _by_resolution(tif: TiffFile, unit: str, y_unit: str = "") -> Measure:
+    """The size by the resolution tags, pixels a unit; often a printer's."""
+    tags = tif.pages.first.tags
+    printed = _RESOLUTION_UNITS.get(int(tags.valueof("ResolutionUnit", default=1)), "")
+    sides = []
+    for axis, own in (("Y", y_unit or unit), ("X", unit)):
+        resolution = tags.valueof(f"{axis}Resolution")
+        if resolution is None or 0 in resolution:
+            sides.append(SILENT)
+        else:
+            sides.append(length(f"{resolution[1] / resolution[0]:.9g}", own or printed))
+    if not unit and not printed:
+        return SILENT  # a resolution without any unit is the shape of a pixel
+    size = pixel_size(*sides)
+    if not unit and not (size.value and is_credible(size.value, CREDIBLE_UM)):
+        dots = tags.valueof("XResolution")
+        return Measure(None, f"{dots[0] / dots[1]:g} pixels a {printed}, a printer's resolution") if dots else SILENT
+    return size
+
+
+def _lsm(tif: TiffFile) -> Metadata | None:
+    info: dict[str, Any] | None = tif.lsm_metadata
+    if info is None:
+        return None
+    size = pixel_size(length(info.get("VoxelSizeY"), "m"), length(info.get("VoxelSizeX"), "m"))
+    stamps = np.asarray(info.get("TimeStamps", ()), float)
+    interval, notes, warnings = settle_interval(
+        duration(info.get("TimeIntervall") or None, "s"), {t: s / 60 for t, s in enumerate(stamps)}
+    )
+    names = tuple(map(str, info.get("ChannelColors", {}).get("ColorNames", ())))
+    return Metadata(names, size, interval, notes=notes, warnings=warnings)
+
+
+def _stack_of_metamorph(tif: TiffFile) -> Metadata | None:
+    info: dict[str, Any] | None = tif.stk_metadata
+    if info is None:
+        return None
+    unit = info.get("CalibrationUnits") if info.get("SpatialCalibration", 1) else None
+    sides = (length(info.get(f"{axis}Calibration"), unit) for axis in "YX")
+    taken = np.asarray(info.get("DatetimeCreated", ()), "datetime64[ms]")
+    times = {t: float(m) for t, m in enumerate((taken - taken[:1]) / np.timedelta64(1, "m"))}
+    interval, notes, warnings = settle_interval(SILENT, times)
+    started = float(taken[0].astype("int64")) / 60_000 if len(taken) else None
+    return Metadata((), pixel_size(*sides), interval, started, notes, warnings)
+
+
+def _plane_of_metamorph(tif: TiffFile) -> Metadata | None:
+    plane = (tif.metaseries_metadata or {}).get("PlaneInfo") if tif.is_metaseries else None
+    if plane is None:
+        return None
+    unit = plane.get("spatial-calibration-units") if plane.get("spatial-calibration-state", True) else None
+    taken = plane.get("acquisition-time-local")
+    started = taken.timestamp() / 60 if isinstance(taken, datetime) else None
+    sides = (length(plane.get(f"spatial-calibration-{axis}"), unit) for axis in "yx")
+    name = str(plane.get("_IllumSetting_") or "")
+    return Metadata((name,), pixel_size(*sides), SILENT, started)
+
+
+def _micro_manager(tif: TiffFile) -> Metadata | None:
+    summary = (tif.micromanager_metadata or {}).get("Summary") if tif.is_micromanager else None
+    if summary is None:
+        return None
+    return micro_manager_summary(summary)
