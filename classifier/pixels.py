@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.schema import CROP_FRAMES, InputError
+from lineage.tiff import finite, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,17 +29,16 @@ def read_clip(path: Path) -> np.ndarray:
     Raises:
         InputError: not a TIFF, or of another shape.
     """
-    import tifffile
-
-    try:
-        stack = tifffile.imread(path)
-    except (tifffile.TiffFileError, OSError, ValueError, IndexError) as error:
-        raise InputError(f"{path.name}: cannot be read as a TIFF ({error})") from error
+    stack = read_image(path)
+    if stack.dtype.kind not in "uif":
+        raise InputError(
+            f"{path.name} has {stack.dtype} pixels; grey values (8 or 16 bit, or float) are wanted"
+        )
     if stack.ndim == 4 and stack.shape[0] == CROP_FRAMES:
         if stack.shape[3] == 3:
-            return decode(stack)
+            return decode(np.stack([finite(frame) for frame in stack]))
         if stack.shape[1] == 2:
-            return stack.astype(np.float32)
+            return np.stack([[finite(c) for c in frame] for frame in stack]).astype(np.float32)
     raise InputError(
         f"{path.name} is {stack.shape}; wanted {CROP_FRAMES} RGB frames, ({CROP_FRAMES}, H, W, 3), "
         f"or {CROP_FRAMES} of phase and DNA, ({CROP_FRAMES}, 2, H, W)"

@@ -22,6 +22,9 @@ def main(
         Path | None, typer.Argument(help="TIFF, folder of TIFFs, OME-Zarr or ND2; not needed with --labels")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="run folder; VIDEO.lineage if left out")] = None,
+    position: Annotated[
+        str | None, typer.Option(help="which of several positions in a folder, as A1 or A1_2")
+    ] = None,
     nucleus_channel: Annotated[int | None, typer.Option(help="channel of the DNA stain, from 0")] = None,
     phase_channel: Annotated[int | None, typer.Option(help="channel of the phase contrast, from 0")] = None,
     pixel_size_um: Annotated[float | None, typer.Option(help="side of a pixel")] = None,
@@ -47,6 +50,7 @@ def main(
     screen = Screen()
     with one_line_errors(debug=debug):
         options = {
+            "video.position": position,
             "video.nucleus_channel": nucleus_channel,
             "video.phase_channel": phase_channel,
             "video.pixel_size_um": pixel_size_um,
@@ -61,7 +65,7 @@ def main(
             raise InputError("no movie: give one, or masks alone with --labels")
         folder = run(
             movie,
-            out or default_out(movie),
+            out or default_out(movie, read.video.position),
             read,
             screen=screen,
             overwrite=overwrite,
@@ -69,14 +73,14 @@ def main(
         say_result(folder, screen)
 
 
-def default_out(video: Path) -> Path:
-    """The run folder beside a movie.
+def default_out(video: Path, position: str | None = None) -> Path:
+    """The run folder beside a movie; each position of a folder has its own.
 
-    >>> print(default_out(Path("data/movie.ome.tif")), default_out(Path("frames")))
-    data/movie.lineage frames.lineage
+    >>> print(default_out(Path("data/movie.ome.tif")), default_out(Path("frames"), "A1"))
+    data/movie.lineage frames_A1.lineage
     """
     stem = video.name.removesuffix(video.suffix).removesuffix(".ome")
-    return video.parent / f"{stem}.lineage"
+    return video.parent / f"{stem}{f'_{position}' if position else ''}.lineage"
 
 
 def say_result(folder: RunFolder, screen: Screen) -> None:

@@ -21,6 +21,7 @@ class _Settings(BaseModel):
 class VideoSettings(_Settings):
     """How the movie is read; what is left out is taken from its metadata."""
 
+    position: str | None = Field(None, description="which of several positions that the names tell apart")
     nucleus_channel: int | None = Field(None, ge=0, description="index of the DNA stain's channel, from 0")
     phase_channel: int | None = Field(None, ge=0, description="index of the phase-contrast channel, from 0")
     pixel_size_um: float | None = Field(None, gt=0, description="side of a pixel")

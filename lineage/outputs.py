@@ -62,13 +62,17 @@ class RunFolder:
         self.predictions = self.stages / "predictions.csv"
 
     @classmethod
-    def open(cls, root: Path, *, video: Path, overwrite: bool) -> RunFolder:
+    def open(
+        cls, root: Path, *, video: Path, overwrite: bool, files: tuple[Path, ...] = (), position: str = ""
+    ) -> RunFolder:
         """The folder, with the record of the run that lies in it; nothing is written yet.
 
         Args:
             root: the folder; it need not be there.
             video: the movie.
             overwrite: throw away an earlier run, also of another movie.
+            files: those of the movie that are read; all of it if empty.
+            position: which of several in it.
 
         Raises:
             InputError: it is a file, holds something that is no run, or the run of another movie.
@@ -91,10 +95,13 @@ class RunFolder:
                 _remove(path)
             root.rmdir()
             return folder
-        theirs = record["video"]["path"]
-        if theirs != str(video.resolve()) and record["input"]["sha256"] != content_sha256(video):
+        theirs, their_position = record["video"]["path"], record["video"].get("position", "")
+        moved = theirs != str(video.resolve())
+        other = moved and record["input"]["sha256"] != content_sha256(*(files or (video,)))
+        if other or position != their_position:
+            where = f" at position {their_position}" if their_position else ""
             raise InputError(
-                f"{root} holds the run of {theirs}; give another folder with --out, or say --overwrite"
+                f"{root} holds the run of {theirs}{where}; give another folder with --out, or say --overwrite"
             )
         if record.get("format_version") != FORMAT_VERSION:
             raise InputError(
@@ -208,11 +215,13 @@ def check_space(root: Path, *, n_frames: int, shape: tuple[int, int]) -> None:
         )
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and time of a file, or of all files of a folder: enough to see that nothing changed."""
-    files = sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
-    stats = [f.stat() for f in files]
-    names = "\n".join(f"{f.relative_to(path)} {s.st_size}" for f, s in zip(files, stats, strict=True))
+def fingerprint(*paths: Path) -> dict[str, Any]:
+    """Size and time of files, or of all files of folders: enough to see that nothing changed."""
+    found = [(f, p) for p in paths for f in (sorted(p.rglob("*")) if p.is_dir() else [p]) if f.is_file()]
+    stats = [f.stat() for f, _ in found]
+    # A movie that is moved or renamed is the same; within a folder names tell frames.
+    inner = [f.relative_to(p) if f != p else f.name if len(paths) > 1 else "." for f, p in found]
+    names = "\n".join(f"{name} {s.st_size}" for name, s in zip(inner, stats, strict=True))
     return {
         "bytes": sum(s.st_size for s in stats),
         "modified_ns": max((s.st_mtime_ns for s in stats), default=0),
@@ -220,12 +229,13 @@ def fingerprint(path: Path) -> dict[str, Any]:
     }
 
 
-def content_sha256(path: Path) -> str:
-    """SHA-256 of a file; of a folder that of its files' sums, in order of name."""
-    if path.is_file():
-        with path.open("rb") as f:
+def content_sha256(*paths: Path) -> str:
+    """SHA-256 of a file; of a folder, or of several files, that of their sums in order of name."""
+    if len(paths) == 1 and paths[0].is_file():
+        with paths[0].open("rb") as f:
             return hashlib.file_digest(f, "sha256").hexdigest()
-    sums = [content_sha256(f) for f in sorted(path.rglob("*")) if f.is_file()]
+    files = sorted(f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
+    sums = [content_sha256(f) for f in files]
     return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
 

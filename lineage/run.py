@@ -34,7 +34,7 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
         InputError: the movie, a setting or the folder cannot be used.
     """
     video = open_movie(path, config)
-    folder = RunFolder.open(out, video=path, overwrite=overwrite)
+    folder = RunFolder.open(out, video=path, overwrite=overwrite, files=video.files, position=video.position)
     is_new = not out.exists()
     if not folder.record:
         check_space(out, n_frames=video.n_frames, shape=video.shape)

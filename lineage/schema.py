@@ -75,8 +75,12 @@ class Subtype(StrEnum):
 
 # What a mitosis may be seen to be, whatever the classifier says of it.
 ABNORMAL_SUBTYPES = frozenset(Subtype) - {
-    Subtype.NORMAL, Subtype.UNCLASSIFIED, Subtype.SISTER_FUSION, Subtype.CELL_FUSION, Subtype.DEATH_IN_INTERPHASE,
-}  # fmt: skip
+    Subtype.NORMAL,
+    Subtype.UNCLASSIFIED,
+    Subtype.SISTER_FUSION,
+    Subtype.CELL_FUSION,
+    Subtype.DEATH_IN_INTERPHASE,
+}
 
 
 class State(StrEnum):
@@ -135,7 +139,7 @@ def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
 
 
 def counted_class(mitosis_class: str, subtype: str) -> MitosisClass:
-    """The class that a mitosis is counted under: what was seen to be abnormal is, whatever the classifier says.
+    """The class that a mitosis counts as: what was seen to be abnormal is, whatever the classifier says.
 
     A rejected proposal stays rejected.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from lineage.masks import Masks
     from lineage.schema import FrameQuality, Video
 
     Finder = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -60,8 +61,8 @@ class MaskFinder:
         return mask, np.ones(int(mask.max()))
 
     @property
-    def masks(self) -> Callable[[int], np.ndarray]:
-        """Frame number -> mask (Y, X). Raises InputError where they do not fit the movie."""
+    def masks(self) -> Masks:
+        """The masks themselves. Raises InputError where they do not fit the movie."""
         return _opened(self.path, self.n_frames, self.shape)
 
 
@@ -71,7 +72,7 @@ def workers_for(video: Video) -> int:
 
 
 @lru_cache(1)
-def _opened(path: Path, n_frames: int, shape: tuple[int, int]) -> Callable[[int], np.ndarray]:
+def _opened(path: Path, n_frames: int, shape: tuple[int, int]) -> Masks:
     from lineage.masks import open_masks
 
     return open_masks(path, n_frames=n_frames, shape=shape)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 WHITE_IS_ZERO = 0  # photometric interpretation: the value 0 is white
 SUFFIXES = (".tif", ".tiff")
+_TYPE_BYTES = {
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
+}  # fmt: skip
 _MOST_BYTES = 2**32  # of one plane: more is a damaged size
 
 
@@ -88,11 +91,12 @@ def check_planes(series: TiffPageSeries, path: Path) -> list[int]:
     return absent
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, *, as_stored: bool = False) -> np.ndarray:
     """The whole image of a file, in the machine's byte order, dark pixels low.
 
     Args:
         path: a TIFF with one series of images; the first is read where there are more.
+        as_stored: leave the numbers as they are where the file says that 0 is white, as labels want it.
 
     Returns:
         An array of any shape, as the file has it.
@@ -109,7 +113,14 @@ def read_image(path: Path) -> np.ndarray:
         if image.size == 0:
             raise damaged(path, "no image in it")
         image = np.ascontiguousarray(image, image.dtype.newbyteorder("="))
-        return dark_is_low(image, series.keyframe)
+        return image if as_stored else dark_is_low(image, series.keyframe)
+
+
+def check_image(path: Path) -> None:
+    """Raise InputError for what can be seen to be wrong with a file without decoding its pixels."""
+    with ExitStack() as files:
+        for series in series_of(open_tiff(path, files), path):
+            check_planes(series, path)
 
 
 def is_inverted(page: TiffPage) -> bool:
@@ -150,7 +161,7 @@ def damaged(path: Path, why: str) -> InputError:
 
 @contextmanager
 def _errors_are_damage(path: Path) -> Iterator[None]:
-    """tifffile meets damage with whatever its parsing runs into; what it logs meanwhile is kept quiet."""
+    """Tifffile meets damage with whatever its parsing runs into; what it logs meanwhile is kept quiet."""
     logger = logging.getLogger("tifffile")
     was = logger.disabled
     logger.disabled = True
@@ -174,7 +185,9 @@ def _check_xml(tif: TiffFile, path: Path) -> None:
         try:
             fromstring(text)
         except DefusedXmlException as error:
-            raise InputError(f"{path.name} has XML that defines entities ({error}): export it again") from error
+            raise InputError(
+                f"{path.name} has XML that defines entities ({error}): export it again"
+            ) from error
         except ParseError:
             return  # no XML, or broken: only who needs what stands in it minds
 
@@ -194,10 +207,21 @@ def _check_chain(tif: TiffFile, path: Path) -> None:
 
 
 def _check_tags(tif: TiffFile, path: Path) -> None:
-    """Raise unless all that is said of the first plane is in the file; a description mostly stands at its end."""
-    for tag in tif.pages.first.tags:
-        if tag.valueoffset + tag.valuebytecount > tif.filehandle.size:
-            raise damaged(path, f"its tag {tag.name} reaches past the end of the file")
+    """Raise unless all that is said of the first plane is in the file.
+
+    A description mostly stands at the file's end, and tifffile passes over a tag whose value is not there.
+    """
+    handle, form = tif.filehandle, tif.tiff
+    offset_code = form.offsetformat[-1]  # I, or Q in a BigTIFF
+    handle.seek(tif.pages.first.offset)
+    (n_tags,) = struct.unpack(form.tagnoformat, handle.read(form.tagnosize))
+    entries = handle.read(n_tags * form.tagsize)
+    for code, kind, count, value in struct.iter_unpack(
+        f"{form.byteorder}HH{offset_code}{offset_code}", entries
+    ):
+        n_bytes = count * _TYPE_BYTES.get(kind, 0)
+        if n_bytes > form.offsetsize and value + n_bytes > handle.size:
+            raise damaged(path, f"its tag {code} reaches past the end of the file")
 
 
 def _check_contiguous(series: TiffPageSeries, path: Path) -> None:
@@ -222,6 +246,6 @@ def _check_page(page: Any, path: Path, name: str) -> None:
     if key.nbytes > _MOST_BYTES:
         raise damaged(path, f"{name} would have {key.nbytes} bytes")
     plain = int(key.compression) == 1 and sum(count for _, count in pieces)
-    # ImageJ's one directory stands for many planes, and MetaMorph's for a whole stack: less is damage, not more.
+    # More than a plane's bytes is no damage: one directory of ImageJ or MetaMorph may stand for many planes.
     if plain is not False and plain * 8 < key.imagewidth * key.imagelength * key.bitspersample:
         raise damaged(path, f"{name} has {plain} bytes, too few for {key.imagewidth} x {key.imagelength} px")

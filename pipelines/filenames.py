@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineage.outputs import whole
 from lineage.schema import InputError
+from lineage.video import positions
+from lineage.video.names import Kind
+from lineage.video.names import read_name as read_image_name
 from pipelines.columns import NO_TREATMENT, REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Sequence
+
+    from lineage.video.folder import Position
 
 SUFFIXES = (".tif", ".tiff", ".nd2", ".zarr")
+POSITION_SETTING = "video.position"
 NOT_MOVIES = (".lineage", ".truth")  # folders of ours
 # Common ones; what is not here is asked for, since a line's name looks like any other word.
 CELL_LINES = (
@@ -25,15 +31,15 @@ CELL_LINES = (
 _DATE = r"(?<!\d)(20\d\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)"
 _DOSE = r"(?<![a-z0-9.,])(\d+(?:[.,p]\d+)?)[ _-]?gy(?![a-z])"
 _DRUG_UM = r"(?<![a-z0-9.,])(\d+(?:[.,p]\d+)?)[ _-]?[uµμ]m(?![a-z])"
-# A whole word each. Upper case tells the well F03 from the field f03.
-_WORDS = {
-    "plate": (r"(?i:plate|pl)(\d+)",),
-    "well": (r"([A-O](?:0?[1-9]|1\d|2[0-4]))", r"(?:w|W|[Ww]ell)(\d+|[A-P]\d+)"),
-    "position": (r"(?i:p|pos|position|xy|fov|field|site|series|scene|s)(\d+)", r"f(\d+)"),
-    "treatment": (r"(?i)(DMSO|vehicle|untreated)",),
-    "control": (r"(?i:(unirradiated|nonirradiated|sham))", r"(?i:(dyefree|nodye|unstained))"),
-}
-_EMPTY_WORDS = ("ome", "tif", "tiff", "movie", "timelapse", "stack")
+# A whole word each.
+_PLATE = r"(?<![a-z0-9])(?:plate|pl)[ _-]?(\d+)(?![a-z0-9])"
+_WELL_BY_NUMBER = r"(?<![a-z0-9])(?:w|well)(\d+)(?![a-z0-9])"  # of a movie; of an image, w is a wavelength
+_TREATMENT = r"(?<![a-z0-9])(dmso|vehicle|untreated)(?![a-z0-9])"
+_UNIRRADIATED = r"(?<![a-z0-9])(?:unirradiated|nonirradiated|sham)(?![a-z0-9])"
+_DYE_FREE = r"(?<![a-z0-9])(?:dyefree|nodye|unstained)(?![a-z0-9])"
+# U251c: a letter behind it tells clones or colonies apart.
+_LINES = {n: f"(?<![a-z0-9]){n.replace('3T3', '-?3T3')}[a-z]?(?![a-z0-9])" for n in CELL_LINES}
+_EMPTY_WORDS = ("ome", "tif", "tiff", "movie", "timelapse", "stack", "well")
 
 
 @dataclass(frozen=True)
@@ -72,48 +78,37 @@ def read_name(path: Path) -> Name:
 def _read(name: str) -> Name:
     found: dict[str, list[str]] = {}
     rest = name
-    for column, pattern, say in (
-        ("experiment_date", _DATE, _day),
-        ("dose_gy", _DOSE, _decimal),
-        ("drug_uM", _DRUG_UM, _decimal),
-    ):
-        found[column] = [say(*m.groups()) for m in re.finditer(pattern, rest, re.IGNORECASE)]
+
+    def take(column: str, pattern: str, say: Callable[..., str]) -> None:
+        nonlocal rest
+        found.setdefault(column, []).extend(
+            say(*m.groups()) for m in re.finditer(pattern, rest, re.IGNORECASE)
+        )
         rest = re.sub(pattern, " ", rest, flags=re.IGNORECASE)
+
+    take("experiment_date", _DATE, _day)
+    take("dose_gy", _DOSE, _decimal)
+    take("drug_uM", _DRUG_UM, _decimal)
+    for line, pattern in _LINES.items():
+        take("cell_line", pattern, lambda line=line: line)
+    take("plate", _PLATE, _plain)
+    take("well", _WELL_BY_NUMBER, _plain)
+    take("treatment", _TREATMENT, str)
+    take("control", _UNIRRADIATED, lambda: "unirradiated")
+    take("control", _DYE_FREE, lambda: "dye-free")
     strange = []
-    for word in re.split(r"[\s_\-+,;()\[\]]+", rest):
-        if not word or word.lower() in _EMPTY_WORDS:
-            continue
-        if said := _word(word):
-            found.setdefault(said[0], []).append(said[1])
-        else:
-            strange.append(word)
-    for control in found.get("control", ()):
-        if control == "unirradiated":
-            found["dose_gy"] = found["dose_gy"] or ["0"]
+    for field in read_image_name(rest):
+        if field.kind in (Kind.WELL, Kind.POSITION):
+            found.setdefault(field.kind.value, []).append(_plain(field.value))
+        elif field.kind in (Kind.NUMBER, Kind.TEXT) and field.value.lower() not in _EMPTY_WORDS:
+            strange.append(field.key + field.value)
+    if "unirradiated" in found["control"]:
+        found["dose_gy"] = found["dose_gy"] or ["0"]
     known = {c: v[0] for c, v in found.items() if len(set(v)) == 1 and v[0]}
     twice = [f"{c}: {' or '.join(dict.fromkeys(v))}?" for c, v in found.items() if len(set(v)) > 1]
     if strange:
         twice.append(f"not understood: {', '.join(strange)}")
     return Name(known, tuple(twice))
-
-
-def _word(word: str) -> tuple[str, str] | None:
-    """Column and value of one word.
-
-    >>> _word("p07"), _word("A3"), _word("well12"), _word("U251c"), _word("x")
-    (('position', '7'), ('well', 'A03'), ('well', '12'), ('cell_line', 'U251'), None)
-    """
-    for line in CELL_LINES:
-        # U251c: a letter behind it tells clones or colonies apart
-        if re.fullmatch(line.replace("3T3", "-?3T3") + "[a-z]?", word, re.IGNORECASE):
-            return "cell_line", line
-    for column, patterns in _WORDS.items():
-        for n, pattern in enumerate(patterns):
-            if match := re.fullmatch(pattern, word):
-                if column == "control":
-                    return column, ("unirradiated", "dye-free")[n]
-                return column, _plain(match[1])
-    return None
 
 
 def _plain(text: str) -> str:
@@ -142,33 +137,20 @@ def is_movie(path: Path) -> bool:
     return path.is_dir() or path.suffix.lower() in SUFFIXES
 
 
-def find_movies(folder: Path) -> Iterator[Path]:
-    """The movies in a folder and its folders, in order of name; a folder of stills is one movie."""
+def find_movies(folder: Path) -> Iterator[tuple[Path, Position | None]]:
+    """The movies in a folder and its folders, in order of name.
+
+    A folder of images is one movie, or as many as its names tell positions apart.
+    """
     for path in sorted(folder.iterdir()):
         if not is_movie(path):
             continue
-        if path.is_file() or path.suffix.lower() == ".zarr" or _is_of_stills(path):
-            yield path
+        if path.is_file() or path.suffix.lower() == ".zarr":
+            yield path, None
+        elif places := positions(path):
+            yield from ((path, place if len(places) > 1 else None) for place in places)
         else:
             yield from find_movies(path)
-
-
-def _is_of_stills(folder: Path) -> bool:
-    """Whether a folder's images are single frames: its first is no movie, yet the folder is one."""
-    from lineage.video import open_video
-
-    first = next((p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES[:2]), None)
-    if first is None:
-        return False
-    try:
-        open_video(first)
-    except InputError:
-        try:
-            open_video(folder)
-        except InputError:
-            return False
-        return True
-    return False
 
 
 def draft(folder: Path) -> Draft:
@@ -179,15 +161,27 @@ def draft(folder: Path) -> Draft:
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give the one that holds the movies")
-    paths = [p.relative_to(folder) for p in find_movies(folder)]
-    if not paths:
+    here: list[tuple[Path, Position | None]] = [(folder, place) for place in positions(folder)]
+    found = here or list(find_movies(folder))
+    if not found:
         raise InputError(f"{folder} holds no movie; wanted {', '.join(SUFFIXES)}, or folders of TIFFs")
-    names = [read_name(p) for p in paths]
-    further = {c: None for name in names for c in name.known if c not in REQUIRED}
-    columns = (*REQUIRED, *further)
-    rows = tuple({"movie": p.as_posix()} | name.known for p, name in zip(paths, names, strict=True))
-    told = [f"{path}: {remark}" for path, name in zip(paths, names, strict=True) for remark in name.remarks]
-    return Draft(columns, rows, (*told, *_gaps(rows)))
+    rows, remarks = [], []
+    for path, place in found:
+        movie = path.relative_to(folder)
+        name = read_name(movie if movie.parts else Path(folder.resolve().name))
+        # The folder that was given may be called anything.
+        remarks += [f"{movie.as_posix()}: {remark}" for remark in (name.remarks if movie.parts else ())]
+        rows.append({"movie": movie.as_posix()} | name.known | _of_place(place))
+    further = {c: None for row in rows for c in row if c not in REQUIRED}
+    return Draft((*REQUIRED, *further), tuple(rows), (*dict.fromkeys(remarks), *_gaps(rows)))
+
+
+def _of_place(place: Position | None) -> dict[str, str]:
+    """The columns of one of a folder's positions."""
+    if place is None or not place.name:
+        return {}
+    stated = {"well": _plain(place.well), "position": _plain(place.position)}
+    return {column: value for column, value in stated.items() if value} | {POSITION_SETTING: place.name}
 
 
 def write(draft: Draft, path: Path, *, folder: Path) -> None:

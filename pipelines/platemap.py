@@ -167,7 +167,9 @@ def _tidy(cells: Mapping[str, str]) -> dict[str, str]:
     """What may be written in several ways, in one; what is left open, filled in."""
     tidy = {"treatment": cells.get("treatment", NO_TREATMENT)}
     if "movie" in cells:
-        tidy[RUN_FOLDER] = cells.get(RUN_FOLDER) or default_out(Path(cells["movie"])).name
+        tidy[RUN_FOLDER] = (
+            cells.get(RUN_FOLDER) or default_out(Path(cells["movie"]), cells.get("video.position")).name
+        )
     if well := re.fullmatch(r"([A-Pa-p])0*(\d{1,2})", cells.get("well", "")):
         tidy["well"] = f"{well[1].upper()}{int(well[2]):02d}"
     if "control" in cells:

@@ -56,11 +56,11 @@ def test_masks_of_another_shape_are_refused(tmp_path, n_frames, shape, words):
 
 
 def test_what_is_no_mask_is_refused(tmp_path):
-    tifffile.imwrite(tmp_path / "image.tif", MASKS.astype(np.float32), photometric="minisblack")
+    tifffile.imwrite(tmp_path / "image.tif", MASKS + np.float32(0.5), photometric="minisblack")
     with pytest.raises(InputError, match="no mask of instances"):
         open_masks(tmp_path / "image.tif", n_frames=3, shape=(20, 30))(0)
     (tmp_path / "notes.tif").write_text("not an image")
-    with pytest.raises(InputError, match="no TIFF"):
+    with pytest.raises(InputError, match="not a TIFF image"):
         open_masks(tmp_path / "notes.tif", n_frames=3, shape=(20, 30))
     with pytest.raises(InputError, match="no such masks"):
         open_masks(tmp_path / "nothing", n_frames=3, shape=(20, 30))

@@ -188,7 +188,7 @@ def test_predict_writes_a_label_image_under_the_same_name(bundled, tmp_path):
     ("make", "told"),
     [
         (lambda p: p.mkdir(), "no TIFF there"),
-        (lambda p: p.write_bytes(b"II*\0 and then nothing"), "cannot be read"),
+        (lambda p: p.write_bytes(b"II*\0 and then nothing"), "bad.tif is damaged"),
         (lambda p: tifffile.imwrite(p, np.zeros((3, 32, 32), np.uint8)), "the model wants (Y, X)"),
     ],
 )
@@ -198,6 +198,7 @@ def test_predict_says_what_is_wrong_with_an_image(tmp_path, make, told):
     done = command("predict", tmp_path / "bad.tif", tmp_path / "out", "--workers", 1)
     assert done.exit_code == 2
     assert told in " ".join(done.output.split())
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_model_that_is_none_is_refused(tmp_path):

@@ -18,6 +18,7 @@ import networkx as nx
 import numpy as np
 
 from lineage.schema import InputError
+from lineage.tiff import read_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -134,9 +135,7 @@ def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
 
 
 def _image(path: Path) -> np.ndarray:
-    import tifffile
-
-    image = tifffile.imread(path)
+    image = read_image(path, as_stored=True)
     if image.ndim != 2 or image.dtype.kind not in "ui":
         raise InputError(f"{path} is {image.ndim}D, {image.dtype}; wanted are 2D images of whole numbers")
     return image

@@ -69,6 +69,8 @@ def assess(
         min_relative_focus=min_relative_focus,
         window_frames=window_frames,
     )
+    missing = table.index.isin(video.missing)
+    table = table.assign(usable=table["usable"] & ~missing, reason=table["reason"].mask(missing, "missing"))
 
     tracker = DriftTracker(max_jump_px=max_jump_px, min_shift_px=min_shift_px)
     drift = np.zeros((video.n_frames, 2))
@@ -98,15 +100,16 @@ def assess(
 
 
 def taken_as_they_are(video: Video) -> FrameQuality:
-    """Of masks alone: every frame can be used, and there is nothing to read the drift from."""
+    """Of masks alone: every frame that is there can be used, and there is nothing to read the drift from."""
     n = video.n_frames
+    there = ~np.isin(np.arange(n), video.missing)
     return FrameQuality(
         pd.DataFrame(
             {
                 "frame": np.arange(n),
                 "time_min": np.arange(n) * video.minutes_per_frame,
-                "usable": True,
-                "reason": "",
+                "usable": there,
+                "reason": np.where(there, "", "missing"),
                 **dict.fromkeys(
                     ("mean_intensity", "saturated_fraction", "focus", "drift_y_px", "drift_x_px"), 0.0
                 ),

@@ -54,9 +54,12 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
     screen.say(in_words(video))
     for sentence in video.assumed:
         screen.say(f"assumed: {sentence}", "yellow")
-    now = fingerprint(video.path)
+    for sentence in video.notes:
+        screen.say(f"read: {sentence}")
+    files = video.files or (video.path,)
+    now = fingerprint(*files)
     known = folder.record.get("input", {})
-    digest = known["sha256"] if known.get("fingerprint") == now else content_sha256(video.path)
+    digest = known["sha256"] if known.get("fingerprint") == now else content_sha256(*files)
     folder.start(
         {
             "lineage": __version__,
@@ -70,16 +73,17 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
         }
     )
     job = Job(folder, video, config, screen)
-    units = [video.nucleus, video.phase, video.pixel_size_um, video.minutes_per_frame]
-    job.once("video", lambda _: (), after=(), settings=[__version__, digest, units], files=())
+    units = [video.nucleus, video.phase, video.pixel_size_um, video.minutes_per_frame, video.missing]
+    job.once("video", lambda _: video.warnings, after=(), settings=[__version__, digest, units], files=())
     return job
 
 
 def in_words(video: Video) -> str:
     """What was read, in one line."""
     hours = video.n_frames * video.minutes_per_frame / 60
+    where = f", position {video.position}" if video.position else ""
     return (
-        f"{video.path.name}: {video.n_frames} frames of {video.shape[1]} x {video.shape[0]} px, "
+        f"{video.path.name}{where}: {video.n_frames} frames of {video.shape[1]} x {video.shape[0]} px, "
         f"{hours:.1f} h; "
         f"nuclei in channel {video.nucleus} ({video.channels[video.nucleus]}), "
         + ("no phase contrast" if video.phase is None else f"phase in {video.phase}")
@@ -92,6 +96,7 @@ def facts(video: Video) -> dict[str, Any]:
     return {
         "path": str(video.path.resolve()),
         "name": video.path.name,
+        "position": video.position,
         "n_frames": video.n_frames,
         "shape": list(video.shape),
         "dtype": str(video.dtype),

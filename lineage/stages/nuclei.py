@@ -14,6 +14,7 @@ from lineage.schema import NUCLEUS_COLUMNS, FrameQuality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from lineage.stages.job import Job, Progress
 
@@ -97,8 +98,19 @@ def segment(job: Job, quality: FrameQuality) -> None:
             least_area_um2=config.segment.least_area_um2, progress=progress,
         )  # fmt: skip
         write_table(nuclei, folder.nuclei)
-        return check_with_trackpy(nuclei, quality)
+        return [*_of_masks(find, folder.labels), *check_with_trackpy(nuclei, quality)]
 
     files = (folder.nuclei, folder.labels / labels.RAW)
     job.once("segment", do, after=after, settings=told, files=files)
     shutil.rmtree(folder.journal, ignore_errors=True)
+
+
+def _of_masks(find: object, stored: Path) -> list[str]:
+    """What is to be said of masks that were given."""
+    from lineage import masks, segment
+
+    if not isinstance(find, segment.MaskFinder):
+        return []
+    raw = labels.open_array(stored, labels.RAW)
+    frames = (np.asarray(raw[t]) for t in range(raw.shape[0]))
+    return [*find.masks.warnings, *masks.shared_labels(frames)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.schema import InputError
+from lineage.tiff import SUFFIXES, finite, read_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,14 +36,14 @@ def read_folders(images: Path, masks: Path) -> list[Annotated]:
     Raises:
         InputError: no pairs, or a pair whose shapes differ.
     """
-    import tifffile
-
-    pairs = [(p, masks / p.name) for p in sorted(images.glob("*.tif*")) if (masks / p.name).exists()]
+    files = sorted(p for p in images.glob("*") if p.suffix.lower() in SUFFIXES and p.name[0] != ".")
+    pairs = [(p, masks / p.name) for p in files if (masks / p.name).exists()]
     if not pairs:
         raise InputError(f"no TIFF of {images} has one of the same name in {masks}; give images and masks")
     read = []
     for image, mask in pairs:
-        one = Annotated(image.stem, tifffile.imread(image).astype(np.float32), tifffile.imread(mask))
+        pixels = finite(read_image(image)).astype(np.float32)
+        one = Annotated(image.stem, pixels, read_image(mask, as_stored=True))
         if one.image.shape != one.mask.shape or one.image.ndim != 2:
             raise InputError(
                 f"{image.name}: image {one.image.shape}, mask {one.mask.shape}; wanted one (Y, X)"

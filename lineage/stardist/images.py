@@ -9,14 +9,13 @@ import numpy as np
 from lineage.outputs import whole
 from lineage.processes import cores, in_order
 from lineage.schema import InputError
+from lineage.tiff import SUFFIXES, check_image, finite, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from lineage.stardist.model import Model
-
-SUFFIXES = {".tif", ".tiff"}
 
 
 def label_images(
@@ -60,6 +59,8 @@ def label_images(
     there = [p.name for p in images if (out / p.name).exists()]
     if there and not overwrite:
         raise InputError(f"{out / there[0]} is already there; give another folder or --overwrite")
+    for path in images:
+        check_image(path)
     out.mkdir(parents=True, exist_ok=True)
     n = min(workers or cores(), len(images))
     tasks = ((path, out / path.name, model, nucleus_diameter_px) for path in images)
@@ -96,14 +97,7 @@ def read(path: Path, model: Model) -> np.ndarray:
     Raises:
         InputError: it cannot be read, or has another form.
     """
-    import tifffile
-
-    try:
-        image = tifffile.imread(path)
-    except Exception as error:  # tifffile raises whatever the damage leads to
-        raise InputError(f"{path} cannot be read ({error}); give a whole TIFF") from error
-    if image.size == 0:
-        raise InputError(f"{path} cannot be read: no image in it; give a whole TIFF")
+    image = finite(read_image(path))
     channels = model.network.config.n_channel_in
     wanted = "(Y, X)" if channels == 1 else f"(Y, X, {channels})"
     if image.shape[2:] != (() if channels == 1 else (channels,)):

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from lineage.video.movie import open_video
+from lineage.video.movie import open_video, positions
 
-__all__ = ["open_video"]
+__all__ = ["open_video", "positions"]

@@ -1,11 +1,11 @@
-"""A folder of images, or a file that was written in parts -> one Source: who is frame, channel and position."""
+"""A folder of images, or a file written in parts -> one Source: which is what frame, channel and position."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter, defaultdict
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from math import gcd
 from typing import TYPE_CHECKING
 
@@ -14,12 +14,12 @@ import numpy as np
 from lineage.schema import InputError
 from lineage.tiff import SUFFIXES
 from lineage.video.metadata import Metadata, micro_manager_summary, settle_interval
-from lineage.video.names import Field, Kind, is_hidden, no_frames, read_name, same_pattern
+from lineage.video.names import FIELD_OR_FRAME, Field, Kind, is_hidden, no_frames, read_name, same_pattern
 from lineage.video.source import MAX_CHANNELS, Source, listed, without_missing
 from lineage.video.units import SILENT, Measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
 _DEPTH = 3  # folders within the folder: TimePoint_1/, Pos0/
@@ -83,10 +83,10 @@ def sort_images(folder: Path) -> Sorted:
     if len(alike) < len(files):
         odd = sorted(set(range(len(files))) - set(alike))
         raise InputError(
-            f"{folder} holds files that are named unlike the others: {listed(files[i].name for i in odd)}, beside "
-            f"{files[alike[0]].name}; take them out, or rename them"
+            f"{folder} holds files that are named unlike the others: {listed(files[i].name for i in odd)}, "
+            f"beside {files[alike[0]].name}; take them out, or rename them"
         )
-    return _sort(folder, files, fields, warnings)
+    return _sort(_Names(folder, files, fields), warnings)
 
 
 def _tiffs(folder: Path) -> list[Path]:
@@ -107,56 +107,115 @@ def _stem(path: Path) -> str:
     return re.sub(r"(\.ome)?\.tiff?$", "", path.name, flags=re.IGNORECASE)
 
 
-def _sort(folder: Path, files: list[Path], fields: list[tuple[Field, ...]], warnings: list[str]) -> Sorted:
-    columns = list(zip(*fields, strict=True))
-    differs = [len({f.value for f in column}) > 1 for column in columns]
-    kinds = [_kind(column) for column in columns]
-    assumed: list[str] = []
+@dataclass(eq=False)
+class _Names:
+    """The files' names as a table: a row a file, a column a field; kinds may be settled anew."""
 
-    def of(*wanted: Kind, varying: bool = True) -> list[int]:
-        return [i for i, k in enumerate(kinds) if k in wanted and (differs[i] or not varying)]
+    folder: Path
+    files: list[Path]
+    rows: list[tuple[Field, ...]]
+    assumed: list[str] = field(default_factory=list)
 
-    if not of(*_TIMES):
-        # Numbers that count nothing known may count the frames; else what is left may be time by mistake.
-        numbers = _independent(of(Kind.NUMBER), columns, of(Kind.WELL, Kind.POSITION, Kind.CHANNEL, Kind.Z))
+    def __post_init__(self) -> None:
+        self.columns = list(zip(*self.rows, strict=True))
+        self.kinds = [_kind(column) for column in self.columns]
+
+    def varying(self, *kinds: Kind) -> list[int]:
+        """The columns of these kinds that differ between files."""
+        return [i for i in self.of(*kinds) if len({f.value for f in self.columns[i]}) > 1]
+
+    def of(self, *kinds: Kind) -> list[int]:
+        """The columns of these kinds."""
+        return [i for i, k in enumerate(self.kinds) if k in kinds]
+
+    def values(self, columns: list[int]) -> list[tuple[str, ...]]:
+        """For each file, what it has in these columns."""
+        return [tuple(row[i].value for i in columns) for row in self.rows]
+
+    def settle_time(self) -> None:
+        """Where no name says a time, find the number that counts the frames.
+
+        Raises:
+            InputError: several numbers may.
+        """
+        if self.varying(*_TIMES):
+            return
+        numbers = self._independent_numbers()
         if len(numbers) > 1:
-            found = "; ".join(listed(sorted({f.value for f in columns[i]}, key=_natural_key), 3) for i in numbers)
+            found = "; ".join(
+                listed(sorted({f.value for f in self.columns[i]}, key=_natural_key), 3) for i in numbers
+            )
             raise InputError(
-                f"{folder}: the names of its files count several things ({found}) and do not say which is time: "
-                "write t before it, s before positions, c before channels"
+                f"{self.folder}: the names of its files count several things ({found}) and do not say which "
+                "is time: write t before it, s before positions, c before channels"
             )
         if numbers:
-            kinds[numbers[0]] = Kind.TIME
-        elif len(of(Kind.Z)) == 1:
-            kinds[of(Kind.Z)[0]] = Kind.TIME
-            assumed.append("time: the files' names count planes of z and no times; they are read as time")
-        elif len(fs := [i for i in of(Kind.POSITION) if columns[i][0].key == "f"]) == 1 and len(files) > 1:
-            kinds[fs[0]] = Kind.TIME
-            assumed.append(f"time: the f in names as {files[0].name} is read as frame, not as field")
-    if z := of(Kind.Z):
-        planes = sorted({f.value for f in columns[z[0]]})
+            self.kinds[numbers[0]] = Kind.TIME
+        elif len(z := self.varying(Kind.Z)) == 1:
+            self.kinds[z[0]] = Kind.TIME
+            self.assumed.append(
+                "time: the files' names count planes of z and no times; they are read as time"
+            )
+        elif (
+            len(f := [i for i in self.varying(Kind.POSITION) if self.columns[i][0].key == FIELD_OR_FRAME])
+            == 1
+        ):
+            self.kinds[f[0]] = Kind.TIME
+            self.assumed.append(
+                f"time: the f in names as {self.files[0].name} is read as frame, not as field"
+            )
+
+    def _independent_numbers(self) -> list[int]:
+        """The numbers without those that others, or what is known of a file, tell already."""
+        found = self.varying(Kind.NUMBER)
+        known = self.varying(Kind.WELL, Kind.POSITION, Kind.CHANNEL, Kind.Z)
+        for i in list(found):
+            others = [*known, *(j for j in found if j != i)]
+            by_others = dict(zip(self.values(others), self.values([i]), strict=True))
+            told = all(by_others[o] == v for o, v in zip(self.values(others), self.values([i]), strict=True))
+            if len(found) > 1 and told:
+                found.remove(i)
+        return found
+
+    def places(self) -> list[Position]:
+        """The position of each file; only what differs is in its name."""
+        distinct = self.values(self.varying(Kind.WELL, Kind.POSITION, Kind.TEXT))
+        wells = self.values(self.of(Kind.WELL))
+        positions = self.values(self.varying(Kind.POSITION, Kind.TEXT) or self.of(Kind.POSITION))
+        return [
+            Position("_".join(name), "".join(well[:1]), "_".join(position))
+            for name, well, position in zip(distinct, wells, positions, strict=True)
+        ]
+
+    def times(self) -> Iterator[tuple[list[float], bool]]:
+        """Ways to order the files in time, the best first, and whether they are minutes."""
+        for columns in (self.varying(Kind.ELAPSED), self.varying(Kind.STAMP)):
+            if columns:
+                yield [row[columns[0]].minutes for row in self.rows], True
+        if counts := self.varying(Kind.TIME):
+            yield [float(row[counts[0]].value) for row in self.rows], False
+
+
+def _sort(names: _Names, warnings: list[str]) -> Sorted:
+    names.settle_time()
+    if z := names.varying(Kind.Z):
+        planes = sorted({f.value for f in names.columns[z[0]]})
         raise InputError(
-            f"{folder} holds {len(planes)} planes of z ({listed(planes)}); project or select one and save that"
+            f"{names.folder} holds {len(planes)} planes of z ({listed(planes)}); "
+            "project or select one and save that"
         )
-    minutes = of(Kind.ELAPSED) or of(Kind.STAMP)
-    counts = of(Kind.TIME)
-    places = [_place(row, of(Kind.WELL), of(Kind.POSITION, Kind.TEXT), kinds) for row in fields]
-    channels = [tuple(row[i].value for i in of(Kind.CHANNEL)) for row in fields]
-    if not of(Kind.CHANNEL):
-        channels = [tuple(row[i].value for i in of(Kind.CHANNEL, varying=False)) for row in fields]
-    for in_minutes, columns_of_time in ((True, minutes), (False, counts), (True, [])):
-        times = [_time(row, columns_of_time, in_minutes=in_minutes) for row in fields]
-        cells = Counter(zip(places, channels, times, strict=True))
-        if columns_of_time and cells.most_common(1)[0][1] == 1:
-            break
-    twice = [p for p, *cell in zip(files, places, channels, times, strict=True) if cells[tuple(cell)] > 1]
-    if twice:
-        raise InputError(
-            f"{folder}: the names {listed((p.name for p in twice), 3)} do not tell frames apart; "
-            "number the frames, t001 and on, or give one of the files"
-        )
-    images = tuple(map(Image, files, places, channels, times))
-    return Sorted(images, in_minutes, bool(columns_of_time), tuple(assumed), tuple(warnings))
+    places = names.places()
+    channels = names.values(names.varying(Kind.CHANNEL) or names.of(Kind.CHANNEL))
+    ways = list(names.times())
+    untimed = [0.0] * len(places), False
+    for times, in_minutes in (*ways, untimed):
+        if len(set(zip(places, channels, times, strict=True))) == len(places):
+            images = tuple(map(Image, names.files, places, channels, times))
+            return Sorted(images, in_minutes, bool(ways), tuple(names.assumed), tuple(warnings))
+    raise InputError(
+        f"{names.folder}: names as {listed((f.name for f in names.files), 3)} do not tell frames apart; "
+        "number the frames, t001 and on, or give one of the files"
+    )
 
 
 def _kind(column: tuple[Field, ...]) -> Kind:
@@ -164,39 +223,25 @@ def _kind(column: tuple[Field, ...]) -> Kind:
     kind = column[0].kind
     values = {f.value for f in column}
     letters = {v[0] for v in values if v}
-    if kind is Kind.WELL and letters <= {"C"} and len(values) <= MAX_CHANNELS and all(len(v) == 2 for v in values):
+    if (
+        kind is Kind.WELL
+        and letters <= {"C"}
+        and len(values) <= MAX_CHANNELS
+        and all(len(v) == 2 for v in values)
+    ):
         return Kind.CHANNEL
     return kind
 
 
-def _independent(
-    numbers: list[int], columns: list[tuple[Field, ...]], known: list[int]
-) -> list[int]:
-    """The numbers without those that another of them, or what is known of a file, already tells."""
-    found = list(numbers)
-    for i in numbers:
-        others = [*known, *(j for j in found if j != i)]
-        by_others: dict[tuple[str, ...], set[str]] = defaultdict(set)
-        for row in zip(*columns, strict=True):
-            by_others[tuple(row[j].value for j in others)].add(row[i].value)
-        if others and len(found) > 1 and all(len(v) == 1 for v in by_others.values()):
-            found.remove(i)
-    return found
-
-
-def _place(row: tuple[Field, ...], wells: list[int], positions: list[int], kinds: list[Kind]) -> Position:
-    every_well = [f.value for f, k in zip(row, kinds, strict=True) if k is Kind.WELL]
-    every_position = [f.value for f, k in zip(row, kinds, strict=True) if k is Kind.POSITION]
-    name = "_".join(row[i].value for i in sorted((*wells, *positions)))
-    varying = [row[i].value for i in positions]
-    return Position(name, "".join(every_well[:1]), "_".join(varying or every_position))
-
-
-def _time(row: tuple[Field, ...], columns: list[int], *, in_minutes: bool) -> float:
-    if not columns:
-        return 0.0
-    field = row[columns[0]]
-    return field.minutes if in_minutes else float(field.value)
+def find_positions(folder: Path, read: Callable[[Path], Source]) -> list[Position]:
+    """The positions that a folder's images show; none where it is no movie of single images."""
+    try:
+        found = sort_images(folder)
+        first = found.images[0].path
+        _as_still(read(first), first.name)
+    except InputError:
+        return []
+    return found.positions if found.timed else []
 
 
 def choose_position(found: Sequence[Position], wanted: str | None, name: str) -> Position:
@@ -257,7 +302,8 @@ def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source
     rare = sorted(c for c, n in seen.items() if n < (1 - _MOST_MISSING) * max(seen.values()))
     channels = sorted(set(seen) - set(rare), key=lambda c: _natural_key(" ".join(c)))
     warnings = [
-        f"channel {' '.join(c)} is left out: it is there in {seen[c]} of {max(seen.values())} frames" for c in rare
+        f"channel {' '.join(c)} is left out: it is there in {seen[c]} of {max(seen.values())} frames"
+        for c in rare
     ]
     missing = [t for t in range(n_planned) if any((t, c) not in grid for c in channels)]
     if len(missing) > _MOST_MISSING * n_planned:
@@ -265,10 +311,10 @@ def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source
             f"{folder}: by their names, {len(missing)} of {n_planned} frames are not there; "
             "number the frames through, or say what is missing"
         )
-    n_frames, missing, said = without_missing(missing, n_planned, "were not taken, by the files' names")
+    n_frames, holes, said = without_missing(missing, n_planned, "were not taken, by the files' names")
     stills = (
         (t, k, grid[t, c].name, _as_still(read(grid[t, c]), grid[t, c].name))
-        for t in range(n_frames) if t not in missing for k, c in enumerate(channels)
+        for t in range(n_frames) if t not in holes for k, c in enumerate(channels)
     )  # fmt: skip
     first, started = _look_through(stills)
     inner = [(k, i) for k, still in enumerate(first) for i in range(len(still.channels))]
@@ -276,7 +322,7 @@ def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source
         interval, _, uneven = settle_interval(first[0].interval, started)
         said += uneven
     own = _micro_manager(images[0].path.parent)
-    shape, holes = first[0].shape, frozenset(missing)
+    shape = first[0].shape
     paths = [[grid.get((t, c)) for c in channels] for t in range(n_frames)]
 
     def plane(t: int, channel: int) -> np.ndarray:
@@ -294,7 +340,7 @@ def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source
         plane,
         first[0].pixel_size if first[0].pixel_size.stated else own.pixel_size,
         interval if interval.stated else own.interval,
-        missing,
+        holes,
         unnamed_channels=any(s.unnamed_channels for s in first),
         assumed=first[0].assumed,
         notes=first[0].notes,
@@ -335,8 +381,8 @@ def _frame_numbers(
     n = np.maximum(np.round(ratio), 1)
     if (np.abs(ratio - n) > _UNEVEN).any():
         raise InputError(
-            f"{folder}: by their names the frames are not evenly spaced ({steps.min():g} to {steps.max():g} min); "
-            "give a part of the movie whose interval is one"
+            f"{folder}: by their names the frames are not evenly spaced "
+            f"({steps.min():g} to {steps.max():g} min); give a part of the movie whose interval is one"
         )
     numbers = np.concatenate([[0], np.cumsum(n)]).astype(int)
     found = dict(zip(times.tolist(), numbers.tolist(), strict=True))
@@ -456,10 +502,10 @@ def channels_as_frames(source: Source) -> Source:
     )
 
 
-def _natural_key(name: str) -> list[tuple[int, str]]:
+def _natural_key(name: object) -> list[tuple[int, str]]:
     """Sort key under which numbers count as numbers.
 
     >>> sorted(["t10.tif", "t9.tif"], key=_natural_key)
     ['t9.tif', 't10.tif']
     """
-    return [(int(p), "") if p.isdigit() else (0, p.lower()) for p in re.split(r"(\d+)", name)]
+    return [(int(p), "") if p.isdigit() else (0, p.lower()) for p in re.split(r"(\d+)", str(name))]

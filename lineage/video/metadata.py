@@ -44,9 +44,12 @@ def settle_interval(
     kept = float(f"{np.median(steps):.6g}")
     if not is_credible(kept, CREDIBLE_MIN):
         return (nominal if nominal.stated else Measure(kept, f"{kept:g} min between planes")), (), ()
-    notes, warnings = (), ()
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
     if nominal.stated and not (nominal.value and math.isclose(nominal.value, kept, rel_tol=0.1)):
-        notes = (f"interval: {kept:g} min by the times of the frames, not {nominal.stated} as is also stated",)
+        notes = (
+            f"interval: {kept:g} min by the times of the frames, not {nominal.stated} as is also stated",
+        )
     if steps.max() > 1.5 * kept or steps.min() < 0.5 * kept:
         warnings = (
             f"the time between frames varies, from {steps.min():.3g} to {steps.max():.3g} min; "

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.schema import CROP_FRAMES, InputError, Video
+from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, InputError, Video
 from lineage.tiff import finite
 from lineage.video.channels import choose_channels
-from lineage.video.folder import channels_as_frames, choose_position, read_folder
+from lineage.video.folder import channels_as_frames, choose_position, find_positions, read_folder
 from lineage.video.ngff import is_zarr, read_ngff
 from lineage.video.nikon import MAGIC as ND2_MAGIC
 from lineage.video.nikon import read_nd2
@@ -21,6 +21,7 @@ from lineage.video.units import CREDIBLE_MIN, CREDIBLE_UM, is_credible
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lineage.video.folder import Position
     from lineage.video.source import Source
     from lineage.video.units import Measure
 
@@ -47,8 +48,8 @@ def open_video(
     else becomes zeros, and so is blank). Frames that were not taken or got lost read as zeros.
 
     Args:
-        path: TIFF, BigTIFF, OME-TIFF or ImageJ stack, a folder with one TIFF a frame and channel, OME-Zarr, or
-            ND2.
+        path: TIFF, BigTIFF, OME-TIFF or ImageJ stack, a folder with one TIFF a frame and channel, OME-Zarr,
+            or ND2.
         position: which of several that the names in a folder tell apart.
         nucleus_channel: the channel with the DNA stain, counted from 0.
         phase_channel: the channel with phase contrast, counted from 0.
@@ -59,9 +60,8 @@ def open_video(
         Video; `assumed` says what neither the options nor the file settled.
 
     Raises:
-        InputError: nothing there, nothing that can be read as a movie of at least 12 frames, damage, units that
-            are not credible, or an option that does not fit. `Video.frame` raises it too, for damage that shows
-            only then.
+        InputError: nothing there, nothing that can be read as a movie, damage, units that are not credible,
+            or an option that does not fit. `Video.frame` raises it too, for damage that shows only then.
     """
     path = Path(path)
     _check_positive(pixel_size_um, "--pixel-size-um", "micrometres")
@@ -92,16 +92,21 @@ def open_video(
         _whole_frames(source, path.name),
         (*size_assumed, *interval_assumed, *choice.assumed, *source.assumed),
         (*choice.notes, *source.notes),
-        warnings=source.warnings,
+        warnings=(*source.warnings, *_warn_of_length(source.n_frames, interval)),
         missing=source.missing,
         position=position or "",
-        files=source.files or (path,),
+        files=source.files,
     )
 
 
 def _check_positive(value: float | None, option: str, unit: str) -> None:
     if value is not None and not (math.isfinite(value) and value > 0):
         raise InputError(f"{option} is {value}; a number of {unit} above 0 is wanted")
+
+
+def positions(folder: Path) -> list[Position]:
+    """The positions that the images in a folder show; none where it is no movie of single images."""
+    return find_positions(folder, read_tiff)
 
 
 def _read(path: Path, position: str | None) -> Source:
@@ -160,9 +165,19 @@ def _check_movie(source: Source, file: str) -> None:
     for dtype in source.dtypes:
         if dtype.kind not in "uif":
             raise InputError(f"{file} has {dtype} pixels; grey values (8 or 16 bit, or float) are wanted")
-    if source.n_frames < CROP_FRAMES:
-        found = "is a single image" if source.n_frames == 1 else f"has {source.n_frames} frames"
-        raise InputError(f"{file} {found}; a mitosis crop needs {CROP_FRAMES} frames: give a longer movie")
+    if source.n_frames < 2:
+        raise InputError(f"{file} is a single image; give a movie, or a folder of its frames")
+
+
+def _warn_of_length(n_frames: int, minutes_per_frame: float) -> tuple[str, ...]:
+    """A mitosis is judged on two hours; of a shorter movie some frames are shown again."""
+    lasts, wanted = n_frames * minutes_per_frame, CROP_FRAMES * CROP_INTERVAL_MIN
+    if lasts >= wanted:
+        return ()
+    return (
+        f"the movie lasts {lasts:.3g} min, and a mitosis is judged on {wanted:g} min: "
+        "its crops show the first or the last frame again",
+    )
 
 
 def _settle(
@@ -188,8 +203,8 @@ def _settle(
         return float(given), ()
     if found.value is not None and not is_credible(found.value, bounds):
         raise InputError(
-            f"{file} gives as its {what} {found.stated}, that is {found.value:.3g} {unit}, which is not credible; "
-            f"wanted is a value {wanted}: give {option}"
+            f"{file} gives as its {what} {found.stated}, that is {found.value:.3g} {unit}, which is not "
+            f"credible; wanted is a value {wanted}: give {option}"
         )
     if found.value is not None:
         return found.value, ()

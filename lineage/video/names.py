@@ -1,9 +1,9 @@
 """Names of image files -> what each shows: well, position, channel, plane of z, and when.
 
 Microscopes export a movie as a folder of images and keep what each is in its name. Known are the names of
-Incucyte, MetaMorph and ImageXpress, Micro-Manager 1.4 and 2, Operetta and Phenix, Yokogawa, Cellomics, IN Cell,
-Nikon and ImageJ; of any other name the letters before a number say what it counts, and a number that stands
-alone and differs from file to file counts the frames.
+Incucyte, MetaMorph and ImageXpress, Micro-Manager 1.4 and 2, Operetta and Phenix, Yokogawa, Cellomics,
+IN Cell, Nikon and ImageJ; of any other name the letters before a number say what it counts, and a number that
+stands alone and differs from file to file counts the frames.
 """
 
 from __future__ import annotations
@@ -19,8 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 WELL = r"[A-P](?:0?[1-9]|1\d|2[0-4])"
-POSITION_KEYS = ("s", "xy", "p", "pos", "position", "f", "fld", "field", "fov", "site", "series", "scene", "m")
-_FIELD_OR_FRAME = "f"
+POSITION_KEYS = (
+    "s",
+    "xy",
+    "p",
+    "pos",
+    "position",
+    "f",
+    "fld",
+    "field",
+    "fov",
+    "site",
+    "series",
+    "scene",
+    "m",
+)
+FIELD_OR_FRAME = "f"
 
 _KEYS = {
     **dict.fromkeys(("t", "tp", "time", "timepoint", "frame", "seq", "sk"), "time"),
@@ -30,8 +44,9 @@ _KEYS = {
 }
 _DYES = (
     r"sir[-_ ]?dna|far[-_ ]?red|h2b[-_ ]?[a-z]+|dapi|hoechst(?:[-_ ]?\d+)?|draq\d?|cy[-_ ]?[357](?:\.5)?"
-    r"|[em]?[gyc]fp|m?rfp\d?|mcherry|tdtomato|fitc|tritc|texas[-_ ]?red|alexa[-_ ]?\d{3}|a?405|a?488|a?561|a?568"
-    r"|a?594|a?64[07]|phase(?:[-_ ]?contrast)?|bright[-_ ]?field|trans(?:mitted)?|ph\d?|pc|bf|dic|tl|dia"
+    r"|[em]?[gyc]fp|m?rfp\d?|mcherry|tdtomato|fitc|tritc"
+    r"|texas[-_ ]?red|alexa[-_ ]?\d{3}|a?405|a?488|a?561"
+    r"|a?568|a?594|a?64[07]|phase(?:[-_ ]?contrast)?|bright[-_ ]?field|trans(?:mitted)?|ph\d?|pc|bf|dic|tl|dia"
 )
 _TOKEN = re.compile(
     r"(?P<stamp>(?<!\d)20\d\d[y_.-]?(?:0[1-9]|1[0-2])[m_.-]?(?:0[1-9]|[12]\d|3[01])d?[T _-]?"
@@ -126,7 +141,12 @@ def read_name(stem: str, folders: Iterable[str] = ()) -> tuple[Field, ...]:
     >>> [(f.kind.value, f.value) for f in read_name("r02c03f01p01-ch1sk4fk1fl1")]
     [('well', 'B03'), ('position', '01'), ('z', '01'), ('channel', '1'), ('time', '4')]
     """
-    outer = [field for folder in folders for field in _words(folder)]
+    # A bare number in a folder's name is a date or a place; time is said as in TimePoint_1.
+    outer = [
+        Field(Kind.TEXT, field.value) if field.kind is Kind.NUMBER else field
+        for folder in folders
+        for field in _words(folder)
+    ]
     for convention in _CONVENTIONS:
         if match := convention.fullmatch(stem):
             return (*outer, *_by_convention(match.groupdict()))

@@ -157,5 +157,7 @@ def without_missing(
     if n < n_planned:
         said.append(f"the movie stops early: {n} of {n_planned} planned frames are there")
     if holes:
-        said.append(f"{len(holes)} of {n} frames {what} ({listed(holes)}): unusable frames stand in their place")
+        said.append(
+            f"{len(holes)} of {n} frames {what} ({listed(holes)}): unusable frames stand in their place"
+        )
     return n, holes, said

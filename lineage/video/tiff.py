@@ -37,8 +37,12 @@ _RESOLUTION_UNITS = {2: "inch", 3: "cm"}  # TIFF 6.0, tag 296
 _COLOURS = (2, 5, 6, 8)  # photometric: RGB, separated, YCbCr, CIELab
 
 
-def read_tiff(path: Path) -> Source:
+def read_tiff(path: Path, *, as_stored: bool = False) -> Source:
     """Open a TIFF of any dialect; pixels are read a plane at a time.
+
+    Args:
+        path: the file.
+        as_stored: leave the numbers as they are where the file says that 0 is white, as labels want it.
 
     Raises:
         InputError: not a TIFF, damaged, in colour, several positions, or axes that are no movie.
@@ -47,7 +51,7 @@ def read_tiff(path: Path) -> Source:
         tif = open_tiff(path, files)
         series = _series(tif, path)
         metadata = _read_metadata(tif, path)
-        sources = [_describe(s, metadata, path) for s in series]
+        sources = [_describe(s, metadata, path, as_stored) for s in series]
         source = sources[0] if len(sources) == 1 else join_parts(sources, path.name)
         weakref.finalize(source.read, files.pop_all().close)
     return source
@@ -66,25 +70,33 @@ def _series(tif: TiffFile, path: Path) -> list[TiffPageSeries]:
     return series
 
 
-def _describe(series: TiffPageSeries, metadata: Metadata, path: Path) -> Source:
+def _describe(series: TiffPageSeries, metadata: Metadata, path: Path, as_stored: bool) -> Source:
     axes = read_axes(series.axes, series.shape, path.name)
     names = metadata.channels if len(metadata.channels) == axes.n_channels else ("",) * axes.n_channels
-    missing = _missing_frames(series, axes, check_planes(series, path))
-    n_frames, missing, warnings = without_missing(missing, axes.n_frames, "were planned and not taken")
+    absent = _missing_frames(series, axes, check_planes(series, path))
+    n_frames, missing, warnings = without_missing(absent, axes.n_frames, "were planned and not taken")
     if n_frames == 0:
         raise damaged(path, "no image in it")
     notes = list(metadata.notes)
-    if is_inverted(series.keyframe):
+    inverted = is_inverted(series.keyframe) and not as_stored
+    if inverted:
         notes.append("grey values are turned over: the file says that 0 is white")
-    read = _plane_reader(series, axes, path)
+    plane = _plane_reader(series, axes, path)
     holes = frozenset(missing)
     dtype = np.dtype(series.dtype)
+
+    def read(t: int, channel: int) -> np.ndarray:
+        if t in holes:
+            return np.zeros(axes.shape, dtype)
+        found = plane(t, channel)
+        return dark_is_low(found, series.keyframe) if inverted else found
+
     return Source(
         n_frames,
         axes.shape,
         (dtype,) * axes.n_channels,
         names,
-        lambda t, c: np.zeros(axes.shape, dtype) if t in holes else dark_is_low(read(t, c), series.keyframe),
+        read,
         metadata.pixel_size,
         metadata.interval,
         missing,
@@ -173,7 +185,11 @@ def _by_resolution(tif: TiffFile, unit: str, y_unit: str = "") -> Measure:
     size = pixel_size(*sides)
     if not unit and not (size.value and is_credible(size.value, CREDIBLE_UM)):
         dots = tags.valueof("XResolution")
-        return Measure(None, f"{dots[0] / dots[1]:g} pixels a {printed}, a printer's resolution") if dots else SILENT
+        return (
+            Measure(None, f"{dots[0] / dots[1]:g} pixels a {printed}, a printer's resolution")
+            if dots
+            else SILENT
+        )
     return size
 
 

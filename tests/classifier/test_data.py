@@ -88,7 +88,7 @@ def test_a_clip_of_another_length_says_what_is_wanted(tmp_path):
 
 def test_what_is_no_tiff_says_so(tmp_path):
     (tmp_path / "text.tif").write_text("not an image")
-    with pytest.raises(InputError, match=r"text.tif: cannot be read as a TIFF"):
+    with pytest.raises(InputError, match=r"text.tif is not a TIFF image"):
         read_clip(tmp_path / "text.tif")
 
 
