@@ -61,13 +61,19 @@ def label_images(
         raise InputError(f"{out / there[0]} is already there; give another folder or --overwrite")
     for path in images:
         check_image(path)
+    is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
     n = min(workers or cores(), len(images))
     tasks = ((path, out / path.name, model, nucleus_diameter_px) for path in images)
     total = 0
-    for done, count in enumerate(in_order(_label, tasks, workers=n), start=1):
-        total += count
-        progress(done, len(images))
+    try:
+        for done, count in enumerate(in_order(_label, tasks, workers=n), start=1):
+            total += count
+            progress(done, len(images))
+    except InputError:
+        if is_new and not any(out.iterdir()):
+            out.rmdir()
+        raise
     return total
 
 

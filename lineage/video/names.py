@@ -45,8 +45,8 @@ _KEYS = {
 _DYES = (
     r"sir[-_ ]?dna|far[-_ ]?red|h2b[-_ ]?[a-z]+|dapi|hoechst(?:[-_ ]?\d+)?|draq\d?|cy[-_ ]?[357](?:\.5)?"
     r"|[em]?[gyc]fp|m?rfp\d?|mcherry|tdtomato|fitc|tritc"
-    r"|texas[-_ ]?red|alexa[-_ ]?\d{3}|a?405|a?488|a?561"
-    r"|a?568|a?594|a?64[07]|phase(?:[-_ ]?contrast)?|bright[-_ ]?field|trans(?:mitted)?|ph\d?|pc|bf|dic|tl|dia"
+    r"|texas[-_ ]?red|alexa[-_ ]?\d{3}|a?405|a?488|a?561|a?568"
+    r"|a?594|a?64[07]|phase(?:[-_ ]?contrast)?|bright[-_ ]?field|trans(?:mitted)?|ph\d?|pc|bf|dic|tl|dia"
 )
 _TOKEN = re.compile(
     r"(?P<stamp>(?<!\d)20\d\d[y_.-]?(?:0[1-9]|1[0-2])[m_.-]?(?:0[1-9]|[12]\d|3[01])d?[T _-]?"
