@@ -46,8 +46,9 @@ def annotate(
             last_usable_frame=quality.last_usable_frame,
             kept=kept,
         )
-        tracklets, lineages = tables.tables(tree)
-        write_table(_event_table(job, events, predictions, kept), folder.events)
+        table = _event_table(job, events, predictions, kept)
+        tracklets, lineages = tables.tables(tree, table)
+        write_table(table, folder.events)
         write_table(tracklets, folder.tracklets)
         write_table(lineages, folder.lineages)
         geff.write(tree, lineage.detections, folder.geff, labels=folder.labels / labels.TRACKED)
