@@ -16,9 +16,10 @@ from lineage.schema import (
     CellKey,
     EventType,
     Fate,
+    Flag,
     MitosisClass,
 )
-from lineage.subtypes import CLASS_DISAGREES, disagrees, subtype
+from lineage.subtypes import disagrees, subtype
 from lineage.tree import daughters, mothers, verdicts
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def event_table(
 
 
 def _flags(known: str, event: MitosisEvent, judged: str) -> str:
-    return f"{known} {CLASS_DISAGREES}".strip() if disagrees(event, judged) else known
+    return f"{known} {Flag.CLASS_DISAGREES}".strip() if disagrees(event, judged) else known
 
 
 def _told(seen: int | bool | None, event: MitosisEvent) -> int | bool | str | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lineage import labels, tables
 from lineage.export import graphml
 from lineage.outputs import read_table, write_table
+from lineage.schema import Flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,11 +64,9 @@ def annotate(
 def _event_table(
     job: Job, events: list[MitosisEvent], predictions: Predictions, kept: set[int]
 ) -> pd.DataFrame:
-    from lineage.mend import NONE_AGAINST_TRACKING
-
     squares = read_table(job.folder.squares, text=("flags",))
     flags = dict(zip(squares["event_id"], squares["flags"], strict=True))
-    flags |= {e: f"{flags.get(e, '')} {NONE_AGAINST_TRACKING}".strip() for e in kept}
+    flags |= {e: f"{flags.get(e, '')} {Flag.NONE_AGAINST_TRACKING}".strip() for e in kept}
     return tables.event_table(
         events,
         predictions,
