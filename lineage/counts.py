@@ -48,8 +48,8 @@ class MitosisCounts:
     def __str__(self) -> str:
         """One line for the screen.
 
-        >>> print(MitosisCounts(4, 6, 1, 2, called_normal=2, not_classified=0))
-        4 normal, 6 abnormal (2 of them called normal by the classifier), 1 unclassified; rejected proposals: 2
+        >>> print(MitosisCounts(4, 6, 0, 2, called_normal=2, not_classified=0))
+        4 normal, 6 abnormal (2 of them called normal by the classifier); rejected proposals: 2
         >>> print(MitosisCounts(0, 0, 0, 0, called_normal=0, not_classified=0))
         none
         """

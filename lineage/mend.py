@@ -43,7 +43,7 @@ def mend(
         for e in events
         if classes.get(e.event_id) == MitosisClass.NONE and e.event_type is EventType.MITOSIS
     ]
-    flags = {e.event_id: Flag.NONE_AGAINST_TRACKING for e in said_none if e.confidence >= strong}
+    flags = {e.event_id: Flag.NONE_AGAINST_TRACKING.value for e in said_none if e.confidence >= strong}
     gone = [e for e in said_none if e.daughters and e.event_id not in flags]
     if not gone:
         return lineage, list(events), flags

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 CROP_FRAMES = 12  # a mitosis is judged on two hours at ten minutes a frame, as the paper's clips are
 SEPARATION_INDEX = 3  # index, within those frames, of the first frame with separated chromatin
 DECIDED = 0.5  # the probability from which a class is taken
-# Of a crop that reaches over the image's edge: first row, end, first column, end of what of each frame lies within
-# the image, half-open; a key of the TIFF's ImageJ metadata, as JSON.
+# In the ImageJ metadata of a crop that reaches over the image's edge, as JSON: what of each frame lies within
+# the image, as first row, end, first column, end, half-open.
 IMAGE_BOXES = "image_boxes"
 CROP_INTERVAL_MIN = 10.0  # the clips' interval; other movies are sampled at it
 
@@ -60,7 +60,9 @@ class Flag(StrEnum):
     INTERVAL_TOO_LONG = "interval_too_long"  # too few frames a mitosis to judge it
     NO_PHASE = "no_phase"
     CLASS_DISAGREES = "class_disagrees"  # seen to be abnormal, and called normal
-    NONE_AGAINST_TRACKING = "none_against_tracking"  # called no mitosis, and the tracking is sure that it is one
+    NONE_AGAINST_TRACKING = (
+        "none_against_tracking"  # called no mitosis, and the tracking is sure that it is one
+    )
 
 
 class EventType(StrEnum):
@@ -91,7 +93,8 @@ class Subtype(StrEnum):
 
 # What a mitosis may be seen to be, whatever the classifier says of it.
 ABNORMAL_SUBTYPES = frozenset(Subtype) - {
-    Subtype.NORMAL, Subtype.UNCLASSIFIED, Subtype.SISTER_FUSION, Subtype.CELL_FUSION, Subtype.DEATH_IN_INTERPHASE,
+    Subtype.NORMAL, Subtype.UNCLASSIFIED, Subtype.SISTER_FUSION, Subtype.CELL_FUSION,
+    Subtype.DEATH_IN_INTERPHASE,
 }  # fmt: skip
 
 
@@ -151,9 +154,9 @@ def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
 
 
 def counted_class(mitosis_class: str, subtype: str) -> MitosisClass:
-    """The class that a mitosis is counted under: what was seen to be abnormal is, whatever the classifier says.
+    """The class that a mitosis is counted under: what was seen to be abnormal is abnormal.
 
-    A rejected proposal stays rejected.
+    This goes before what the classifier says; but a rejected proposal stays rejected.
 
     Args:
         mitosis_class: the classifier's word.

@@ -51,6 +51,6 @@ def test_the_last_line_of_a_run_counts_as_the_tables_do(tmp_path, capsys):
     output = " ".join(capsys.readouterr().out.split())
     assert lineages[["n_normal", "n_abnormal", "n_unclassified"]].sum().tolist() == [1, 30, 2]
     assert (
-        "mitoses: 1 normal, 30 abnormal (7 of them called normal by the classifier, 15 of them not classified), "
-        "2 unclassified; rejected proposals: 8"
+        "mitoses: 1 normal, 30 abnormal (7 of them called normal by the classifier, 15 of them not "
+        "classified), 2 unclassified; rejected proposals: 8"
     ) in output

@@ -110,7 +110,7 @@ def test_a_square_over_the_edge_is_padded_and_flagged():
 
 
 def test_a_crop_knows_what_of_it_lies_outside_the_image():
-    """The square's centre is at (5, 150): 25 um above the image, 5 of its 60 rows less with each frame's drift."""
+    """The square begins 24 rows above the image, in the first frame 19."""
     video = movies.movie(moving_spot())
     drift = np.stack([5.0 * (np.arange(40) == 3), np.zeros(40)], axis=1)
     boxes = crops.image_boxes(square(y_um=5.5), movies.fine(40, drift_px=drift), video, 60)

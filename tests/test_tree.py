@@ -303,7 +303,11 @@ def test_lineages_count_what_was_seen_to_be_abnormal_as_abnormal():
     # Seven kinds under each of five predictions; an eighth, of which nothing was seen; and a slippage before.
     assert counts.tolist() == [4 * 8 + 1, 1, 4 * 7 + 1 + 1, 2]
     # A mother that slips before she divides went through two.
-    assert lineages.set_index("founder_id").loc[10, ["n_mitoses", "n_normal", "n_abnormal"]].tolist() == [2, 1, 1]
+    assert lineages.set_index("founder_id").loc[10, ["n_mitoses", "n_normal", "n_abnormal"]].tolist() == [
+        2,
+        1,
+        1,
+    ]
 
 
 def test_parents_end_before_children_begin():

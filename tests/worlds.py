@@ -123,7 +123,8 @@ def every_subtype() -> tuple[Lineage, list[MitosisEvent], dict[int, str]]:
 
 NONE_KEPT = "none_kept"  # `none`, which the tracking overrules
 SAID: dict[str, tuple[float, float, float]] = {
-    "normal": (0.93, 0.07, 0.0), "abnormal": (0.1, 0.9, 0.0), "none": (0.1, 0.1, 0.8), NONE_KEPT: (0.2, 0.1, 0.7),
+    "normal": (0.93, 0.07, 0.0), "abnormal": (0.1, 0.9, 0.0), "none": (0.1, 0.1, 0.8),
+    NONE_KEPT: (0.2, 0.1, 0.7),
 }  # fmt: skip
 
 

@@ -144,9 +144,7 @@ def _outside(boxes: np.ndarray, shape: tuple[int, ...], n_rows: int) -> list[str
     ]
 
 
-def _around(
-    top: float, bottom: float, left: float, right: float
-) -> list[tuple[float, float, float, float]]:
+def _around(top: float, bottom: float, left: float, right: float) -> list[tuple[float, float, float, float]]:
     """What of a tile lies around a box: (x, y, width, height) of up to four rectangles.
 
     >>> _around(30.0, 90.0, 0.0, 90.0)
