@@ -28,10 +28,18 @@ class MitosisCounts:
         return self.normal + self.abnormal + self.unclassified
 
     @property
+    def classified(self) -> int:
+        """Those that the classifier calls normal or abnormal."""
+        return self.normal + self.abnormal - self.not_classified
+
+    @property
     def abnormal_percent(self) -> float | None:
-        """Of normal and abnormal together; None where there are neither."""
-        n = self.normal + self.abnormal
-        return 100 * self.abnormal / n if n else None
+        """Of those classified; None where there are none.
+
+        Of mitoses without a prediction only what was seen to be abnormal is known, never what is normal.
+        """
+        abnormal = self.abnormal - self.not_classified
+        return 100 * abnormal / self.classified if self.classified else None
 
     @property
     def otherwise(self) -> str:

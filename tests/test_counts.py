@@ -32,6 +32,15 @@ def test_every_kind_counts_once_whatever_the_classifier_says():
     assert found.mitoses == len(table) - 8
 
 
+def test_percent_abnormal_is_of_those_classified():
+    """Of the others nobody knows which are normal, so those seen to be abnormal would be overcounted."""
+    counts = MitosisCounts(6, 5, 9, 0, called_normal=1, not_classified=3)
+    assert counts.classified == 8
+    assert counts.abnormal_percent == 25
+    masks_alone = MitosisCounts(0, 3, 9, 0, called_normal=0, not_classified=3)
+    assert masks_alone.abnormal_percent is None
+
+
 def test_fusions_and_deaths_are_no_mitoses():
     lineage, _, _, _ = worlds.every_verdict()
     death = MitosisEvent(1, 10, (), 9, 0, 0, 0, 0, "world", event_type=EventType.DEATH)

@@ -292,7 +292,7 @@ def test_the_numbers_at_the_top_are_those_that_can_be_counted_below(everything):
     assert number(r"rejected proposals (\d+)", below) == counts["none"]
     ends = [int(t) for t in re.findall(r'class="end">(\d+)<', page.html)]
     assert ends == [counts["normal"], counts["abnormal"], counts["unclassified"]]
-    assert number(r"abnormal, (\d+) % of normal \+ abnormal", top) == round(100 * 30 / 31)
+    assert number(r"abnormal, (\d+) % of those classified", top) == round(100 * 15 / 16)
 
     # The forest's marks, each with its shape.
     assert marks(page, "path") == of_class["abnormal"]
