@@ -85,18 +85,18 @@ def default_out(video: Path, position: str | None = None) -> Path:
 
 def say_result(folder: RunFolder, screen: Screen) -> None:
     """What was found, what to be wary of, and where to look."""
+    from lineage.counts import count, with_class
     from lineage.outputs import read_table
     from lineage.schema import EventType
 
-    table = read_table(folder.events)
-    events = table.loc[table["event_type"] == EventType.MITOSIS, "mitosis_class"].value_counts()
-    others = table.loc[table["event_type"] != EventType.MITOSIS, "subtype"].value_counts()
+    events = read_table(folder.events)
+    mitoses = count(with_class(events))
+    others = events.loc[events["event_type"] != EventType.MITOSIS, "subtype"].value_counts()
     cells = len(read_table(folder.tracklets))
     founders = len(read_table(folder.lineages))
     for warning in folder.warnings:
         screen.say(f"warning: {warning}", "yellow")
-    told = ", ".join(f"{n} {name}" for name, n in events.items()) or "none"
-    beside = "".join(f"; {str(name).replace('_', ' ')}: {n}" for name, n in others.items())
-    screen.say(f"{cells} cells from {founders} founders; mitoses: {told}{beside}")
+    rest = "".join(f"; {str(name).replace('_', ' ')}: {n}" for name, n in others.items())
+    screen.say(f"{cells} cells from {founders} founders; mitoses: {mitoses}{rest}")
     screen.say(f"report: {folder.report}", "bold")
     screen.say(f"tables, graphs and films: {folder.root}")

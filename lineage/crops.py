@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lineage.outputs import whole
-from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, SEPARATION_INDEX, Crops
+from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, IMAGE_BOXES, SEPARATION_INDEX, Crops, Flag
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,12 +19,8 @@ if TYPE_CHECKING:
 
     from lineage.schema import FrameQuality, MitosisEvent, Video
 
-WINDOW_PADDED = "window_padded"  # the movie begins or ends within the two hours
-SQUARE_PADDED = "square_padded"  # the square reaches over the image's edge
-FRAME_REPLACED = "frame_replaced"  # an unusable frame was replaced by the nearest usable one
-RESAMPLED = "interval_resampled"  # the movie's interval is not the clips'
-INTERVAL_TOO_LONG = "interval_too_long"  # too few frames a mitosis to judge it
-NO_PHASE = "no_phase"
+WINDOW_PADDED, SQUARE_PADDED, FRAME_REPLACED = Flag.WINDOW_PADDED, Flag.SQUARE_PADDED, Flag.FRAME_REPLACED
+RESAMPLED, INTERVAL_TOO_LONG, NO_PHASE = Flag.RESAMPLED, Flag.INTERVAL_TOO_LONG, Flag.NO_PHASE
 
 
 @dataclass(frozen=True)
@@ -166,7 +163,6 @@ def cut(
 def _cut_batch(video: Video, quality: FrameQuality, squares: list[Square], size_px: int) -> Crops:
     kept = video.dtype if video.dtype in (np.uint8, np.uint16) else np.float32  # what ImageJ reads
     pixels = np.zeros((len(squares), CROP_FRAMES, 2, size_px, size_px), kept)
-    over_edge = np.zeros(len(squares), bool)
     shows: dict[int, list[tuple[int, int]]] = {}
     for n, square in enumerate(squares):
         for i, t in enumerate(square.frames):
@@ -180,13 +176,33 @@ def _cut_batch(video: Video, quality: FrameQuality, squares: list[Square], size_
                 corner, side = _in_pixels(squares[n], quality.drift_px[t], video.pixel_size_um)
                 film = resample(image, corner, side, size_px)
                 pixels[n, i, c] = np.round(film) if pixels.dtype.kind == "u" else film
-                over_edge[n] |= bool((corner < -0.5).any() or (corner + side > np.array(image.shape)).any())
     flags = tuple(
-        " ".join((*s.flags, SQUARE_PADDED) if over else s.flags)
-        for s, over in zip(squares, over_edge, strict=True)
+        " ".join((*s.flags, SQUARE_PADDED) if _is_padded(s, quality, video, size_px) else s.flags)
+        for s in squares
     )
     ids = np.array([s.event_id for s in squares], np.int64)
     return Crops(ids, pixels, np.array([s.side_um for s in squares], float), flags)
+
+
+def image_boxes(square: Square, quality: FrameQuality, video: Video, size_px: int) -> np.ndarray:
+    """What of each frame of a crop lies within the image; the rest repeats the image's edge.
+
+    Returns:
+        (12, 4) int: first row, end, first column, end, half-open, in pixels of the crop.
+    """
+    boxes = []
+    for t in square.frames:
+        corner, side = _in_pixels(square, quality.drift_px[t], video.pixel_size_um)
+        step = side / size_px
+        # A pixel is where its centre is: the centre of pixel k lies (k + 0.5) steps from the corner.
+        first = np.ceil(-corner / step - 0.5)
+        end = np.floor((np.array(video.shape) - corner) / step - 0.5) + 1
+        boxes.append(np.clip(np.stack([first, end], axis=1), 0, size_px).ravel())
+    return np.array(boxes).astype(int)
+
+
+def _is_padded(square: Square, quality: FrameQuality, video: Video, size_px: int) -> bool:
+    return bool((image_boxes(square, quality, video, size_px) != [0, size_px, 0, size_px]).any())
 
 
 def _in_pixels(square: Square, drift_px: np.ndarray, pixel_size_um: float) -> tuple[np.ndarray, float]:
@@ -227,6 +243,8 @@ def write(
 ) -> pd.DataFrame:
     """Write each event's film as an ImageJ stack, `event_0007.tif` (T, C, Y, X); the folder is made anew.
 
+    Those that reach over the image's edge have IMAGE_BOXES in their metadata.
+
     Returns:
         `event_id, side_um, flags`, one row an event.
     """
@@ -234,15 +252,20 @@ def write(
     import tifffile
 
     rows: list[tuple[int, float, str]] = []
+    by_id = {s.event_id: s for s in squares}
     with whole(folder) as part:
         part.mkdir()
         for crops in cut(video, quality, squares, size_px=size_px):
             for event_id, pixels, side, flags in zip(
                 crops.event_ids, crops.pixels, crops.side_um, crops.flags, strict=True
             ):
+                metadata = {"axes": "TCYX", "unit": "um", "finterval": CROP_INTERVAL_MIN * 60}
+                if SQUARE_PADDED in flags:
+                    boxes = image_boxes(by_id[int(event_id)], quality, video, size_px)
+                    metadata[IMAGE_BOXES] = json.dumps(boxes.tolist())
                 tifffile.imwrite(
                     part / name(event_id), pixels, imagej=True, resolution=(size_px / side, size_px / side),
-                    metadata={"axes": "TCYX", "unit": "um", "finterval": CROP_INTERVAL_MIN * 60},
+                    metadata=metadata,
                 )  # fmt: skip
                 rows.append((int(event_id), float(side), flags))
             progress(len(rows), len(squares))

@@ -13,7 +13,7 @@ import networkx as nx
 import numpy as np
 
 from lineage.numbering import numbered
-from lineage.schema import EventType, Lineage, MitosisClass
+from lineage.schema import EventType, Flag, Lineage, MitosisClass
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from lineage.schema import MitosisEvent
 
 STRONG = 3.0  # log-odds of the tracking, from which on a `none` deletes nothing
-NONE_AGAINST_TRACKING = "none_against_tracking"
 
 
 def mend(
@@ -44,7 +43,7 @@ def mend(
         for e in events
         if classes.get(e.event_id) == MitosisClass.NONE and e.event_type is EventType.MITOSIS
     ]
-    flags = {e.event_id: NONE_AGAINST_TRACKING for e in said_none if e.confidence >= strong}
+    flags = {e.event_id: Flag.NONE_AGAINST_TRACKING.value for e in said_none if e.confidence >= strong}
     gone = [e for e in said_none if e.daughters and e.event_id not in flags]
     if not gone:
         return lineage, list(events), flags

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 CROP_FRAMES = 12  # a mitosis is judged on two hours at ten minutes a frame, as the paper's clips are
 SEPARATION_INDEX = 3  # index, within those frames, of the first frame with separated chromatin
 DECIDED = 0.5  # the probability from which a class is taken
+# In the ImageJ metadata of a crop that reaches over the image's edge, as JSON: what of each frame lies within
+# the image, as first row, end, first column, end, half-open.
+IMAGE_BOXES = "image_boxes"
 CROP_INTERVAL_MIN = 10.0  # the clips' interval; other movies are sampled at it
 
 
@@ -45,6 +48,21 @@ class MitosisClass(StrEnum):
     ABNORMAL = "abnormal"
     NONE = "none"  # a proposal that is no mitosis
     UNCLASSIFIED = "unclassified"
+
+
+class Flag(StrEnum):
+    """What to be wary of in an event; in words in `lineage.report.words`."""
+
+    WINDOW_PADDED = "window_padded"  # the movie begins or ends within the two hours
+    SQUARE_PADDED = "square_padded"  # the crop reaches over the image's edge
+    FRAME_REPLACED = "frame_replaced"  # an unusable frame was replaced by the nearest usable one
+    RESAMPLED = "interval_resampled"  # the movie's interval is not the clips'
+    INTERVAL_TOO_LONG = "interval_too_long"  # too few frames a mitosis to judge it
+    NO_PHASE = "no_phase"
+    CLASS_DISAGREES = "class_disagrees"  # seen to be abnormal, and called normal
+    NONE_AGAINST_TRACKING = (
+        "none_against_tracking"  # called no mitosis, and the tracking is sure that it is one
+    )
 
 
 class EventType(StrEnum):
@@ -141,7 +159,7 @@ def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
 def counted_class(mitosis_class: str, subtype: str) -> MitosisClass:
     """The class that a mitosis counts as: what was seen to be abnormal is, whatever the classifier says.
 
-    A rejected proposal stays rejected.
+    This goes before what the classifier says; but a rejected proposal stays rejected.
 
     Args:
         mitosis_class: the classifier's word.

@@ -15,8 +15,6 @@ from lineage.schema import EventType, MitosisClass, Subtype
 if TYPE_CHECKING:
     from lineage.schema import MitosisEvent
 
-CLASS_DISAGREES = "class_disagrees"  # a flag: seen to be abnormal, and called normal
-
 
 def disagrees(event: MitosisEvent, judged: str) -> bool:
     """Whether something abnormal was seen of a mitosis that the classifier calls normal."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from lineage.counts import count, with_class
 from lineage.schema import (
     EVENT_COLUMNS,
     EVIDENCE,
@@ -15,10 +16,11 @@ from lineage.schema import (
     CellKey,
     EventType,
     Fate,
+    Flag,
     MitosisClass,
 )
-from lineage.subtypes import CLASS_DISAGREES, disagrees, subtype
-from lineage.tree import MITOSES, daughters, mothers, verdicts
+from lineage.subtypes import disagrees, subtype
+from lineage.tree import daughters, mothers, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,12 +30,17 @@ if TYPE_CHECKING:
     from lineage.schema import MitosisEvent, Predictions
 
 
-def tables(tree: nx.DiGraph) -> tuple[pd.DataFrame, pd.DataFrame]:
+def tables(tree: nx.DiGraph, events: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The annotated tree as two tidy tables.
+
+    Args:
+        tree: annotated tree.
+        events: EVENT_COLUMNS of its cells.
 
     Returns:
         tracklets: TRACKLET_COLUMNS, one row a cell; ids of several cells are space-separated.
-        lineages: LINEAGE_COLUMNS, one row a founder, over the cells that have it as their founder.
+        lineages: LINEAGE_COLUMNS, one row a founder, over the cells that have it as their founder; what was
+            seen to be abnormal counts as abnormal.
     """
     rows = [
         {"tracklet_id": cell, "founder_id": life[CellKey.FOUNDER]}
@@ -42,12 +49,16 @@ def tables(tree: nx.DiGraph) -> tuple[pd.DataFrame, pd.DataFrame]:
         for cell, life in sorted(tree.nodes.items())
     ]
     tracklets = pd.DataFrame(rows, columns=list(TRACKLET_COLUMNS)).astype({"event_id": "Int64"})
-    lineages = [_lineage_row(founder, cells) for founder, cells in tracklets.groupby("founder_id")]
+    mitoses = with_class(events)
+    lineages = [
+        _lineage_row(founder, cells, mitoses[mitoses["mother_id"].isin(cells["tracklet_id"])])
+        for founder, cells in tracklets.groupby("founder_id")
+    ]
     return tracklets, pd.DataFrame(lineages, columns=list(LINEAGE_COLUMNS))
 
 
-def _lineage_row(founder: Any, cells: pd.DataFrame) -> dict[str, Any]:
-    mitosis, ends = cells["mitosis_class"], cells["fate"]
+def _lineage_row(founder: Any, cells: pd.DataFrame, mitoses: pd.DataFrame) -> dict[str, Any]:
+    n, ends = count(mitoses), cells["fate"]
     return {
         "founder_id": founder,
         "first_frame": cells["first_frame"].min(),
@@ -56,10 +67,10 @@ def _lineage_row(founder: Any, cells: pd.DataFrame) -> dict[str, Any]:
         "end_min": cells["end_min"].max(),
         "n_cells": len(cells),
         "n_generations": cells["generation"].max() + 1,
-        "n_mitoses": mitosis.isin([m.value for m in MITOSES]).sum(),
-        "n_normal": (mitosis == MitosisClass.NORMAL).sum(),
-        "n_abnormal": (mitosis == MitosisClass.ABNORMAL).sum(),
-        "n_unclassified": (mitosis == MitosisClass.UNCLASSIFIED).sum(),
+        "n_mitoses": n.mitoses,
+        "n_normal": n.normal,
+        "n_abnormal": n.abnormal,
+        "n_unclassified": n.unclassified,
         "n_alive_at_end": (ends == Fate.END_OF_MOVIE).sum(),
         "n_lost": (ends == Fate.LOST).sum(),
     }
@@ -136,7 +147,7 @@ def event_table(
 
 
 def _flags(known: str, event: MitosisEvent, judged: str) -> str:
-    return f"{known} {CLASS_DISAGREES}".strip() if disagrees(event, judged) else known
+    return f"{known} {Flag.CLASS_DISAGREES}".strip() if disagrees(event, judged) else known
 
 
 def _told(seen: int | bool | None, event: MitosisEvent) -> int | bool | str | None:

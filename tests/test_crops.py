@@ -1,5 +1,7 @@
 """A film of each event: which frames, which square, what was padded."""
 
+import json
+
 import movies
 import numpy as np
 import pytest
@@ -7,7 +9,7 @@ import tifffile
 import worlds
 
 from lineage import crops
-from lineage.schema import SEPARATION_INDEX
+from lineage.schema import IMAGE_BOXES, SEPARATION_INDEX
 
 WINDOW = {"minutes_per_frame": 10.0, "has_phase": True}
 
@@ -105,6 +107,29 @@ def test_a_square_over_the_edge_is_padded_and_flagged():
     (cut,) = crops.cut(movies.movie(moving_spot()), movies.fine(40), [square(y_um=5.0)], size_px=60)
     assert crops.SQUARE_PADDED in cut.flags[0]
     assert [int(p.mean()) for p in cut.pixels[0, :, 0]] == list(range(3, 15))
+
+
+def test_a_crop_knows_what_of_it_lies_outside_the_image():
+    """The square begins 24 rows above the image, in the first frame 19."""
+    video = movies.movie(moving_spot())
+    drift = np.stack([5.0 * (np.arange(40) == 3), np.zeros(40)], axis=1)
+    boxes = crops.image_boxes(square(y_um=5.5), movies.fine(40, drift_px=drift), video, 60)
+    assert boxes[0].tolist() == [19, 60, 0, 60]
+    assert boxes[1:].tolist() == [[24, 60, 0, 60]] * 11
+    below_and_right = crops.image_boxes(square(y_um=180.5, x_um=280.5), movies.fine(40), video, 30)
+    assert below_and_right.tolist() == [[0, 25, 0, 25]] * 12
+
+
+def test_films_over_the_edge_record_it_and_others_do_not(tmp_path):
+    video, quality = movies.movie(moving_spot()), movies.fine(40)
+    squares = [square(), square(event_id=2, y_um=5.0)]
+    rows = crops.write(video, quality, squares, tmp_path / "crops", size_px=60)
+    assert [crops.SQUARE_PADDED in flags for flags in rows["flags"]] == [False, True]
+    with tifffile.TiffFile(tmp_path / "crops" / "event_0001.tif") as tif:
+        assert IMAGE_BOXES not in tif.imagej_metadata
+    with tifffile.TiffFile(tmp_path / "crops" / "event_0002.tif") as tif:
+        boxes = json.loads(tif.imagej_metadata[IMAGE_BOXES])
+    assert boxes == crops.image_boxes(squares[1], quality, video, 60).tolist()
 
 
 def test_a_missing_phase_channel_is_zeros(lineage):

@@ -53,10 +53,10 @@ def run_dir(tmp_path):
         dtype="uint32",
     )
     labels[:] = paint(lineage)
-    tracklets, lineages = tables.tables(tree)
     events = tables.event_table(
         divisions(lineage), predictions, minutes_per_frame=10.0, side_um={7: 80.0, 8: 90.0}, flags={}
     )
+    tracklets, lineages = tables.tables(tree, events)
     for name, table in zip(csv.COLUMNS, (lineage.detections, tracklets, events, lineages), strict=True):
         table.to_csv(folder / name, index=False)
     return folder

@@ -6,8 +6,8 @@ import pytest
 import worlds
 from worlds import as_lineage, divisions
 
-from lineage.mend import NONE_AGAINST_TRACKING, STRONG, mend
-from lineage.schema import EventType, MitosisClass
+from lineage.mend import STRONG, mend
+from lineage.schema import EventType, Flag, MitosisClass
 
 NONE = MitosisClass.NONE
 
@@ -66,7 +66,7 @@ def test_two_false_divisions_in_a_row_are_both_undone():
 def test_a_division_that_tracking_is_sure_of_is_flagged_and_kept():
     lineage, events = world(confidence=STRONG)
     mended, told, flags = mend(lineage, events, {events[0].event_id: NONE})
-    assert flags == {events[0].event_id: NONE_AGAINST_TRACKING}
+    assert flags == {events[0].event_id: Flag.NONE_AGAINST_TRACKING}
     assert edges(mended) == edges(lineage)
     assert told == events
     assert not mend(*world(confidence=STRONG - 0.01), {events[0].event_id: NONE})[2]

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from html.parser import HTMLParser
+from itertools import pairwise
 
+import movies
 import numpy as np
 import pandas as pd
 import pytest
 import tifffile
 import worlds
-from test_tree import NOTHING, annotate
+from test_tree import NOTHING, annotate, event_table
 from worlds import as_lineage, divisions, told
 
-from lineage import tables
+from lineage import crops, tables
 from lineage.report import write_report
+from lineage.report.cards import doubt
 from lineage.report.forest import columns, forest, lone_strip, split
-from lineage.report.page import facts
-from lineage.report.strips import montage
-from lineage.schema import FrameQuality
+from lineage.report.strips import film_strip, montage
+from lineage.report.svg import BLUE, VERMILLION
+from lineage.report.words import FLAGS
+from lineage.schema import EventType, Flag, FrameQuality, MitosisEvent, counted_class
 
 N_FRAMES = 40
 
@@ -28,6 +33,7 @@ class Page(HTMLParser):
 
     def __init__(self, html: str) -> None:
         super().__init__()
+        self.html = html
         self.elements: list[tuple[str, dict[str, str | None]]] = []
         self.words: list[str] = []
         self.open: list[str] = []
@@ -51,6 +57,15 @@ class Page(HTMLParser):
     @property
     def text(self) -> str:
         return " ".join(" ".join(self.words).split())
+
+    @cached_property
+    def articles(self) -> dict[int, tuple[str, str]]:
+        """Event -> the classes of its article, and the article's text, in order of the page."""
+        found = re.findall(
+            r'<article class="event ([^"]*)" id="event-(\d+)".*?</article>', self.html, re.DOTALL
+        )
+        texts = re.findall(r"<article.*?</article>", self.html, re.DOTALL)
+        return {int(i): (c, Page(t).text) for (c, i), t in zip(found, texts, strict=True)}
 
     def having(self, name, **attributes):
         return [a for tag, a in self.elements if tag == name and attributes.items() <= a.items()]
@@ -83,18 +98,19 @@ def run_of(**changes):
 
 
 @pytest.fixture
-def report(tmp_path):
-    """World -> the page of its report, with a crop for every event but event 8."""
+def write(tmp_path):
+    """A lineage and its events -> the page of its report, with a crop for every event but event 8."""
 
-    def write(world, predictions=NOTHING, unusable=(), n_frames=N_FRAMES, **run):
-        lineage = as_lineage(world())
-        events = divisions(lineage)
-        table = tables.event_table(
+    def write(
+        lineage, events, predictions=NOTHING, *, kept=(), flags=None, unusable=(), n_frames=N_FRAMES, **run
+    ):
+        table = event_table(
+            lineage,
             events,
             predictions,
-            minutes_per_frame=worlds.MINUTES,
             side_um={e.event_id: 80.0 for e in events},
-            flags={7: "square_padded no_phase"},
+            flags=flags or {},
+            kept=kept,
         )
         (tmp_path / "crops").mkdir(exist_ok=True)
         rng = np.random.default_rng(0)
@@ -103,7 +119,7 @@ def report(tmp_path):
             tifffile.imwrite(tmp_path / f"crops/event_{event_id:04d}.tif", pixels, imagej=True)
         write_report(
             tmp_path / "report.html",
-            tree=annotate(lineage, predictions=predictions, n_frames=n_frames),
+            tree=annotate(lineage, events, predictions, n_frames=n_frames, kept=kept),
             detections=lineage.detections,
             events=table,
             quality=quality(unusable),
@@ -113,6 +129,19 @@ def report(tmp_path):
         return Page((tmp_path / "report.html").read_text(encoding="utf-8"))
 
     return write
+
+
+@pytest.fixture
+def report(write):
+    """World -> the page of its report."""
+
+    def of(world, predictions=NOTHING, **settings):
+        lineage = as_lineage(world())
+        return write(
+            lineage, divisions(lineage), predictions, flags={7: "square_padded no_phase"}, **settings
+        )
+
+    return of
 
 
 @pytest.mark.parametrize("world", worlds.WORLDS)
@@ -138,7 +167,7 @@ def test_report_shows_each_event_with_its_verdict(report):
     assert abnormal["class"] == "event abnormal"
     assert normal["class"] == "event normal"
     assert "p(abnormal) 0.75" in page.text
-    assert "square padded" in page.text
+    assert "beyond the image's edge" in page.text
     assert "cell 1 → 2 + 3" in page.text
     assert len(page.having("image")) == 1
     assert "There is no crop of this event." in page.text
@@ -219,16 +248,179 @@ def test_report_is_written_whole_or_not_at_all(report, tmp_path):
     assert not list(tmp_path.glob(".report*"))
 
 
-def test_facts_count_what_the_page_shows():
-    lineage = as_lineage(worlds.two_generations())
-    predictions = told({7: (0.25, 0.75), 8: (0.875, 0.125)})
-    events = tables.event_table(divisions(lineage), predictions, minutes_per_frame=10.0, side_um={}, flags={})
+def number(pattern, text):
+    """The number in the one place of `text` that looks like `pattern`."""
+    (found,) = re.findall(pattern, text)
+    return int(found)
 
-    found = facts(annotate(lineage, predictions=predictions), events)
 
-    assert (found["cells"], found["founders"], found["mitoses"]) == (6, 2, 2)
-    assert (found["normal"], found["abnormal"], found["abnormal_percent"]) == (1, 1, 50.0)
-    assert found["intermitotic_h"] == pytest.approx(100 / 60)
+def marks(page, shape):
+    """Events that the forest marks with a shape; its marks are links."""
+    pairs = pairwise([(tag, a) for tag, a in page.elements if tag != "title"])
+    links = [(a["href"], after) for (tag, a), (after, _) in pairs if tag == "a"]
+    return {int(href[7:]) for href, after in links if href.startswith("#event-") and after == shape}
+
+
+@pytest.fixture
+def everything(write):
+    """The page of every kind of mitosis under every prediction, a fusion and a death."""
+    lineage, events, predictions, kept = worlds.every_verdict()
+    place = {"y_px": 100.0, "x_px": 100.0, "y_um": 200.0, "x_um": 200.0, "source": "world"}
+    events += [
+        MitosisEvent(90, 11, (), 15, **place, event_type=EventType.DEATH),
+        MitosisEvent(91, 12, (), 15, **place, event_type=EventType.FUSION),
+    ]
+    return write(lineage, events, predictions, kept=kept, flags=dict.fromkeys(kept, "none_against_tracking"))
+
+
+def test_the_numbers_at_the_top_are_those_that_can_be_counted_below(everything):
+    page = everything
+    top, below = page.text.split("Counts over time", 1)
+    top = top[top.index("frames, ") :]
+    of_class = {
+        name: {event for event, (classes, _) in page.articles.items() if name in classes.split()}
+        for name in ("normal", "abnormal", "unclassified", "none")
+    }
+    counts = {name: len(events) for name, events in of_class.items()}
+    assert counts == {"normal": 1, "abnormal": 30, "unclassified": 2, "none": 8}
+    shown = of_class["normal"] | of_class["abnormal"] | of_class["unclassified"]
+
+    # The headline, the buttons and the ends of the curves.
+    assert number(r"(\d+) mitoses", top) == len(shown) == number(r"all (\d+)", below)
+    for name in ("normal", "abnormal", "unclassified"):
+        assert number(rf"(\d+) {name}", top) == counts[name] == number(rf"\b{name} (\d+)", below)
+    assert number(r"rejected proposals (\d+)", below) == counts["none"]
+    ends = [int(t) for t in re.findall(r'class="end">(\d+)<', page.html)]
+    assert ends == [counts["normal"], counts["abnormal"], counts["unclassified"]]
+    assert number(r"abnormal, (\d+) % of those classified", top) == round(100 * 15 / 16)
+
+    # The forest's marks, each with its shape.
+    assert marks(page, "path") == of_class["abnormal"]
+    assert marks(page, "circle") == of_class["normal"] | of_class["unclassified"]
+
+    # What the classifier says otherwise.
+    contradicted = {e for e in of_class["abnormal"] if "the classifier says normal" in page.articles[e][1]}
+    assert number(r"(\d+) of them called normal by the classifier", top) == len(contradicted) == 7
+    without = {e for e in of_class["abnormal"] if "the classifier says abnormal" not in page.articles[e][1]}
+    assert number(r"(\d+) of them not classified", top) == len(without - contradicted) == 15
+
+    # Kinds.
+    kinds = re.findall(r"(\d+) abnormal \(([^)]*)\)", below)
+    ((n, named),) = [(n, named) for n, named in kinds if "tripolar" in named]
+    assert int(n) == sum(map(int, re.findall(r"\d+", named))) == counts["abnormal"]
+    for kind, k in re.findall(r"([a-z ]+) (\d+)", named):
+        headed = f"abnormal: {kind.strip()}"
+        found = [e for e in of_class["abnormal"] if page.articles[e][1].startswith(headed)]
+        assert len(found) == int(k) or kind.strip() == "by the classifier alone", kind
+
+    # Cells, founders and what is no mitosis.
+    cells = set(re.findall(r"Cell (\d+), generation", page.html))
+    assert number(r"(\d+) cells", top) == len(cells)
+    families, alone = number(r"(\d+) lineages? with a mitosis", below), number(r"(\d+) cells? alone", below)
+    assert (
+        number(r"(\d+) founders", top)
+        == families + alone
+        == len(set(re.findall(r"founder (\d+)", page.html)))
+    )
+    assert "2 fusions and deaths" in below
+
+
+def test_each_event_shows_what_was_seen_and_what_the_classifier_says(everything):
+    words = {event: text for event, (_, text) in everything.articles.items()}
+    kinds = list(worlds.SUBTYPES)
+    first = {kind: 7 + 5 * kinds.index(kind) for kind in kinds}  # under `normal`, then the other predictions
+    assert words[first["normal"]].startswith("normal the classifier says normal, p(abnormal) 0.07")
+    assert words[first["normal"] + 1].startswith("abnormal the classifier says abnormal, p(abnormal) 0.90")
+    assert words[first["normal"] + 3].startswith("unclassified the classifier says no mitosis, p(abnormal)")
+    assert words[first["normal"] + 4].startswith("unclassified not classified")
+    assert words[first["tripolar"]].startswith(
+        "abnormal: tripolar the classifier says normal, p(abnormal) 0.07"
+    )
+    assert words[first["tripolar"] + 2].startswith("rejected the classifier says no mitosis")
+    assert words[first["tripolar"] + 3].startswith("abnormal: tripolar the classifier says no mitosis")
+    assert words[first["slippage"] + 4].startswith("abnormal: slippage not classified")
+
+
+def test_the_forest_colours_what_was_seen_to_be_abnormal(everything):
+    """Also the bar from a mother to her daughters, and the words at a mark."""
+    tripolar = r"<title>Mitosis 12: abnormal: tripolar\nthe classifier says normal, p\(abnormal\) 0\.07"
+    assert re.search(tripolar, everything.html)
+    lineage = as_lineage(worlds.three_daughters())
+    predictions = told({7: (0.9, 0.1)})
+    events = event_table(lineage, predictions=predictions)
+    assert events["mitosis_class"].tolist() == ["normal"]
+    drawn = "".join(forest(annotate(lineage, predictions=predictions), events))
+    assert VERMILLION in drawn
+    assert BLUE not in drawn
+
+
+# --- What to look at first
+
+
+def event_of(**changes):
+    event = {
+        "mitosis_class": "normal",
+        "subtype": "normal",
+        "p_abnormal": 0.1,
+        "p_none": 0.0,
+        "confidence": 9.0,
+    }
+    event |= changes
+    return event | {"counted": counted_class(event["mitosis_class"], event["subtype"])}
+
+
+def test_most_doubtful_are_contradictions_then_undecided_then_what_the_tracking_doubts():
+    nan = float("nan")
+    in_order = [
+        event_of(subtype="tripolar", p_abnormal=0.45),
+        event_of(
+            mitosis_class="unclassified", subtype="unclassified", p_none=0.95
+        ),  # the tracking overrules it
+        event_of(subtype="tripolar", p_abnormal=0.02),
+        event_of(
+            mitosis_class="unclassified", subtype="unclassified", p_abnormal=nan, p_none=nan, confidence=0.5
+        ),
+        event_of(p_abnormal=0.48, confidence=3.0),
+        event_of(mitosis_class="unclassified", subtype="slippage", p_abnormal=nan, p_none=nan),
+        event_of(p_none=0.4),
+        event_of(mitosis_class="abnormal", subtype="tripolar", p_abnormal=0.7),
+        event_of(confidence=nan),
+        event_of(confidence=1.0),
+        event_of(),
+        event_of(p_abnormal=0.01, confidence=0.1),
+    ]
+    assert sorted(in_order[1:] + in_order[:1], key=doubt) == in_order
+
+
+def test_the_page_can_be_sorted_by_doubt(everything):
+    ranks = {int(a["id"][6:]): int(a["data-doubt"]) for a in everything.having("article")}
+    assert sorted(ranks.values()) == list(range(len(ranks)))
+    contradicted = {e for e, (classes, _) in everything.articles.items() if "contradicted" in classes}
+    # Seven kinds called normal, and eight of which `none` is not followed.
+    assert len(contradicted) == 7 + 8
+    assert {e for e, rank in ranks.items() if rank < 15} == contradicted
+
+
+# --- What is to be wary of
+
+
+def test_every_flag_is_explained_where_it_is_shown(write):
+    lineage = as_lineage(worlds.one_division())
+    page = write(lineage, divisions(lineage), flags={7: " ".join(Flag)})
+
+    for flag in Flag:
+        words, meaning = FLAGS[flag]
+        assert words in page.articles[7][1]
+        assert [a for a in page.having("span", **{"class": "flag"}) if a["title"] == meaning]
+        # Paper has no mouse.
+        assert meaning in page.text
+        assert flag in page.text.split("</article>")[0]
+
+
+def test_flags_that_no_event_has_are_not_explained(report):
+    page = report(worlds.one_division)
+    assert FLAGS[Flag.SQUARE_PADDED][1] in page.text
+    assert FLAGS[Flag.FRAME_REPLACED][1] not in page.text
 
 
 # --- The forest
@@ -279,3 +471,57 @@ def test_montage_leaves_out_a_missing_phase_and_stretches_each_channel_over_all_
     assert image.shape == (8, 96)
     assert image[:, 24:32].max() == 255
     assert image[:, :24].max() == 0
+
+
+@pytest.fixture
+def strip(tmp_path):
+    """A crop around (y, x) of a movie of 200 x 300 px -> its strip."""
+
+    def draw(y_um, x_um=150.0, **drift):
+        video = movies.movie(np.full((40, 2, 200, 300), 100, np.uint8))
+        crop = crops.Square(1, y_um, x_um, 60.0, tuple(range(3, 15)), ())
+        crops.write(video, movies.fine(40, **drift), [crop], tmp_path / "crops", size_px=30)
+        return film_strip(tmp_path / "crops" / crops.name(1), side_um=60.0, tile_px=30)
+
+    return draw
+
+
+def outside(svg):
+    """Outlines of what a strip marks as outside the image."""
+    (path,) = re.findall(r'<path d="([^"]*)" class="outside"', svg)
+    return path.split("M")[1:]
+
+
+def test_a_strip_hatches_what_lies_outside_the_image(strip):
+    assert 'class="outside"' not in strip(100.0)
+
+    outlines = outside(strip(9.5))
+
+    # Of 30 rows of a tile of 90 the first 10: two channels, twelve frames, each a frame with a hole.
+    assert len(outlines) == 2 * 2 * 12
+    assert outlines[:2] == ["58.0 10.0h90.0v90.0h-90.0z", "58.0 40.0h90.0v60.0h-90.0z"]
+
+
+def test_what_is_hatched_follows_the_stage(strip):
+    drift = np.stack([20.0 * (np.arange(40) >= 14), np.zeros(40)], axis=1)
+    outlines = outside(strip(9.5, drift_px=drift))
+    assert len(outlines) == 2 * 2 * 11
+    assert not any(outline.startswith(f"{58.0 + 11 * 90:.1f}") for outline in outlines)
+
+
+def test_a_frame_that_shows_nothing_of_the_image_is_hatched_whole(strip):
+    drift = np.stack([-100.0 * (np.arange(40) == 3), np.zeros(40)], axis=1)
+    assert outside(strip(60.5, drift_px=drift)) == [
+        "58.0 10.0h90.0v90.0h-90.0z",
+        "58.0 100.0h90.0v90.0h-90.0z",
+    ]
+
+
+def test_padding_does_not_change_the_contrast_of_the_image():
+    pixels = np.full((12, 2, 8, 8), 100, np.uint16)
+    pixels[:, :, 4:] = 200
+    pixels[:, :, :2] = 60000
+    inside = np.zeros((12, 8, 8), bool)
+    inside[:, 2:] = True
+    image = montage(np.where(inside[:, None], pixels, 0), 8)
+    assert (image[2:4].max(), image[4:8].min(), image[:2].max()) == (0, 255, 0)

@@ -29,6 +29,11 @@ def annotate(lineage, events=None, predictions=NOTHING, **settings):
     return tree.annotate(lineage, divisions(lineage) if events is None else events, predictions, **settings)
 
 
+def event_table(lineage, events=None, predictions=NOTHING, **settings):
+    settings = {"minutes_per_frame": worlds.MINUTES, "side_um": {}, "flags": {}} | settings
+    return tables.event_table(divisions(lineage) if events is None else events, predictions, **settings)
+
+
 @pytest.mark.parametrize("world", worlds.WORLDS)
 def test_every_world_is_annotated_in_plain_python_and_left_as_it_was(world):
     lineage = as_lineage(world())
@@ -263,7 +268,7 @@ def test_tables_hold_each_cell_once(world):
     lineage = as_lineage(world())
     annotated = annotate(lineage)
 
-    tracklets, lineages = tables.tables(annotated)
+    tracklets, lineages = tables.tables(annotated, event_table(lineage))
 
     assert list(tracklets.columns) == list(TRACKLET_COLUMNS)
     assert list(lineages.columns) == list(LINEAGE_COLUMNS)
@@ -274,7 +279,8 @@ def test_tables_hold_each_cell_once(world):
 
 
 def test_ids_in_tables_are_space_separated_and_survive_csv(tmp_path):
-    tracklets, lineages = tables.tables(annotate(as_lineage(worlds.sisters_fuse()), n_frames=41))
+    lineage = as_lineage(worlds.sisters_fuse())
+    tracklets, lineages = tables.tables(annotate(lineage, n_frames=41), event_table(lineage))
     tracklets.to_csv(tmp_path / "tracklets.csv", index=False)
 
     back = pd.read_csv(tmp_path / "tracklets.csv", dtype={"parent_ids": str}).set_index("tracklet_id")
@@ -283,6 +289,25 @@ def test_ids_in_tables_are_space_separated_and_survive_csv(tmp_path):
     assert back.loc[1, "daughter_ids"] == "2 3"
     assert pd.isna(back.loc[1, "parent_ids"])
     assert lineages.loc[0, ["n_cells", "n_generations", "n_mitoses", "n_lost"]].tolist() == [6, 3, 2, 2]
+
+
+def test_lineages_count_what_was_seen_to_be_abnormal_as_abnormal():
+    lineage, events, predictions, kept = worlds.every_verdict()
+    annotated = annotate(lineage, events, predictions, kept=kept)
+    table = event_table(lineage, events, predictions, kept=kept)
+    assert len(table) == 5 * 8 + 1
+
+    _, lineages = tables.tables(annotated, table)
+
+    counts = lineages[["n_mitoses", "n_normal", "n_abnormal", "n_unclassified"]].sum()
+    # Seven kinds under each of five predictions; an eighth, of which nothing was seen; and a slippage before.
+    assert counts.tolist() == [4 * 8 + 1, 1, 4 * 7 + 1 + 1, 2]
+    # A mother that slips before she divides went through two.
+    assert lineages.set_index("founder_id").loc[10, ["n_mitoses", "n_normal", "n_abnormal"]].tolist() == [
+        2,
+        1,
+        1,
+    ]
 
 
 def test_parents_end_before_children_begin():

@@ -121,6 +121,36 @@ def every_subtype() -> tuple[Lineage, list[MitosisEvent], dict[int, str]]:
     return lineage, events, {e.event_id: s for e, s in zip(events, SUBTYPES, strict=True)}
 
 
+NONE_KEPT = "none_kept"  # `none`, which the tracking overrules
+SAID: dict[str, tuple[float, float, float]] = {
+    "normal": (0.93, 0.07, 0.0), "abnormal": (0.1, 0.9, 0.0), "none": (0.1, 0.1, 0.8),
+    NONE_KEPT: (0.2, 0.1, 0.7),
+}  # fmt: skip
+
+
+def every_verdict() -> tuple[Lineage, list[MitosisEvent], Predictions, set[int]]:
+    """Each of SUBTYPES under each prediction of SAID and under none; one mother slips before she divides.
+
+    Returns:
+        The lineage, its events, the predictions, and the events whose `none` is not followed.
+    """
+    drawn = [(kind, said) for kind in SUBTYPES for said in (*SAID, None)]
+    mothers = {10 * k: SUBTYPES[kind] for k, (kind, _) in enumerate(drawn, start=1)}
+    graph = nx.DiGraph([(m, m + d) for m, n in mothers.items() for d in range(1, n + 1)])
+    graph.add_nodes_from(mothers)
+    lineage = as_lineage(graph)
+    parted = {e.mother: e for e in divisions(lineage)}
+    whole = MitosisEvent(0, 0, (), 10, 100.0, 100.0, 200.0, 200.0, source="world")
+    events = [
+        replace(parted.get(mother, whole), event_id=event_id, mother=mother, **SEEN.get(kind, {}))
+        for event_id, (mother, (kind, _)) in enumerate(zip(mothers, drawn, strict=True), start=7)
+    ]
+    slipped = replace(whole, event_id=6, mother=10, frame=4, **SEEN["slippage"])
+    verdicts = {e.event_id: SAID[said] for e, (_, said) in zip(events, drawn, strict=True) if said}
+    kept = {e.event_id for e, (_, said) in zip(events, drawn, strict=True) if said == NONE_KEPT}
+    return lineage, [slipped, *events], told(verdicts, ("normal", "abnormal", "none")), kept
+
+
 WORLDS = (lone_cell, one_division, three_daughters, two_generations, sisters_fuse, clones_fuse, empty)
 
 

@@ -1,4 +1,7 @@
-"""The annotated tree -> drawings of its lineages: time runs down, each cell has a column."""
+"""The annotated tree -> drawings of its lineages: time runs down, each cell has a column.
+
+A mitosis has the colour of the class it counts under: what was seen to be abnormal is.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,8 @@ from lineage.report.svg import (
     tag,
     text,
 )
-from lineage.schema import CellKey, Fate, MitosisClass
+from lineage.report.words import heading, prediction
+from lineage.schema import CellKey, Fate, MitosisClass, Subtype, counted_class
 from lineage.tree import is_fused
 
 if TYPE_CHECKING:
@@ -162,10 +166,11 @@ def lone_strip(tree: nx.DiGraph, events: pd.DataFrame) -> list[str]:
 
 
 def _mitoses(events: pd.DataFrame) -> dict[int, list[dict[Hashable, Any]]]:
-    """Mother -> her events, less rejected proposals."""
+    """Mother -> her events, each with the class it is `counted` under, less rejected proposals."""
     found: dict[int, list[dict[Hashable, Any]]] = {}
     for event in events[events["mitosis_class"] != MitosisClass.NONE].to_dict("records"):
-        found.setdefault(event["mother_id"], []).append(event)
+        counted = counted_class(event["mitosis_class"], event["subtype"])
+        found.setdefault(event["mother_id"], []).append({**event, "counted": counted.value})
     return found
 
 
@@ -248,8 +253,12 @@ def _bar(tree: nx.DiGraph, cell: int, x: Mapping[int, float]) -> str:
     if all(is_fused(tree, d) for d in below):
         colour, width, heights = INK, 1.2, [y - 1.8, y + 1.8]
     else:
-        mitosis = tree.nodes[cell].get(CellKey.MITOSIS, MitosisClass.UNCLASSIFIED)
-        colour, width, heights = COLOURS[MitosisClass(mitosis)], 2.4, [y]
+        mother = tree.nodes[cell]
+        counted = counted_class(
+            mother.get(CellKey.MITOSIS, MitosisClass.UNCLASSIFIED),
+            mother.get(CellKey.SUBTYPE, Subtype.UNCLASSIFIED),
+        )
+        colour, width, heights = COLOURS[counted], 2.4, [y]
     return "".join(
         tag(
             "line",
@@ -278,13 +287,11 @@ def mark(mitosis: str, x: float, y: float, r: float = 4.6) -> str:
 
 def _mitosis(tree: nx.DiGraph, event: Mapping[Hashable, Any], x: float) -> str:
     """Its mark, which leads to its film strip."""
-    p = event["p_abnormal"]
     words = (
-        f"Mitosis {event['event_id']}: {event['mitosis_class']}"
-        + (f", p(abnormal) {p:.2f}" if p == p else "")  # NaN where it was not classified
-        + f"\n{event['time_min'] / MINUTES_PER_HOUR:.1f} h, frame {event['frame']}; click to see it"
+        f"Mitosis {event['event_id']}: {heading(event)}\n{prediction(event)}\n"
+        f"{event['time_min'] / MINUTES_PER_HOUR:.1f} h, frame {event['frame']}; click to see it"
     )
-    dot = mark(event["mitosis_class"], x, _y(tree, event["time_min"], HEIGHT))
+    dot = mark(event["counted"], x, _y(tree, event["time_min"], HEIGHT))
     return tag("a", hover(words) + dot, href=f"#event-{event['event_id']}")
 
 

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineage.counts import count, with_class
 from lineage.outputs import whole
+from lineage.report.cards import cards
 from lineage.report.charts import Series, bands, line_chart, steps
 from lineage.report.forest import COLOURS, MINUTES_PER_HOUR, forest, lone_strip, mark, split
-from lineage.report.strips import film_strip, tile_pixels
 from lineage.report.svg import BLUE, INK, VERMILLION, picture
-from lineage.schema import EVENT_COLUMNS, CellKey, EventType, MitosisClass, check_columns
+from lineage.report.words import legend
+from lineage.schema import EVENT_COLUMNS, CellKey, EventType, MitosisClass, Subtype, check_columns
 from lineage.tree import median_intermitotic_min
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     import networkx as nx
@@ -70,27 +72,28 @@ def write_report(
     """
     check_columns(events, EVENT_COLUMNS, "events")
     others = events[events["event_type"] != EventType.MITOSIS]
-    events = events[events["event_type"] == EventType.MITOSIS]
+    mitoses = with_class(events)
     page = template("report.html.j2")
-    families, lone = split(tree, events.loc[events["mitosis_class"] != MitosisClass.NONE, "mother_id"])
+    families, lone = split(tree, mitoses.loc[mitoses["counted"] != MitosisClass.NONE, "mother_id"])
     html = page.render(
         video=run["video"],
         dose_gy=run.get("dose_gy"),
         cautions=_cautions(run, quality),
-        facts=facts(tree, events),
+        facts=facts(tree),
+        n=count(mitoses),
         n_families=len(families),
         n_lone=len(lone),
         lone_fates=_fates(tree, lone),
-        forest=forest(tree, events),
+        forest=forest(tree, mitoses),
         rows_open=ROWS_OPEN,
-        lone_strip=lone_strip(tree, events),
+        lone_strip=lone_strip(tree, mitoses),
         sign={name: picture(mark(name, 8, 8), 16, 16, name) for name in COLOURS},
-        counts=_count_charts(tree, detections, events, quality),
+        counts=_count_charts(tree, detections, mitoses, quality),
         quality=_quality_charts(tree, quality),
         unusable=quality.table.loc[~quality.usable, ["frame", "time_min", "reason"]].to_dict("records"),
-        cards=list(_cards(events, crops_dir)),
-        n_in=Counter(events["mitosis_class"]),
-        subtypes=_words_of(events.loc[events["mitosis_class"] != MitosisClass.NONE, "subtype"]),
+        cards=list(cards(mitoses, crops_dir)),
+        legend=legend(mitoses.to_dict("records")),
+        kinds=kinds(mitoses),
         others=others.assign(
             kind=others["subtype"].str.replace("_", " "), hours=others["time_min"] / MINUTES_PER_HOUR
         ).to_dict("records"),
@@ -119,22 +122,27 @@ def template(name: str) -> Template:
     return pages.get_template(name)
 
 
-def facts(tree: nx.DiGraph, events: pd.DataFrame) -> dict[str, Any]:
-    """The numbers at the top of the page."""
-    n = Counter(events["mitosis_class"])
-    judged = n["normal"] + n["abnormal"]
+def facts(tree: nx.DiGraph) -> dict[str, Any]:
+    """The numbers at the top of the page, but for the mitoses."""
     cycle_min = median_intermitotic_min(tree)
     return {
         "frames": tree.graph["n_frames"],
         "hours": tree.graph["n_frames"] * tree.graph["minutes_per_frame"] / MINUTES_PER_HOUR,
         "cells": len(tree),
         "founders": sum(not tree.in_degree(cell) for cell in tree),
-        "mitoses": sum(n[name] for name in CLASSES),
-        **{name: n[name] for name in CLASSES},
-        "rejected": n["none"],
-        "abnormal_percent": 100 * n["abnormal"] / judged if judged else None,
         "intermitotic_h": None if cycle_min is None else cycle_min / MINUTES_PER_HOUR,
     }
+
+
+def kinds(mitoses: pd.DataFrame) -> list[tuple[str, int]]:
+    """What the abnormal mitoses were seen to be, the most frequent first.
+
+    Args:
+        mitoses: of `counts.with_class`.
+    """
+    subtypes = mitoses.loc[mitoses["counted"] == MitosisClass.ABNORMAL, "subtype"]
+    words = {Subtype.ABNORMAL.value: "by the classifier alone"}
+    return Counter(words.get(s, s.replace("_", " ")) for s in subtypes).most_common()
 
 
 def flat(values: Any, name: str = "") -> list[tuple[str, str]]:
@@ -164,13 +172,8 @@ def _fates(tree: nx.DiGraph, cells: list[int]) -> list[tuple[str, int]]:
     return ends.most_common()
 
 
-def _words_of(subtypes: pd.Series) -> list[tuple[str, int]]:
-    """Kinds as they are read, the most frequent first."""
-    return Counter(s.replace("_", " ") for s in subtypes).most_common()
-
-
 def _count_charts(
-    tree: nx.DiGraph, detections: pd.DataFrame, events: pd.DataFrame, quality: FrameQuality
+    tree: nx.DiGraph, detections: pd.DataFrame, mitoses: pd.DataFrame, quality: FrameQuality
 ) -> list[tuple[str, str]]:
     frame_h = tree.graph["minutes_per_frame"] / MINUTES_PER_HOUR
     n_frames = tree.graph["n_frames"]
@@ -179,15 +182,15 @@ def _count_charts(
     nuclei = np.bincount(detections["frame"].to_numpy(int), minlength=n_frames).astype(float)
     nuclei[~quality.usable] = np.nan
     found = [Series("nuclei", np.arange(n_frames) * frame_h, nuclei, INK)]
-    mitoses = []
+    so_far = []
     for name in CLASSES:
-        times = events.loc[events["mitosis_class"] == name, "time_min"].to_numpy(float) / MINUTES_PER_HOUR
+        times = mitoses.loc[mitoses["counted"] == name, "time_min"].to_numpy(float) / MINUTES_PER_HOUR
         if len(times) or name != MitosisClass.UNCLASSIFIED:
             colour = COLOURS[MitosisClass(name)]
-            mitoses.append(Series(name, *steps(times, hours), colour, end=f"{len(times)}"))
+            so_far.append(Series(name, *steps(times, hours), colour, end=f"{len(times)}"))
     return [
         ("Nuclei in each frame", line_chart(found, hours=hours, unusable=unusable, label="nuclei a frame")),
-        ("Mitoses so far", line_chart(mitoses, hours=hours, unusable=unusable, label="cumulative mitoses")),
+        ("Mitoses so far", line_chart(so_far, hours=hours, unusable=unusable, label="cumulative mitoses")),
     ]
 
 
@@ -222,30 +225,3 @@ def _quality_charts(tree: nx.DiGraph, quality: FrameQuality) -> list[tuple[str, 
             ),
         ),
     ]
-
-
-def _cards(events: pd.DataFrame, crops_dir: Path) -> Iterator[dict[str, Any]]:
-    """One event after another, in order of frame."""
-    tile_px = tile_pixels(len(events))
-    for event in events.sort_values(["frame", "event_id"], kind="stable").to_dict("records"):
-        crop = crops_dir / f"event_{event['event_id']:04d}.tif"
-        yield {
-            **{str(name): value for name, value in event.items()},
-            "hours": event["time_min"] / MINUTES_PER_HOUR,
-            "daughters": str(event["daughter_ids"]).split()
-            if event["daughter_ids"] == event["daughter_ids"]
-            else [],
-            "flags": _words(event["flags"]),
-            "kind": event["subtype"].replace("_", " "),
-            "doubt": -abs(event["confidence"]) if event["confidence"] == event["confidence"] else 0.0,
-            "strip": film_strip(crop, side_um=event["side_um"], tile_px=tile_px) if crop.exists() else None,
-        }
-
-
-def _words(flags: Any) -> list[str]:
-    """The flags of an event as they are read; a table read back from CSV holds NaN for none.
-
-    >>> _words("square_padded no_phase"), _words(float("nan"))
-    (['square padded', 'no phase'], [])
-    """
-    return [flag.replace("_", " ") for flag in flags.split()] if isinstance(flags, str) else []

@@ -1,14 +1,18 @@
-"""The crops of an event -> a film strip: SiR-DNA above, phase below, minutes from separation under it."""
+"""The crops of an event -> a film strip: SiR-DNA above, phase below, minutes from separation under it.
+
+What of a crop lies outside the image is hatched: its pixels repeat the image's edge and show nothing.
+"""
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.report.svg import picture, tag, text
-from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, SEPARATION_INDEX
+from lineage.report.svg import hatching, picture, tag, text
+from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, IMAGE_BOXES, SEPARATION_INDEX
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +20,8 @@ if TYPE_CHECKING:
 TILE, SEAM = 90.0, 2.0  # SVG units
 LEFT, TOP, BOTTOM = 58.0, 10.0, 22.0
 BAR_UM = 20.0
+HATCH, HATCH_STEP = "#5B6675", 7.0
+OUTSIDE = "#20262E"  # what lies outside the image, beneath the hatching
 PHASE, DNA = 0, 1  # order of the channels in a crop
 
 
@@ -72,10 +78,9 @@ def film_strip(crop: Path, *, side_um: float, tile_px: int) -> str:
         side_um: side of the square; no scale bar if it is not known.
         tile_px: pixels a frame in the page.
     """
-    import tifffile
-
-    pixels = tifffile.imread(crop)
-    image = montage(pixels.reshape(CROP_FRAMES, 2, *pixels.shape[-2:]), tile_px)
+    pixels, boxes = read_crop(crop)
+    inside = _inside(boxes, pixels.shape[2:])
+    image = montage(np.where(inside[:, None], pixels, 0), tile_px)
     n_rows = image.shape[0] // tile_px
     width, height = CROP_FRAMES * TILE, n_rows * TILE
     pieces = [
@@ -88,6 +93,7 @@ def film_strip(crop: Path, *, side_um: float, tile_px: int) -> str:
             height=height,
             preserveAspectRatio="none",
         ),
+        *_outside(boxes, pixels.shape[2:], n_rows),
         *(_seam(LEFT + k * TILE, TOP, 0, height) for k in range(1, CROP_FRAMES)),
         *([_seam(LEFT, TOP + TILE, width, 0)] if n_rows > 1 else []),
         *(_minutes(k, TOP + height + 16) for k in range(CROP_FRAMES)),
@@ -100,6 +106,66 @@ def film_strip(crop: Path, *, side_um: float, tile_px: int) -> str:
     if side_um > 0:
         pieces.append(_scale_bar(BAR_UM * TILE / side_um))
     return picture("".join(pieces), LEFT + width, TOP + height + BOTTOM, "film strip of twelve frames")
+
+
+def read_crop(crop: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Pixels (12, 2, H, W), and what of each frame lies within the image: (12, 4), see IMAGE_BOXES."""
+    import tifffile
+
+    with tifffile.TiffFile(crop) as tif:
+        pixels = tif.asarray()
+        known = (tif.imagej_metadata or {}).get(IMAGE_BOXES)
+    height, width = pixels.shape[-2:]
+    boxes = json.loads(known) if known else [[0, height, 0, width]] * CROP_FRAMES
+    return pixels.reshape(CROP_FRAMES, 2, height, width), np.array(boxes)
+
+
+def _inside(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """(12, H, W) bool."""
+    y, x = np.indices(shape)
+    top, bottom, left, right = boxes.T[:, :, None, None]
+    return (top <= y) & (y < bottom) & (left <= x) & (x < right)
+
+
+def _outside(boxes: np.ndarray, shape: tuple[int, ...], n_rows: int) -> list[str]:
+    """The hatched part of every tile, and the image's edge along it; nothing where all lies inside."""
+    outlines, lines = "", ""
+    for k, box in enumerate(boxes * np.repeat(TILE / np.array(shape), 2)):
+        for x, y in ((LEFT + k * TILE, TOP + row * TILE) for row in range(n_rows)):
+            for rectangle in (parts := _around(*box)):
+                lines += hatching(x + rectangle[0], y + rectangle[1], *rectangle[2:], HATCH_STEP)
+            if parts:
+                outlines += _frame(x, y, *box)
+    if not outlines:
+        return []
+    return [
+        tag("path", d=outlines, class_="outside", fill=OUTSIDE, fill_rule="evenodd", stroke=HATCH),
+        tag("path", d=lines, stroke=HATCH, fill="none"),
+    ]
+
+
+def _around(top: float, bottom: float, left: float, right: float) -> list[tuple[float, float, float, float]]:
+    """What of a tile lies around a box: (x, y, width, height) of up to four rectangles.
+
+    >>> _around(30.0, 90.0, 0.0, 90.0)
+    [(0.0, 0.0, 90.0, 30.0)]
+    """
+    if bottom <= top or right <= left:
+        return [(0.0, 0.0, TILE, TILE)]
+    rectangles = [
+        (0.0, 0.0, TILE, top), (0.0, bottom, TILE, TILE - bottom),
+        (0.0, top, left, bottom - top), (right, top, TILE - right, bottom - top),
+    ]  # fmt: skip
+    return [r for r in rectangles if r[2] > 0 and r[3] > 0]
+
+
+def _frame(x: float, y: float, top: float, bottom: float, left: float, right: float) -> str:
+    """Path of a tile with a hole where the image is."""
+    tile = f"M{x:.1f} {y:.1f}h{TILE:.1f}v{TILE:.1f}h{-TILE:.1f}z"
+    width, height = right - left, bottom - top
+    if width <= 0 or height <= 0:
+        return tile
+    return f"{tile}M{x + left:.1f} {y + top:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z"
 
 
 def _seam(x: float, y: float, dx: float, dy: float) -> str:

@@ -72,3 +72,16 @@ def hour_step(span_h: float, most: int) -> float:
     return next(
         (h for h in (0.5, 1, 2, 3, 4, 6, 8, 12, 24, 48, 96) if span_h / h <= most), nice_step(span_h, most)
     )
+
+
+def hatching(x: float, y: float, width: float, height: float, step: float) -> str:
+    """Path of slanting lines that fill a rectangle; those of rectangles side by side meet.
+
+    >>> hatching(0, 0, 4, 4, 4)
+    'M0.0 4.0L4.0 0.0'
+    """
+    sums = np.arange(np.floor((x + y) / step) + 1, np.ceil((x + y + width + height) / step)) * step
+    left, right = np.maximum(x, sums - y - height), np.minimum(x + width, sums - y)
+    return "".join(
+        f"M{a:.1f} {s - a:.1f}L{b:.1f} {s - b:.1f}" for a, b, s in zip(left, right, sums, strict=True)
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lineage import labels, tables
 from lineage.export import graphml
 from lineage.outputs import read_table, write_table
+from lineage.schema import Flag
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,8 +47,9 @@ def annotate(
             last_usable_frame=quality.last_usable_frame,
             kept=kept,
         )
-        tracklets, lineages = tables.tables(tree)
-        write_table(_event_table(job, events, predictions, kept), folder.events)
+        table = _event_table(job, events, predictions, kept)
+        tracklets, lineages = tables.tables(tree, table)
+        write_table(table, folder.events)
         write_table(tracklets, folder.tracklets)
         write_table(lineages, folder.lineages)
         geff.write(tree, lineage.detections, folder.geff, labels=folder.labels / labels.TRACKED)
@@ -62,11 +64,9 @@ def annotate(
 def _event_table(
     job: Job, events: list[MitosisEvent], predictions: Predictions, kept: set[int]
 ) -> pd.DataFrame:
-    from lineage.mend import NONE_AGAINST_TRACKING
-
     squares = read_table(job.folder.squares, text=("flags",))
     flags = dict(zip(squares["event_id"], squares["flags"], strict=True))
-    flags |= {e: f"{flags.get(e, '')} {NONE_AGAINST_TRACKING}".strip() for e in kept}
+    flags |= {e: f"{flags.get(e, '')} {Flag.NONE_AGAINST_TRACKING}".strip() for e in kept}
     return tables.event_table(
         events,
         predictions,

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lineage import labels, records
 from lineage.outputs import read_table, write_table
-from lineage.schema import EventType, Predictions
+from lineage.schema import IMAGE_BOXES, EventType, Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,8 @@ def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[Mitosis
         return crops.warnings(video.minutes_per_frame, video.phase is not None, told.longest_interval_min)
 
     files = (folder.squares, folder.crops)
-    job.once("crop", do, after=("events",), settings=told.model_dump(), files=files)
+    settings = told.model_dump() | {IMAGE_BOXES: True}  # crops of earlier runs have none: they are cut again
+    job.once("crop", do, after=("events",), settings=settings, files=files)
 
 
 def classify(job: Job) -> Predictions:

@@ -1,0 +1,60 @@
+"""Mitoses and crops -> what the page shows of each mitosis, and in which order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lineage.report.forest import MINUTES_PER_HOUR
+from lineage.report.strips import film_strip, tile_pixels
+from lineage.report.words import contradicted, flags, heading, prediction
+from lineage.schema import DECIDED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import pandas as pd
+
+
+def cards(mitoses: pd.DataFrame, crops_dir: Path) -> Iterator[dict[str, Any]]:
+    """One mitosis after another, in order of frame.
+
+    Args:
+        mitoses: of `counts.with_class`.
+        crops_dir: holds `event_0007.tif`.
+    """
+    tile_px = tile_pixels(len(mitoses))
+    events = mitoses.sort_values(["frame", "event_id"], kind="stable").to_dict("records")
+    most_doubtful = sorted(events, key=doubt)
+    rank = {event["event_id"]: k for k, event in enumerate(most_doubtful)}
+    for event in events:
+        crop = crops_dir / f"event_{event['event_id']:04d}.tif"
+        yield {
+            **{str(name): value for name, value in event.items()},
+            "hours": event["time_min"] / MINUTES_PER_HOUR,
+            "daughters": _daughters(event["daughter_ids"]),
+            "heading": heading(event),
+            "prediction": prediction(event),
+            "contradicted": contradicted(event),
+            "flags": flags(event),
+            "doubt": rank[event["event_id"]],
+            "strip": film_strip(crop, side_um=event["side_um"], tile_px=tile_px) if crop.exists() else None,
+        }
+
+
+def doubt(event: Mapping[Any, Any]) -> tuple[bool, float, float]:
+    """Sorts the most doubtful first.
+
+    First those that count as something else than the classifier says; then by how far the nearer of the two
+    probabilities is from one half, in steps of a tenth, where one without probabilities is wholly undecided;
+    then by the tracking's log-odds, 0 where there are none.
+    """
+    probabilities = [p for p in (event["p_abnormal"], event["p_none"]) if p == p]  # NaN where there is none
+    undecided = min((abs(p - DECIDED) for p in probabilities), default=0.0)
+    confidence = event["confidence"] if event["confidence"] == event["confidence"] else 0.0
+    return not contradicted(event), round(undecided, 1), confidence
+
+
+def _daughters(ids: Any) -> list[str]:
+    """A table read back from CSV holds NaN for none."""
+    return str(ids).split() if ids == ids else []
