@@ -22,14 +22,13 @@ SAMPLES = 24  # nuclei that stand for a long tracklet
 def ends_and_starts(p: Pieces, first: np.ndarray, last: np.ndarray) -> dict[str, np.ndarray]:
     """Features of a tracklet by itself: (P,) each."""
     length = last - first + 1
-    final = p.time.max(initial=0)
     whole = np.nanmedian(_whole(p, p.mass, first, last), axis=1) if len(first) else np.zeros(0)
     late = _median(p.late(p.mass, last))
     return {
         "length": np.log(length),
         "single": (length == 1) * 1.0,
-        "at_first": (p.time[first] == 0) * 1.0,
-        "at_last": (p.time[last] == final) * 1.0,
+        "at_first": p.opens(first) * 1.0,
+        "at_last": p.closes(last) * 1.0,
         "starts_at_border": np.exp(-np.maximum(p.border[first], 0) / 12),
         "ends_at_border": np.exp(-np.maximum(p.border[last], 0) / 12),
         "mass": whole,

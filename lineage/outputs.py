@@ -112,7 +112,7 @@ class RunFolder:
 
     def start(self, record: dict[str, Any]) -> None:
         """Write what is known before the first stage; what finished stages left is kept."""
-        kept = {k: self.record[k] for k in ("stages", "warnings", "notes") if k in self.record}
+        kept = {k: self.record[k] for k in ("stages", "warnings", "notes", "discarded") if k in self.record}
         empty: dict[str, Any] = {"stages": {}, "warnings": {}}
         self.record = {"format": FORMAT, "format_version": FORMAT_VERSION} | record | empty | kept
         self.save()

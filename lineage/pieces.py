@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
+AT_ONCE = 5  # so many nuclei, and half of all that are seen, do not begin or end in one frame by themselves
 LATE, EARLY = 5, 3  # nuclei that what ends, and what begins, is measured from
 NONE = -1
 
@@ -88,6 +89,20 @@ class Pieces:
         number = np.full(self.n_rows, NONE)
         number[self.row] = self.piece
         return number
+
+    def opens(self, at: np.ndarray) -> np.ndarray:
+        """Whether `at` lie in a first frame: the movie's, or one in which most nuclei begin."""
+        return self._at_once(self.first)[self.time[at]] | (self.time[at] == 0)
+
+    def closes(self, at: np.ndarray) -> np.ndarray:
+        """Whether `at` lie in a last frame: the movie's, or one in which most nuclei end."""
+        return self._at_once(self.last)[self.time[at]] | (self.time[at] == self.time.max(initial=0))
+
+    def _at_once(self, ends: np.ndarray) -> np.ndarray:
+        """(T,) whether most nuclei of a frame are among these."""
+        n_frames = int(self.time.max(initial=0)) + 1
+        some = np.bincount(self.time[ends], minlength=n_frames)
+        return (some >= AT_ONCE) & (2 * some >= np.bincount(self.time, minlength=n_frames))
 
     def late(self, values: np.ndarray, at: np.ndarray, n: int = LATE) -> np.ndarray:
         """(len(at), n) the values of the last nuclei up to `at`, NaN before their tracklet begins."""

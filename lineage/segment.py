@@ -88,7 +88,7 @@ def segment(
     least_area_um2: float = 12.0,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
-) -> pd.DataFrame:
+) -> tuple[pd.DataFrame, int]:
     """Find and measure the nuclei of every usable frame; what a killed run had done is not done again.
 
     Args:
@@ -97,13 +97,13 @@ def segment(
         find: gives a frame's labels.
         labels: the Zarr group; its array `raw` is written, one chunk a frame.
         journal: a folder with one table for each finished frame.
-        least_area_um2: smaller objects are left out of the table.
+        least_area_um2: smaller objects are left out of the table; they keep their label in the image.
         workers: processes that find and measure, while this one reads and writes.
         progress: called with (done, total) frames.
 
     Returns:
         NUCLEUS_COLUMNS, in order of frame and label; `detection_id` counts through. Of masks alone
-        `dna_mass` is the area, and there is no texture.
+        `dna_mass` is the area, and there is no texture. And how many objects were too small.
     """
     import pandas as pd
 
@@ -126,7 +126,6 @@ def segment(
                 "pixel_size_um": video.pixel_size_um,
                 "minutes_per_frame": video.minutes_per_frame,
                 "drift_px": quality.drift_px[t],
-                "least_area_um2": least_area_um2,
             }
             image = video.frame(t, video.nucleus)
             if quality.usable[t]:
@@ -145,7 +144,8 @@ def segment(
     nuclei = pd.concat(read, ignore_index=True)
     if not video.intensities:
         nuclei = nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0)
-    return nuclei.assign(detection_id=np.arange(len(nuclei)))
+    kept = nuclei[nuclei["area_um2"] >= least_area_um2]
+    return kept.assign(detection_id=np.arange(len(kept))), len(nuclei) - len(kept)
 
 
 def _nothing(_: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -169,7 +169,6 @@ def measure(
     minutes_per_frame: float,
     drift_px: np.ndarray,
     phase: np.ndarray | None = None,
-    least_area_um2: float = 12.0,
 ) -> pd.DataFrame:
     """Measure each nucleus with scikit-image.
 
@@ -182,7 +181,6 @@ def measure(
         minutes_per_frame: of the movie.
         drift_px: (2,) of this frame; taken out of `y_um, x_um`.
         phase: (Y, X), raw grey levels of the phase contrast; None where the movie has none.
-        least_area_um2: smaller objects are left out; they keep their label in the image.
 
     Returns:
         NUCLEUS_COLUMNS. `dna_mass` is the sum of grey levels above the local background, `mean_intensity`
@@ -202,7 +200,6 @@ def measure(
             ),
         )
     )  # fmt: skip
-    table = table[table["area"] * pixel_size_um**2 >= least_area_um2].reset_index(drop=True)
     drift = np.asarray(drift_px, float)
     mean = table["mean_intensity"]
     places_px = table[["centroid-0", "centroid-1"]].to_numpy(float)

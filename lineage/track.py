@@ -106,8 +106,9 @@ def link(
 
 
 def usable_time(table: pd.DataFrame, usable: np.ndarray) -> np.ndarray:
-    """(N,) the detections' frames, counted in usable ones."""
-    return (np.cumsum(usable) - 1)[table["frame"].to_numpy(int)]
+    """(N,) the detections' frames, counted in usable ones from the first that has any."""
+    time = np.cumsum(usable)[table["frame"].to_numpy(int)]
+    return time - time.min(initial=len(usable))
 
 
 def step_of(table: pd.DataFrame, time: np.ndarray, *, least_um: float, most_um: float) -> float:

@@ -65,6 +65,34 @@ def test_without_a_second_daughter_nothing_divides():
     assert edges(resolve(*considered(drawn, same={"daughter 0": "mother"}))) == []
 
 
+def begun_at(frame):
+    """Ten cells that are seen from a frame on, in a movie whose first nuclei are someone else's."""
+    places = {f"cell {k}": (30.0 + 50 * (k % 5), 60.0 + 150 * (k // 5)) for k in range(10)}
+    cells = {name: nuclei.still(place, range(frame, 12)) for name, place in places.items()}
+    early = {f"early {k}": nuclei.still((30.0 + 50 * k, 130.0), range(12)) for k in range(4)}
+    return nuclei.looking(nuclei.table(cells | early), {})
+
+
+@pytest.mark.parametrize("frame", [0, 1, 3])
+def test_cells_that_all_begin_in_one_frame_are_cells(frame):
+    detections, hypotheses = considered(begun_at(frame))
+    lineage = resolve(detections, hypotheses)
+    assert (lineage.detections["tracklet_id"] > 0).all()
+    assert lineage.false_tracks == ()
+    assert edges(lineage) == []
+
+
+def test_what_is_taken_for_debris_is_counted_with_how_long_it_was_followed():
+    drawn = nuclei.looking(nuclei.table(nuclei.bystanders(18)), {})
+    speck = nuclei.table({"speck": nuclei.still((150.0, 150.0), range(7, 9))}).assign(
+        dna_mass=30.0, area_um2=14.0, probability=0.45
+    )
+    both = pd.concat([drawn, speck], ignore_index=True).sort_values(["frame", "y_um"], ignore_index=True)
+    lineage = resolve(*considered(both.assign(detection_id=range(len(both)))))
+    assert lineage.false_tracks == (2,)
+    assert (lineage.detections["tracklet_id"] < 0).sum() == 2
+
+
 def test_a_newcomer_beside_a_cell_in_interphase_is_no_daughter():
     cells = {
         "resident": nuclei.still((150.0, 150.0), range(18)),

@@ -84,10 +84,11 @@ def test_a_nucleus_is_measured_with_its_phase_or_without(tmp_path):
     def run(name, video):
         folder = tmp_path / name
         (folder / "journal").mkdir(parents=True)
-        return segment.segment(
+        table, _ = segment.segment(
             video, movies.fine(2, unusable=(1,)), lambda t, image: (mask, np.ones(2)),
             labels=folder / "labels.zarr", journal=folder / "journal",
         )  # fmt: skip
+        return table
 
     flat, rounded = run("both", movies.movie(frames, pixel_size_um=1.15))["rounding"]
     assert flat < 0.25

@@ -292,7 +292,12 @@ def occupied(path: Path) -> Path:
         (lambda p: truncated(p / "m.tif"), lambda p: [], "m.tif.*(truncated|damaged|cut|incomplete)"),
         (lambda p: photo(p / "m.tif"), lambda p: [], "RGB"),
         (lambda p: noise(p / "m.tif", (1, 2, 64, 64)), lambda p: [], "single image"),
-        (lambda p: noise(p / "m.tif", (9, 2, 64, 64)), lambda p: [], "9 frames.*12"),
+        (
+            lambda p: noise(p / "m.tif"),
+            lambda p: ["--nucleus-channel", 1, "--pixel-size-um", 650],
+            "650, which is not credible",
+        ),
+        (lambda p: noise(p / "m.tif"), lambda p: ["--position", "A1"], "--position A1 is not there"),
         (lambda p: noise(p / "m.tif"), lambda p: ["--nucleus-channel", 5], "channel 5|no channel"),
         (lambda p: noise(p / "m.tif"), lambda p: ["--nucleus-channel", -1], "nucleus_channel"),
         (lambda p: noise(p / "m.tif"), lambda p: ["--pixel-size-um", -1], "pixel_size_um"),

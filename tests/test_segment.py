@@ -61,9 +61,23 @@ def run(tmp_path, find, n_frames=4, unusable=(), workers=1):
     journal = tmp_path / "journal"
     journal.mkdir(exist_ok=True)
     quality = movies.fine(n_frames, unusable=unusable)
-    return segment.segment(
+    table, _ = segment.segment(
         video, quality, find, labels=tmp_path / "labels.zarr", journal=journal, workers=workers
     )
+    return table
+
+
+def test_what_is_too_small_is_left_out_and_counted(tmp_path):
+    mask = two_discs()
+    mask[2:4, 2:4] = 3
+    (tmp_path / "journal").mkdir()
+    video = movies.movie(np.full((4, 1, *SHAPE), 50, np.float32), phase=False)
+    table, too_small = segment.segment(
+        video, movies.fine(4), lambda t, image: (mask, np.ones(3)),
+        labels=tmp_path / "labels.zarr", journal=tmp_path / "journal", least_area_um2=5.0,
+    )  # fmt: skip
+    assert (len(table), too_small) == (8, 4)
+    assert set(table["label"]) == {1, 2}
 
 
 def test_a_killed_run_goes_on_with_the_same_result(tmp_path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage import labels, records
+from lineage import discarded, labels, records
 from lineage.outputs import read_table
 
 if TYPE_CHECKING:
@@ -42,13 +42,15 @@ def track(job: Job, quality: FrameQuality) -> Lineage:
         )
         lineage = resolve(detections, hypotheses, **resolve_told)
         folder.record["notes"] = {"track": [*tracklets.notes, lineage.solver]}
+        folder.record["discarded"] |= discarded.of_lineage(lineage)
         records.write_lineage(lineage, **folder.tracked)
-        return lineage.warnings
+        return [*lineage.warnings, *discarded.warnings(folder.record["discarded"])]
 
     told = [likelihoods.digest(), link_told, consider_told, resolve_told]
     job.once("track", do, after=("segment",), settings=told, files=tuple(folder.tracked.values()))
     for note in folder.record.get("notes", {}).get("track", []):
         job.screen.say(note)
+    job.screen.say(discarded.in_words(folder.record["discarded"]))
     return records.read_lineage(**folder.tracked)
 
 

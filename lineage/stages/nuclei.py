@@ -93,11 +93,12 @@ def segment(job: Job, quality: FrameQuality) -> None:
             shutil.rmtree(folder.labels, ignore_errors=True)
             shutil.rmtree(folder.journal, ignore_errors=True)
             journal.mkdir(parents=True)
-        nuclei = segment.segment(
+        nuclei, too_small = segment.segment(
             video, quality, find, labels=folder.labels, journal=journal, workers=workers,
             least_area_um2=config.segment.least_area_um2, progress=progress,
         )  # fmt: skip
         write_table(nuclei, folder.nuclei)
+        folder.record["discarded"] = {"measured": len(nuclei) + too_small, "too_small": too_small}
         return [*_of_masks(find, folder.labels), *check_with_trackpy(nuclei, quality)]
 
     files = (folder.nuclei, folder.labels / labels.RAW)
