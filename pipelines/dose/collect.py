@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.schema import Fate, MitosisClass, State
+from lineage.schema import MITOTIC_STATES, Fate, MitosisClass, State
 from pipelines.dose.motility import displacements
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _frames(movie: Movie, live: pd.DataFrame) -> pd.DataFrame:
     counts = live.groupby(["frame", "state"]).size().unstack(fill_value=0)
     usable = movie.quality.loc[movie.quality["usable"].astype(bool), "frame"].to_numpy(int)
     counts = counts.reindex(index=usable, columns=[s.value for s in State], fill_value=0)
-    in_mitosis = counts[State.METAPHASE.value] + 0.5 * counts[State.ANAPHASE.value]
+    in_mitosis = counts[[s.value for s in MITOTIC_STATES]].sum(axis=1) - 0.5 * counts[State.ANAPHASE.value]
     return pd.DataFrame({
         "frame": usable,
         "hours": _hours(movie, usable * movie.minutes_per_frame),
