@@ -181,11 +181,10 @@ def test_positions_do_not_make_a_well_significant():
     place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal",
              "stratum": "all", "n": 50, "k": 5.0, "n_positions": 2, "corrected": 0.1,
              "experiment_date": "d"}  # fmt: skip
-    wells = pd.DataFrame(
-        [place | {"dose_gy": d, "value": v, "unit": str(d)} for d, v in ((0, 0.1), (4, 0.4))]
-    )
+    shares = ((0, 0.1), (4, 0.4))
+    wells = pd.DataFrame([place | {"dose_gy": d, "value": v, "called": v, "unit": str(d)} for d, v in shares])
     positions = pd.DataFrame([
-        place | {"dose_gy": d, "value": v + e} for d, v in ((0, 0.1), (4, 0.4)) for e in (-0.01, 0.01)
+        place | {"dose_gy": d, "value": v + e, "called": v + e} for d, v in shares for e in (-0.01, 0.01)
     ])  # fmt: skip
     known = {"L": out_of_fold("L")}
     told_doses = compare.doses(wells, positions, known)
@@ -199,7 +198,7 @@ def test_the_control_of_a_series_is_that_of_all_its_strata():
     place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal", "n": 9}
     place |= {"experiment_date": "d"}
     wells = pd.DataFrame([
-        place | {"stratum": s, "dose_gy": d, "value": v, "k": 1.0}
+        place | {"stratum": s, "dose_gy": d, "value": v, "called": v, "k": 1.0}
         for s, d, v in [("all", d, v) for d in (0, 4, 8) for v in (0.1, 0.2, np.nan)]
         + [("0-12 h", d, v) for d in (4, 8) for v in (0.1, 0.2)]
     ])  # fmt: skip

@@ -1,13 +1,19 @@
 """What is counted as what: cells in mitosis, abnormal mitoses, kinds that the pixels do not show."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 from dose_plates import write_plate
 
-from lineage.schema import MITOTIC_STATES, State
-from pipelines.dose import movies
-from pipelines.dose.collect import collect
+from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, State
+from pipelines.dose import compare, movies
+from pipelines.dose.analyse import Options, results_of
+from pipelines.dose.collect import collect, together
+from pipelines.dose.correction import Classifier, out_of_fold
+from pipelines.report import words as words_of
+from pipelines.report.over_dose import response
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +50,141 @@ def test_every_mitotic_state_is_a_live_cell_in_mitosis(plate):
     mine = of_frame.loc[in_mitosis.index]
     assert np.allclose(mine["n_in_mitosis"], in_mitosis)
     assert np.allclose(mine["n_live"], in_mitosis + interphase)
+
+
+# Abnormal mitoses
+
+SEEN = ABNORMAL_SUBTYPES
+
+
+@pytest.fixture(scope="module")
+def overruled(plate, tmp_path_factory):
+    """The same runs; of what was seen to be abnormal every other one is called normal, each fifth nothing."""
+    folder = tmp_path_factory.mktemp("overruled") / "runs"
+    shutil.copytree(plate, folder)
+    for run in folder.glob("*.lineage"):
+        files = {name: run / f"{name}.csv" for name in ("events", "tracklets")}
+        tables = {name: pd.read_csv(f, dtype=str, keep_default_na=False) for name, f in files.items()}
+        events = tables["events"]
+        seen = events.loc[events["subtype"].isin(SEEN), "event_id"]
+        for words, ids in (("normal", seen[::2]), ("unclassified", seen[1::4])):
+            for name, table in tables.items():
+                table.loc[table["event_id"].isin(ids), "mitosis_class"] = words
+                table.to_csv(files[name], index=False)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(overruled):
+    found, _ = movies.find(overruled, movies.read_map(overruled))
+    return results_of(together([collect(movies.read(root, row)) for root, row in found]), Options())
+
+
+def of_measure(table, measure, stratum="all"):
+    return table[(table["measure"] == measure) & (table["stratum"] == stratum)].set_index("well")
+
+
+def test_what_was_seen_to_be_abnormal_counts_as_abnormal(results):
+    mitoses, wells = results.tables["mitoses"], of_measure(results.tables["wells"], "fraction_abnormal")
+    judged = mitoses[mitoses["mitosis_class"].isin(["normal", "abnormal"])]
+    seen = judged["subtype"].isin(SEEN)
+    called = judged["mitosis_class"] == "abnormal"
+    assert (seen & ~called).sum() > 3
+    assert (
+        wells["n"].to_dict() == judged.groupby("well").size().to_dict()
+    )  # what was not classified is no case
+    assert wells["k"].to_dict() == (seen | called).groupby(judged["well"]).sum().to_dict()
+    assert wells["called"].to_dict() == pytest.approx(called.groupby(judged["well"]).mean().to_dict())
+
+
+def test_how_many_the_classifier_called_normal_is_said(overruled, results, tmp_path):
+    movies_, mitoses = results.tables["movies"], results.tables["mitoses"]
+    seen = mitoses["subtype"].isin(SEEN)
+    for column, words in (
+        ("n_seen_abnormal_called_normal", "normal"),
+        ("n_seen_abnormal_unclassified", "unclassified"),
+    ):
+        n = int((seen & (mitoses["mitosis_class"] == words)).sum())
+        assert movies_[column].sum() == sum(dose[column] for dose in results.record["n"]) == n > 0
+    judged = mitoses["mitosis_class"].isin(["normal", "abnormal"])
+    assert movies_["n_abnormal"].sum() == (judged & (mitoses["counted_class"] == "abnormal")).sum()
+    summary = " ".join(words_of.summary(results.tables, results.record, "U251"))
+    n = movies_["n_seen_abnormal_called_normal"].sum()
+    assert f"Of the {movies_['n_abnormal'].sum()} mitoses counted as abnormal, {n} were" in summary
+    cautions = " ".join(words_of.cautions([], results.record)["Of the analysis"])
+    assert "seen to be abnormal" in cautions
+
+
+def test_cells_clones_and_durations_follow_the_same_rule(results):
+    mitoses, cells = results.tables["mitoses"], results.tables["fates"]
+    abnormal = mitoses["counted_class"] == "abnormal"
+    divided = cells[cells["fate"] == "divided"].merge(
+        mitoses.loc[abnormal, ["movie", "event_id"]], on=["movie", "event_id"]
+    )
+    assert len(divided)
+    assert set(divided["end"]) == {"abnormal_exit"}
+    clones = results.tables["clones"]
+    assert clones["n_abnormal"].sum() == (abnormal & mitoses["from_start"]).sum()
+    held = results.tables["intervals"].query("kind == 'mitosis'")
+    assert (held["counted_class"] == "abnormal").sum() == (abnormal & mitoses["least_min"].notna()).sum()
+    durations = of_measure(results.tables["wells"], "mitotic_duration", "abnormal")
+    assert durations["n"].sum() == (held["counted_class"] == "abnormal").sum()
+
+
+def test_the_correction_takes_the_classifiers_own_word(results):
+    wells = of_measure(results.tables["wells"], "fraction_abnormal")
+    assert (wells["called"] < wells["value"]).any()
+    one = out_of_fold("U251")
+    back = [one.sensitivity, one.specificity]
+    for row in wells.to_dict("records"):
+        q = (row["called"] + back[1] - 1) / (sum(back) - 1)
+        assert np.sign(row["corrected"]) == np.sign(q)
+    doses = results.tables["doses"]
+    mine = doses[(doses["measure"] == "fraction_abnormal") & (doses["stratum"] == "all")]
+    by_dose = wells.groupby("dose_gy")["called"].mean()
+    assert mine.set_index("dose_gy")["called"].to_dict() == pytest.approx(by_dose.to_dict())
+
+
+# Corrected fractions that no fraction can be
+
+
+def few_called():
+    """Two wells at 0 Gy in which nothing was called abnormal, two at 8 Gy in which nearly all was."""
+    place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal",
+             "stratum": "all", "n": 50, "n_positions": 1, "experiment_date": "d"}  # fmt: skip
+    shares = [(0, 0.0), (0, 0.02), (8, 0.94), (8, 0.98)]
+    wells = pd.DataFrame([place | {"dose_gy": d, "value": v, "called": v, "k": 50 * v} for d, v in shares])
+    return wells.assign(unit=["a", "b", "c", "d"], corrected=[ERRS.correct(v) for _, v in shares])
+
+
+ERRS = Classifier(normal=(90, 10, 0), abnormal=(20, 80, 0), source="")
+
+
+def test_a_corrected_fraction_is_given_as_estimated_and_constrained():
+    known, wells = {"L": ERRS}, few_called()
+    doses = compare.doses(wells, wells.iloc[:0], known).set_index("dose_gy")
+    assert doses.at[0, "corrected"] == pytest.approx((0.01 + 0.9 - 1) / 0.7)  # below 0
+    assert doses.at[8, "corrected"] == pytest.approx((0.96 + 0.9 - 1) / 0.7)  # above 1
+    assert doses["corrected_constrained"].tolist() == [0.0, 1.0]
+    for edge in ("low", "high"):
+        constrained = doses[f"corrected_constrained_{edge}"]
+        assert constrained.tolist() == doses[f"corrected_{edge}"].clip(0, 1).tolist()
+    effect = compare.effects(wells, known).iloc[0]
+    assert effect["corrected_difference"] > 1
+    assert effect["corrected_difference_constrained"] == 1
+    assert effect["corrected_difference_constrained_high"] == 1
+    assert effect["corrected_difference_constrained_low"] == min(effect["corrected_difference_low"], 1)
+
+
+def test_figure_and_summary_show_the_constrained_fraction():
+    known, wells = {"L": ERRS}, few_called()
+    doses = compare.doses(wells, wells.iloc[:0], known)
+    tables = {"doses": doses, "wells": wells, "tests": compare.trends(wells)}
+    tables |= {"effects": compare.effects(wells, known)}
+    figure = response(tables)
+    assert {"corrected", "corrected_constrained"} <= set(figure.data.columns)
+    assert "constrained to 0 to 100 %" in figure.caption
+    said = " ".join(words_of.summary(tables, {"n": [], "unit": "well"}, "L"))
+    assert "it was 0 % at 0 Gy" in said
+    assert "100 points when corrected" in said
+    assert "−" not in said

@@ -126,7 +126,8 @@ def test_a_dye_free_control_ends_the_warning():
 def test_typical_films_are_in_the_middle_and_doubtful_ones_first(out):
     mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
     mine = mitoses[mitoses["movie"] == "A1_p1"].head(5).reset_index(drop=True)
-    mine = mine.assign(mitosis_class="normal", p_abnormal=[0.1, 0.2, 0.3, 0.4, 0.5], side_um=60.0,
+    mine = mine.assign(mitosis_class="normal", counted_class="normal", side_um=60.0,
+                       p_abnormal=[0.1, 0.2, 0.3, 0.4, 0.5],
                        confidence=[9.0, 9.0, 9.0, 0.5, -0.2])  # fmt: skip
     roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
     typical, doubtful = films(mine, roots)
@@ -138,7 +139,8 @@ def test_typical_films_are_in_the_middle_and_doubtful_ones_first(out):
 def test_typical_films_are_filmed_whole_where_any_is(out):
     mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
     mine = mitoses[mitoses["movie"] == "A1_p1"].head(4).reset_index(drop=True)
-    mine = mine.assign(mitosis_class="normal", p_abnormal=[0.1, 0.2, 0.3, 0.4], side_um=60.0, confidence=9.0)
+    mine = mine.assign(mitosis_class="normal", counted_class="normal", p_abnormal=[0.1, 0.2, 0.3, 0.4],
+                       side_um=60.0, confidence=9.0)  # fmt: skip
     roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
 
     def chosen(flags):
@@ -235,3 +237,12 @@ def test_a_dose_without_a_judged_mitosis_is_said_in_words(out):
     assert "nan" not in said
     doses["estimate"] = np.nan
     assert "no mitosis was called normal or abnormal." in words.summary(tables, record, "U251")[0]
+
+
+def test_a_film_is_shown_under_the_class_it_counts_under(out):
+    mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
+    mine = mitoses[mitoses["movie"] == "A1_p1"].head(1).reset_index(drop=True)
+    mine = mine.assign(mitosis_class="normal", counted_class="abnormal", subtype="tripolar", side_um=60.0)
+    (film,), _ = films(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
+    assert film.mitosis_class == "abnormal"
+    assert "the classifier: normal" in film.words
