@@ -10,10 +10,12 @@ from dose_plates import write_plate
 from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, State
 from pipelines.dose import compare, movies
 from pipelines.dose.analyse import Options, results_of
+from pipelines.dose.assessed import assessed
 from pipelines.dose.collect import collect, together
 from pipelines.dose.correction import Classifier, out_of_fold
 from pipelines.report import words as words_of
 from pipelines.report.over_dose import response
+from pipelines.report.panels import subtypes
 
 
 @pytest.fixture(scope="module")
@@ -188,3 +190,84 @@ def test_figure_and_summary_show_the_constrained_fraction():
     assert "it was 0 % at 0 Gy" in said
     assert "100 points when corrected" in said
     assert "−" not in said
+
+
+# Kinds that the pixels do not show
+
+FINE = {"micronuclei": "n_micronuclei", "lagging_chromatin": "bridge"}
+
+
+def too_coarse(plate, folder, wells):
+    """The same runs; in those of some wells micronuclei and bridges cannot be told, as at 1.15 um a pixel."""
+    shutil.copytree(plate, folder)
+    for well in wells:
+        run = folder / f"{well}_p1.lineage"
+        for name in ("events", "tracklets"):
+            table = pd.read_csv(run / f"{name}.csv", dtype=str, keep_default_na=False)
+            table.loc[table["subtype"].isin(FINE), ["subtype", "mitosis_class"]] = "normal"
+            for column in set(FINE.values()) & set(table.columns):
+                table.loc[table[column] != "", column] = "not assessable"
+            table.to_csv(run / f"{name}.csv", index=False)
+    return folder
+
+
+def analysed(folder):
+    found, _ = movies.find(folder, movies.read_map(folder))
+    return results_of(together([collect(movies.read(root, row)) for root, row in found]), Options())
+
+
+def test_simulated_runs_tell_micronuclei_and_bridges(plate):
+    events = opened(plate, "A5_p1").events
+    divided = events[(events["event_type"] == "mitosis") & (events["daughter_ids"] != "")]
+    assert set(divided["bridge"]) <= {"True", "False"}
+    assert (divided["n_micronuclei"].astype(int) > 0)[divided["subtype"] == "micronuclei"].all()
+
+
+def test_what_cannot_be_assessed_is_missing_and_not_zero(plate, tmp_path):
+    results = analysed(too_coarse(plate, tmp_path / "runs", [f"A{w}" for w in range(1, 7)]))
+    for kind in FINE:
+        assert results.tables["movies"][f"n_assessed_{kind}"].sum() == 0
+        for name, columns in {
+            "positions": ["value", "corrected"],
+            "wells": ["value", "corrected"],
+            "doses": ["estimate", "low", "high", "corrected", "corrected_constrained"],
+            "effects": ["difference", "ratio", "p"],
+            "tests": ["slope_per_gy", "p"],
+        }.items():
+            table = results.tables[name]
+            mine = table[table["measure"] == f"fraction_{kind}"]
+            assert len(mine), name
+            assert mine[columns].isna().all(axis=None), name
+        words = kind.replace("_", " ")
+        assert f"{words}: not assessable in 6 of 6 movies" in " ".join(results.record["notes"])
+    tripolar = of_measure(results.tables["wells"], "fraction_tripolar")
+    assert tripolar["value"].notna().all()
+    figure = subtypes(results.tables)
+    for line in ("not assessable", "at this pixel size", "(1.15 µm)"):
+        assert figure.svg.count(f">{line}<") == 2
+    assert figure.data.query("measure == 'fraction_micronuclei'")["value"].isna().all()
+    assert "not 0" in figure.caption
+
+
+def test_a_mixed_plate_uses_the_movies_that_tell(plate, tmp_path):
+    results = analysed(too_coarse(plate, tmp_path / "runs", ["A1", "A3", "A5"]))
+    whole = analysed(plate)
+    for kind in FINE:
+        mine, all_ = (of_measure(r.tables["wells"], f"fraction_{kind}") for r in (results, whole))
+        assert mine.loc[["A1", "A3", "A5"], "value"].isna().all()
+        assert mine.loc[["A2", "A4", "A6"], "value"].equals(all_.loc[["A2", "A4", "A6"], "value"])
+        words = kind.replace("_", " ")
+        assert f"{words}: not assessable in 3 of 6 movies" in " ".join(results.record["notes"])
+        doses = results.tables["doses"]
+        assert doses.loc[doses["measure"] == f"fraction_{kind}", "n_units"].tolist() == [1, 1, 1]
+    assert subtypes(results.tables).svg.count(">3 of 6 movies<") == 2
+    assert "not assessable" not in " ".join(whole.record["notes"])
+
+
+def test_where_only_presence_can_be_told_there_is_no_share():
+    """At 0.65 um large micronuclei show, but that there is none cannot be said; at 0.2 um it can."""
+    mitoses = pd.DataFrame({
+        "movie": ["a", "a", "b", "c", "c", "d", "e"], "pixel_size_um": [0.65] * 3 + [0.2] * 4,
+        "n_micronuclei": ["1", "not assessable", "2", "0", "", "3", ""],
+    })  # fmt: skip
+    assert assessed(mitoses, "micronuclei").tolist() == [False, False, False, True, True, True, False]

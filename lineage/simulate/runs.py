@@ -74,7 +74,7 @@ def _events(lives: dict[int, Cell], spans: dict[int, tuple[int, int]], settings:
     rows = [
         row
         for c in lives.values()
-        for row in (_mitosis(c, settings), _fusion(c, lives, settings), _death(c, settings))
+        for row in (_mitosis(c, lives, settings), _fusion(c, lives, settings), _death(c, settings))
         if row is not None and 0 <= row["time_min"] <= settings.minutes
     ]
     rows.sort(key=lambda row: (row["time_min"], row["mother_id"], row["event_type"]))
@@ -88,7 +88,7 @@ def _at(minutes: float, settings: Settings) -> dict[str, Any]:
     return {"frame": frame, "time_min": frame * settings.minutes_per_frame}
 
 
-def _mitosis(cell: Cell, settings: Settings) -> dict[str, Any] | None:
+def _mitosis(cell: Cell, lives: dict[int, Cell], settings: Settings) -> dict[str, Any] | None:
     if cell.mitosis is None:
         return None
     m, subtype = cell.mitosis, cell.mitosis.subtype
@@ -104,6 +104,8 @@ def _mitosis(cell: Cell, settings: Settings) -> dict[str, Any] | None:
         "p_none": 0.0,
         "n_poles": subtype.n_poles,
         "separated": separated,
+        "n_micronuclei": sum(len(lives[d].micronuclei) for d in cell.daughters) if separated else "",
+        "bridge": subtype is Subtype.LAGGING if separated else "",
         "onset_min": onset if m.start_min > 0 else "",
     }
 

@@ -106,6 +106,7 @@ def _mitoses(movie: Movie) -> pd.DataFrame:
         movie, (movie.events["event_type"] == "mitosis") & movie.events["mitosis_class"].isin(MITOSES)
     )
     table["counted_class"] = _counted(table)
+    table["pixel_size_um"] = movie.pixel_size_um
     held = table["time_min"] - pd.to_numeric(table["onset_min"], errors="coerce")
     # Seen condensed first at onset, seen separate first at the event: each a frame late at most.
     table["least_min"] = (held - movie.minutes_per_frame).clip(lower=0)
@@ -270,6 +271,7 @@ def _facts(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataF
         "n_frames": movie.n_frames,
         "n_unusable_frames": int((~usable).sum()),
         "minutes_per_frame": movie.minutes_per_frame,
+        "pixel_size_um": movie.pixel_size_um,
         "from_h": float(start),
         "to_h": float(end),
         "n_founders": int((cells["generation"] == 0).sum()),

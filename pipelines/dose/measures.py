@@ -15,6 +15,7 @@ import pandas as pd
 
 from lineage.schema import MitosisClass
 from pipelines.dose import clones, kinship
+from pipelines.dose.assessed import FINE_KINDS
 from pipelines.dose.collect import ENDS, JUDGED, Tables
 from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
 from pipelines.dose.ends import ends_of
@@ -73,7 +74,8 @@ def fractions(part: Tables, _: Context) -> Iterator[Row]:
         share = _share(PRIMARY, stratum, rows, counted)
         yield share._replace(called=_share(PRIMARY, stratum, rows, called).value)
     for subtype in SUBTYPES:
-        yield _share(fraction(subtype), "all", judged, judged["subtype"] == subtype)
+        rows = judged[judged[f"{subtype}_assessed"]] if subtype in FINE_KINDS else judged
+        yield _share(fraction(subtype), "all", rows, rows["subtype"] == subtype)
     yield _share("fraction_unclassified", "all", m, ~m["mitosis_class"].isin(JUDGED))
 
 

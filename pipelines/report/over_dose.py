@@ -179,11 +179,7 @@ def response(tables: Tables) -> Figure:
     return Figure(
         "dose_response",
         "Fraction of abnormal mitoses over dose",
-        f"Means of the units with 95 % intervals. {COUNTED} Corrected: what the classifier itself called "
-        "abnormal, corrected for its errors (Rogan and Gladen), its own uncertainty in the interval; "
-        "estimate and interval are constrained to 0 to 100 %. At 0 % fewer may have been called abnormal than false "
-        "alarms alone would give: doses.csv and the numbers of this figure hold the unconstrained estimate "
-        "(corrected) and the constrained one (corrected_constrained).",
+        f"Means of the units with 95 % intervals. {COUNTED} {CORRECTED}",
         draw(paint, size=(5.6, 3.6)),
         data,
         half=True,
@@ -192,6 +188,12 @@ def response(tables: Tables) -> Figure:
 
 INK_OF = {-1: "#0072B2", 1: "#D55E00"}
 COUNTED = "As counted: called abnormal by the classifier, or seen to be."
+CORRECTED = (
+    "Corrected: what the classifier itself called abnormal, corrected for its errors (Rogan and Gladen), its "
+    "own uncertainty in the interval; estimate and interval are constrained to 0 to 100 %. At 0 % fewer may "
+    "have been called abnormal than false alarms alone would give: doses.csv and the numbers of this figure "
+    "hold the unconstrained estimate (corrected) and the constrained one (corrected_constrained)."
+)
 
 
 def survival(tables: Tables, words: str) -> Figure:
