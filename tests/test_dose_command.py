@@ -287,11 +287,20 @@ def test_verdicts_of_another_kind_are_refused(plate, tmp_path):
     code, words = told(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
     assert code == 2
     assert "strange is no class" in words
+    (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class,note\nA1_p1,1,normal,\nA1_p1,2,,?\n")
+    assert reviewed.read(tmp_path / "few.csv")["event_id"].tolist() == [1]  # the other was left open
     few = "\ufeffmovie;event_id;mitosis_class\r\nA1_p1;1;normal\r\n"  # as a spreadsheet may save them
     (tmp_path / "few.csv").write_text(few, encoding="utf-8", newline="")
     assert len(reviewed.read(tmp_path / "few.csv")) == 1
     (tmp_path / "few.csv").write_text(few, encoding="utf-16")
     with pytest.raises(InputError, match="save it as CSV UTF-8"):
+        reviewed.read(tmp_path / "few.csv")
+    (tmp_path / "few.csv").write_text(
+        "sep=;\n" + few[1:].replace("class\r", "class;;\r"), encoding="utf-8-sig"
+    )
+    assert reviewed.read(tmp_path / "few.csv")["event_id"].tolist() == [1]
+    (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class\nA1_p1,1b,normal\n")
+    with pytest.raises(InputError, match="line 2: event_id = 1b: wanted a whole number"):
         reviewed.read(tmp_path / "few.csv")
     (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class\n" + 2 * "A1_p1,1,normal\n")
     with pytest.raises(InputError, match="event 1 of A1_p1 is judged twice"):

@@ -238,7 +238,7 @@ def test_what_cannot_be_assessed_is_missing_and_not_zero(plate, tmp_path):
             mine = table[table["measure"] == f"fraction_{kind}"]
             assert len(mine), name
             assert mine[columns].isna().all(axis=None), name
-        words = kind.replace("_", " ")
+        words = kind.replace("_", " ").capitalize()
         assert f"{words}: not assessable in 6 of 6 movies" in " ".join(results.record["notes"])
     tripolar = of_measure(results.tables["wells"], "fraction_tripolar")
     assert tripolar["value"].notna().all()
@@ -256,7 +256,7 @@ def test_a_mixed_plate_uses_the_movies_that_tell(plate, tmp_path):
         mine, all_ = (of_measure(r.tables["wells"], f"fraction_{kind}") for r in (results, whole))
         assert mine.loc[["A1", "A3", "A5"], "value"].isna().all()
         assert mine.loc[["A2", "A4", "A6"], "value"].equals(all_.loc[["A2", "A4", "A6"], "value"])
-        words = kind.replace("_", " ")
+        words = kind.replace("_", " ").capitalize()
         assert f"{words}: not assessable in 3 of 6 movies" in " ".join(results.record["notes"])
         doses = results.tables["doses"]
         assert doses.loc[doses["measure"] == f"fraction_{kind}", "n_units"].tolist() == [1, 1, 1]

@@ -76,7 +76,7 @@ def notes(movies: pd.DataFrame, mitoses: pd.DataFrame) -> list[str]:
         unknown = movies.loc[known.index[~known]]
         seen = int(((mitoses["subtype"] == kind) & mitoses["movie"].isin(unknown["movie"])).sum())
         found.append(
-            f"{kind.replace('_', ' ')}: not assessable in {len(unknown)} of {len(known)} movies "
+            f"{kind.replace('_', ' ').capitalize()}: not assessable in {len(unknown)} of {len(known)} movies "
             f"({pixel_sizes(unknown)} a pixel), which are missing in its shares and not 0."
             + f" It was seen in {seen} of their mitoses, which count as abnormal." * (seen > 0)
             + " The fraction abnormal counts it in the other movies alone." * bool(known.any())
