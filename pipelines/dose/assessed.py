@@ -1,4 +1,4 @@
-"""Mitoses -> in which of them micronuclei and lagging chromatin could be told; what to say of the others.
+"""Mitoses -> in which of them micronuclei and lagging chromatin could be assessed; a note on the rest.
 
 Where the pixels are too coarse events.csv says `not assessable`: missing in the shares of that kind, not 0.
 """
@@ -23,21 +23,21 @@ FINE_KINDS: Mapping[str, str] = MappingProxyType(
 
 
 def assessed(mitoses: pd.DataFrame, kind: str) -> pd.Series:
-    """In which mitoses a kind could be told.
+    """In which mitoses a kind could be assessed.
 
     Where the pixels show large bodies, but not that there is none, what was seen is no share of anything: so
     movies of a pixel size count only if one of them says of a mitosis that there is nothing. Mitoses without
-    daughters are none of the kind, in movies that tell it of others.
+    daughters are none of the kind, in movies that assess it in others.
 
     Args:
         mitoses: of all movies: `movie, pixel_size_um` and FINE_KINDS as text.
         kind: of FINE_KINDS.
     """
-    said = mitoses[FINE_KINDS[kind]]
-    answer = pd.to_numeric(said.replace({"False": "0", "True": "1"}), errors="coerce")
-    told = answer.notna().groupby(mitoses["movie"]).transform("any")
-    told &= (answer == 0).groupby(mitoses["pixel_size_um"]).transform("any")
-    return told & (answer.notna() | (said == ""))
+    written = mitoses[FINE_KINDS[kind]]
+    answer = pd.to_numeric(written.replace({"False": "0", "True": "1"}), errors="coerce")
+    by_movie = answer.notna().groupby(mitoses["movie"]).transform("any")
+    by_pixel_size = (answer == 0).groupby(mitoses["pixel_size_um"]).transform("any")
+    return by_movie & by_pixel_size & (answer.notna() | (written == ""))
 
 
 def marked(mitoses: pd.DataFrame, movies: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -53,7 +53,7 @@ def marked(mitoses: pd.DataFrame, movies: pd.DataFrame) -> tuple[pd.DataFrame, p
 
 
 def known_movies(movies: pd.DataFrame, kind: str) -> pd.Series:
-    """Whether each movie that shows a judged mitosis tells a kind."""
+    """Whether a kind was assessed in each movie that shows a judged mitosis."""
     return movies.loc[movies["n_judged"] > 0, f"n_assessed_{kind}"] > 0
 
 
@@ -67,7 +67,7 @@ def pixel_sizes(movies: pd.DataFrame) -> str:
 
 
 def notes(movies: pd.DataFrame, mitoses: pd.DataFrame) -> list[str]:
-    """One sentence for each kind that some movies do not tell."""
+    """A few sentences for each kind that was not assessed in some movies."""
     found = []
     for kind in FINE_KINDS:
         known = known_movies(movies, kind)

@@ -117,7 +117,7 @@ def _mitoses(movie: Movie) -> pd.DataFrame:
 def _counted(table: pd.DataFrame) -> list[str]:
     """The class that each mitosis is counted under (`lineage.schema.counted_class`); empty of no mitosis."""
     pairs = zip(table["mitosis_class"].tolist(), table["subtype"].tolist(), strict=True)
-    return [counted_class(said, subtype).value if said else "" for said, subtype in pairs]
+    return [counted_class(called, subtype).value if called else "" for called, subtype in pairs]
 
 
 def _with_descent(mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:

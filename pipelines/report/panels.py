@@ -72,14 +72,14 @@ def subtypes(tables: Tables) -> Figure:
         "What kind of abnormal",
         "Share of all judged mitoses; dots are wells. The kind is what was seen to happen; no told kind is "
         "what the classifier alone calls abnormal. Exploratory. Micronuclei and lagging chromatin cannot be "
-        "told at every pixel size: movies that do not tell them are missing there, and not 0.",
+        "assessed at every pixel size: movies in which they were not are missing there, and not 0.",
         svg,
         data,
     )
 
 
 def _kind(movies: pd.DataFrame, subtype: str) -> Panel:
-    """The panel of one kind; of one that the pixels may not show it says in how many movies they do."""
+    """The panel of one kind; of one that the pixels may not show in how many movies it was assessed."""
     title = subtype.replace("_", " ") if subtype != UNSPECIFIED else "no told kind"
     panel = Panel(fraction(subtype), "all", title, "% of mitoses")
     if subtype not in FINE_KINDS:
