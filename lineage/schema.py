@@ -111,6 +111,9 @@ class State(StrEnum):
     DEAD = "dead"  # pyknotic or in fragments
 
 
+MITOTIC_STATES = (State.PROMETAPHASE, State.METAPHASE, State.ANAPHASE)
+
+
 class CellKey(StrEnum):
     """Attributes of a node of the annotated tree; a key that does not apply to a cell is left out."""
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage import likelihoods
-from lineage.schema import NUCLEUS_COLUMNS, State, check_columns
+from lineage.schema import MITOTIC_STATES, NUCLEUS_COLUMNS, State, check_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
 REFERENCE_FRAMES = 25  # half-width of the window in which interphase brightness is measured
-MITOTIC = (State.PROMETAPHASE, State.METAPHASE, State.ANAPHASE)
 
 
 def estimate(nuclei: pd.DataFrame) -> pd.DataFrame:
@@ -38,7 +37,7 @@ def estimate(nuclei: pd.DataFrame) -> pd.DataFrame:
     )
     p = model.probabilities(features(table))
     column = {State(name): k for k, name in enumerate(model.classes)}
-    table["p_mitotic"] = sum(p[:, column[s]] for s in MITOTIC)
+    table["p_mitotic"] = sum(p[:, column[s]] for s in MITOTIC_STATES)
     table["p_dead"] = p[:, column[State.DEAD]]
     table["state"] = np.array(model.classes, object)[p.argmax(axis=1)] if len(p) else ""
     return table

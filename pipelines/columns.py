@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from datetime import date
 
 COPY = "plate.csv"  # the checked map, in the folder of the runs
@@ -59,9 +60,39 @@ def iso_date(text: str) -> str | None:
 
 
 def number_of(text: str) -> float | None:
-    """A number from 0 up; None if it is none."""
-    try:
-        number = float(text)
-    except ValueError:
+    """A number from 0 up; None if it is none, or one that only Python reads.
+
+    >>> number_of("2.5e1"), number_of("2,5"), number_of("1_0"), number_of("-1")
+    (25.0, None, None, None)
+    """
+    if not re.fullmatch(r"\+?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", text, re.ASCII | re.IGNORECASE):
         return None
-    return number if 0 <= number < math.inf else None
+    number = float(text)
+    return number if number < math.inf else None
+
+
+def turned_into(text: str, *, dates: bool = True) -> str | None:
+    """What a spreadsheet made of a name such as 1-1 or 1E5; None if nothing.
+
+    Args:
+        text: the cell.
+        dates: whether whole dates count, which are nobody's name for a well, but may be one for a plate.
+
+    >>> turned_into("1-Jan"), turned_into("1.00E+05"), turned_into("2026-01-01", dates=False)
+    ('a date', 'a number', None)
+    """
+    if _DAY_AND_MONTH.fullmatch(text) or (dates and _WHOLE_DATE.fullmatch(text)):
+        return "a date"
+    return "a number" if _POWER_OF_TEN.fullmatch(text) else None
+
+
+# As spreadsheets write them in English, German, French and Spanish.
+_MONTH = (
+    "(jan|janv|ene|feb|févr|mar|mars|mär|märz|mrz|apr|avr|abr|may|mai|jun|juni|juin|jul|juli|juil|aug|août|ago|"
+    r"sep|sept|oct|okt|nov|dec|dez|déc|dic)\.?"
+)
+_DAY_AND_MONTH = re.compile(
+    rf"\d{{1,2}}[-. /]+{_MONTH}([-. /]+\d{{2,4}})?|{_MONTH}[-. /]+(\d{{1,2}}|\d{{4}})", re.IGNORECASE
+)
+_WHOLE_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T][\d:]+)?|\d{1,2}([./])\d{1,2}\2(\d\d|\d{4})")
+_POWER_OF_TEN = re.compile(r"\d([.,]\d+)?E\+\d\d", re.IGNORECASE)

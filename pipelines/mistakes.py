@@ -19,6 +19,7 @@ from pipelines.columns import (
     iso_date,
     number_of,
     setting_of,
+    turned_into,
 )
 
 if TYPE_CHECKING:
@@ -59,13 +60,21 @@ def wrong_cells(cells: Mapping[str, str], *, required: Sequence[str] = REQUIRED)
             f"experiment_date = {day}: no date; write year, month, day: 2026-11-30 (a spreadsheet leaves it "
             "so if the column is formatted as text)"
         )
+    for column in ("plate", "well", "position"):
+        if made := turned_into(cells.get(column, ""), dates=column != "plate"):
+            yield (
+                f"{column} = {cells[column]}: a spreadsheet turned this name into {made}; format the column "
+                "as text, write the name again, and save"
+            )
     numbers = {}
     for column in NUMBERS:
         if column not in cells:
             continue
         numbers[column] = number = number_of(cells[column])
         if number is None:
-            yield f"{column} = {cells[column]}: wanted a number from 0 up, with a point: 2.5"
+            made = turned_into(cells[column])
+            why = f"; a spreadsheet turned it into {made}: format the column as text first" if made else ""
+            yield f"{column} = {cells[column]}: wanted a number from 0 up, with a point: 2.5{why}"
     controls = cells.get("control", "").split()
     for word in controls:
         if word not in CONTROLS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ROWS = "movies"  # the array of tables in TOML: [[movies]]
+SEPARATORS = ",;\t"
+REMARKS = ("#", "sep=")  # how lines begin that are no rows
+NAMES_SEPARATOR = re.compile(
+    r'\s*"?sep=(.)', re.IGNORECASE
+)  # the line that Excel writes, or wants, above all
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Sheet:
 
 
 def read_sheet(path: Path) -> Sheet:
-    """Read a CSV (comma or semicolon, `#` begins a comment line) or a TOML.
+    """Read a CSV (comma, semicolon or tab; `#` begins a comment line) or a TOML.
 
     TOML has a table `[[movies]]` for each row; what stands above the first holds for all of them.
 
@@ -43,14 +49,25 @@ def read_sheet(path: Path) -> Sheet:
         InputError: no such file, or neither CSV nor TOML.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = text_of(path)
     except OSError as error:
         raise InputError(f"the plate map {path} cannot be read ({error}); give a CSV or TOML file") from error
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"the plate map {path} is no UTF-8 text; in a spreadsheet, save it as CSV UTF-8"
-        ) from error
     return _toml(text, path.name) if path.suffix.lower() == ".toml" else _csv(text, path.name)
+
+
+def text_of(path: Path) -> str:
+    """What a text file says, without a byte order mark.
+
+    Raises:
+        InputError: it is not UTF-8.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:  # every second character of UTF-16
+        raise InputError(f"{path.name} is no UTF-8 text; in a spreadsheet, save it as CSV UTF-8")
+    return text
 
 
 def column_name(written: str) -> str:
@@ -65,7 +82,7 @@ def column_name(written: str) -> str:
 
 
 def _csv(text: str, name: str) -> Sheet:
-    lines = list(_lines(text))
+    lines = list(lines_of(text, name))
     if not lines:
         raise InputError(f"{name} is empty; wanted a header and one row a movie")
     (at, header), *body = lines
@@ -76,24 +93,47 @@ def _csv(text: str, name: str) -> Sheet:
         if len(cells) > len(columns):
             mistakes.append(
                 f"line {line}: {len(cells)} cells under {len(columns)} columns; "
-                "put text that holds the separator in quotes"
+                "name the column, or put text that holds the separator in quotes"
             )
         given = {c: cell.strip() for c, cell in zip(columns, cells, strict=False) if cell.strip()}
         rows.append(Row(f"line {line}", given))
     return Sheet(columns, tuple(rows), tuple(mistakes))
 
 
-def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """(number, cells) of each line that says something; a quoted cell may run over several."""
-    first = next((line for line in text.splitlines() if line.strip() and not line.startswith("#")), "")
-    # Spreadsheets of half of Europe separate by semicolons.
-    separator = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text), delimiter=separator)
+def lines_of(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
+    """(number, cells) of each line that says something; a quoted cell may run over several.
+
+    Spreadsheets write empty cells at the end, as many as the widest row has: these are left out.
+
+    Raises:
+        InputError: quotation marks do not pair, so that nobody knows where a cell ends.
+    """
+    reader = csv.reader(io.StringIO(text), delimiter=_separator(text), strict=True, skipinitialspace=True)
     end = 0
-    for cells in reader:
-        begin, end = end + 1, reader.line_num
-        if any(cell.strip() for cell in cells) and not cells[0].startswith("#"):
-            yield begin, cells
+    try:
+        for cells in reader:
+            begin, end = end + 1, reader.line_num
+            n = max((i for i, cell in enumerate(cells, 1) if cell.strip()), default=0)
+            if n and not cells[0].lower().startswith(REMARKS):
+                yield begin, cells[:n]
+    except csv.Error as error:
+        raise InputError(
+            f"{name}, line {end + 1}: quotation marks that do not pair ({error}); put all of a cell between "
+            'two of them, or none, and write one that belongs to the text twice: ""'
+        ) from error
+
+
+def _separator(text: str) -> str:
+    """The one that the first line names, or that the header has most of.
+
+    >>> _separator("sep=;"), _separator("a;b,c;d"), _separator("a")
+    (';', ';', ',')
+    """
+    if named := NAMES_SEPARATOR.match(text):
+        return named[1]
+    lines = (line for line in text.splitlines() if line.strip() and not line.lstrip('" ').startswith("#"))
+    # Spreadsheets of half of Europe separate by semicolons.
+    return max(SEPARATORS, key=next(lines, "").count)
 
 
 def _twice(columns: tuple[str, ...]) -> list[str]:

@@ -181,11 +181,10 @@ def test_positions_do_not_make_a_well_significant():
     place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal",
              "stratum": "all", "n": 50, "k": 5.0, "n_positions": 2, "corrected": 0.1,
              "experiment_date": "d"}  # fmt: skip
-    wells = pd.DataFrame(
-        [place | {"dose_gy": d, "value": v, "unit": str(d)} for d, v in ((0, 0.1), (4, 0.4))]
-    )
+    shares = ((0, 0.1), (4, 0.4))
+    wells = pd.DataFrame([place | {"dose_gy": d, "value": v, "called": v, "unit": str(d)} for d, v in shares])
     positions = pd.DataFrame([
-        place | {"dose_gy": d, "value": v + e} for d, v in ((0, 0.1), (4, 0.4)) for e in (-0.01, 0.01)
+        place | {"dose_gy": d, "value": v + e, "called": v + e} for d, v in shares for e in (-0.01, 0.01)
     ])  # fmt: skip
     known = {"L": out_of_fold("L")}
     told_doses = compare.doses(wells, positions, known)
@@ -199,7 +198,7 @@ def test_the_control_of_a_series_is_that_of_all_its_strata():
     place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal", "n": 9}
     place |= {"experiment_date": "d"}
     wells = pd.DataFrame([
-        place | {"stratum": s, "dose_gy": d, "value": v, "k": 1.0}
+        place | {"stratum": s, "dose_gy": d, "value": v, "called": v, "k": 1.0}
         for s, d, v in [("all", d, v) for d in (0, 4, 8) for v in (0.1, 0.2, np.nan)]
         + [("0-12 h", d, v) for d in (4, 8) for v in (0.1, 0.2)]
     ])  # fmt: skip
@@ -288,11 +287,20 @@ def test_verdicts_of_another_kind_are_refused(plate, tmp_path):
     code, words = told(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
     assert code == 2
     assert "strange is no class" in words
+    (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class,note\nA1_p1,1,normal,\nA1_p1,2,,?\n")
+    assert reviewed.read(tmp_path / "few.csv")["event_id"].tolist() == [1]  # the other was left open
     few = "\ufeffmovie;event_id;mitosis_class\r\nA1_p1;1;normal\r\n"  # as a spreadsheet may save them
     (tmp_path / "few.csv").write_text(few, encoding="utf-8", newline="")
     assert len(reviewed.read(tmp_path / "few.csv")) == 1
     (tmp_path / "few.csv").write_text(few, encoding="utf-16")
     with pytest.raises(InputError, match="save it as CSV UTF-8"):
+        reviewed.read(tmp_path / "few.csv")
+    (tmp_path / "few.csv").write_text(
+        "sep=;\n" + few[1:].replace("class\r", "class;;\r"), encoding="utf-8-sig"
+    )
+    assert reviewed.read(tmp_path / "few.csv")["event_id"].tolist() == [1]
+    (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class\nA1_p1,1b,normal\n")
+    with pytest.raises(InputError, match="line 2: event_id = 1b: wanted a whole number"):
         reviewed.read(tmp_path / "few.csv")
     (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class\n" + 2 * "A1_p1,1,normal\n")
     with pytest.raises(InputError, match="event 1 of A1_p1 is judged twice"):

@@ -60,7 +60,7 @@ def test_kinds_add_up_to_the_corrected_fraction():
     proposals = Proposals({Group.NORMAL: (200, 190), Group.SEPARATES: (50, 45), Group.NEVER: (20, 10)})
     seen = {"fraction_tripolar": 36, "fraction_slippage": 10}
     n = 95 + 46
-    rows = [{"measure": "fraction_abnormal", "value": 46 / n}]
+    rows = [{"measure": "fraction_abnormal", "value": 46 / n, "called": 46 / n}]
     rows += [{"measure": m, "value": k / n} for m, k in seen.items()]
     rows += [{"measure": "fraction_of_no_told_kind", "value": 0.0}]
     table = pd.DataFrame(rows).assign(movie="m", cell_line="L", stratum="all")

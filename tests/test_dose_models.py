@@ -154,11 +154,11 @@ def family(**daughters):
     ends = {2: ("death", 10.0), 3: ("division", 20.0), 5: ("division", 20.0), 6: ("division", 22.0)}
     rows = [
         {"movie": "m", "tracklet_id": i, "parent_ids": "", "born_in_view": False, "entry_h": 0.0,
-         "age_at_exit_h": np.nan, "end": "division", "mitosis_class": c, "to_h": 100.0}
+         "age_at_exit_h": np.nan, "end": "division", "counted_class": c, "to_h": 100.0}
         for i, c in ((1, "abnormal"), (4, "normal"))
     ] + [
         {"movie": "m", "tracklet_id": i, "parent_ids": "1" if i < 4 else "4", "born_in_view": True,
-         "entry_h": 5.0, "age_at_exit_h": age, "end": end, "mitosis_class": "normal", "to_h": 100.0}
+         "entry_h": 5.0, "age_at_exit_h": age, "end": end, "counted_class": "normal", "to_h": 100.0}
         for i, (end, age) in ends.items()
     ]  # fmt: skip
     return pd.DataFrame(rows)

@@ -126,7 +126,8 @@ def test_a_dye_free_control_ends_the_warning():
 def test_typical_films_are_in_the_middle_and_doubtful_ones_first(out):
     mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
     mine = mitoses[mitoses["movie"] == "A1_p1"].head(5).reset_index(drop=True)
-    mine = mine.assign(mitosis_class="normal", p_abnormal=[0.1, 0.2, 0.3, 0.4, 0.5], side_um=60.0,
+    mine = mine.assign(mitosis_class="normal", counted_class="normal", side_um=60.0,
+                       p_abnormal=[0.1, 0.2, 0.3, 0.4, 0.5],
                        confidence=[9.0, 9.0, 9.0, 0.5, -0.2])  # fmt: skip
     roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
     typical, doubtful = films(mine, roots)
@@ -138,7 +139,8 @@ def test_typical_films_are_in_the_middle_and_doubtful_ones_first(out):
 def test_typical_films_are_filmed_whole_where_any_is(out):
     mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
     mine = mitoses[mitoses["movie"] == "A1_p1"].head(4).reset_index(drop=True)
-    mine = mine.assign(mitosis_class="normal", p_abnormal=[0.1, 0.2, 0.3, 0.4], side_um=60.0, confidence=9.0)
+    mine = mine.assign(mitosis_class="normal", counted_class="normal", p_abnormal=[0.1, 0.2, 0.3, 0.4],
+                       side_um=60.0, confidence=9.0)  # fmt: skip
     roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
 
     def chosen(flags):
@@ -188,6 +190,42 @@ def test_a_line_of_which_nothing_is_left_does_not_stop_the_others(tmp_path):
     assert "In PC3 cells, no mitosis was called normal or abnormal." in html
 
 
+def blank(folder, plate, wells):
+    """In some wells the lamp was off: no frame of theirs can be used, and none holds a nucleus."""
+    for row in plate[plate["well"].isin(wells)].to_dict("records"):
+        shutil.rmtree(folder / row["run_folder"])
+        settings = Settings(frames=40, minutes_per_frame=20, dose_gy=row["dose_gy"], blank_frames=range(40))
+        write_run(folder / row["run_folder"], [], settings, name=f"{row['well']}_p1.tif")
+
+
+def test_a_plate_without_a_nucleus_is_refused_in_one_line(tmp_path):
+    plate = write_plate(tmp_path / "runs", doses=(0, 4), wells=1, founders=5, frames=40)
+    blank(tmp_path / "runs", plate, ["A1", "A2"])
+    code, said = told(tmp_path / "runs", "--out", tmp_path / "out")
+    assert code == 2
+    assert "none of the 2 movies of" in said
+    assert "80 of 80 frames cannot be used" in said
+    assert "A1_p1.lineage/report.html" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_movies_without_a_nucleus_are_counted_and_said(tmp_path):
+    """One of two wells at 0 Gy, and all of the other line."""
+    plate = write_plate(tmp_path / "runs", doses=(0, 4), wells=2, founders=5, frames=40)
+    blank(tmp_path / "runs", plate, ["A1", "A3", "A4"])
+    plate.assign(cell_line=["U251", "U251", "PC3", "PC3"]).to_csv(
+        tmp_path / "runs" / "plate.csv", index=False
+    )
+    code, said = told(tmp_path / "runs", "--out", tmp_path / "out")
+    assert code == 0, said
+    words = "No nucleus was followed in 3 of 4 movies (A1_p1, A3_p1, A4_p1)"
+    assert words in said
+    assert words in (tmp_path / "out" / "dose_report.html").read_text(encoding="utf-8")
+    record = json.loads((tmp_path / "out" / "analysis.json").read_text())
+    assert [n["n_positions"] for n in record["n"]] == [2, 2]
+    assert pd.read_csv(tmp_path / "out" / "movies.csv")["n_unusable_frames"].tolist() == [40, 0, 40, 40]
+
+
 def test_the_summary_says_no_number_that_is_not_there():
     """8 Gy left no mitosis to judge; one well a dose; medians whose trend was not tested."""
     place = {"measure": "fraction_abnormal", "stratum": "all", "dose_gy": 0.0, "n": 40, "n_units": 3}
@@ -235,3 +273,12 @@ def test_a_dose_without_a_judged_mitosis_is_said_in_words(out):
     assert "nan" not in said
     doses["estimate"] = np.nan
     assert "no mitosis was called normal or abnormal." in words.summary(tables, record, "U251")[0]
+
+
+def test_a_film_is_shown_under_the_class_it_counts_under(out):
+    mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
+    mine = mitoses[mitoses["movie"] == "A1_p1"].head(1).reset_index(drop=True)
+    mine = mine.assign(mitosis_class="normal", counted_class="abnormal", subtype="tripolar", side_um=60.0)
+    (film,), _ = films(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
+    assert film.mitosis_class == "abnormal"
+    assert "the classifier: normal" in film.words

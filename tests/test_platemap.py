@@ -65,6 +65,76 @@ def test_toml_semicolons_and_a_byte_order_mark_say_the_same(folder):
     pd.testing.assert_frame_equal(platemap.read(folder / "d.toml"), table)
 
 
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;;;;;;;;;"])
+def test_what_a_spreadsheet_adds_is_no_part_of_the_map(folder, first):
+    """A line that names the separator, and empty columns and rows at the end."""
+    table = platemap.read(write_plate(folder / "b.csv", row(), row("U251_0Gy_p2.tif", position="2")))
+    rows = [f"{line};;" for line in (folder / "b.csv").read_text().replace(",", ";").splitlines()]
+    text = "\r\n".join([first, *rows, ";;;;;;;;;", ""])
+    (folder / "c.csv").write_text(text, encoding="utf-8-sig", newline="")
+    pd.testing.assert_frame_equal(platemap.read(folder / "c.csv"), table)
+
+
+def test_a_line_is_the_same_with_the_separators_line_above(folder):
+    path = write_plate(folder / "c.csv", HEADER, row(), row("U251_0Gy_p2.tif", well=""), header="sep=,")
+    assert "line 4: well left empty" in mistakes(path)
+
+
+def test_quotation_marks_after_a_blank_are_no_part_of_a_name(folder):
+    quoted = 'U251_0Gy_p1.tif, 2026-11-30, "1", "A1", "1", 0, "U251", "DMSO"'
+    path = write_plate(folder / "c.csv", quoted, header=HEADER.replace(",", ", "))
+    table = platemap.read(path)
+    assert table[["plate", "well", "position", "treatment"]].iloc[0].tolist() == ["1", "A01", "1", "DMSO"]
+
+
+def test_a_quotation_mark_that_is_not_closed_swallows_no_row(folder):
+    rows = (row(more=',"first'), row("U251_0Gy_p2.tif", position="2", more=",second"))
+    said = mistakes(write_plate(folder / "c.csv", *rows, header=f"{HEADER},note"))
+    assert "line 2: quotation marks that do not pair" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_remarks_in_quotation_marks_do_not_choose_the_separator(folder):
+    path = write_plate(folder / "c.csv", HEADER, row(), header='"# a; b; c; d; e; f; g; h; i"')
+    assert platemap.read(path)["well"].tolist() == ["A01"]
+
+
+@pytest.mark.parametrize(
+    "name", ["1-Jan", "Jan-01", "1-Feb", "01.Jan", "01. Jan", "2-Jan-26", "1. Mrz", "2026-01-01", "1/1/2026",
+             "01.01.2026", "2026-01-01 00:00:00"],
+)  # fmt: skip
+def test_a_name_that_a_spreadsheet_turned_into_a_date_is_said(folder, name):
+    said = mistakes(write_plate(folder / "c.csv", row(well=name)))
+    assert f"line 2: well = {name}: a spreadsheet turned this name into a date; format the column" in said
+    assert len(said.splitlines()) == 2
+    assert "position = " in mistakes(write_plate(folder / "c.csv", row(position=name)))
+
+
+def test_names_and_numbers_that_are_no_dates(folder):
+    table = platemap.read(
+        write_plate(folder / "c.csv", row(well="Mart 1", plate="2026-11-30", position="1-1"))
+    )
+    assert table[["plate", "well", "position"]].iloc[0].tolist() == ["2026-11-30", "Mart 1", "1-1"]
+    assert "into a number" in mistakes(write_plate(folder / "c.csv", row(well="1.00E+05")))
+    assert "plate = 1-Jan: a spreadsheet" in mistakes(write_plate(folder / "c.csv", row(plate="1-Jan")))
+    said = mistakes(write_plate(folder / "c.csv", row(dose="02. Mai")))
+    assert "dose_gy = 02. Mai: wanted a number from 0 up, with a point: 2.5; a spreadsheet turned it" in said
+
+
+@pytest.mark.parametrize("dose", ["1_0", "\uff14", "0x1", "nan"])
+def test_what_python_alone_takes_for_a_number_is_none(folder, dose):
+    path = write_plate(folder / "c.csv", row(more=f",{dose}"), header=f"{HEADER},drug_uM")
+    assert f"drug_uM = {dose}: wanted a number" in mistakes(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
+def test_unicode_text_is_refused_in_one_line(folder, encoding):
+    (folder / "c.csv").write_text(f"{HEADER}\n{row()}\n".replace(",", "\t"), encoding=encoding)
+    said = mistakes(folder / "c.csv")
+    assert "save it as CSV UTF-8" in said
+    assert len(said.splitlines()) == 1
+
+
 def test_toml_takes_settings_as_tables(folder):
     (folder / "e.toml").write_text(
         'experiment_date = 2026-11-30\nplate = 1\nwell = "A1"\nposition = 1\ncell_line = "U251"\n'

@@ -74,7 +74,7 @@ def _events(lives: dict[int, Cell], spans: dict[int, tuple[int, int]], settings:
     rows = [
         row
         for c in lives.values()
-        for row in (_mitosis(c, settings), _fusion(c, lives, settings), _death(c, settings))
+        for row in (_mitosis(c, lives, settings), _fusion(c, lives, settings), _death(c, settings))
         if row is not None and 0 <= row["time_min"] <= settings.minutes
     ]
     rows.sort(key=lambda row: (row["time_min"], row["mother_id"], row["event_type"]))
@@ -88,7 +88,7 @@ def _at(minutes: float, settings: Settings) -> dict[str, Any]:
     return {"frame": frame, "time_min": frame * settings.minutes_per_frame}
 
 
-def _mitosis(cell: Cell, settings: Settings) -> dict[str, Any] | None:
+def _mitosis(cell: Cell, lives: dict[int, Cell], settings: Settings) -> dict[str, Any] | None:
     if cell.mitosis is None:
         return None
     m, subtype = cell.mitosis, cell.mitosis.subtype
@@ -104,6 +104,8 @@ def _mitosis(cell: Cell, settings: Settings) -> dict[str, Any] | None:
         "p_none": 0.0,
         "n_poles": subtype.n_poles,
         "separated": separated,
+        "n_micronuclei": sum(len(lives[d].micronuclei) for d in cell.daughters) if separated else "",
+        "bridge": subtype is Subtype.LAGGING if separated else "",
         "onset_min": onset if m.start_min > 0 else "",
     }
 
@@ -178,27 +180,38 @@ def _detections(
         grown = np.clip((minutes - start) / (stop - start), 0, 1) if np.isfinite(start) else 0 * minutes
         dna = c.dna * (1 + grown)
         light = (1 - settings.bleaching) ** (frames / 721) * np.exp(rng.normal(0, 0.05, len(frames)))
-        condensed, newborn = np.zeros(len(frames), bool), np.zeros(len(frames), bool)
-        if c.mitosis is not None:
-            condensed = (c.mitosis.start_min <= minutes) & (minutes < c.mitosis.event_min)
-        if len(c.parents) == 1:
-            newborn = minutes < c.born_min + TELOPHASE_MIN
-        state = np.select(
-            [condensed, newborn], [State.METAPHASE.value, State.ANAPHASE.value], State.INTERPHASE
-        )
         place = np.cumsum(rng.normal(0, STEP_UM, (2, len(frames))), axis=1) + rng.uniform(0, 400, (2, 1))
         pieces.append(
             pd.DataFrame({
                 "frame": frames, "time_min": minutes, "tracklet_id": i, "dna_mass": DNA_GAIN * dna * light,
                 "area_um2": AREA_UM2 * dna**0.8, "y_um": place[0], "x_um": place[1],
                 "y_px": place[0] / settings.pixel_size_um, "x_px": place[1] / settings.pixel_size_um,
-                "state": state, "label": i,
+                "state": _states(c, minutes), "label": i,
             })
         )  # fmt: skip
     table = pd.concat(pieces) if pieces else pd.DataFrame(columns=list(DETECTION_COLUMNS))
     table = table.sort_values(["frame", "tracklet_id"]).reset_index(drop=True)
     table["detection_id"] = np.arange(len(table))
     return table.reindex(columns=list(DETECTION_COLUMNS))
+
+
+def _states(cell: Cell, minutes: np.ndarray) -> np.ndarray:
+    """(N,) State of a cell at each time."""
+    dies, start, plate, event = cell.dying_min, np.inf, np.inf, np.inf
+    if cell.mitosis is not None:
+        start, plate, event = cell.mitosis.start_min, cell.mitosis.plate_min, cell.mitosis.event_min
+        dies = event if cell.mitosis.subtype is Subtype.DEATH else dies
+    born_until = cell.born_min + TELOPHASE_MIN if len(cell.parents) == 1 else -np.inf
+    return np.select(
+        [
+            minutes >= dies,
+            (start <= minutes) & (minutes < min(plate, event)),
+            (plate <= minutes) & (minutes < event),
+            minutes < born_until,
+        ],
+        [State.DEAD.value, State.PROMETAPHASE.value, State.METAPHASE.value, State.ANAPHASE.value],
+        State.INTERPHASE.value,
+    )
 
 
 def _quality(settings: Settings) -> pd.DataFrame:

@@ -11,7 +11,19 @@ import pandas as pd
 
 from lineage.outputs import whole, write_table
 from lineage.schema import InputError
-from pipelines.dose import classifiers, clones, compare, courses, dna, drug, ends, marginal, measures, movies
+from pipelines.dose import (
+    assessed,
+    classifiers,
+    clones,
+    compare,
+    courses,
+    dna,
+    drug,
+    ends,
+    marginal,
+    measures,
+    movies,
+)
 from pipelines.dose.collect import Tables, collect, together
 from pipelines.dose.columns import MAP_COLUMNS, SERIES, WELL_ROW, series_name
 from pipelines.dose.incidence import aalen_johansen
@@ -63,7 +75,8 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
         overwrite: replace the tables of an earlier analysis.
 
     Raises:
-        InputError: the plate map, the folder or a run cannot be used, or `out` holds an analysis.
+        InputError: the plate map, the folder or a run cannot be used, no movie shows a cell, or `out` holds
+            an analysis.
     """
     if (out / RECORD).exists() and not overwrite:
         raise InputError(f"{out} holds an analysis already; give another folder, or say --overwrite")
@@ -78,8 +91,11 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
         for i, (root, row) in enumerate(found, 1):
             parts.append(collect(movies.read(root, row)))
             progress(i, len(found))
+    rows = together(parts)
+    if not rows.movies["n_cells"].any():
+        raise InputError(_nothing_seen(folder, found[0][0], rows.movies))
     with screen.stage("analyse") as progress:
-        results = results_of(together(parts), options, progress)
+        results = results_of(rows, options, progress)
     results.record["left_out"] = missing
     roots = {row["movie"]: root for root, row in found}
     results.record["run_versions"] = sorted({str(dict(movies.run_versions(root))) for root, _ in found})
@@ -115,7 +131,8 @@ def results_of(
             f"No date and plate has {dna.LEAST_CELLS} unirradiated, drug-free cells to calibrate DNA content "
             "by: no histograms, no giant cells."
         )
-    rows = replace(rows, dna=dna.contents(rows.dna, calibrated))
+    mitoses, of_movies = assessed.marked(rows.mitoses, rows.movies)
+    rows = replace(rows, dna=dna.contents(rows.dna, calibrated), mitoses=mitoses, movies=of_movies)
     context = _context(rows, options, notes)
     proposals = measured()
     known, told = classifiers.of_lines(rows, proposals, correct=options.correct, verdicts=options.reviewed)
@@ -157,6 +174,8 @@ def results_of(
             "No dye-free control is named: the dye and the light slow the cycle and damage DNA themselves, "
             "and every rate here holds for stained, lit cells."
         )
+    notes += _empty_movies(rows.movies)
+    notes += assessed.notes(rows.movies, rows.mitoses)
     notes += _too_short(of_wells, context)
     gee, told = marginal.table_of(marginal.by_series(rows.mitoses, unit))
     notes += told
@@ -188,9 +207,10 @@ def results_of(
 
 
 def _context(rows: Tables, options: Options, notes: list[str]) -> Context:
-    until = rows.movies["to_h"]
+    shown = rows.movies[rows.movies["n_cells"] > 0]  # a movie without a cell ends nobody's follow-up
+    until = shown["to_h"]
     if until.max() - until.min() > 1:
-        short = rows.movies["movie"].iloc[int(until.to_numpy().argmin())]
+        short = shown["movie"].iloc[int(until.to_numpy().argmin())]
         notes.append(
             f"Movies end between {until.min():.1f} and {until.max():.1f} h after irradiation; what is asked "
             f"by a fixed time is asked at {until.min():.1f} h, where {short} ends."
@@ -206,6 +226,26 @@ def _context(rows: Tables, options: Options, notes: list[str]) -> Context:
         )
         arrest_h = ARREST_CYCLES * cycle if np.isfinite(cycle) else ARREST_H
     return Context(float(until.min()), options.divisions, float(arrest_h))
+
+
+def _nothing_seen(folder: Path, first: Path, table: pd.DataFrame) -> str:
+    n, lost = int(table["n_frames"].sum()), int(table["n_unusable_frames"].sum())
+    return (
+        f"none of the {len(table)} movies of {folder} shows a nucleus that was followed ({lost} of {n} "
+        "frames cannot be used); wanted cells to count. Look at the runs' reports, such as "
+        f"{first.name}/report.html, and run the movies again with what they name put right"
+    )
+
+
+def _empty_movies(table: pd.DataFrame) -> list[str]:
+    """That some movies show no cell."""
+    empty = table.loc[table["n_cells"] == 0, "movie"]
+    if empty.empty:
+        return []
+    return [
+        f"No nucleus was followed in {len(empty)} of {len(table)} movies ({', '.join(map(str, empty))}): "
+        "these are counted among positions and wells, and add to no number."
+    ]
 
 
 def _too_short(wells: pd.DataFrame, context: Context) -> list[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lineage.schema import MitosisClass
 from pipelines.dose import correction, reviewed
+from pipelines.dose.collect import JUDGED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,4 +65,5 @@ def of_lines(
 
 
 def _kinds_of_abnormal(mitoses: pd.DataFrame) -> pd.Series:
-    return mitoses.loc[mitoses["mitosis_class"] == MitosisClass.ABNORMAL.value, "subtype"]
+    judged = mitoses[mitoses["mitosis_class"].isin(JUDGED)]
+    return judged.loc[judged["counted_class"] == MitosisClass.ABNORMAL.value, "subtype"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.schema import Fate, MitosisClass, State
+from lineage.schema import MITOTIC_STATES, Fate, MitosisClass, State, counted_class
 from pipelines.dose.motility import displacements
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ GONE = (Fate.LEFT_FIELD.value, Fate.LOST.value)
 ENDS = ("division", "abnormal_exit", "death", "fusion")  # competing; what else ends a track censors
 DNA_BIN_H = 12.0
 GENERATIONS = 6  # how far clones are followed
+CLASSES = ["mitosis_class", "counted_class", "generation"]  # of an interval's mitosis
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +105,19 @@ def _mitoses(movie: Movie) -> pd.DataFrame:
     table = _events(
         movie, (movie.events["event_type"] == "mitosis") & movie.events["mitosis_class"].isin(MITOSES)
     )
+    table["counted_class"] = _counted(table)
+    table["pixel_size_um"] = movie.pixel_size_um
     held = table["time_min"] - pd.to_numeric(table["onset_min"], errors="coerce")
     # Seen condensed first at onset, seen separate first at the event: each a frame late at most.
     table["least_min"] = (held - movie.minutes_per_frame).clip(lower=0)
     table["most_min"] = held + movie.minutes_per_frame
     return table
+
+
+def _counted(table: pd.DataFrame) -> list[str]:
+    """The class that each mitosis is counted under (`lineage.schema.counted_class`); empty of no mitosis."""
+    pairs = zip(table["mitosis_class"].tolist(), table["subtype"].tolist(), strict=True)
+    return [counted_class(called, subtype).value if called else "" for called, subtype in pairs]
 
 
 def _with_descent(mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
@@ -129,7 +138,9 @@ def _cells(movie: Movie) -> pd.DataFrame:
     subtype = movie.events.drop_duplicates("event_id").set_index("event_id")["subtype"]
     at_event = t["event_id"].map(event_min)
     t["subtype"] = t["event_id"].map(subtype).fillna("")
-    abnormal = t["mitosis_class"].fillna("") == MitosisClass.ABNORMAL.value
+    t["mitosis_class"] = t["mitosis_class"].fillna("")
+    t["counted_class"] = _counted(t)
+    abnormal = t["counted_class"] == MitosisClass.ABNORMAL.value
     fate = t["fate"]
     t["end"] = np.select(
         [
@@ -176,7 +187,7 @@ def _frames(movie: Movie, live: pd.DataFrame) -> pd.DataFrame:
     counts = live.groupby(["frame", "state"]).size().unstack(fill_value=0)
     usable = movie.quality.loc[movie.quality["usable"].astype(bool), "frame"].to_numpy(int)
     counts = counts.reindex(index=usable, columns=[s.value for s in State], fill_value=0)
-    in_mitosis = counts[State.METAPHASE.value] + 0.5 * counts[State.ANAPHASE.value]
+    in_mitosis = counts[[s.value for s in MITOTIC_STATES]].sum(axis=1) - 0.5 * counts[State.ANAPHASE.value]
     return pd.DataFrame({
         "frame": usable,
         "hours": _hours(movie, usable * movie.minutes_per_frame),
@@ -209,26 +220,23 @@ def _intervals(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.D
     cycles = cells[cells["born_in_view"] & cells["end"].isin(["division", "abnormal_exit"])]
     first = mitoses[mitoses["generation"] == 0]
     parts = [
-        pd.DataFrame({"kind": "mitosis", "tracklet_id": held["mother_id"],
-                      "mitosis_class": held["mitosis_class"],
-                      "generation": held["generation"], "hours": held["hours"],
-                      "least_h": held["least_min"] / 60, "most_h": held["most_min"] / 60}),
-        pd.DataFrame({"kind": "cycle", "tracklet_id": cycles["tracklet_id"],
-                      "mitosis_class": cycles["mitosis_class"], "generation": cycles["generation"],
-                      "hours": cycles["exit_h"], "least_h": (cycles["age_at_exit_h"] - step).clip(lower=0),
-                      "most_h": cycles["age_at_exit_h"] + step}),
-        pd.DataFrame({"kind": "first_mitosis", "tracklet_id": first["mother_id"],
-                      "mitosis_class": first["mitosis_class"], "generation": first["generation"],
-                      "hours": first["hours"], "least_h": first["hours"] - step, "most_h": first["hours"]}),
+        held[CLASSES].assign(kind="mitosis", tracklet_id=held["mother_id"], hours=held["hours"],
+                             least_h=held["least_min"] / 60, most_h=held["most_min"] / 60),
+        cycles[CLASSES].assign(kind="cycle", tracklet_id=cycles["tracklet_id"], hours=cycles["exit_h"],
+                               least_h=(cycles["age_at_exit_h"] - step).clip(lower=0),
+                               most_h=cycles["age_at_exit_h"] + step),
+        first[CLASSES].assign(kind="first_mitosis", tracklet_id=first["mother_id"], hours=first["hours"],
+                              least_h=first["hours"] - step, most_h=first["hours"]),
     ]  # fmt: skip
-    return pd.concat([p.astype({"generation": "Int64"}) for p in parts], ignore_index=True)
+    columns = ["kind", "tracklet_id", *CLASSES, "hours", "least_h", "most_h"]
+    return pd.concat([p.astype({"generation": "Int64"})[columns] for p in parts], ignore_index=True)
 
 
 def _clones(movie: Movie, cells: pd.DataFrame, mitoses: pd.DataFrame) -> pd.DataFrame:
     """What became of each cell of the first frame; a cell that left may have gone on dividing elsewhere."""
     mine = cells[cells["from_start"]]
     n_mitoses = mitoses.groupby("founder_id").size()
-    n_abnormal = mitoses[mitoses["mitosis_class"] == MitosisClass.ABNORMAL.value].groupby("founder_id").size()
+    n_abnormal = mitoses[mitoses["counted_class"] == MitosisClass.ABNORMAL.value].groupby("founder_id").size()
     rows = []
     for founder, clone in mine.groupby("founder_id"):
         gone = clone[clone["fate"].isin(GONE)]
@@ -253,7 +261,9 @@ def _clones(movie: Movie, cells: pd.DataFrame, mitoses: pd.DataFrame) -> pd.Data
 
 def _facts(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     proposals = movie.events["event_type"] == "mitosis"
-    classes = movie.events.loc[proposals, "mitosis_class"]
+    rejected = proposals & (movie.events["mitosis_class"] == MitosisClass.NONE.value)
+    called, abnormal = mitoses["mitosis_class"], mitoses["counted_class"] == MitosisClass.ABNORMAL.value
+    unclassified = called == MitosisClass.UNCLASSIFIED.value
     usable = movie.quality["usable"].astype(bool)
     start, end = _hours(movie, np.array([0.0, (movie.n_frames - 1) * movie.minutes_per_frame]))
     row = {
@@ -261,14 +271,17 @@ def _facts(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataF
         "n_frames": movie.n_frames,
         "n_unusable_frames": int((~usable).sum()),
         "minutes_per_frame": movie.minutes_per_frame,
+        "pixel_size_um": movie.pixel_size_um,
         "from_h": float(start),
         "to_h": float(end),
         "n_founders": int((cells["generation"] == 0).sum()),
         "n_cells": len(cells),
-        "n_judged": int(classes.isin(JUDGED).sum()),
-        "n_abnormal": int((classes == MitosisClass.ABNORMAL.value).sum()),
-        "n_unclassified": int((classes == MitosisClass.UNCLASSIFIED.value).sum()),
-        "n_rejected": int((classes == MitosisClass.NONE.value).sum()),
+        "n_judged": int((~unclassified).sum()),
+        "n_abnormal": int((abnormal & ~unclassified).sum()),
+        "n_seen_abnormal_called_normal": int((abnormal & (called == MitosisClass.NORMAL.value)).sum()),
+        "n_unclassified": int(unclassified.sum()),
+        "n_seen_abnormal_unclassified": int((abnormal & unclassified).sum()),
+        "n_rejected": int(rejected.sum()),
         "n_without_onset": int(mitoses["least_min"].isna().sum()),
     }
     return pd.DataFrame([row])

@@ -16,6 +16,7 @@ WELL = ("experiment_date", "plate", "well")
 WELL_ROW = (*WELL, *SERIES, "dose_gy")
 EVENTS_NEEDED = (
     "event_id", "mother_id", "frame", "time_min", "event_type", "subtype", "mitosis_class", "onset_min",
+    "n_micronuclei", "bridge",
 )  # fmt: skip
 
 # Kinds of abnormal mitosis, as events.csv names them.

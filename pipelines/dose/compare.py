@@ -48,8 +48,8 @@ def by_unit(wells: pd.DataFrame, unit: str) -> pd.DataFrame:
         return wells.assign(unit=wells[list(WELL)].agg(" ".join, axis=1))
     keys = [*SERIES, "dose_gy", "experiment_date", *KEY]
     means = wells.groupby(keys, dropna=False).agg(
-        value=("value", "mean"), corrected=("corrected", "mean"), n=("n", "sum"), k=("k", "sum"),
-        n_positions=("n_positions", "sum"),
+        value=("value", "mean"), called=("called", "mean"), corrected=("corrected", "mean"), n=("n", "sum"),
+        k=("k", "sum"), n_positions=("n_positions", "sum"),
     )  # fmt: skip
     return means.reset_index().assign(unit=lambda t: t["experiment_date"])
 
@@ -78,22 +78,33 @@ def doses(
         place: dict[str, Any] = dict(zip([*SERIES, "dose_gy", *KEY], key, strict=True))
         counted = bool(mine["k"].notna().any())
         unit = "share" if counted else UNITS.get(place["measure"], "")
-        one = _dose(mine, by_position.get(key, mine.iloc[:0]), share=unit == "share")
+        of_positions = by_position.get(key, mine.iloc[:0])
+        one = _dose(mine, of_positions, share=unit == "share")
         row = place | {"unit_of_measure": unit} | _told(_cut(one) if unit == "share" else one)
         row |= {"n_units": int(mine["value"].notna().sum()), "n_positions": int(mine["n_positions"].sum())}
         row |= {"n": int(mine["n"].sum()), "k": float(mine["k"].sum()) if counted else np.nan}
         if mine["corrected"].notna().any():
             fixed = mean(mine["corrected"].to_numpy(float))
             if place["measure"] == PRIMARY:
-                fixed = classifiers[place["cell_line"]].widen(one)
+                called = _dose(as_called(mine), as_called(of_positions), share=True)
+                fixed = classifiers[place["cell_line"]].widen(called)
+                row |= {"called": called.value}
             elif place["measure"] == fraction(UNSPECIFIED):  # a remainder: the clips' errors are all in it
                 fixed = Estimate(fixed.value)
-            row |= {"corrected": fixed.value, "corrected_low": fixed.low, "corrected_high": fixed.high}
+            row |= _both("corrected", fixed, _cut(fixed))
         if row["n_units"] >= BOOTSTRAP_FROM:
             again = bootstrap(mine["value"].to_numpy(float), rng=rng)
             row |= {"bootstrap_low": again.low, "bootstrap_high": again.high}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def as_called(parts: pd.DataFrame) -> pd.DataFrame:
+    """Parts of the plate with the fraction that the classifier calls abnormal in place of the counted one.
+
+    The correction works on this: sensitivity and specificity are those of the classifier alone.
+    """
+    return parts.assign(value=parts["called"], k=parts["called"] * parts["n"])
 
 
 def _dose(mine: pd.DataFrame, positions: pd.DataFrame, *, share: bool) -> Estimate:
@@ -115,7 +126,20 @@ def _dose(mine: pd.DataFrame, positions: pd.DataFrame, *, share: bool) -> Estima
 
 def _cut(one: Estimate) -> Estimate:
     """A share lies between 0 and 1."""
-    return replace(one, low=float(np.maximum(one.low, 0.0)), high=float(np.minimum(one.high, 1.0)))
+    return replace(one, value=_cut_share(one.value), low=_cut_share(one.low), high=_cut_share(one.high))
+
+
+def _cut_share(value: float) -> float:
+    return float(np.clip(value, 0.0, 1.0))
+
+
+def _both(name: str, one: Estimate, constrained: Estimate) -> dict[str, float]:
+    """Columns of an estimate as it comes out, and of what it can be."""
+    return {
+        f"{name}{kind}{edge}": value
+        for kind, e in (("", one), ("_constrained", constrained))
+        for edge, value in (("", e.value), ("_low", e.low), ("_high", e.high))
+    }
 
 
 def _over_cells(mine: pd.DataFrame) -> Estimate:
@@ -147,10 +171,12 @@ def effects(units: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.Da
             row |= {"difference": told.value, "difference_low": told.low, "difference_high": told.high}
             row |= {"ratio": times.value, "ratio_low": times.low, "ratio_high": times.high}
             if place["measure"] == PRIMARY:
-                raw = [float(t["value"].mean()) for t in (treated, control)]
-                fixed = _corrected_difference(told, raw[0], raw[1], classifiers[place["cell_line"]])
-                row |= {"corrected_difference": fixed.value, "corrected_difference_low": fixed.low,
-                        "corrected_difference_high": fixed.high}  # fmt: skip
+                called = [float(t["called"].mean()) for t in (treated, control)]
+                raw, _ = against(as_called(mine), dose, control_gy)
+                by = classifiers[place["cell_line"]]
+                fixed = _corrected_difference(raw, called[0], called[1], by)
+                ends = [_cut_share(by.correct(value)) for value in called]
+                row |= _both("corrected_difference", fixed, _cut_difference(fixed, ends[0] - ends[1]))
             row |= {"p": told.p, "df": told.df, "n_units": int(treated["value"].notna().sum()),
                     "n_units_control": int(control["value"].notna().sum())}  # fmt: skip
             rows.append(row | {"method": told.method})
@@ -187,8 +213,8 @@ def _corrected_difference(raw: Estimate, treated: float, control: float, by: Cla
     """Of the corrected fractions; the classifier's own uncertainty scales the whole difference.
 
     Args:
-        raw: difference of the raw fractions.
-        treated: raw fraction.
+        raw: difference of the fractions that the classifier calls abnormal.
+        treated: the fraction that it calls so.
         control: likewise.
         by: what corrects them.
     """
@@ -196,6 +222,17 @@ def _corrected_difference(raw: Estimate, treated: float, control: float, by: Cla
     steepest = max(by.slope(treated), by.slope(control)) if by.usable else np.nan
     half = float(np.hypot(0.5 * (raw.high - raw.low) * steepest, 1.96 * value * by.relative_error))
     return replace(raw, value=value, low=value - half, high=value + half)
+
+
+def _cut_difference(one: Estimate, value: float) -> Estimate:
+    """A difference of two shares lies between -1 and 1; the interval is widened to hold the value.
+
+    Args:
+        one: the difference as it comes out.
+        value: that of the two constrained shares.
+    """
+    low, high = np.minimum(one.low, value), np.maximum(one.high, value)
+    return replace(one, value=value, low=float(np.maximum(low, -1.0)), high=float(np.minimum(high, 1.0)))
 
 
 def _adjusted(table: pd.DataFrame, primary_rule: Any) -> pd.DataFrame:
@@ -233,6 +270,7 @@ def corrected(
 ) -> pd.DataFrame:
     """With the corrected share beside the raw one, of the fraction abnormal and of each kind.
 
+    The fraction abnormal is corrected from what the classifier itself calls abnormal, whose errors are known.
     A kind that was seen to happen is corrected for those that were not proposed; the kind that the classifier
     alone tells is what these leave of the corrected fraction.
 
@@ -246,7 +284,7 @@ def corrected(
     primary = table["measure"] == PRIMARY
     table.loc[primary, "corrected"] = [
         classifiers[line].correct(value)
-        for line, value in zip(table.loc[primary, "cell_line"], table.loc[primary, "value"], strict=True)
+        for line, value in zip(table.loc[primary, "cell_line"], table.loc[primary, "called"], strict=True)
     ]
     whole = table[primary & (table["stratum"] == "all")].set_index(list(keys))
     left = whole["corrected"]
@@ -262,7 +300,7 @@ def corrected(
             for line, share, raw in zip(
                 table.loc[mine, "cell_line"],
                 table.loc[mine, "value"],
-                whole["value"].reindex(of),
+                whole["called"].reindex(of),
                 strict=True,
             )
         ]

@@ -9,6 +9,7 @@ from pipelines.dose.columns import SERIES, WELL
 from pipelines.dose.estimates import mean
 
 STEP_H = 2.0
+COLUMNS = [*SERIES, "dose_gy", "hours_from", "quantity", "estimate", "low", "high", "n_wells"]  # by dose
 WATCHED_SHARE = 0.9  # of a well's movies that must show a bin
 
 
@@ -47,4 +48,4 @@ def by_dose(wells: pd.DataFrame) -> pd.DataFrame:
         edges = [2**x for x in (doublings.value, doublings.low, doublings.high)]
         rows.append(place | dict(zip(("estimate", "low", "high"), edges, strict=True))
                     | {"quantity": "growth", "n_wells": doublings.n})  # fmt: skip
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=COLUMNS)

@@ -74,8 +74,8 @@ def kin(cells: pd.DataFrame, *, window_h: float) -> Iterator[tuple[str, str, flo
         *correlation(families["log_cycle_mother"], families["log_cycle"]),
     )
     whole = families[~((families["outcome"] == "fusion") & (families["age_at_exit_h"] <= OWN_FUSION_H))]
-    yield from _foretold("next_generation", whole["mitosis_class_mother"], whole["outcome"])
-    yield from _foretold("sister", sisters["mitosis_class_sister"], sisters["outcome"])
+    yield from _foretold("next_generation", whole["counted_class_mother"], whole["outcome"])
+    yield from _foretold("sister", sisters["counted_class_sister"], sisters["outcome"])
 
 
 def correlation(x: pd.Series, y: pd.Series, *, twice: bool = False) -> tuple[float, int]:

@@ -166,7 +166,7 @@ def by_series(mitoses: pd.DataFrame, unit: str) -> dict[tuple[Any, ...], Margina
         units = mine[columns].astype(str).agg(" ".join, axis=1)
         if unit != "well":  # an experiment holds all doses: what is alike in it is so at each dose
             units = units + " " + mine["dose_gy"].astype(str)
-        abnormal = (mine["mitosis_class"] == "abnormal").to_numpy(int)
+        abnormal = (mine["counted_class"] == "abnormal").to_numpy(int)
         found[tuple(key)] = marginal(abnormal, mine["dose_gy"].to_numpy(float), units.to_numpy(str))
     return found
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from lineage.schema import MitosisClass
 from pipelines.dose import clones, kinship
+from pipelines.dose.assessed import FINE_KINDS
 from pipelines.dose.collect import ENDS, JUDGED, Tables
 from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
 from pipelines.dose.ends import ends_of
@@ -46,6 +47,7 @@ class Row(NamedTuple):
     value: float
     n: int  # what it was counted from
     k: float = np.nan  # of a share, how many
+    called: float = np.nan  # of a fraction abnormal, the share that the classifier itself calls so
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,11 +69,13 @@ def fractions(part: Tables, _: Context) -> Iterator[Row]:
     """Abnormal, of the mitoses that were judged; by generation and by time; each subtype; unclassified."""
     m = part.mitoses
     judged = m[m["mitosis_class"].isin(JUDGED)]
-    yield _share(PRIMARY, "all", judged, judged["mitosis_class"] == MitosisClass.ABNORMAL.value)
-    for stratum, rows in strata(judged):
-        yield _share(PRIMARY, stratum, rows, rows["mitosis_class"] == MitosisClass.ABNORMAL.value)
+    for stratum, rows in (("all", judged), *strata(judged)):
+        counted, called = (rows[c] == MitosisClass.ABNORMAL.value for c in ("counted_class", "mitosis_class"))
+        share = _share(PRIMARY, stratum, rows, counted)
+        yield share._replace(called=_share(PRIMARY, stratum, rows, called).value)
     for subtype in SUBTYPES:
-        yield _share(fraction(subtype), "all", judged, judged["subtype"] == subtype)
+        rows = judged[judged[f"{subtype}_assessed"]] if subtype in FINE_KINDS else judged
+        yield _share(fraction(subtype), "all", rows, rows["subtype"] == subtype)
     yield _share("fraction_unclassified", "all", m, ~m["mitosis_class"].isin(JUDGED))
 
 
@@ -113,7 +117,7 @@ def rates(part: Tables, _: Context) -> Iterator[Row]:
     f, m = part.frames, part.mitoses
     watched = m.merge(f[["movie", "frame"]], on=["movie", "frame"])
     hours, live = float(f["cell_hours"].sum()), float(f["n_live"].sum())
-    abnormal = int((watched["mitosis_class"] == MitosisClass.ABNORMAL.value).sum())
+    abnormal = int((watched["counted_class"] == MitosisClass.ABNORMAL.value).sum())
     for name, k in (("mitoses", len(watched)), ("abnormal", abnormal)):
         yield Row(f"{name}_per_1000_cell_hours", "all", 1000 * k / hours if hours else np.nan, k)
     yield Row("mitotic_index", "all", float(f["n_in_mitosis"].sum()) / live if live else np.nan, int(live))
@@ -145,7 +149,7 @@ def _at_same_time(rows: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
 def timing(part: Tables, context: Context) -> Iterator[Row]:
     """Medians: of mitosis, between bounds (Turnbull); to the first mitosis; of the cycle (Kaplan & Meier)."""
     held = part.intervals[part.intervals["kind"] == "mitosis"]
-    kinds = {"all": held} | {c: held[held["mitosis_class"] == c] for c in JUDGED}
+    kinds = {"all": held} | {c: held[held["counted_class"] == c] for c in JUDGED}
     for stratum, rows in kinds.items():
         found = turnbull(60 * rows["least_h"], 60 * rows["most_h"]) if len(rows) else None
         yield Row("mitotic_duration", stratum, found.middle() if found else np.nan, len(rows))

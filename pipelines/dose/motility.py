@@ -25,19 +25,20 @@ def displacements(
 
     Args:
         live: detections of live cells, with the stage's drift taken out.
-        mitoses: with `mother_id`, `mitosis_class`, `time_min`.
+        mitoses: with `mother_id`, `counted_class`, `time_min`.
         cells: with `tracklet_id`, `parent_ids`.
         minutes_per_frame: interval.
 
     Returns:
-        COLUMNS; lags up to two hours, `n_cells` that were averaged.
+        COLUMNS; `mitosis_class` is the class that the mitoses are counted under; lags up to two hours;
+        `n_cells` that were averaged.
     """
     interphase = live[live["state"] == State.INTERPHASE.value]
     rows = []
     mother = pd.to_numeric(cells["parent_ids"].where(cells["born_in_view"]), errors="coerce")
     births = cells.assign(mother=mother).dropna(subset="mother")
     for kind in (MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value):
-        these = mitoses[mitoses["mitosis_class"] == kind].drop_duplicates("mother_id")
+        these = mitoses[mitoses["counted_class"] == kind].drop_duplicates("mother_id")
         at = these.set_index("mother_id")["time_min"]
         born = births[births["mother"].isin(at.index)].set_index("tracklet_id")["mother"].map(at)
         before = _window(interphase, at, -WINDOW_H - 1, -1.0)  # the last hour is the mitosis itself

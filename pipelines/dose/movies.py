@@ -29,6 +29,7 @@ class Movie:
     root: Path
     n_frames: int
     minutes_per_frame: float
+    pixel_size_um: float
     irradiated_min_before_start: float
     events: pd.DataFrame
     tracklets: pd.DataFrame
@@ -120,12 +121,13 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
         raise InputError(
             f"{root.name} was run with {told:g} Gy, the plate map says {row['dose_gy']:g}; put one right"
         )
-    text = ("daughter_ids", "event_type", "subtype", "mitosis_class", "flags")
+    text = ("daughter_ids", "event_type", "subtype", "mitosis_class", "n_micronuclei", "bridge", "flags")
     return Movie(
         row=row,
         root=root,
         n_frames=int(record["video"]["n_frames"]),
         minutes_per_frame=float(record["video"]["minutes_per_frame"]),
+        pixel_size_um=float(record["video"]["pixel_size_um"]),
         irradiated_min_before_start=0.0 if math.isnan(delay) else delay,  # the analysis says so
         events=_table(run.events, EVENTS_NEEDED, text=text),
         tracklets=_table(run.tracklets, TRACKLET_COLUMNS, text=("parent_ids", "daughter_ids", "fate")),

@@ -25,7 +25,9 @@ COUNTED = (
     "n_cells",
     "n_judged",
     "n_abnormal",
+    "n_seen_abnormal_called_normal",
     "n_unclassified",
+    "n_seen_abnormal_unclassified",
     "n_rejected",
     "n_unusable_frames",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 
 from lineage.schema import InputError, MitosisClass
 from pipelines.dose.correction import Classifier
+from pipelines.sheet import lines_of, text_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,16 +28,8 @@ def read(path: Path) -> pd.DataFrame:
     """
     if not path.is_file():
         raise InputError(f"{path} is not there; wanted a table with {', '.join(COLUMNS)}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is no UTF-8 text; in a spreadsheet, save it as CSV UTF-8") from error
-    # Spreadsheets of half of Europe separate by semicolons.
-    separator = max(",;\t", key=text.partition("\n")[0].count)
-    table = pd.read_csv(io.StringIO(text), sep=separator, dtype={"movie": str, "mitosis_class": str})
-    if missing := [c for c in COLUMNS if c not in table.columns]:
-        raise InputError(f"{path.name} lacks {', '.join(missing)}; it has {', '.join(table.columns)}")
-    if unknown := set(table["mitosis_class"].dropna()) - {*CLASSES, MitosisClass.UNCLASSIFIED.value}:
+    table = _table(path)
+    if unknown := set(table["mitosis_class"]) - {*CLASSES, MitosisClass.UNCLASSIFIED.value, ""}:
         raise InputError(f"{path.name}: {sorted(unknown)[0]} is no class; wanted {', '.join(CLASSES)}")
     judged = table[table["mitosis_class"].isin(CLASSES)]
     twice = judged[judged.duplicated(["movie", "event_id"])].to_dict("records")
@@ -46,6 +38,21 @@ def read(path: Path) -> pd.DataFrame:
             f"{path.name}: event {twice[0]['event_id']} of {twice[0]['movie']} is judged twice; leave one"
         )
     return judged
+
+
+def _table(path: Path) -> pd.DataFrame:
+    """COLUMNS, one row an event, judged or left open."""
+    (_, header), *body = [*lines_of(text_of(path), path.name)] or [(0, [])]
+    if missing := [c for c in COLUMNS if c not in header]:
+        raise InputError(f"{path.name} lacks {', '.join(missing)}; it has {', '.join(header)}")
+    rows = [
+        dict.fromkeys(COLUMNS, "") | dict(zip(header, map(str.strip, cells), strict=False))
+        for _, cells in body
+    ]
+    for (line, _), row in zip(body, rows, strict=True):
+        if not row["event_id"].isdecimal():
+            raise InputError(f"{path.name}, line {line}: event_id = {row['event_id']}: wanted a whole number")
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"event_id": int})
 
 
 def classifier(sample: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame) -> Classifier | None:

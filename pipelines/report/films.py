@@ -21,8 +21,8 @@ N_DOUBTFUL = 6
 SURE = 2.0  # log-odds of the tracking, from which on a mitosis may be called typical
 MADE_UP = "|".join((FRAME_REPLACED, SQUARE_PADDED, WINDOW_PADDED))  # what the film shows was not all filmed
 COLUMNS = (
-    "movie", "well", "position", "dose_gy", "event_id", "frame", "hours", "mitosis_class", "subtype",
-    "p_abnormal", "confidence", "flags",
+    "movie", "well", "position", "dose_gy", "event_id", "frame", "hours", "mitosis_class", "counted_class",
+    "subtype", "p_abnormal", "confidence", "flags",
 )  # fmt: skip
 
 
@@ -31,16 +31,16 @@ class Film:
     """One strip, and what is said above it."""
 
     figure: Figure
-    mitosis_class: str
+    mitosis_class: str  # that it is counted under
     words: tuple[str, ...]
 
 
 def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film], list[Film]]:
     """Strips of typical mitoses, one of each class and dose, and of the most doubtful of all.
 
-    Typical is the one in the middle of its class and dose by the classifier's probability, of those that the
-    tracking is sure of, and of these of those filmed whole, if there are any; doubtful are those with the
-    smallest log-odds of the tracking.
+    The class is the one that a mitosis is counted under. Typical is the one in the middle of its class and
+    dose by the classifier's probability, of those that it judged and the tracking is sure of, and of these of
+    those filmed whole, if there are any; doubtful are those with the smallest log-odds of the tracking.
 
     Args:
         mitoses: of one series.
@@ -53,7 +53,7 @@ def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film],
     there = there.assign(confidence=pd.to_numeric(there["confidence"], errors="coerce"))
     judged = there[there["mitosis_class"].isin(("normal", "abnormal"))]
     sure = judged[~(judged["confidence"].abs() < SURE)]
-    typical = [_middle(_filmed_whole(t)) for _, t in sure.groupby(["dose_gy", "mitosis_class"])]
+    typical = [_middle(_filmed_whole(t)) for _, t in sure.groupby(["dose_gy", "counted_class"])]
     doubt = there[there["confidence"].notna()].sort_values("confidence", key=abs, kind="stable")
     return (
         [_film(r, "typical", roots) for r in typical],
@@ -81,6 +81,7 @@ def _film(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Film:
     words = (
         dose_words(row["dose_gy"]),
         str(row["subtype"]).replace("_", " "),
+        f"the classifier: {row['mitosis_class']}" if row["mitosis_class"] != row["counted_class"] else "",
         f"p(abnormal) {row['p_abnormal']:.2f}"
         if row["p_abnormal"] == row["p_abnormal"]
         else "not classified",
@@ -94,4 +95,4 @@ def _film(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Film:
     )
     data = row.reindex(COLUMNS).to_frame().T
     told = tuple(filter(None, words))
-    return Film(Figure(name, ", ".join(told), "", svg, data), str(row["mitosis_class"]), told)
+    return Film(Figure(name, ", ".join(told), "", svg, data), str(row["counted_class"]), told)

@@ -141,7 +141,10 @@ def _analysis(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield (
         "Each proposed mitosis was cut out in twelve frames ten minutes apart and called normal, abnormal "
         f"or none by {'the bundled classifier' if model in ('', 'None') else model.rsplit('/', 1)[-1]}; "
-        "divisions that it called none were undone."
+        "divisions that it called none were undone. A mitosis counts as abnormal if the classifier called it "
+        "so, or if it was seen to be: more than two poles, daughters that reunite within two hours, no "
+        "separation, death, lagging chromatin or micronuclei. Mitoses that were not classified enter no "
+        "fraction."
     )
 
 
@@ -172,7 +175,11 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
         yield "A logistic GEE with the covariance of Mancl & DeRouen (2001) stands beside it."
     if any(c["corrects"] for c in record["classifiers"].values()):
         sources = "; ".join(sorted({c["source"] for c in record["classifiers"].values() if c["corrects"]}))
-        yield f"Fractions corrected for the classifier's errors (Rogan & Gladen 1978) rest on: {sources}."
+        yield (
+            "Corrected fractions start from what the classifier itself called abnormal, for which its errors "
+            f"are known (Rogan & Gladen 1978), and rest on: {sources}. They are constrained to 0 to 100 % in "
+            "figures and summary; the tables hold the unconstrained estimates as well."
+        )
     yield (
         "Competing ends are Aalen-Johansen estimates; mitotic durations are bounded by the frame interval "
         "and estimated "

@@ -76,7 +76,7 @@ def fraction_superplot(tables: Tables) -> Figure:
     """Each mitosis pale, each well strong: the fraction abnormal."""
     m = tables["mitoses"]
     judged = m[m["mitosis_class"].isin(("normal", "abnormal"))]
-    cells = judged.assign(value=PERCENT * (judged["mitosis_class"] == "abnormal"))
+    cells = judged.assign(value=PERCENT * (judged["counted_class"] == "abnormal"))
     data = levels(tables, PRIMARY, "all", cells, PERCENT)
 
     def paint(axes: np.ndarray) -> None:
@@ -100,7 +100,7 @@ def fraction_superplot(tables: Tables) -> Figure:
         "fraction_superplot",
         "Abnormal mitoses, at every level",
         "Pale: mitoses, one dot each, in the two bands with their numbers. Small: positions. Large: wells. "
-        f"{INTERVALS}; what the classifier calls abnormal, uncorrected.",
+        f"{INTERVALS}. Abnormal: called so by the classifier, or seen to be; uncorrected.",
         draw(paint, size=(6.2, 4.2)),
         data,
         half=True,
@@ -144,17 +144,17 @@ def duration_superplot(tables: Tables) -> Figure | None:
 def response(tables: Tables) -> Figure:
     """The fraction abnormal over dose, raw beside corrected."""
     means, wells = (of_measure(tables[name], PRIMARY) for name in ("doses", "wells"))
-    columns = ["dose_gy", "estimate", "low", "high", "corrected", "corrected_low", "corrected_high",
+    columns = ["dose_gy", "estimate", "low", "high", "corrected_constrained", "corrected_constrained_low",
+               "corrected_constrained_high", "called", "corrected", "corrected_low", "corrected_high",
                "n_units", "n_positions", "n", "k", "method"]  # fmt: skip
     data = means.reindex(columns=columns).reset_index(drop=True)
     step = dose_step(data["dose_gy"])
     both = bool(data["corrected"].notna().any())
-    edges = PERCENT * data[["corrected_low", "corrected_high"]].astype(float)
-    beyond = bool(((edges < AXIS_ENDS[0]) | (edges > AXIS_ENDS[1])).any(axis=None))
 
     def paint(axes: np.ndarray) -> None:
         ax: Axes = axes[0, 0]
-        sides = [("estimate", "", "o", -1, "as called"), ("corrected", "corrected_", "D", 1, "corrected")]
+        fixed = "corrected_constrained"
+        sides = [("estimate", "", "o", -1, "as counted"), (fixed, f"{fixed}_", "D", 1, "corrected")]
         for column, prefix, sign, side, words in sides[: 1 + both]:
             x = data["dose_gy"].to_numpy(float) + (0.06 * step * side if both else 0)
             y, low, high = (
@@ -168,21 +168,18 @@ def response(tables: Tables) -> Figure:
                 x, y, sign, color=colour, mfc=face, ms=6.5, zorder=4, label=words, gid=f"response-{column}"
             )
         of_wells = wells[wells["value"].notna()]
-        ax.plot(of_wells["dose_gy"] - 0.16 * step, PERCENT * of_wells["value"], "o", color=INK_OF[-1], ms=3.5,
-                mec="none", alpha=0.55, zorder=2, label="wells, as called", gid="response-wells")  # fmt: skip
+        ax.plot(of_wells["dose_gy"] - 0.16 * step, PERCENT * of_wells["value"], "o", color=INK_OF[-1],
+                ms=3.5, mec="none", alpha=0.55, zorder=2, label="wells, as counted",
+                gid="response-wells")  # fmt: skip
         ax.axhline(0, color="#4A5361", lw=0.8)
         ax.set(xlabel="dose, Gy", ylabel="abnormal, % of mitoses")
-        # Few mitoses give corrected intervals of hundreds of percent, beside which nothing can be read.
-        ax.set_ylim(*np.clip(ax.get_ylim(), *AXIS_ENDS))
         ax.set_xticks(ticks := sorted(set(data["dose_gy"])), [f"{d:g}" for d in ticks])
         ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3)
 
     return Figure(
         "dose_response",
         "Fraction of abnormal mitoses over dose",
-        "Means of the units with 95 % intervals. Corrected: for the classifier's errors (Rogan and Gladen), "
-        "its own uncertainty in the interval; a negative value says that fewer were called abnormal than "
-        f"false alarms alone would give.{BEYOND * beyond}",
+        f"Means of the units with 95 % intervals. {COUNTED} {CORRECTED}",
         draw(paint, size=(5.6, 3.6)),
         data,
         half=True,
@@ -190,8 +187,13 @@ def response(tables: Tables) -> Figure:
 
 
 INK_OF = {-1: "#0072B2", 1: "#D55E00"}
-AXIS_ENDS = (-50, 150)  # of the corrected fraction, percent
-BEYOND = " Intervals that go further than the axis are cut; the numbers hold them whole."
+COUNTED = "As counted: called abnormal by the classifier, or seen to be."
+CORRECTED = (
+    "Corrected: what the classifier itself called abnormal, corrected for its errors (Rogan and Gladen), its "
+    "own uncertainty in the interval; estimate and interval are constrained to 0 to 100 %. At 0 % fewer may "
+    "have been called abnormal than false alarms alone would give: doses.csv and the numbers of this figure "
+    "hold the unconstrained estimate (corrected) and the constrained one (corrected_constrained)."
+)
 
 
 def survival(tables: Tables, words: str) -> Figure:

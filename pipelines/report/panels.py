@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from pipelines.dose.columns import SUBTYPES
+from pipelines.dose.assessed import FINE_KINDS, known_movies, pixel_sizes
+from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
 from pipelines.dose.kinship import OUTCOMES
 from pipelines.dose.measures import fraction
 from pipelines.report.drawing import Figure, by_dose, colours, draw
@@ -29,6 +30,7 @@ class Panel(NamedTuple):
     title: str
     label: str
     most: float = np.nan  # of what may be negative: it lies within this, either way
+    missing: str = "too few cells"  # why, where there is no number
 
     @property
     def scale(self) -> float:
@@ -63,19 +65,32 @@ KIN = tuple(
 
 def subtypes(tables: Tables) -> Figure:
     """Each kind of abnormal mitosis over dose."""
-    names = [(fraction(s), s.replace("_", " ") if s != "abnormal" else "no told kind") for s in SUBTYPES]
-    data, svg = _panels(
-        tables, [Panel(m, "all", title, "% of mitoses") for m, title in names], per_row=4, share=True
-    )
+    kinds = [_kind(tables["movies"], s) for s in SUBTYPES]
+    data, svg = _panels(tables, kinds, per_row=4, share=True)
     return Figure(
         "subtypes",
         "What kind of abnormal",
         "Share of all judged mitoses; dots are wells. The kind is what was seen to happen; no told kind is "
-        "what the classifier alone calls abnormal. Exploratory. Micronuclei and bridges cannot be told at "
-        "every pixel size: 0 may mean not assessable.",
+        "what the classifier alone calls abnormal. Exploratory. Micronuclei and lagging chromatin cannot be "
+        "assessed at every pixel size: movies in which they were not are missing there, and not 0.",
         svg,
         data,
     )
+
+
+def _kind(movies: pd.DataFrame, subtype: str) -> Panel:
+    """The panel of one kind; of one that the pixels may not show in how many movies it was assessed."""
+    title = subtype.replace("_", " ") if subtype != UNSPECIFIED else "no told kind"
+    panel = Panel(fraction(subtype), "all", title, "% of mitoses")
+    if subtype not in FINE_KINDS:
+        return panel
+    known = known_movies(movies, subtype)
+    if not len(known) or known.all():
+        return panel
+    if known.any():
+        return panel._replace(title=f"{title}\n{known.sum()} of {len(known)} movies")
+    sizes = pixel_sizes(movies.loc[known.index])
+    return panel._replace(missing=f"not assessable\nat this pixel size\n({sizes})")
 
 
 def measures(tables: Tables) -> Figure:
@@ -158,7 +173,7 @@ def _panels(
                 ax.set_ylabel(panel.label)
             if not one["value"].notna().any():
                 ax.set_axis_off()
-                ax.text(0.5, 0.5, "too few cells", transform=ax.transAxes, ha="center", fontsize=8)
+                ax.text(0.5, 0.5, panel.missing, transform=ax.transAxes, ha="center", va="center", fontsize=8)
         for ax, panel in zip(axes.flat, panels, strict=False):  # last: a shared axis would keep the first's
             if np.isnan(panel.most):
                 ax.set_ylim(bottom=0)

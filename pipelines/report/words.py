@@ -71,7 +71,9 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
     ]
     if not described:
         return [f"In {name} cells, no mitosis was called normal or abnormal."]
-    told = [f"In {name} cells, the fraction of mitoses called abnormal was {_listed(described)}."]
+    told = [f"In {name} cells, the fraction of abnormal mitoses was {_listed(described)}."]
+    told += _overruled(counts.values())
+    told += _corrected(doses)
     if unseen := [f"{d:g}" for d in doses.loc[doses["estimate"].isna(), "dose_gy"]]:
         told.append(f"At {_listed(unseen)} Gy no mitosis was called normal or abnormal.")
     trend = _of(tables["tests"], PRIMARY)
@@ -95,7 +97,8 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
         )
         if told_interval := interval(top["difference_low"], top["difference_high"], 100):
             words += f" ({told_interval}; Holm-adjusted {p_words(top['p_adjusted'])})"
-        value, low, high = (float(top.get(f"corrected_difference{c}", np.nan)) for c in ("", "_low", "_high"))
+        name = "corrected_difference_constrained"
+        value, low, high = (float(top.get(f"{name}{c}", np.nan)) for c in ("", "_low", "_high"))
         if np.isfinite(value):
             words += f", {number(100 * value)} points when corrected for the classifier's errors"
             if corrected := interval(low, high, 100):
@@ -120,18 +123,52 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
     return told
 
 
+def _corrected(doses: pd.DataFrame) -> list[str]:
+    """The corrected fractions, as they can be; nothing where none is corrected."""
+    name = "corrected_constrained"
+    described = []
+    for r in doses.to_dict("records"):
+        value, low, high = (float(r.get(f"{name}{c}", np.nan)) for c in ("", "_low", "_high"))
+        edges = interval(low, high, 100)
+        if np.isfinite(value):
+            described.append(
+                f"{number(100 * value)} % at {r['dose_gy']:g} Gy{f' ({edges})' if edges else ''}"
+            )
+    if not described:
+        return []
+    return [
+        "Corrected for the classifier's errors, from its own calls, and constrained to 0 to 100 %, it was "
+        f"{_listed(described)}."
+    ]
+
+
+def _overruled(counts: Iterable[Mapping[str, Any]]) -> list[str]:
+    """How many of those counted as abnormal the classifier called normal; nothing where it called none so."""
+    sums = Counter[str]()
+    for n in counts:
+        sums.update({k: int(n[k]) for k in ("n_abnormal", "n_seen_abnormal_called_normal")})
+    seen = sums["n_seen_abnormal_called_normal"]
+    if not seen:
+        return []
+    return [
+        f"Of the {_count(sums['n_abnormal'], 'mitosis', 'mitoses')} counted as abnormal, {seen} "
+        f"{'was' if seen == 1 else 'were'} called normal by the classifier and seen to be abnormal (more "
+        "than two poles, daughters that reunite, no separation, death, lagging chromatin or micronuclei)."
+    ]
+
+
 def _parenthesis(row: Mapping[Any, Any], counts: Mapping[float, Mapping[str, Any]], unit: str) -> str:
     edges = interval(row["low"], row["high"], 100)
     n = counts.get(float(row["dose_gy"]), {})
     counted = [_count(row["n_units"], unit)]
     counted += [_count(n[f"n_{what}s"], what) for what in ("position", "founder") if n]
-    counted.append("1 mitosis" if row["n"] == 1 else f"{row['n']} mitoses")
+    counted.append(_count(row["n"], "mitosis", "mitoses"))
     how = "" if str(row["method"]).startswith("t over units") else f", {row['method']}"
     return f"{edges + how + '; ' if edges else ''}{', '.join(counted)}"
 
 
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}{'s' * (n != 1)}"
+def _count(n: int, thing: str, things: str = "") -> str:
+    return f"{n} {thing if n == 1 else things or f'{thing}s'}"
 
 
 def _listed(parts: Sequence[str]) -> str:
@@ -182,13 +219,21 @@ def _refused(record: Mapping[str, Any]) -> list[str]:
             else f"{line}: not corrected for the classifier's errors (sensitivity + specificity below "
             f"{LEAST_YOUDEN}, or not asked for)."
         )
-    lost = [
-        f"{n['n_unclassified']} {'mitosis' if n['n_unclassified'] == 1 else 'mitoses'} at "
-        f"{n['dose_gy']:g} Gy could not be classified, and no fraction counts them"
-        for n in record["n"]
-        if n["n_unclassified"]
-    ]
-    return told + [f"{words}." for words in lost]
+    return told + [_lost(n) for n in record["n"] if n["n_unclassified"]]
+
+
+def _lost(n: Mapping[str, Any]) -> str:
+    """Of the mitoses of a dose that were not classified."""
+    words = (
+        f"{_count(n['n_unclassified'], 'mitosis', 'mitoses')} at {n['dose_gy']:g} Gy could not be "
+        "classified, and no fraction counts them"
+    )
+    seen = n["n_seen_abnormal_unclassified"]
+    return (
+        f"{words}; {seen} of these {'was' if seen == 1 else 'were'} seen to be abnormal."
+        if seen
+        else f"{words}."
+    )
 
 
 def _counted(sentences: Mapping[str, int], n: int) -> list[str]:
