@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 
     from lineage.schema import FrameQuality, MitosisEvent, Video
 
-WINDOW_PADDED, SQUARE_PADDED, FRAME_REPLACED = Flag.WINDOW_PADDED, Flag.SQUARE_PADDED, Flag.FRAME_REPLACED
-RESAMPLED, INTERVAL_TOO_LONG, NO_PHASE = Flag.RESAMPLED, Flag.INTERVAL_TOO_LONG, Flag.NO_PHASE
-
 
 @dataclass(frozen=True)
 class Square:
@@ -95,17 +92,17 @@ def point(
         least_side_um: the clips' smallest squares, in effect.
         most_side_um: their largest.
         margin_um: around the outermost nuclei: a rounded cell is wider than its chromatin.
-        longest_interval_min: above it an event is flagged INTERVAL_TOO_LONG.
+        longest_interval_min: above it an event is flagged so.
 
     Returns:
         One square an event, in their order.
     """
     usable = np.flatnonzero(quality.usable)
-    general = [] if has_phase else [NO_PHASE]
+    general = [] if has_phase else [Flag.NO_PHASE]
     if abs(minutes_per_frame - CROP_INTERVAL_MIN) > 0.1 * CROP_INTERVAL_MIN:
-        general.append(RESAMPLED)
+        general.append(Flag.RESAMPLED)
     if minutes_per_frame > longest_interval_min:
-        general.append(INTERVAL_TOO_LONG)
+        general.append(Flag.INTERVAL_TOO_LONG)
     by_cell = dict(tuple(detections.groupby("tracklet_id")))
     squares = []
     for event in events:
@@ -114,9 +111,9 @@ def point(
         frames = tuple(int(usable[np.abs(usable - t).argmin()]) for t in inside)
         flags = list(general)
         if tuple(inside) != wanted:
-            flags.append(WINDOW_PADDED)
+            flags.append(Flag.WINDOW_PADDED)
         if frames != tuple(inside):
-            flags.append(FRAME_REPLACED)
+            flags.append(Flag.FRAME_REPLACED)
         family = [by_cell[c] for c in (event.mother, *event.daughters)]
         y, x, side = _around(
             family, wanted, least_um=least_side_um, most_um=most_side_um, margin_um=margin_um
@@ -177,7 +174,7 @@ def _cut_batch(video: Video, quality: FrameQuality, squares: list[Square], size_
                 film = resample(image, corner, side, size_px)
                 pixels[n, i, c] = np.round(film) if pixels.dtype.kind == "u" else film
     flags = tuple(
-        " ".join((*s.flags, SQUARE_PADDED) if _is_padded(s, quality, video, size_px) else s.flags)
+        " ".join((*s.flags, Flag.SQUARE_PADDED) if _is_padded(s, quality, video, size_px) else s.flags)
         for s in squares
     )
     ids = np.array([s.event_id for s in squares], np.int64)
@@ -260,7 +257,7 @@ def write(
                 crops.event_ids, crops.pixels, crops.side_um, crops.flags, strict=True
             ):
                 metadata = {"axes": "TCYX", "unit": "um", "finterval": CROP_INTERVAL_MIN * 60}
-                if SQUARE_PADDED in flags:
+                if Flag.SQUARE_PADDED in flags:
                     boxes = image_boxes(by_id[int(event_id)], quality, video, size_px)
                     metadata[IMAGE_BOXES] = json.dumps(boxes.tolist())
                 tifffile.imwrite(

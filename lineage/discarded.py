@@ -25,13 +25,13 @@ def of_lineage(lineage: Lineage) -> dict[str, int]:
 def in_words(counts: Mapping[str, int]) -> str:
     """One sentence, said of every run.
 
-    >>> in_words({"measured": 110, "too_small": 10, "no_cell": 5, "no_cell_tracks": 4, "no_cell_followed": 0})
+    >>> in_words({"measured": 110, "too_small": 10, "no_cell": 5, "no_cell_tracks": 4})
     'of 110 objects 95 are in cells; left out: 10 too small, 5 taken for debris (4 tracks)'
     """
-    in_cells = counts["measured"] - counts["too_small"] - counts["no_cell"]
+    small, debris = counts["too_small"], counts["no_cell"]
     return (
-        f"of {counts['measured']} objects {in_cells} are in cells; left out: {counts['too_small']} too small, "
-        f"{counts['no_cell']} taken for debris ({counts['no_cell_tracks']} tracks)"
+        f"of {counts['measured']} objects {counts['measured'] - small - debris} are in cells; left out: "
+        f"{small} too small, {debris} taken for debris ({counts['no_cell_tracks']} tracks)"
     )
 
 
@@ -40,8 +40,8 @@ def warnings(counts: Mapping[str, int]) -> list[str]:
     found = []
     if counts["no_cell_followed"]:
         found.append(
-            f"{counts['no_cell_followed']} objects were followed for {LONG_FRAMES} frames or more and are taken "
-            "for debris: look at them in detections.csv, tracklet_id -1"
+            f"{counts['no_cell_followed']} objects were followed for {LONG_FRAMES} frames or more and are "
+            "taken for debris: look at them in detections.csv, tracklet_id -1"
         )
     left_out = counts["too_small"] + counts["no_cell"]
     if left_out > MANY * max(counts["measured"], 1):

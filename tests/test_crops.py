@@ -9,7 +9,7 @@ import tifffile
 import worlds
 
 from lineage import crops
-from lineage.schema import IMAGE_BOXES, SEPARATION_INDEX
+from lineage.schema import IMAGE_BOXES, SEPARATION_INDEX, Flag
 
 WINDOW = {"minutes_per_frame": 10.0, "has_phase": True}
 
@@ -47,7 +47,7 @@ def test_windows_that_leave_the_movie_are_padded_and_flagged(lineage):
     n = event.frame + 4
     (pointed,) = crops.point([event], lineage.detections, movies.fine(n), **WINDOW)
     assert pointed.frames[-1] == n - 1
-    assert crops.WINDOW_PADDED in pointed.flags
+    assert Flag.WINDOW_PADDED in pointed.flags
 
 
 def test_frames_that_cannot_be_used_are_replaced_and_flagged(lineage):
@@ -55,10 +55,10 @@ def test_frames_that_cannot_be_used_are_replaced_and_flagged(lineage):
     bad = event.frame + 2
     (pointed,) = crops.point([event], lineage.detections, movies.fine(40, unusable=(bad,)), **WINDOW)
     assert bad not in pointed.frames
-    assert crops.FRAME_REPLACED in pointed.flags
+    assert Flag.FRAME_REPLACED in pointed.flags
 
 
-@pytest.mark.parametrize(("minutes", "flag"), [(15.0, crops.RESAMPLED), (25.0, crops.INTERVAL_TOO_LONG)])
+@pytest.mark.parametrize(("minutes", "flag"), [(15.0, Flag.RESAMPLED), (25.0, Flag.INTERVAL_TOO_LONG)])
 def test_other_intervals_are_flagged(lineage, minutes, flag):
     (event,) = worlds.divisions(lineage)
     quality = movies.fine(40)
@@ -105,7 +105,7 @@ def test_a_crop_follows_the_stage():
 
 def test_a_square_over_the_edge_is_padded_and_flagged():
     (cut,) = crops.cut(movies.movie(moving_spot()), movies.fine(40), [square(y_um=5.0)], size_px=60)
-    assert crops.SQUARE_PADDED in cut.flags[0]
+    assert Flag.SQUARE_PADDED in cut.flags[0]
     assert [int(p.mean()) for p in cut.pixels[0, :, 0]] == list(range(3, 15))
 
 
@@ -124,7 +124,7 @@ def test_films_over_the_edge_record_it_and_others_do_not(tmp_path):
     video, quality = movies.movie(moving_spot()), movies.fine(40)
     squares = [square(), square(event_id=2, y_um=5.0)]
     rows = crops.write(video, quality, squares, tmp_path / "crops", size_px=60)
-    assert [crops.SQUARE_PADDED in flags for flags in rows["flags"]] == [False, True]
+    assert [Flag.SQUARE_PADDED in flags for flags in rows["flags"]] == [False, True]
     with tifffile.TiffFile(tmp_path / "crops" / "event_0001.tif") as tif:
         assert IMAGE_BOXES not in tif.imagej_metadata
     with tifffile.TiffFile(tmp_path / "crops" / "event_0002.tif") as tif:
@@ -136,7 +136,7 @@ def test_a_missing_phase_channel_is_zeros(lineage):
     (event,) = worlds.divisions(lineage)
     quality = movies.fine(40)
     (pointed,) = crops.point([event], lineage.detections, quality, minutes_per_frame=10.0, has_phase=False)
-    assert crops.NO_PHASE in pointed.flags
+    assert Flag.NO_PHASE in pointed.flags
     video = movies.movie(moving_spot()[:, 1:], phase=False)
     (cut,) = crops.cut(video, quality, [square()], size_px=60)
     assert cut.pixels[:, :, 0].max() == 0

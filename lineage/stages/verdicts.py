@@ -9,7 +9,7 @@ import pandas as pd
 
 from lineage import labels, records
 from lineage.outputs import read_table, write_table
-from lineage.schema import IMAGE_BOXES, EventType, Predictions
+from lineage.schema import IMAGE_BOXES, EventType, Flag, Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,14 +48,13 @@ def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[Mitosis
 def classify(job: Job) -> Predictions:
     """What kind of division each event is."""
     from classifier import checkpoint, predict
-    from lineage import crops
 
     folder = job.folder
     weights = job.config.classify.model or predict.BUNDLED
 
     def do(progress: Progress) -> Iterable[str]:
         rows = read_table(folder.squares, text=("flags",))
-        judged = rows[~rows["flags"].str.contains(crops.INTERVAL_TOO_LONG)]
+        judged = rows[~rows["flags"].str.contains(Flag.INTERVAL_TOO_LONG)]
         write_table(_classified(judged, folder.crops, weights, progress), folder.predictions)
         return ()
 

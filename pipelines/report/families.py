@@ -21,14 +21,13 @@ TEXT = "font-family:Arial,Helvetica,'Liberation Sans',sans-serif;font-size:11px"
 
 
 def forests(fates: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame) -> list[Figure]:
-    """One drawing a dose, of clones drawn by lot from all of its movies; classes are those counted under.
+    """One drawing a dose, of clones drawn by lot from all of its movies.
 
     Args:
         fates: of one series, one row a cell.
         mitoses: likewise.
         movies: likewise.
     """
-    fates, mitoses = (t.assign(mitosis_class=t["counted_class"]) for t in (fates, mitoses))
     longest = float((movies["n_frames"] * movies["minutes_per_frame"]).max())
     step = float(movies["minutes_per_frame"].min())
     return [

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from lineage.crops import FRAME_REPLACED, SQUARE_PADDED, WINDOW_PADDED
 from lineage.outputs import RunFolder
 from lineage.report.strips import film_strip
+from lineage.schema import Flag
 from pipelines.report.drawing import Figure, dose_words
 
 if TYPE_CHECKING:
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 TILE_PX = 72
 N_DOUBTFUL = 6
 SURE = 2.0  # log-odds of the tracking, from which on a mitosis may be called typical
-MADE_UP = "|".join((FRAME_REPLACED, SQUARE_PADDED, WINDOW_PADDED))  # what the film shows was not all filmed
+# What the strip shows was not all filmed.
+MADE_UP = "|".join((Flag.FRAME_REPLACED, Flag.SQUARE_PADDED, Flag.WINDOW_PADDED))
 COLUMNS = (
     "movie", "well", "position", "dose_gy", "event_id", "frame", "hours", "mitosis_class", "counted_class",
     "subtype", "p_abnormal", "confidence", "flags",
