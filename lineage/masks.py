@@ -212,12 +212,9 @@ def _folder(path: Path) -> Masks:
     def number(file: Path) -> int:
         return int(re.findall(r"\d+", file.stem)[-1])
 
-    files = [
-        f
-        for f in path.iterdir()
-        if f.suffix.lower() in SUFFIXES and not f.name.startswith(".") and re.search(r"\d", f.stem)
-    ]
-    files.sort(key=number)
+    numbered = [f for f in path.iterdir() if f.suffix.lower() in SUFFIXES and re.search(r"\d", f.stem)]
+    files = sorted((f for f in numbered if not f.name.startswith(".")), key=number)
+    hidden = len(numbered) - len(files)
     if not files:
         raise InputError(f"{path} holds no numbered TIFFs; wanted one mask a frame")
     numbers = [number(f) for f in files]
@@ -233,7 +230,8 @@ def _folder(path: Path) -> Masks:
         image = read_image(files[t], as_stored=True)
         return image.squeeze() if image.ndim > 2 else image
 
-    return Masks((len(files), *read(0).shape), read, path.name)
+    said = (f"{hidden} files of the system's own, ._ and the like, are left out",) if hidden else ()
+    return Masks((len(files), *read(0).shape), read, path.name, warnings=said)
 
 
 def _stack(path: Path) -> Masks:

@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-AT_ONCE = 5  # so many nuclei, and half of all that are seen, do not begin or end in one frame by themselves
+AT_ONCE = 5  # nuclei: where so many more are seen, and twice as many, frames before were not found whole
 LATE, EARLY = 5, 3  # nuclei that what ends, and what begins, is measured from
 NONE = -1
 
@@ -91,18 +91,14 @@ class Pieces:
         return number
 
     def opens(self, at: np.ndarray) -> np.ndarray:
-        """Whether `at` lie in a first frame: the movie's, or one in which most nuclei begin."""
-        return self._at_once(self.first)[self.time[at]] | (self.time[at] == 0)
+        """Whether `at` lie in a first frame: the movie's, or one with far more nuclei than the one before."""
+        n = np.bincount(self.time)
+        return np.r_[True, _far_more(n[1:], n[:-1])][self.time[at]]
 
     def closes(self, at: np.ndarray) -> np.ndarray:
-        """Whether `at` lie in a last frame: the movie's, or one in which most nuclei end."""
-        return self._at_once(self.last)[self.time[at]] | (self.time[at] == self.time.max(initial=0))
-
-    def _at_once(self, ends: np.ndarray) -> np.ndarray:
-        """(T,) whether most nuclei of a frame are among these."""
-        n_frames = int(self.time.max(initial=0)) + 1
-        some = np.bincount(self.time[ends], minlength=n_frames)
-        return (some >= AT_ONCE) & (2 * some >= np.bincount(self.time, minlength=n_frames))
+        """Whether `at` lie in a last frame: the movie's, or one with far more nuclei than the next."""
+        n = np.bincount(self.time)
+        return np.r_[_far_more(n[:-1], n[1:]), True][self.time[at]]
 
     def late(self, values: np.ndarray, at: np.ndarray, n: int = LATE) -> np.ndarray:
         """(len(at), n) the values of the last nuclei up to `at`, NaN before their tracklet begins."""
@@ -115,6 +111,15 @@ class Pieces:
         index = at[:, None] + np.arange(n)
         inside = index <= self.last[self.piece[at]][:, None]
         return np.where(inside, values[np.minimum(index, len(values) - 1)], np.nan)
+
+
+def _far_more(n: np.ndarray, beside: np.ndarray) -> np.ndarray:
+    """Whether frames hold so many more nuclei than the one beside them that they were not all born.
+
+    >>> _far_more(np.array([20, 20, 6]), np.array([0, 11, 3]))
+    array([ True, False, False])
+    """
+    return (n >= 2 * beside) & (n >= beside + AT_ONCE)
 
 
 def near(

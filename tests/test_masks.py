@@ -5,7 +5,7 @@ import pytest
 import tifffile
 import zarr
 
-from lineage.masks import as_video, open_masks
+from lineage.masks import as_video, open_masks, shared_labels
 from lineage.schema import InputError
 
 MASKS = np.arange(3 * 20 * 30, dtype=np.uint16).reshape(3, 20, 30) % 7
@@ -92,3 +92,80 @@ def test_masks_alone_are_a_movie_of_ones_and_zeros(tmp_path, write):
 def test_masks_alone_do_not_know_their_units(tmp_path, units):
     with pytest.raises(InputError, match="--pixel-size-um and --minutes-per-frame"):
         as_video(stack(tmp_path), pixel_size_um=units[0], minutes_per_frame=units[1])
+
+
+# --- Masks as other programs write them
+
+
+def test_whole_numbers_kept_as_floats_and_axes_of_length_one(tmp_path):
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, MASKS[:, None].astype(np.float32), metadata={"axes": "TCYX"})
+    masks = open_masks(path, n_frames=3, shape=(20, 30))
+    assert np.array_equal(masks(1), MASKS[1])
+    assert masks.warnings == ()
+
+
+def test_a_stack_with_one_directory_for_all_planes(tmp_path):
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, MASKS, imagej=True, metadata={"axes": "TYX"}, truncate=True)
+    with tifffile.TiffFile(path) as tif:
+        assert len(tif.pages) == 1
+    masks = open_masks(path, n_frames=3, shape=(20, 30))
+    assert all(np.array_equal(masks(t), MASKS[t]) for t in range(3))
+
+
+def test_labels_are_never_turned_over(tmp_path):
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, MASKS, photometric="miniswhite")
+    assert np.array_equal(open_masks(path, n_frames=3, shape=(20, 30))(2), MASKS[2])
+
+
+def test_files_of_the_system_are_no_masks(tmp_path):
+    ctc(tmp_path)
+    for t in range(3):
+        (tmp_path / f"._man_track{t:03d}.tif").write_bytes(b"\0\5\26\7")
+    assert np.array_equal(open_masks(tmp_path, n_frames=3, shape=(20, 30))(1), MASKS[1])
+
+
+def test_two_masks_of_one_frame_are_refused(tmp_path):
+    ctc(tmp_path)
+    tifffile.imwrite(tmp_path / "old_001.tif", MASKS[1])
+    with pytest.raises(
+        InputError, match=r"man_track001.tif and old_001.tif|old_001.tif and man_track001.tif"
+    ):
+        open_masks(tmp_path, n_frames=3, shape=(20, 30))
+
+
+@pytest.mark.parametrize("value", [1, 255])
+def test_one_value_for_all_nuclei_comes_apart_and_is_said(tmp_path, value):
+    two = np.zeros((3, 20, 30), np.uint8)
+    two[:, 3:8, 3:8] = two[:, 12:17, 20:26] = value
+    tifffile.imwrite(tmp_path / "m.tif", two, photometric="minisblack")
+    masks = open_masks(tmp_path / "m.tif", n_frames=3, shape=(20, 30))
+    assert set(np.unique(masks(0))) == {0, 1, 2}
+    assert "one value for all nuclei" in masks.warnings[0]
+    one = two.copy()
+    one[:, 12:] = 0  # a single cell, labelled
+    tifffile.imwrite(tmp_path / "one.tif", one, photometric="minisblack")
+    assert open_masks(tmp_path / "one.tif", n_frames=3, shape=(20, 30)).warnings == ()
+
+
+def test_a_label_on_two_nuclei_far_apart_is_said():
+    fine = np.zeros((40, 60), np.int32)
+    fine[3:8, 3:8], fine[9:14, 4:9], fine[20:26, 30:36] = 1, 1, 2  # pieces that lie close are one nucleus
+    shared = fine.copy()
+    shared[30:36, 50:56] = 1
+    assert shared_labels([fine, fine]) == []
+    (said,) = shared_labels([fine, shared])
+    assert "label 1 in frame 1" in said
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda b: b[:300], lambda b: b[:40] + b"\xff" * 60 + b[100:], lambda b: b"II*\0"]
+)
+def test_a_damaged_mask_is_one_clear_line(tmp_path, damage):
+    ctc(tmp_path)
+    path = tmp_path / "man_track001.tif"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match=r"man_track001\.tif"):
+        open_masks(tmp_path, n_frames=3, shape=(20, 30))(1)

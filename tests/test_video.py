@@ -339,6 +339,161 @@ def test_pixels_that_are_no_number_become_the_median(tmp_path: Path) -> None:
     np.testing.assert_array_equal(video.frame(4, DNA), 0)
 
 
+# --- Units: what files state is read, whatever its spelling, and must be credible
+
+
+def write_stated(path: Path, text: str, um: tuple[float, float] = (0.65, 0.65)) -> Path:
+    """An ImageJ stack with a description of its own; `um` are x and y in the file's unit."""
+    head = f"ImageJ=1.54p\nimages=12\nframes=12\n{text}loop=false\n"
+    tifffile.imwrite(
+        path, movie()[:, DNA], description=head, resolution=(1 / um[0], 1 / um[1]), resolutionunit="none",
+        photometric="minisblack", metadata=None,
+    )  # fmt: skip
+    return path
+
+
+@pytest.mark.parametrize(
+    ("text", "um", "units"),
+    [
+        ("unit=micron\nfinterval=5 min\n", (0.65, 0.65), (0.65, 5.0)),
+        ("unit=\\u03BCm\nfinterval=300\n", (0.65, 0.65), (0.65, 5.0)),
+        ("unit=\\u00B5m\nfinterval=300,0\n", (0.65, 0.65), (0.65, 5.0)),
+        ("unit=micrometre\nyunit=nm\nfinterval=0.1\ntunit=h\n", (0.65, 650), (0.65, 6.0)),
+        ("unit=um\nfinterval=0.5\ntunit=days\n", (0.65, 0.65), None),
+        ("unit=mm\nfinterval=10\ntunit=minutes\n", (0.00065, 0.00065), (0.65, 10.0)),
+        ("unit=micron\nfps=0.00333333\n", (0.65, 0.65), (0.65, 5.0)),
+    ],
+)
+def test_every_spelling_of_a_unit(tmp_path: Path, text: str, um: Any, units: Any) -> None:
+    path = write_stated(tmp_path / "m.tif", text, um)
+    if units is None:
+        refusal(path, "0.5 days.*not credible.*--minutes-per-frame")
+    else:
+        video = open_video(path)
+        assert (video.pixel_size_um, video.minutes_per_frame) == pytest.approx(units, rel=1e-4)
+        assert not [a for a in video.assumed if a.startswith(("pixel", "interval"))]
+
+
+@pytest.mark.parametrize(
+    ("text", "um", "words"),
+    [
+        ("unit=micron\nfinterval=600\n", (0.65, 0.60), "0.65 micron by 0.6 micron: x and y differ"),
+        ("unit=furlong\nfinterval=600\n", (0.65, 0.65), "0.65 furlong: its unit is not known; give --pixel"),
+        ("unit=nm\nfinterval=600\n", (0.65, 0.65), "0.00065 um a pixel, which is not credible"),
+        ("unit=micron\nfinterval=1e-6\n", (0.65, 0.65), "which is not credible.*--minutes-per-frame"),
+        ("unit=micron\nfinterval=soon\n", (0.65, 0.65), "soon.*is no number"),
+    ],
+)
+def test_what_is_stated_and_cannot_be_used_is_asked_for(
+    tmp_path: Path, text: str, um: Any, words: str
+) -> None:
+    path = write_stated(tmp_path / "m.tif", text, um)
+    refusal(path, words)
+    assert open_video(path, pixel_size_um=0.6, minutes_per_frame=7).pixel_size_um == 0.6
+
+
+def test_what_is_in_the_file_is_never_said_to_be_missing(tmp_path: Path) -> None:
+    said = " ".join(open_video(write_stated(tmp_path / "m.tif", "unit=pixel\nfps=7\n")).assumed)
+    assert "the file gives 0.65 pixel" in said
+    assert "the file gives 7 fps, a playback speed" in said
+    assert "none" not in said
+
+
+@pytest.mark.parametrize(("option", "value"), [("pixel_size_um", 650), ("minutes_per_frame", 1e-4)])
+def test_options_must_be_credible_too(tmp_path: Path, option: str, value: float) -> None:
+    path = write_imagej(tmp_path / "m.tif", movie())
+    refusal(path, f"--{option.replace('_', '-')} is .* not credible", **{option: value})
+
+
+def ome_with_planes(
+    path: Path, header: str, minutes: Any, stack: np.ndarray, size_t: int | None = None
+) -> Path:
+    """OME-TIFF of one channel whose planes say when they were taken."""
+    planes = "".join(
+        f'<Plane TheZ="0" TheC="0" TheT="{t}" DeltaT="{m}" DeltaTUnit="min"/>' for t, m in enumerate(minutes)
+    )
+    data = "".join(f'<TiffData IFD="{t}" FirstT="{t}" PlaneCount="1"/>' for t in range(len(stack)))
+    name = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+    xml = (
+        f'<?xml version="1.0"?><OME xmlns="{name}"><Image ID="Image:0"><Pixels ID="Pixels:0" '
+        'DimensionOrder="XYCZT" Type="uint8" SizeX="40" SizeY="48" SizeC="1" SizeZ="1" '
+        f'SizeT="{size_t or len(stack)}" PhysicalSizeX="0.65" PhysicalSizeY="0.65" {header}>'
+        f'<Channel ID="Channel:0:0" Name="DNA" SamplesPerPixel="1"/>{data}{planes}</Pixels></Image></OME>'
+    )
+    tifffile.imwrite(path, stack, description=xml, metadata=None, photometric="minisblack")
+    return path
+
+
+def test_the_times_of_planes_win_over_an_interval_that_contradicts_them(tmp_path: Path) -> None:
+    nominal = 'TimeIncrement="1" TimeIncrementUnit="ms"'
+    path = ome_with_planes(tmp_path / "m.ome.tif", nominal, 10.0 * np.arange(12), movie()[:, DNA])
+    video = open_video(path)
+    assert video.minutes_per_frame == 10
+    assert "not 1 ms as is also stated" in " ".join(video.notes)
+
+
+def test_frames_that_are_not_evenly_spaced_are_said(tmp_path: Path) -> None:
+    minutes = np.r_[10.0 * np.arange(6), 300 + 10.0 * np.arange(6)]
+    video = open_video(ome_with_planes(tmp_path / "m.ome.tif", "", minutes, movie()[:, DNA]))
+    assert video.minutes_per_frame == 10
+    assert "from 10 to 250 min" in " ".join(video.warnings)
+
+
+# --- What makes pixels wrong or missing is damage; nothing else is
+
+
+def test_an_acquisition_stopped_early_is_read_as_far_as_it_goes(tmp_path: Path) -> None:
+    stack = movie()[:, DNA]
+    path = ome_with_planes(tmp_path / "m.ome.tif", 'TimeIncrement="600"', (), stack, size_t=721)
+    video = assert_same(path, stack[:, None])
+    assert "12 of 721 planned frames are there" in " ".join(video.warnings)
+
+
+def test_a_description_that_is_no_text_is_no_damage(tmp_path: Path) -> None:
+    stack = movie()[:, DNA]
+    tifffile.imwrite(tmp_path / "m.tif", stack, description=b"Time-Used = (:.):\x8d\x81,", metadata=None)
+    assert_same(tmp_path / "m.tif", stack[:, None], **UNITS)
+
+
+def test_previews_are_no_positions(tmp_path: Path) -> None:
+    stack = movie()[:, DNA]
+    with tifffile.TiffWriter(tmp_path / "m.tif") as tif:
+        tif.write(stack, photometric="minisblack", metadata=None)
+        tif.write(stack[0, ::4, ::4], photometric="minisblack", metadata=None, subfiletype=1)
+    assert_same(tmp_path / "m.tif", stack[:, None], **UNITS)
+
+
+def test_white_that_is_zero_is_turned_over_and_said(tmp_path: Path) -> None:
+    stack = movie()[:, DNA]
+    tifffile.imwrite(tmp_path / "m.tif", 255 - stack, photometric="miniswhite")
+    assert "0 is white" in " ".join(assert_same(tmp_path / "m.tif", stack[:, None], **UNITS).notes)
+
+
+def test_images_appended_in_pairs_are_frames_or_channels_by_their_looks(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    frames = (60 + 20 * np.cumsum(rng.normal(0, 0.3, (24, 48, 40)), axis=0)).clip(0, 255).astype(np.uint8)
+    for name, stack in (("frames", frames), ("channels", movie().reshape(24, 48, 40))):
+        for i in range(0, 24, 2):
+            pair = stack[i : i + 2]
+            tifffile.imwrite(tmp_path / f"{name}.tif", pair, append=True, photometric="minisblack")
+    video = assert_same(tmp_path / "frames.tif", frames[:, None], **UNITS)
+    assert "read as 24 frames of one channel" in " ".join(video.assumed)
+    assert_same(tmp_path / "channels.tif", movie(), **UNITS)
+
+
+def test_chunks_that_got_lost_are_unusable_frames_and_said(tmp_path: Path) -> None:
+    stack = movie()
+    path = write_ngff(tmp_path / "m.zarr", stack, 2)
+    gone = [path / "0" / f"{t}.1.0.0.0" for t in (4, 7)]
+    for chunk in gone:
+        chunk.unlink()
+    video = open_video(path)
+    assert video.missing == (4, 7)
+    assert "2 of 12 frames hold no pixels" in " ".join(video.warnings)
+    assert not video.frame(4, PHASE).any()
+    np.testing.assert_array_equal(video.frame(5, DNA), stack[5, DNA])
+
+
 def test_no_such_file(tmp_path: Path) -> None:
     refusal(tmp_path / "gone.tif", "not there")
 

@@ -106,7 +106,9 @@ def _video(run: Run) -> Video | None:
     told = run.record["video"]
     names = ("nucleus_channel", "phase_channel", "pixel_size_um", "minutes_per_frame")
     try:
-        video = open_video(Path(told["path"]), **{name: told[name] for name in names})
+        video = open_video(
+            Path(told["path"]), position=told.get("position") or None, **{n: told[n] for n in names}
+        )
     except (InputError, OSError):
         return None
     return video if (video.n_frames, *video.shape) == tuple(run.tracked.shape) else None

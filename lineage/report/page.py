@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineage import discarded
 from lineage.counts import count, with_class
 from lineage.outputs import whole
 from lineage.report.cards import cards
@@ -68,7 +69,8 @@ def write_report(
         quality: of every frame.
         crops_dir: holds `event_0007.tif`, (12, 2, H, W), channels (phase, dna); an event without a file is
             listed without its pictures.
-        run: what run.json holds: `video`, `settings`, `versions`, `stages`, `warnings`, `dose_gy`.
+        run: what run.json holds: `video`, `settings`, `versions`, `stages`, `warnings`, `dose_gy`,
+            `discarded`.
     """
     check_columns(events, EVENT_COLUMNS, "events")
     others = events[events["event_type"] != EventType.MITOSIS]
@@ -80,6 +82,7 @@ def write_report(
         dose_gy=run.get("dose_gy"),
         cautions=_cautions(run, quality),
         facts=facts(tree),
+        left_out=discarded.in_words(run["discarded"]) if run.get("discarded") else "",
         n=count(mitoses),
         n_families=len(families),
         n_lone=len(lone),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lineage.stages.job import Job, Progress
 
 SCALE_FRAMES = 5  # from which the size of the nuclei is estimated
+CREDIBLE_NUCLEUS_UM = (4.0, 60.0)
 
 
 def assess(job: Job) -> FrameQuality:
@@ -54,7 +55,7 @@ def scale(job: Job, quality: FrameQuality) -> float:
         size = {"diameter_px": diameter, "zoom": zoom_of(network, diameter), "given": given_um is not None}
         with whole(folder.scale) as part:
             part.write_text(json.dumps(size) + "\n")
-        return () if diameter else ("too few nuclei to tell their size: the frames are taken as they are",)
+        return _about_size(diameter, video.pixel_size_um)
 
     told = [model.digest(name), given_um]
     job.once("scale", do, after=("quality",), settings=told, files=(folder.scale,))
@@ -66,6 +67,19 @@ def scale(job: Job, quality: FrameQuality) -> float:
             + ("taken as they are" if size["zoom"] == 1 else f"resized by {size['zoom']:.2f} to find them")
         )
     return size["zoom"]
+
+
+def _about_size(diameter_px: float | None, pixel_size_um: float) -> tuple[str, ...]:
+    """What is to be said of the size of the nuclei: a pixel size that is wrong shows here."""
+    if not diameter_px:
+        return ("too few nuclei to tell their size: the frames are taken as they are",)
+    um, (least, most) = diameter_px * pixel_size_um, CREDIBLE_NUCLEUS_UM
+    if least <= um <= most:
+        return ()
+    return (
+        f"nuclei would be {um:.3g} um across, and cells' are {least:g} to {most:g}: "
+        "the pixel size is probably wrong; give --pixel-size-um",
+    )
 
 
 def segment(job: Job, quality: FrameQuality) -> None:
