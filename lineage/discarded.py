@@ -1,4 +1,4 @@
-"""What was found and taken for no cell -> counts that add up, and sentences that say them."""
+"""What was found and is in no cell -> counts that add up, and sentences that say them."""
 
 from __future__ import annotations
 
@@ -7,43 +7,29 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lineage.schema import Lineage
-
-LONG_FRAMES = 6  # what is followed for so long is mostly no debris
 MANY = 0.05  # of all objects
-
-
-def of_lineage(lineage: Lineage) -> dict[str, int]:
-    """Counts of what tracking takes for no cell."""
-    return {
-        "no_cell": int((lineage.detections["tracklet_id"] < 0).sum()),
-        "no_cell_tracks": len(lineage.false_tracks),
-        "no_cell_followed": sum(n >= LONG_FRAMES for n in lineage.false_tracks),
-    }
 
 
 def in_words(counts: Mapping[str, int]) -> str:
     """One sentence, said of every run.
 
-    >>> in_words({"measured": 110, "too_small": 10, "no_cell": 5, "no_cell_tracks": 4})
-    'of 110 objects 95 are in cells; left out: 10 too small, 5 taken for debris (4 tracks)'
+    >>> in_words({"measured": 110, "too_small": 10, "debris": 5})
+    'of 110 objects 95 are in cells; left out: 10 too small, 5 taken for debris'
     """
-    small, debris = counts["too_small"], counts["no_cell"]
+    small, debris = counts["too_small"], counts["debris"]
+    in_cells = counts["measured"] - small - debris
     return (
-        f"of {counts['measured']} objects {counts['measured'] - small - debris} are in cells; left out: "
-        f"{small} too small, {debris} taken for debris ({counts['no_cell_tracks']} tracks)"
+        f"of {counts['measured']} objects {in_cells} are in cells; left out: {small} too small, "
+        f"{debris} taken for debris"
     )
 
 
 def warnings(counts: Mapping[str, int]) -> list[str]:
-    """What is to be warned of: much left out, or what was followed for long."""
-    found = []
-    if counts["no_cell_followed"]:
-        found.append(
-            f"{counts['no_cell_followed']} objects were followed for {LONG_FRAMES} frames or more and are "
-            "taken for debris: look at them in detections.csv, tracklet_id -1"
-        )
-    left_out = counts["too_small"] + counts["no_cell"]
-    if left_out > MANY * max(counts["measured"], 1):
-        found.append(f"{left_out} of {counts['measured']} objects are left out: {in_words(counts)}")
-    return found
+    """What is to be warned of: much that is left out."""
+    share = (counts["too_small"] + counts["debris"]) / max(counts["measured"], 1)
+    if share <= MANY:
+        return []
+    return [
+        f"{share:.0%} of the objects that were found are left out: {in_words(counts)}; look at them in "
+        "labels.zarr, and at those taken for debris in detections.csv, tracklet_id -1"
+    ]

@@ -36,6 +36,7 @@ KEPT_AT = -7.0  # log-odds below which a hypothesis is not worth an unknown
 # a fiftieth is debris, which looks like daughters that part for a frame or two; in real movies it is rarer,
 # and such daughters are what is looked for. Chosen on the fitting movies and on mosaics of another fold.
 DEBRIS = -3.0
+FOLLOWED_FRAMES = 6  # what is followed for so long is no debris
 
 Told = dict[
     tuple[Hypothesis, int, int, int], float
@@ -231,6 +232,8 @@ def judged(found: list[Candidates], models: Models) -> Hypotheses:
             log_odds = log_odds + DEBRIS
         joins = c.kind in (Hypothesis.LINK, Hypothesis.DIVISION, Hypothesis.FUSION)
         kept = log_odds > KEPT_AT if joins else np.ones(len(log_odds), bool)
+        if c.kind is Hypothesis.FALSE_POSITIVE:
+            kept = c.features["length"] < np.log(FOLLOWED_FRAMES)
         kinds.append(np.full(int(kept.sum()), c.kind, object))
         ends.append(c.ends[kept])
         starts.append(c.starts[kept])

@@ -72,9 +72,7 @@ def resolve(detections: pd.DataFrame, hypotheses: Hypotheses, *, time_limit_s: f
     said = f"HiGHS: {len(hypotheses.kind)} hypotheses about {n} tracklets, " + (
         "proven optimal, gap 0" if not solution.unproven else f"gap up to {solution.gap:.2%}"
     )
-    false = hypotheses.starts[solution.chosen & (hypotheses.kind == Hypothesis.FALSE_POSITIVE), 0]
-    lengths = detections["tracklet_id"].value_counts().reindex(false).to_numpy(int)
-    return Lineage(lineage.detections, lineage.graph, warnings, said, tuple(lengths.tolist()))
+    return Lineage(lineage.detections, lineage.graph, warnings, said)
 
 
 # --- The program

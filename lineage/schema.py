@@ -353,9 +353,6 @@ class Lineage:
     graph: nx.DiGraph
     warnings: tuple[str, ...] = ()
     solver: str = ""
-    false_tracks: tuple[
-        int, ...
-    ] = ()  # in how many frames each object was followed that is taken for no cell
 
     def __post_init__(self) -> None:
         check_columns(self.detections, DETECTION_COLUMNS, "detections")

@@ -42,7 +42,7 @@ def track(job: Job, quality: FrameQuality) -> Lineage:
         )
         lineage = resolve(detections, hypotheses, **resolve_told)
         folder.record["notes"] = {"track": [*tracklets.notes, lineage.solver]}
-        folder.record["discarded"] |= discarded.of_lineage(lineage)
+        folder.record["discarded"]["debris"] = int((lineage.detections["tracklet_id"] < 0).sum())
         records.write_lineage(lineage, **folder.tracked)
         return [*lineage.warnings, *discarded.warnings(folder.record["discarded"])]
 
