@@ -1,7 +1,7 @@
 """A built wheel, installed away from the checkout, does what the checkout does.
 
-The environment is new and holds the wheel alone; what the packages depend on is borrowed from the environment of
-the tests, so that it takes seconds and no network.
+The environment is new and holds the wheel alone; what the packages depend on is borrowed from the environment
+of the tests, so that it takes seconds and no network.
 """
 
 import json
@@ -73,7 +73,7 @@ def python(wheel, tmp_path_factory) -> Path:
     interpreter = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     pip = [sys.executable, "-m", "pip", "--python", str(interpreter), "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "-q", "--no-deps", "--no-index", str(wheel)], check=True)
-    # A folder that a .pth file names is searched last, and .pth files in it, the editable install's, are not read.
+    # What a .pth file names is searched last, and .pth files in it (the editable install's) are not read.
     home = subprocess.run(
         [interpreter, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"],
         capture_output=True, check=True, text=True,
