@@ -1,4 +1,4 @@
-"""A file or a folder of files -> the same, damaged at random: cut, overwritten, flipped, swapped, reworded."""
+"""A file or a folder of files -> the same, damaged at random: cut, overwritten, flipped, swapped."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def damage(folder: Path, rng: np.random.Generator) -> str:
 
 
 def _choose(folder: Path, rng: np.random.Generator) -> Path:
-    """A file; first by the part of the folder, then by its kind, so that many chunks do not hide one table."""
+    """A file; first by the part of the folder, then by its kind: many chunks do not hide one table."""
     files = [p for p in sorted(folder.rglob("*")) if p.is_file()]
     for key in (lambda p: p.relative_to(folder).parts[0], lambda p: p.suffix or re.sub(r"\d+", "0", p.name)):
         names = sorted({key(p) for p in files})

@@ -1,9 +1,9 @@
 """Damaged input of every kind: `python benchmarks/fuzz.py --runs 1000 --seed 1 [--only masks,clips]`.
 
-Each run damages a small whole input (`fuzz_inputs.py`) at random (`damages.py`) and reads it as the commands do, in
-a process of its own; every fiftieth goes through the real command line. A damage may be found (one clear line, exit
-code 2), change nothing, or change what is read where nobody can know. It must not end in a traceback or a hang, nor
-may a refusal leave anything behind. Prints a table; each mistake with the words that repeat it.
+Each run damages a small whole input (`fuzz_inputs.py`) at random (`damages.py`) and reads it as the commands
+do, in a process of its own; every fortieth or so goes through the real command line. A damage may be found (one clear
+line, exit code 2), change nothing, or change what is read where nobody can know. It must not end in a traceback
+or a hang, nor may a refusal leave anything behind. Prints a table, and each mistake with the words that repeat it.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import datetime
+import importlib
 import json
 import os
 import platform
@@ -27,7 +28,7 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import typer
@@ -41,8 +42,12 @@ if TYPE_CHECKING:
 
     from fuzz_inputs import Kind
 
+HEAVY = (
+    "classifier.predict", "lineage.evaluate.evaluate", "lineage.export.geff", "lineage.run",
+    "lineage.stardist.data", "pipelines.dose.analyse", "pipelines.platemap",
+)  # fmt: skip
 LIMIT_S = 60.0  # for one reading; a whole input takes a few seconds at most
-COMMAND_EVERY = 50
+COMMAND_EVERY = 40
 COMMAND_LIMIT_S = 240.0
 WROTE_HALF = re.compile(r"\.(part|partial|old)$")
 
@@ -78,9 +83,12 @@ def case_of(kind: Kind, whole: Path, case: Path, seed: int | None) -> tuple[Path
     """Copy a whole input to `case`, and damage it; says what was done. Without a seed it stays whole."""
     shutil.rmtree(case, ignore_errors=True)
     shutil.copytree(whole, case)
-    return case, "" if seed is None else damage(
-        case / "in", np.random.default_rng([seed, *kind.name.encode()])
-    )
+    return case, "" if seed is None else damage(case / "in", rng_of(kind, seed))
+
+
+def rng_of(kind: Kind, seed: int) -> np.random.Generator:
+    """Chance for one run: the same whatever else is run."""
+    return np.random.default_rng([seed, *kind.name.encode()])
 
 
 def make(kind: Kind, case: Path) -> Path:
@@ -204,7 +212,9 @@ def by_command(kind: Kind, case: Path) -> Outcome:
     return Outcome(End.LEFTOVER, f"{left} after: {said}") if left else Outcome(End.ERROR, said)
 
 
-def run(chosen: Sequence[Kind], *, runs: int, seed: int, folder: Path) -> tuple[Counter, list[str]]:
+def run(
+    chosen: Sequence[Kind], *, runs: int, seed: int, folder: Path, verbose: bool = False
+) -> tuple[Counter, list[str]]:
     """Damage and read, each kind as often as the others.
 
     Returns:
@@ -230,8 +240,7 @@ def run(chosen: Sequence[Kind], *, runs: int, seed: int, folder: Path) -> tuple[
                 mistakes.append(f"### {kind.name}, whole: {first.end}\n{first.words}")
         one = seed + n // len(chosen)
         _, what = case_of(kind, whole[kind.name], case, one)
-        # Not a multiple of the number of kinds, so that each has its turn.
-        real = kind.command is not None and (n + n // len(chosen)) % COMMAND_EVERY == 0
+        real = kind.command is not None and rng_of(kind, one).random() < 1 / COMMAND_EVERY
         outcome = by_command(kind, case) if real else in_own_process(kind, case)
         end = outcome.end
         if end is End.OTHER and outcome.result == results[kind.name]:
@@ -240,13 +249,12 @@ def run(chosen: Sequence[Kind], *, runs: int, seed: int, folder: Path) -> tuple[
             counts["by the command line, of these", end] += 1
         counts[kind.name, end] += 1
         if end in MISTAKES:
-            how = "by the command line" if real else ""
-            mistakes.append(
-                f"### {end}: --only '{kind.name}' --runs 1 --seed {one} {how}\n{what}\n{outcome.words.strip()}"
-            )
-        if os.environ.get("FUZZ_LOG"):
-            print(f"{n} {time.monotonic() - begun:.0f} s {kind.name} {one} {what} -> {end} {outcome.words[:300]}",
-                  file=sys.stderr, flush=True)  # fmt: skip
+            how = ", by the command line" if real else ""
+            again = f"--only '{kind.name}' --runs 1 --seed {one}"
+            mistakes.append(f"### {end}{how}: {again}\n{what}\n{outcome.words.strip()}")
+        if verbose:
+            words = f"{kind.name} {one} {what} -> {end}{' !' * real} {outcome.words[:300]}"
+            print(f"{n} {time.monotonic() - begun:.0f} s {words}", file=sys.stderr)
     return counts, mistakes
 
 
@@ -271,14 +279,8 @@ def ready() -> None:
     """Load once what every forked process would load again, and leave no threads to be forked."""
     import torch
 
-    import classifier.predict
-    import lineage.evaluate.evaluate
-    import lineage.export.geff
-    import lineage.run
-    import lineage.stardist.data
-    import pipelines.dose.analyse
-    import pipelines.platemap  # noqa: F401
-
+    for name in HEAVY:
+        importlib.import_module(name)
     torch.set_num_threads(1)
 
 
@@ -294,6 +296,7 @@ def main() -> int:
     parser.add_argument(
         "--only", default="", help="kinds whose names contain one of these words, with commas"
     )
+    parser.add_argument("--verbose", action="store_true", help="a line for each run, to standard error")
     args = parser.parse_args()
     only = [word.strip() for word in args.only.split(",") if word.strip()] if args.only else []
     chosen = [k for k in kinds() if not only or args.only == k.name or any(w in k.name for w in only)]
@@ -304,7 +307,9 @@ def main() -> int:
     ready()
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        counts, mistakes = run(chosen, runs=args.runs, seed=args.seed, folder=Path(folder))
+        counts, mistakes = run(
+            chosen, runs=args.runs, seed=args.seed, folder=Path(folder), verbose=args.verbose
+        )
     print(f"    python benchmarks/fuzz.py {' '.join(sys.argv[1:])}\n")
     print(
         f"{datetime.date.today()}, {platform.machine()}, {os.cpu_count()} cores, "

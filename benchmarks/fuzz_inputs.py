@@ -1,4 +1,4 @@
-"""Every kind of input that the commands read: a small whole one, how it is read, and the command that does."""
+"""Every kind of input that the commands read: a small whole one, how it is read, by which command."""
 
 from __future__ import annotations
 
@@ -479,15 +479,12 @@ def _read_evaluated(case: Path) -> str:
     return _evaluated(case / "in" / "m.lineage", case / "whole" / "m.truth", case / "out")
 
 
-def _read_exported(case: Path) -> str:
+def _read_exported(case: Path, form: str) -> str:
     from lineage.export import __main__ as export
 
-    run, out = case / "in" / "m.lineage", case / "out"
+    out = case / f"out.{form}"
     with redirect_stdout(io.StringIO()):
-        export.csv(run, out)
-        export.ctc(run, out)
-        export.graphml(run, out / "m.graphml")
-        export.geff(run, out / "m.geff")
+        getattr(export, form)(case / "in" / "m.lineage", out)
     return of_files(out)
 
 
@@ -581,11 +578,12 @@ def kinds() -> list[Kind]:
     return [
         *_movies(),
         *_masks(),
-        Kind("clips", _write_clips, _read_clips, _words("classifier.predict", "{}/in", "--out", "{}/out.csv")),
+        Kind("clips", _write_clips, _read_clips, _words("classifier.predict", "{}/in", "--out",
+             "{}/out.csv")),
         Kind(
             "images and masks to train on", _write_training, _read_training,
-            _words("lineage.stardist", "train", "{}/in/images", "{}/in/masks", "--out", "{}/out", "--steps", 1,
-                   "--batch", 1, "--size", 64, "--filters", 4, "--depth", 1, "--aside", 0.5),
+            _words("lineage.stardist", "train", "{}/in/images", "{}/in/masks", "--out", "{}/out",
+                   "--steps", 1, "--batch", 1, "--size", 64, "--filters", 4, "--depth", 1, "--aside", 0.5),
         ),
         Kind(
             "images to find nuclei in", _write_training, _read_images,
@@ -605,7 +603,8 @@ def kinds() -> list[Kind]:
         Kind("truth", _write_truth, _read_truth,
              _words("lineage.evaluate", "{}/whole/a.lineage", "{}/in/a.truth", "--out", "{}/out.html")),
         Kind("plate map, CSV", _write_plate_csv, partial(_read_plate, name="plate.csv"),
-             _words("pipelines.plate", "run", "{}/in/plate.csv", "--out", "{}/out", "--workers", 1), lines=True),
+             _words("pipelines.plate", "run", "{}/in/plate.csv", "--out", "{}/out", "--workers", 1),
+             lines=True),
         Kind("plate map, TOML", _write_plate_toml, partial(_read_plate, name="plate.toml"), lines=True),
         Kind("settings of a run", _write_text(SETTINGS), _read_settings,
              _words("lineage.run", "{}/whole/none.tif", "--config", "{}/in/s.toml")),
@@ -618,8 +617,11 @@ def kinds() -> list[Kind]:
         Kind("run: of a plate", _write_run, _read_plate_again, goes_on=True),
         Kind("run: evaluated", _write_run_and_truth, _read_evaluated,
              _words("lineage.evaluate", "{}/" + run, "{}/whole/m.truth", "--out", "{}/out.html")),
-        Kind("run: exported", _write_run, _read_exported,
-             _words("lineage.export", "geff", "{}/" + run, "{}/out.geff")),
+        *(
+            Kind(f"run: exported, {form}", _write_run, partial(_read_exported, form=form),
+                 _words("lineage.export", form, "{}/" + run, "{}/out." + form))
+            for form in ("csv", "ctc", "graphml", "geff")
+        ),
         Kind("run: classified", _write_run, _read_predicted,
              _words("classifier.predict", "{}/" + run, "--out", "{}/out.csv")),
         Kind("run: learned from", _write_run, _read_corrected),

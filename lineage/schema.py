@@ -191,6 +191,64 @@ def check_columns(table: pd.DataFrame, columns: Iterable[str], name: str) -> Non
         raise ValueError(f"{name} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
 
 
+# What columns of ours hold: whole numbers, one of a list of words, yes or no, words; all others numbers.
+_WHOLE = frozenset({
+    "frame", "label", "tracklet_id", "founder_id", "mother_id", "first_frame", "last_frame", "generation",
+    "mother", "detection_id",
+})  # fmt: skip
+_ONE_OF: dict[str, frozenset[str]] = {
+    "event_type": frozenset(EventType),
+    "mitosis_class": frozenset(MitosisClass) | {""},
+    "fate": frozenset(Fate),
+    "state": frozenset(State),
+}
+_YES_OR_NO = frozenset({"usable", "dies"})
+_WORDS = frozenset({
+    "daughter_ids", "parent_ids", "subtype", "flags", "reason", "source", "separated", "n_micronuclei",
+    "bridge",
+})  # fmt: skip
+
+
+def check_values(table: pd.DataFrame) -> None:
+    """Raise ValueError if a column of ours holds what it may not; columns that we do not know are free.
+
+    >>> import pandas as pd
+    >>> check_values(pd.DataFrame({"frame": [0, 1], "fate": ["divided", "eaten"]}))
+    Traceback (most recent call last):
+    ...
+    ValueError: fate is 'eaten' in row 2
+    """
+    for name in table:
+        column = table[name]
+        kind = column.dtype.kind
+        if kind in "iu" or (kind == "b" and name in _YES_OR_NO) or (kind == "f" and name not in _WHOLE):
+            continue  # for most, this is all
+        if name in _ONE_OF:
+            bad = ~column.fillna("").isin(_ONE_OF[str(name)] | {""})
+        elif name in _YES_OR_NO:
+            bad = ~column.isin((True, False))
+        elif name in _WHOLE:
+            bad = ~_numbers(column).mod(1).eq(0)
+        elif name in _KNOWN - _WORDS:
+            bad = _numbers(column).isna() & column.notna()
+        else:
+            continue
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise ValueError(f"{name} is {column.iloc[row]!r} in row {row + 1}")
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    return pd.to_numeric(column, errors="coerce").replace([np.inf, -np.inf], np.nan)
+
+
+_KNOWN = frozenset({
+    *DETECTION_COLUMNS, *TRACKLET_COLUMNS, *LINEAGE_COLUMNS, *EVENT_COLUMNS, *QUALITY_COLUMNS, "log_odds",
+})  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class Video:
     """A movie, read a frame at a time.

@@ -56,7 +56,11 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
         screen.say(f"assumed: {sentence}", "yellow")
     now = fingerprint(video.path)
     known = folder.record.get("input", {})
-    digest = known["sha256"] if known.get("fingerprint") == now else content_sha256(video.path)
+    digest = (
+        known["sha256"]
+        if known.get("fingerprint") == now and "sha256" in known
+        else content_sha256(video.path)
+    )
     folder.start(
         {
             "lineage": __version__,

@@ -34,7 +34,10 @@ def read(path: Path) -> pd.DataFrame:
         raise InputError(f"{path.name} is no UTF-8 text; in a spreadsheet, save it as CSV UTF-8") from error
     # Spreadsheets of half of Europe separate by semicolons.
     separator = max(",;\t", key=text.partition("\n")[0].count)
-    table = pd.read_csv(io.StringIO(text), sep=separator, dtype={"movie": str, "mitosis_class": str})
+    try:
+        table = pd.read_csv(io.StringIO(text), sep=separator, dtype={"movie": str, "mitosis_class": str})
+    except ValueError as error:
+        raise InputError(f"{path.name} is no table ({error}); wanted {', '.join(COLUMNS)}") from error
     if missing := [c for c in COLUMNS if c not in table.columns]:
         raise InputError(f"{path.name} lacks {', '.join(missing)}; it has {', '.join(table.columns)}")
     if unknown := set(table["mitosis_class"].dropna()) - {*CLASSES, MitosisClass.UNCLASSIFIED.value}:
