@@ -588,6 +588,7 @@ def kinds() -> list[Kind]:
         Kind(
             "images to find nuclei in", _write_training, _read_images,
             _words("lineage.stardist", "predict", "{}/in/images", "{}/out", "--workers", 1),
+            goes_on=True,  # labels of the images before the damaged one
         ),
         Kind("table of a mosaic", _write_mosaic, _read_mosaic),
         Kind(

@@ -226,7 +226,7 @@ def check_values(table: pd.DataFrame) -> None:
         if name in _ONE_OF:
             bad = ~column.fillna("").isin(_ONE_OF[str(name)] | {""})
         elif name in _YES_OR_NO:
-            bad = ~column.isin((True, False))
+            bad = ~column.astype(str).isin(("True", "False"))
         elif name in _WHOLE:
             bad = ~_numbers(column).mod(1).eq(0)
         elif name in _KNOWN - _WORDS:
@@ -235,7 +235,7 @@ def check_values(table: pd.DataFrame) -> None:
             continue
         if bad.any():
             row = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"{name} is {column.iloc[row]!r} in row {row + 1}")
+            raise ValueError(f"{name} is {str(column.iloc[row])!r} in row {row + 1}")
 
 
 def _numbers(column: pd.Series) -> pd.Series:

@@ -47,7 +47,7 @@ def read_mosaic(path: Path) -> pd.DataFrame:
         numbers = pd.to_numeric(table[name], errors="coerce")
         if len(bad := table.loc[~np.isfinite(numbers), name]):
             raise InputError(
-                f"{path}: {name} is {bad.iloc[0]!r} in row {bad.index[0] + 1}; wanted is a number"
+                f"{path}: {name} is {str(bad.iloc[0])!r} in row {bad.index[0] + 1}; wanted is a number"
             )
         table[name] = numbers
     if strange := sorted(set(table["class"].astype(str)) - set(CLASSES)):

@@ -37,12 +37,17 @@ def read(path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(io.StringIO(text), sep=separator, dtype={"movie": str, "mitosis_class": str})
     except ValueError as error:
-        raise InputError(f"{path.name} is no table ({error}); wanted {', '.join(COLUMNS)}") from error
+        words = " ".join(str(error).split())
+        raise InputError(f"{path.name} is no table ({words}); wanted {', '.join(COLUMNS)}") from error
     if missing := [c for c in COLUMNS if c not in table.columns]:
         raise InputError(f"{path.name} lacks {', '.join(missing)}; it has {', '.join(table.columns)}")
     if unknown := set(table["mitosis_class"].dropna()) - {*CLASSES, MitosisClass.UNCLASSIFIED.value}:
         raise InputError(f"{path.name}: {sorted(unknown)[0]} is no class; wanted {', '.join(CLASSES)}")
     judged = table[table["mitosis_class"].isin(CLASSES)]
+    numbers = pd.to_numeric(judged["event_id"], errors="coerce")
+    if len(bad := judged.loc[~numbers.mod(1).eq(0), "event_id"]):
+        raise InputError(f"{path.name}: event_id is {str(bad.iloc[0])!r}; wanted is the event's number")
+    judged = judged.assign(event_id=numbers.astype("int64"))
     twice = judged[judged.duplicated(["movie", "event_id"])].to_dict("records")
     if twice:
         raise InputError(
