@@ -7,16 +7,16 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    import numpy as np
+
 TEXT = (".csv", ".json", ".toml", ".txt", ".graphml", ".xml", ".zattrs", ".zarray", ".zgroup")
 WORDS = (
-    "", "-1", "0", "nan", "inf", "1e400", "99999999999999999999", "0.5", "x", "null", "true", "[]", "{}", '""',
-    "€", "1;2", "2026-13-41", "../..",
+    "", "-1", "0", "nan", "inf", "1e400", "99999999999999999999", "0.5", "x", "null", "true", "[]", "{}",
+    '""', "€", "1;2", "2026-13-41", "../..",
 )  # fmt: skip
 VALUES: tuple[Any, ...] = (None, "", "x", -1, 0, 1.5, 10**20, float("nan"), [], {}, [1], {"a": 1}, True)
 MOST = 4096  # bytes that one damage overwrites, repeats or takes out

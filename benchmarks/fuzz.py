@@ -1,9 +1,10 @@
 """Damaged input of every kind: `python benchmarks/fuzz.py --runs 1000 --seed 1 [--only masks,clips]`.
 
-Each run damages a small whole input (`fuzz_inputs.py`) at random (`damages.py`) and reads it as the commands
-do, in a process of its own; every fortieth or so goes through the real command line. A damage may be found (one clear
-line, exit code 2), change nothing, or change what is read where nobody can know. It must not end in a traceback
-or a hang, nor may a refusal leave anything behind. Prints a table, and each mistake with the words that repeat it.
+Each run damages a small whole input (`fuzz_inputs.py`) at random (`damages.py`) and reads it as the
+commands do, in a process of its own; about one in forty goes through the real command line. A damage may be
+found (one clear line, exit code 2), change nothing, or change what is read where nobody can know. It must not
+end in a traceback or a hang, nor may a refusal leave anything behind. Prints a table, and each mistake with
+the words that repeat it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Files of a run folder, and what run.json records of them -> whether they are as they were written.
 
-run.json holds a checksum of itself, and for each stage size, time and SHA-256 of the files that it wrote. A file
-of that size and time is taken as it is; any other is read, so that a copied folder passes and a damaged one does
-not. Runs of earlier versions have no checksums: of these the form is checked.
+run.json holds a checksum of itself, and for each stage size, time and SHA-256 of the files that it wrote.
+A file of that size and time is taken as it is; any other is read, so that a copied folder passes and a
+damaged one does not. Runs of earlier versions have no checksums: of these the form is checked.
 """
 
 from __future__ import annotations
@@ -120,11 +120,13 @@ def _checksum(record: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(record).encode()).hexdigest()
 
 
-def fingerprint(path: Path) -> dict[str, Any]:
-    """Size and time of a file, or of all files of a folder: enough to see that nothing changed."""
-    files = _files(path)
-    stats = [f.stat() for f in files]
-    names = "\n".join(f"{f.relative_to(path)} {s.st_size}" for f, s in zip(files, stats, strict=True))
+def fingerprint(*paths: Path) -> dict[str, Any]:
+    """Size and time of files, or of all files of folders: enough to see that nothing changed."""
+    found = [(f, p) for p in paths for f in _files(p)]
+    stats = [f.stat() for f, _ in found]
+    # A movie that is moved or renamed is the same; within a folder names tell frames.
+    inner = [f.relative_to(p) if f != p else f.name if len(paths) > 1 else "." for f, p in found]
+    names = "\n".join(f"{name} {s.st_size}" for name, s in zip(inner, stats, strict=True))
     return {
         "bytes": sum(s.st_size for s in stats),
         "modified_ns": max((s.st_mtime_ns for s in stats), default=0),

@@ -128,7 +128,7 @@ def test_labels_that_are_gone_are_damage_and_no_background(run):
     without_sums(run)
     tracked = read_run(run).tracked
     assert np.asarray(tracked[4]).any()
-    with pytest.raises(InputError, match="tracked is damaged .*frame 5 is not there"):
+    with pytest.raises(InputError, match=r"tracked is damaged .*frame 5 is not there"):
         tracked[5]
 
 
@@ -178,7 +178,7 @@ def test_a_damaged_record_is_one_line_for_every_reader(movie, run, tmp_path, dam
 
 def test_a_run_with_a_damaged_record_can_be_begun_anew_and_a_strange_folder_cannot(movie, run, tmp_path):
     cut_at_a_line_end(run / "run.json")
-    with pytest.raises(InputError, match="--overwrite, or another folder"):
+    with pytest.raises(InputError, match="with --overwrite, or another folder"):
         RunFolder.open(run, video=movie, overwrite=False)
     RunFolder.open(run, video=movie, overwrite=True)
     assert not run.exists()
