@@ -2,12 +2,16 @@
 
 import json
 import shutil
+from pathlib import Path
 
+import folders
 import numpy as np
 import pandas as pd
 import plates
 import pytest
 import tifffile
+import worlds
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from classifier import predict
@@ -15,12 +19,15 @@ from classifier.corrected import corrected
 from classifier.forest import Forest
 from lineage import command, integrity
 from lineage.evaluate.runs import read_run
+from lineage.evaluate.truth import read_truth
 from lineage.export.__main__ import app as export
 from lineage.outputs import RunFolder, read_table
 from lineage.schema import InputError, check_values
+from lineage.stardist import keras, model
 from pipelines.dose import movies
 from pipelines.plate import stages_of
 
+FIXTURES = Path(__file__).parent / "fixtures" / "stardist"
 ROW = {"dose_gy": 0.0, "irradiated_min_before_start": 0.0}
 ARGUMENTS = ("--nucleus-channel", "1", "--dose-gy", "0")
 
@@ -71,7 +78,8 @@ FILES = (
     "stages/quality.csv", "stages/nuclei.csv", "stages/tracked_detections.csv", "stages/tracked_edges.csv",
     "stages/tracked_cells.csv", "stages/events.csv", "stages/squares.csv", "stages/predictions.csv",
     "stages/edges.csv", "stages/cells.csv", "stages/judged_events.csv", "stages/unfollowed.csv",
-    "labels.zarr/raw/3/0/0", "labels.zarr/tracked/3/0/0", "crops/event_0001.tif", "lineage.geff/nodes/ids/0",
+    "labels.zarr/raw/3/0/0", "labels.zarr/.zgroup", "labels.zarr/.zattrs",
+    "labels.zarr/tracked/3/0/0", "crops/event_0001.tif", "lineage.geff/nodes/ids/0",
 )  # fmt: skip
 
 
@@ -218,7 +226,62 @@ def test_a_run_of_an_earlier_version_is_not_done_again(movie, run):
     assert (run / "stages" / "nuclei.csv").stat().st_mtime_ns == before
 
 
-# --- Tables
+# --- Truth, tables, models
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("settings.json", b'{"dose_gy": NaN}', "dose_gy is nan"),
+        ("settings.json", b'{"dose_gy": []}', "is not the simulator's settings"),
+        ("settings.json", b'{"blank_frames": 3}', "blank_frames is 3"),
+        ("TRA/man_track.txt", b"1 0 9 0\n2 \xff 9 0\n", "lines that are not four whole numbers"),
+        ("TRA/man_track.txt", b"1 0 99999999999999999999 0\n", "lines that are not four whole numbers"),
+        ("events.csv", b"event_id,frame\n,3\n", "event_id is 'nan'"),
+    ],
+)
+def test_a_damaged_truth_is_one_line(tmp_path, name, content, words):
+    folder = folders.write_truth(tmp_path / "a.truth", worlds.as_lineage(worlds.one_division()))
+    assert read_truth(folder).settings
+    (folder / name).write_bytes(content)
+    with pytest.raises(InputError, match=words) as refused:
+        read_truth(folder)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"),
+    [
+        ("thresholds.json", "prob", 7), ("thresholds.json", "nms", None), ("config.json", "half", "yes"),
+        ("config.json", "normalisation", "none"), ("config.json", "diameters_px", [60, 8]),
+        ("config.json", "network", {"unet_n_depth": 10**20}), ("config.json", "network", {"n_rays": 33}),
+    ],
+)  # fmt: skip
+def test_a_damaged_model_is_one_line(tmp_path, name, key, value):
+    folder = shutil.copytree(model.find(model.BUNDLED), tmp_path / "model")
+    told = json.loads((folder / name).read_text())
+    told[key] = told[key] | value if isinstance(value, dict) else value
+    (folder / name).write_text(json.dumps(told))
+    with pytest.raises(InputError, match=r"is not one of ours|do not fit config\.json"):
+        model.load(str(folder))
+
+
+def test_weights_that_are_no_numbers_are_damage(tmp_path):
+    folder = shutil.copytree(model.find(model.BUNDLED), tmp_path / "model")
+    weights = load_file(folder / model.TENSORS)
+    next(iter(weights.values())).view(-1)[0] = float("nan")
+    save_file(weights, folder / model.TENSORS)
+    with pytest.raises(InputError, match="not all are numbers"):
+        model.load(str(folder))
+
+
+def test_keras_weights_of_another_length_are_not_read(tmp_path):
+    folder = shutil.copytree(FIXTURES / "grid4", tmp_path / "model")
+    content = (folder / "weights_best.h5").read_bytes()
+    # So damaged, the HDF5 library reads for ever.
+    (folder / "weights_best.h5").write_bytes(content[:2334] + content[405:])
+    with pytest.raises(InputError, match="cannot be read as the weights of a Keras model"):
+        keras.read(folder)
 
 
 @pytest.mark.parametrize(

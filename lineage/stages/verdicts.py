@@ -109,7 +109,8 @@ def mend(
         write_table(pd.DataFrame({"event_id": sorted(kept)}), folder.unfollowed)
         return ()
 
-    files = (*folder.mended.values(), folder.judged, folder.unfollowed, folder.labels / labels.TRACKED)
+    of_labels = [folder.labels / name for name in (labels.TRACKED, ".zgroup", ".zattrs")]
+    files = (*folder.mended.values(), folder.judged, folder.unfollowed, *of_labels)
     job.once("mend", do, after=("events", "classify"), settings=None, files=files)
     kept = set(read_table(folder.unfollowed, columns=("event_id",))["event_id"].astype(int))
     return records.read_lineage(**folder.mended), records.read_events(folder.judged), kept
