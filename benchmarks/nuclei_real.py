@@ -3,11 +3,11 @@
 REAL holds `hela02` and `simplus02` (the frames of their last third are scored, which
 `benchmarks/nuclei_real_data.py` keeps from the training) and `mitocheck_cells` (single nuclei by class).
 
-- AP: StarDist's average precision at an intersection over union of 0.5 and 0.7, pooled over the frames. Markers are
-  no truth, nor is what lies within 25 px of a border that is hardly annotated: what is found there counts for
-  nothing.
-- mothers, daughters: of those in their last and first frame, the share that a label covers by more than half, a label
-  that so covers no other.
+- AP: StarDist's average precision at an intersection over union of 0.5 and 0.7, pooled over the frames.
+  Markers are no truth, nor is what lies within 25 px of a border that is hardly annotated: what is found there
+  counts for nothing.
+- mothers, daughters: of those in their last and first frame, the share that a label covers by more than half, a
+  label that so covers no other.
 - false: labels a frame that overlap no annotated nucleus.
 - shift: median difference of the radii of matched labels and masks, pixels; above 0 the outline is too wide.
 - single nuclei: the share with just one label in the middle half of their crop.
@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from nuclei_real_data import BORDER_PX, LEARNT, MARKER_PX, mitoses
+from nuclei_real_data import BORDER_PX, LEARNT, MARKER_PX
 
 from lineage.processes import cores, in_order
 from lineage.segment import StarDistFinder
@@ -48,8 +48,8 @@ class Scores:
         ap = self.matched / (self.matched + self.missed + self.false)
         shares = [f"{np.mean(c):.3f} ({len(c)})" for c in self.covered.values()]
         shift = np.median(self.shifts) if self.shifts else np.nan
-        alone = self.alone / self.frames
-        return f"| {name} | {of} | {ap[0]:.3f} | {ap[1]:.3f} | {shares[0]} | {shares[1]} | {alone:.2f} | {shift:+.2f} |"
+        cells = [name, of, f"{ap[0]:.3f}", f"{ap[1]:.3f}", *shares, f"{self.alone / self.frames:.2f}"]
+        return f"| {' | '.join([*cells, f'{shift:+.2f}'])} |"
 
 
 def one_frame(find: StarDistFinder, t: int, image: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ def movie(folder: Path, name: str) -> Scores:
     scores = Scores()
     tracks = np.loadtxt(folder / "truth" / "TRA" / "man_track.txt", int).reshape(-1, 4)
     first = {label: begin for label, begin, _, parent in tracks.tolist() if parent}
-    mothers = dict((cell, t) for t, cell in mitoses(folder) if cell not in first or cell in set(tracks[:, 3]))
+    mothers = set(tracks[:, 3].tolist()) - {0}
     with tifffile.TiffFile(folder / "movie.ome.tif") as film:
         pages = film.series[0].pages
         held = range(int(LEARNT * len(pages)), len(pages))
@@ -108,7 +108,7 @@ def movie(folder: Path, name: str) -> Scores:
         for t, labels in zip(held, in_order(one_frame, tasks, workers=cores()), strict=True):
             mask = tifffile.imread(folder / "truth" / "TRA" / f"man_track{t:03d}.tif")
             cells = {
-                "mothers": [c for c in mothers if c in set(tracks[:, 3]) and last[c] == t],
+                "mothers": [c for c in mothers if last[c] == t],
                 "daughters": [c for c, begin in first.items() if begin == t],
             }
             score(labels, mask, BORDER_PX[folder.name], cells, scores)
@@ -122,7 +122,8 @@ def single_nuclei(path: Path, name: str) -> list[tuple[str, int, float]]:
         crops, shapes, classes = cells["crops"], cells["shape"], cells["label"]
     tasks = ((find, 0, crop[:h, :w]) for crop, (h, w) in zip(crops, shapes, strict=True))
     one = np.array([_in_the_middle(labels) == 1 for labels in in_order(one_frame, tasks, workers=cores())])
-    return [(kind, int((classes == kind).sum()), float(one[classes == kind].mean())) for kind in np.unique(classes)]
+    kinds = np.unique(classes)
+    return [(kind, int((classes == kind).sum()), float(one[classes == kind].mean())) for kind in kinds]
 
 
 def _in_the_middle(labels: np.ndarray) -> int:

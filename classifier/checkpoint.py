@@ -104,6 +104,8 @@ def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
             f"{NORMALISATIONS.get(name)}; use version {card.version} or train again"
         )
     tensors = load_file(path)
+    if not all(bool(p.isfinite().all()) for p in tensors.values()):
+        raise InputError(f"{path.name} is damaged (not all weights are numbers); copy it again")
     models = []
     try:
         for i in range(card.members):
@@ -111,9 +113,12 @@ def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
             model = build(card.model, len(card.classes), side_px=card.side_px, **card.options)
             model.load_state_dict({n: p.float() if p.is_floating_point() else p for n, p in own.items()})
             models.append(model.eval())
-    except RuntimeError as error:
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{path.name} is of another version of the network, {card.version}; train again"
         ) from error
     trees = {n.removeprefix(FOREST): p.numpy() for n, p in tensors.items() if n.startswith(FOREST)}
-    return models, Forest(**trees) if trees else None, card
+    try:
+        return models, Forest(**trees) if trees else None, card
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{path.name} is damaged (its forest: {error}); copy it again") from error

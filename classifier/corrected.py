@@ -6,6 +6,7 @@ import csv
 from typing import TYPE_CHECKING
 
 from classifier.data import Clip, ClipName
+from lineage.integrity import check, read_record, reading
 from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:
@@ -27,16 +28,18 @@ def corrected(run: Path) -> list[Clip]:
     table = run / "corrections.csv"
     if not table.is_file():
         raise InputError(f"{run} has no corrections.csv; wanted a table with event_id and mitosis_class")
-    with table.open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    with reading(table, "write it anew"), table.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file, strict=True))
     if rows and not set(rows[0]) >= COLUMNS:
         raise InputError(f"{table}: has the columns {', '.join(rows[0])}; wanted event_id and mitosis_class")
+    if (run / "run.json").is_file():
+        check(run, read_record(run), run / "crops")
     name = ClipName(run.stem, None, float("nan"), run.stem, 0)
     found = []
     for row in rows:
         if row["mitosis_class"] == MitosisClass.UNCLASSIFIED:
             continue
-        if row["mitosis_class"] not in {label.value for label in LABELS} or not row["event_id"].isdigit():
+        if row["mitosis_class"] not in {label.value for label in LABELS} or not _is_number(row["event_id"]):
             raise InputError(
                 f"{table}: event {row['event_id']} is {row['mitosis_class']}; wanted {', '.join(LABELS)}"
             )
@@ -45,3 +48,7 @@ def corrected(run: Path) -> list[Clip]:
             raise InputError(f"{path}: no such crop, though {table.name} names the event")
         found.append(Clip(path, MitosisClass(row["mitosis_class"]), name, run.stem))
     return found
+
+
+def _is_number(text: str | None) -> bool:
+    return text is not None and text.isascii() and text.isdigit() and len(text) < 10

@@ -20,6 +20,18 @@ class Forest:
     right: np.ndarray  # (N,) int32
     share: np.ndarray  # (N,) float32, of abnormal among what it was grown on
 
+    def __post_init__(self) -> None:
+        n = len(self.share)
+        if any(len(a) != n for a in (self.measure, self.threshold, self.left, self.right)):
+            raise ValueError("its arrays are not of one length")
+        if (self.roots < 0).any() or (self.roots >= n).any() or (self.measure < 0).any():
+            raise ValueError("a root or a measure that is not there")
+        own = np.arange(n)
+        for child in (self.left, self.right):
+            # A child that came before its parent would have a walk go round for ever.
+            if (child < own).any() or (child >= n).any():
+                raise ValueError("a child that is not after its parent")
+
     def p_abnormal(self, courses: np.ndarray) -> np.ndarray:
         """(N, F) -> (N,)."""
         node = np.repeat(self.roots[None], len(courses), axis=0)  # (N, T)

@@ -15,6 +15,7 @@ from classifier.console import one_line_errors
 from classifier.data import tiff_paths
 from classifier.measures import course, measures
 from classifier.pixels import DNA, read_clip, shown
+from lineage.integrity import check, read_record
 from lineage.schema import InputError, MitosisClass, Predictions, p_abnormal, verdict
 
 if TYPE_CHECKING:
@@ -131,6 +132,14 @@ def row(path: Path, classifier: Classifier) -> tuple[str, str, str, str]:
     return path.name, verdict(abnormal, none), f"{abnormal:.4f}", "" if none is None else f"{none:.4f}"
 
 
+def clips_of(clips_or_run: Path) -> Path:
+    """The folder that the clips lie in: of a run folder its crops, once it is known that they are whole."""
+    if not (clips_or_run / "run.json").is_file():
+        return clips_or_run
+    check(clips_or_run, read_record(clips_or_run), clips_or_run / "crops")
+    return clips_or_run / "crops"
+
+
 @app.command()
 def main(
     clips_or_run: Annotated[
@@ -146,8 +155,7 @@ def main(
         if out.exists() and not overwrite:
             raise InputError(f"{out} is already there; give another --out or --overwrite")
         classifier = load(model)
-        is_run = (clips_or_run / "run.json").is_file()
-        paths = tiff_paths(clips_or_run / "crops" if is_run else clips_or_run)
+        paths = tiff_paths(clips_of(clips_or_run))
         rows = [row(path, classifier) for path in paths]
         with out.open("w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *rows])

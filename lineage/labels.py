@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+from dataclasses import dataclass
+from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineage.integrity import RUN_AGAIN, reading
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import pandas as pd
 
@@ -67,8 +71,41 @@ def open_array(path: Path, name: str, mode: str = "r") -> Any:
     """The array `raw` or `tracked`; what is written to it is written whole, empty frames too."""
     import zarr
 
-    array = zarr.open_array(path / name, mode=mode)
-    return array.with_config({"write_empty_chunks": True})
+    with reading(path / name, f"delete it, {RUN_AGAIN}, and it is made anew"):
+        array = zarr.open_array(path / name, mode=mode)
+    return array.with_config({"write_empty_chunks": True}) if mode != "r" else Labels(path / name, array)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A (T, Y, X) array of labels to read from; a frame that is not there is damage, and no background."""
+
+    path: Path
+    array: Any
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, Y, X)."""
+        return tuple(self.array.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the labels."""
+        return np.dtype(self.array.dtype)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        with reading(self.path, f"delete it, {RUN_AGAIN}, and it is made anew"):
+            t = index[0] if isinstance(index, tuple) else index
+            every = range(self.shape[0])
+            frames = every[t] if isinstance(t, slice) else [every[int(t)]]
+            is_ours = (self.path / ".zarray").exists()  # else an empty frame may have no file
+            for frame in frames if is_ours else ():
+                if not is_written(self.path.parent, self.path.name, frame):
+                    raise ValueError(f"frame {frame} is not there")
+            return np.asarray(self.array[index])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.asarray(self[:], dtype)
 
 
 def is_written(path: Path, name: str, t: int) -> bool:
@@ -98,6 +135,9 @@ def write_tracked(
     import zarr
 
     raw = open_array(path, RAW)
+    # Written anew: they may be what is damaged.
+    (path / ".zattrs").unlink(missing_ok=True)
+    (path / ".zgroup").write_text(json.dumps({"zarr_format": 2}))
     group = zarr.open_group(path, mode="r+")
     partial = TRACKED + ".partial"
     shutil.rmtree(path / partial, ignore_errors=True)

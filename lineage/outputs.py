@@ -12,7 +12,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lineage.schema import InputError
+from lineage.integrity import (
+    FORMAT,
+    FORMAT_VERSION,
+    RECORD,
+    RUN_AGAIN,
+    Damaged,
+    dumps,
+    fingerprint,
+    is_as_written,
+    read_record,
+    reading,
+    sum_of,
+)
+from lineage.schema import InputError, check_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,8 +33,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-FORMAT = "lineage-run"
-FORMAT_VERSION = 1
+__all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "fingerprint", "read_record", "read_table", "write_table"]
+
 BYTES_PER_PIXEL = 0.3  # of disk, a frame: both label arrays, compressed, crops and tables beside them
 BYTES_AT_LEAST = 20_000_000
 
@@ -35,7 +48,7 @@ class RunFolder:
 
     def __post_init__(self) -> None:
         root = self.root
-        self.json = root / "run.json"
+        self.json = root / RECORD
         self.labels = root / "labels.zarr"
         self.detections = root / "detections.csv"
         self.tracklets = root / "tracklets.csv"
@@ -83,12 +96,16 @@ class RunFolder:
         # A start that was killed before its first record was whole leaves no more than a part of it.
         if not root.exists() or not {p.name for p in root.iterdir()} - {_part(folder.json).name}:
             return folder
+        record: dict[str, Any] = {}
         try:
-            record = json.loads(folder.json.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            record = {}
-        if record.get("format") != FORMAT:
-            raise InputError(f"{root} holds something that is no run of ours; give another folder with --out")
+            record = read_record(root)
+        except Damaged as error:
+            if not overwrite:
+                raise InputError(f"{error}, or another folder with --out") from error
+        except InputError as error:
+            raise InputError(
+                f"{root} holds something that is no run of ours; give another folder with --out"
+            ) from error
         if overwrite:
             # The record goes last: killed half way, the folder is still known as a run.
             for path in sorted(root.iterdir(), key=lambda p: p == folder.json):
@@ -97,7 +114,7 @@ class RunFolder:
             return folder
         theirs, their_position = record["video"]["path"], record["video"].get("position", "")
         moved = theirs != str(video.resolve())
-        other = moved and record["input"]["sha256"] != content_sha256(*(files or (video,)))
+        other = moved and record.get("input", {}).get("sha256") != content_sha256(*(files or (video,)))
         if other or position != their_position:
             where = f" at position {their_position}" if their_position else ""
             raise InputError(
@@ -121,7 +138,7 @@ class RunFolder:
     def save(self) -> None:
         """Write run.json whole."""
         with whole(self.json) as part:
-            part.write_text(json.dumps(self.record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+            part.write_text(dumps(self.record), encoding="utf-8")
 
     def key(self, stage: str, *, settings: Any, after: tuple[str, ...]) -> str:
         """What a stage's result depends on, in one word: its settings, and the stages before it."""
@@ -132,7 +149,19 @@ class RunFolder:
     def is_done(self, stage: str, key: str) -> bool:
         """Whether the stage's results are there and still hold."""
         done = self.record["stages"].get(stage, {})
-        return bool(done.get("key") == key and all((self.root / p).exists() for p in done["files"]))
+        return done.get("key") == key and not self.changed(stage)
+
+    def changed(self, stage: str) -> list[str]:
+        """A stage's files that are gone, or not as it wrote them."""
+        done = self.record["stages"].get(stage, {})
+        sums = done.get("sums", {})  # runs of earlier versions have none
+        return [
+            name
+            for name in done.get("files", ())
+            if not (
+                is_as_written(self.root / name, sums[name]) if name in sums else (self.root / name).exists()
+            )
+        ]
 
     @contextmanager
     def doing(self, stage: str, key: str, *files: Path) -> Iterator[list[str]]:
@@ -145,7 +174,8 @@ class RunFolder:
         yield warnings
         self.record["stages"][stage] = {
             "key": key,
-            "files": [str(f.relative_to(self.root)) for f in files],
+            "files": [f.relative_to(self.root).as_posix() for f in files],
+            "sums": {f.relative_to(self.root).as_posix(): sum_of(f) for f in files},
             "seconds": round(time.monotonic() - start, 2),
             "peak_memory_mb": peak_memory_mb(),
         }
@@ -193,12 +223,26 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         table.to_csv(part, index=False, float_format="%.7g", lineterminator="\n")
 
 
-def read_table(path: Path, *, text: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Read a CSV of `write_table`; an empty field of a `text` column is an empty string."""
+def read_table(path: Path, *, text: tuple[str, ...] = (), columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a CSV of `write_table`; an empty field of a `text` column is an empty string.
+
+    Raises:
+        InputError: it is not there, cannot be read, lacks one of `columns`, or holds what no such table may.
+    """
     import pandas as pd
 
-    table = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(text, str))
-    return table.fillna(dict.fromkeys(text, ""))
+    if not path.is_file():
+        raise InputError(f"there is no {path}: {RUN_AGAIN}")
+    with reading(path, "delete it and start the run again, or copy it anew"):
+        table = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(text, str))
+        table = table.fillna(dict.fromkeys(text, ""))
+        check_values(table)
+    if missing := [c for c in columns if c not in table]:
+        raise InputError(
+            f"{path} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}: "
+            "run the movie again"
+        )
+    return table
 
 
 def check_space(root: Path, *, n_frames: int, shape: tuple[int, int]) -> None:
@@ -213,20 +257,6 @@ def check_space(root: Path, *, n_frames: int, shape: tuple[int, int]) -> None:
             f"the disk of {place} has {free / 1e6:.0f} MB free, this run may need {need / 1e6:.0f} MB; "
             "make room, or give another folder with --out"
         )
-
-
-def fingerprint(*paths: Path) -> dict[str, Any]:
-    """Size and time of files, or of all files of folders: enough to see that nothing changed."""
-    found = [(f, p) for p in paths for f in (sorted(p.rglob("*")) if p.is_dir() else [p]) if f.is_file()]
-    stats = [f.stat() for f, _ in found]
-    # A movie that is moved or renamed is the same; within a folder names tell frames.
-    inner = [f.relative_to(p) if f != p else f.name if len(paths) > 1 else "." for f, p in found]
-    names = "\n".join(f"{name} {s.st_size}" for name, s in zip(inner, stats, strict=True))
-    return {
-        "bytes": sum(s.st_size for s in stats),
-        "modified_ns": max((s.st_mtime_ns for s in stats), default=0),
-        "names": hashlib.sha256(names.encode()).hexdigest()[:16],
-    }
 
 
 def content_sha256(*paths: Path) -> str:

@@ -9,35 +9,52 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import pandas as pd
 
+from lineage.integrity import RUN_AGAIN, reading
 from lineage.outputs import read_table, write_table
-from lineage.schema import EventType, Lineage, MitosisEvent
+from lineage.schema import EventType, FrameQuality, Lineage, MitosisEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
 PREFIX = "evidence_"
+EDGES = ("mother_id", "daughter_id", "log_odds")
+CELLS = ("tracklet_id", "dies")
 _OPTIONAL = {"onset_frame": int, "refused_after_min": float, "died_after_min": float, "n_micronuclei": int,
              "bridge": bool, "linked_event": int}  # fmt: skip
+
+
+def read_quality(path: Path, *, n_frames: int) -> FrameQuality:
+    """A movie's `stages/quality.csv`.
+
+    Raises:
+        InputError: it is not there, damaged, or of another movie.
+    """
+    table = read_table(path, text=("reason",))
+    with reading(path, f"delete it, {RUN_AGAIN}, and it is made anew"):
+        if len(table) != n_frames:
+            raise ValueError(f"{len(table)} rows for {n_frames} frames")
+        return FrameQuality(table)
 
 
 def write_lineage(lineage: Lineage, *, detections: Path, edges: Path, cells: Path) -> None:
     """Three tables: nuclei, who became whom, and which cells died."""
     write_table(lineage.detections.sort_values("detection_id"), detections)
     rows = [(a, b, d.get("log_odds", math.nan)) for a, b, d in sorted(lineage.graph.edges(data=True))]
-    write_table(pd.DataFrame(rows, columns=["mother_id", "daughter_id", "log_odds"]), edges)
+    write_table(pd.DataFrame(rows, columns=list(EDGES)), edges)
     dying = [(c, bool(d.get("dies"))) for c, d in sorted(lineage.graph.nodes(data=True))]
-    write_table(pd.DataFrame(dying, columns=["tracklet_id", "dies"]), cells)
+    write_table(pd.DataFrame(dying, columns=list(CELLS)), cells)
 
 
 def read_lineage(*, detections: Path, edges: Path, cells: Path) -> Lineage:
     """What `write_lineage` wrote."""
     graph = nx.DiGraph()
-    for cell, dies in read_table(cells).itertuples(index=False, name=None):
+    for cell, dies in read_table(cells, columns=CELLS)[[*CELLS]].itertuples(index=False, name=None):
         graph.add_node(int(cell), **({"dies": True} if dies else {}))
-    for a, b, odds in read_table(edges).itertuples(index=False, name=None):
+    for a, b, odds in read_table(edges, columns=EDGES)[[*EDGES]].itertuples(index=False, name=None):
         graph.add_edge(int(a), int(b), log_odds=float(odds))
-    return Lineage(read_table(detections), graph)
+    with reading(detections.parent, f"delete {detections.name}, {RUN_AGAIN}, and it is made anew"):
+        return Lineage(read_table(detections), graph)
 
 
 def write_events(events: Iterable[MitosisEvent], path: Path) -> None:
@@ -54,7 +71,9 @@ def write_events(events: Iterable[MitosisEvent], path: Path) -> None:
 
 def read_events(path: Path) -> list[MitosisEvent]:
     """What `write_events` wrote."""
-    return [_event(row) for row in read_table(path, text=("daughters", "source")).to_dict("records")]
+    rows = read_table(path, text=("daughters", "source")).to_dict("records")
+    with reading(path, f"delete it, {RUN_AGAIN}, and it is made anew"):
+        return [_event(row) for row in rows]
 
 
 def _event(row: dict[Any, Any]) -> MitosisEvent:

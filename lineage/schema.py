@@ -216,6 +216,65 @@ def check_columns(table: pd.DataFrame, columns: Iterable[str], name: str) -> Non
         raise ValueError(f"{name} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
 
 
+# What columns of ours hold: whole numbers, one of a list of words, yes or no, words; all others numbers.
+_WHOLE = frozenset({
+    "frame", "label", "tracklet_id", "founder_id", "mother_id", "first_frame", "last_frame", "generation",
+    "mother", "detection_id",
+})  # fmt: skip
+_ONE_OF: dict[str, frozenset[str]] = {
+    "event_type": frozenset(EventType),
+    "mitosis_class": frozenset(MitosisClass) | {""},
+    "fate": frozenset(Fate),
+    "state": frozenset(State),
+}
+_YES_OR_NO = frozenset({"usable", "dies"})
+_WORDS = frozenset({
+    "daughter_ids", "parent_ids", "subtype", "flags", "reason", "source", "separated", "n_micronuclei",
+    "bridge",
+})  # fmt: skip
+
+
+def check_values(table: pd.DataFrame) -> None:
+    """Raise ValueError if a column of ours holds what it may not; columns that we do not know are free.
+
+    >>> import pandas as pd
+    >>> check_values(pd.DataFrame({"frame": [0, 1], "fate": ["divided", "eaten"]}))
+    Traceback (most recent call last):
+    ...
+    ValueError: fate is 'eaten' in row 2
+    """
+    for k, name in enumerate(table):
+        column = table[name]
+        kind = column.dtype.kind
+        is_whole = name in _WHOLE or (k == 0 and name == "event_id")  # of a cell it may be left out
+        if kind in "iu" or (kind == "b" and name in _YES_OR_NO) or (kind == "f" and not is_whole):
+            continue  # for most, this is all
+        if name in _ONE_OF:
+            bad = ~column.fillna("").isin(_ONE_OF[str(name)] | {""})
+        elif name in _YES_OR_NO:
+            bad = ~column.astype(str).isin(("True", "False"))
+        elif is_whole:
+            bad = ~_numbers(column).mod(1).eq(0)
+        elif name in _KNOWN - _WORDS:
+            bad = _numbers(column).isna() & column.notna()
+        else:
+            continue
+        if bad.any():
+            row = int(np.flatnonzero(bad)[0])
+            raise ValueError(f"{name} is {str(column.iloc[row])!r} in row {row + 1}")
+
+
+def _numbers(column: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    return pd.to_numeric(column, errors="coerce").replace([np.inf, -np.inf], np.nan)
+
+
+_KNOWN = frozenset({
+    *DETECTION_COLUMNS, *TRACKLET_COLUMNS, *LINEAGE_COLUMNS, *EVENT_COLUMNS, *QUALITY_COLUMNS, "log_odds",
+})  # fmt: skip
+
+
 @dataclass(frozen=True, eq=False)
 class Video:
     """A movie, read a frame at a time.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lineage.outputs import RunFolder, write_table
+from lineage.integrity import read_record
+from lineage.outputs import write_table
 from lineage.schema import InputError
 from pipelines.cluster import KEY
 from pipelines.columns import COPY, RUN_FOLDER
@@ -181,8 +181,8 @@ def shared_out(movie: Movie, processes: int | None) -> Config:
 def stages_of(run_folder: Path) -> dict[str, Any]:
     """What run.json says of the stages; empty where there is none."""
     try:
-        return dict(json.loads(RunFolder(run_folder).json.read_text(encoding="utf-8"))["stages"])
-    except (OSError, ValueError, KeyError):
+        return dict(read_record(run_folder)["stages"])
+    except (InputError, OSError):
         return {}
 
 
@@ -193,7 +193,7 @@ def warnings_of(ended: Sequence[Ended], out: Path) -> dict[str, list[str]]:
         name = one.movie.run_folder
         if one.reason:
             continue
-        record = json.loads(RunFolder(out / name).json.read_text(encoding="utf-8"))
+        record = read_record(out / name)
         warnings = [w for stage in record["warnings"].values() for w in stage]
         told = [f"assumed: {s}" for s in record["video"]["assumed"]] + [f"warning: {w}" for w in warnings]
         for sentence in told:

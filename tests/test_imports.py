@@ -12,6 +12,7 @@ STAGES = {
     "quality", "segment", "masks", "state", "track", "btrack_library", "hypotheses", "resolve", "episodes",
     "events", "micronuclei", "crops", "mend", "stardist", "simulate", "report",
 }  # fmt: skip
+KNOWN = {"lineage.schema", "lineage.integrity", "lineage.tiff"}
 HELPERS = {
     "segment": {"masks", "stardist"}, "track": {"btrack_library"}, "stardist": {"simulate"},
     "events": {"episodes"},
@@ -39,10 +40,10 @@ def files(package: str) -> list[Path]:
     return found
 
 
-def test_the_classifier_knows_nothing_of_the_pipeline_but_its_words():
+def test_the_classifier_knows_nothing_of_the_pipeline_but_its_words_and_whether_a_run_is_whole():
     for file in files("classifier"):
         known = {".".join(n.split(".")[:2]) for n in own(imports(file), "lineage")}
-        assert known <= {"lineage", "lineage.schema", "lineage.tiff"}, file
+        assert known <= {"lineage", *KNOWN}, file
 
 
 def test_only_the_verdicts_of_a_run_know_the_classifier():

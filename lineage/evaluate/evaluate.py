@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from lineage.evaluate import mosaic, text
 from lineage.evaluate.match import match
 from lineage.evaluate.page import write_page
-from lineage.evaluate.runs import read_events, read_record, read_run
+from lineage.evaluate.runs import read_events, read_run
 from lineage.evaluate.score import Scores, by_dose, pairs_of, pooled, score
 from lineage.evaluate.told import FORMAT, FORMAT_VERSION, plain, told, told_mistakes
 from lineage.evaluate.truth import read_truth
+from lineage.integrity import check, read_record
 from lineage.outputs import RunFolder, whole, write_table
 from lineage.schema import InputError
 
@@ -85,7 +86,7 @@ def evaluate_mosaic(
     Raises:
         InputError: something is missing, or not what it should be.
     """
-    read_record(run)
+    check(run, read_record(run), RunFolder(run).events)
     scores = place(run / MOSAIC_TABLE, out, overwrite=overwrite)
     events = read_events(RunFolder(run).events)
     scored = mosaic.score(events, mosaic.read_mosaic(table))

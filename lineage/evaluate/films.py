@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage import crops
-from lineage.outputs import read_table
-from lineage.schema import FrameQuality
+from lineage.records import read_quality
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lineage.evaluate.runs import Run
-    from lineage.schema import Video
+    from lineage.schema import FrameQuality, Video
 
 SIDE_UM = 80.0  # of a film cut here
 
@@ -71,7 +70,7 @@ def _own(rows: pd.DataFrame, run: Run, tile_px: int) -> dict[int, str]:
 def _cut(rows: pd.DataFrame, run: Run, video: Video, tile_px: int) -> dict[int, str]:
     from lineage.report.strips import film_strip
 
-    quality = FrameQuality(read_table(run.folder.quality, text=("reason",)))
+    quality = read_quality(run.folder.quality, n_frames=video.n_frames)
     squares = [
         square(n, int(frame), (y, x), quality, run)
         for n, (frame, y, x) in enumerate(

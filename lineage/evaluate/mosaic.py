@@ -43,6 +43,13 @@ def read_mosaic(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is not a table of a mosaic: {error}") from error
     if missing := [c for c in MOSAIC_COLUMNS if c not in table]:
         raise InputError(f"{path} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
+    for name in MOSAIC_COLUMNS[2:]:
+        numbers = pd.to_numeric(table[name], errors="coerce")
+        if len(bad := table.loc[~np.isfinite(numbers), name]):
+            raise InputError(
+                f"{path}: {name} is {str(bad.iloc[0])!r} in row {bad.index[0] + 1}; wanted is a number"
+            )
+        table[name] = numbers
     if strange := sorted(set(table["class"].astype(str)) - set(CLASSES)):
         raise InputError(f"{path} has the class {strange[0]!r}; wanted is normal or abnormal")
     return table

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lineage import labels
-from lineage.outputs import FORMAT, RunFolder, read_table
+from lineage.integrity import RUN_AGAIN, Damaged, check, read_record
+from lineage.outputs import RunFolder, read_table
+from lineage.records import read_quality
 from lineage.schema import EventType, InputError, MitosisClass
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Run:
         path = self.folder.quality
         if not path.exists():
             return np.zeros((self.tracked.shape[0], 2))
-        return read_table(path, text=("reason",))[["drift_y_px", "drift_x_px"]].to_numpy(float)
+        return read_quality(path, n_frames=self.tracked.shape[0]).drift_px
 
 
 def read_run(root: Path) -> Run:
@@ -75,37 +76,25 @@ def read_run(root: Path) -> Run:
     absent = [p.name for p in needed if not p.exists()]
     if absent or not all(stage in record["stages"] for stage in STAGES_NEEDED):
         raise InputError(f"{root} is a run that has not ended; give the same `python -m lineage.run` again")
+    check(root, record, *needed, folder.quality, folder.crops)
+    tracked = labels.open_array(folder.labels, labels.TRACKED)
+    if tracked.shape != (found := (record["video"]["n_frames"], *record["video"]["shape"])):
+        raise Damaged(f"{folder.labels} has labels of {tracked.shape}, the movie is {found}: {RUN_AGAIN}")
     return Run(
         folder=folder,
         record=record,
-        tracked=labels.open_array(folder.labels, labels.TRACKED),
+        tracked=tracked,
         tree=graphml.read(folder.graphml),
         events=read_events(folder.events),
     )
-
-
-def read_record(root: Path) -> dict[str, Any]:
-    """The run's own record. Raises InputError if the folder is no run."""
-    if not root.is_dir():
-        raise InputError(f"there is no folder {root}; give what `python -m lineage.run VIDEO` wrote")
-    try:
-        record = json.loads((root / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        record = {}
-    if not isinstance(record, dict) or record.get("format") != FORMAT:
-        raise InputError(
-            f"{root} is no run: it has no run.json of ours; give what `python -m lineage.run VIDEO` wrote"
-        )
-    return record
 
 
 def read_events(path: Path) -> pd.DataFrame:
     """A run's events.csv: the mitoses, without its fusions and deaths."""
     if not path.exists():
         raise InputError(f"there is no {path}; give the folder of a finished run")
-    table = read_table(path, text=("daughter_ids", "mitosis_class", "subtype", "flags"))
-    if missing := [c for c in EVENTS_NEEDED if c not in table]:
-        raise InputError(f"{path} lacks {', '.join(missing)}; it has {', '.join(table.columns)}")
+    text = ("daughter_ids", "mitosis_class", "subtype", "flags")
+    table = read_table(path, text=text, columns=EVENTS_NEEDED)
     if "event_type" in table:
         table = table[table["event_type"] == EventType.MITOSIS].reset_index(drop=True)
     return table

@@ -9,6 +9,7 @@ folder itself is TRA. Beside TRA may lie `SEG/man_segNNN.tif`, and what the simu
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
@@ -143,10 +144,10 @@ def _image(path: Path) -> np.ndarray:
 
 def _read_tracks(path: Path) -> np.ndarray:
     """(N, 4) int64."""
-    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
     try:
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         tracks = np.array(lines, np.int64).reshape(-1, 4)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise InputError(f"{path} holds lines that are not four whole numbers: L B E P") from None
     if strangers := sorted(set(tracks[:, 3].tolist()) - {0} - set(tracks[:, 0].tolist())):
         raise InputError(f"{path} names a parent {strangers[0]} that has no line")
@@ -159,9 +160,15 @@ def _read_settings(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError):
-        raise InputError(f"{path} is not the simulator's settings") from None
+        settings = dict(json.loads(path.read_text(encoding="utf-8")))
+        dose, blank = settings.get("dose_gy"), settings.get("blank_frames", [])
+        if dose is not None and not 0 <= dose < math.inf:
+            raise ValueError(f"dose_gy is {dose}")
+        if not isinstance(blank, list) or not all(type(t) is int for t in blank):
+            raise ValueError(f"blank_frames is {blank}")
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} is not the simulator's settings ({error}); copy the truth again") from None
+    return settings
 
 
 def _read_graph(path: Path) -> nx.DiGraph | None:

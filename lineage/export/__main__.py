@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lineage.console import one_line_errors
+from lineage.integrity import RECORD, RUN_AGAIN, check, read_record, reading
 from lineage.outputs import RunFolder, read_table
-from lineage.schema import InputError
+from lineage.schema import DETECTION_COLUMNS, InputError
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -32,8 +33,7 @@ def ctc(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: D
     with one_line_errors(debug=debug):
         refuse_existing(out_dir / ctc.RESULT, out_dir / ctc.KEY, overwrite=overwrite)
         run = RunFolder(run_dir)
-        found(run.labels / labels.TRACKED)
-        tracked = labels.open_array(run.labels, labels.TRACKED)
+        tracked = labels.open_array(found(run.labels / labels.TRACKED, run_dir).parent, labels.TRACKED)
         remarks = ctc.write(tree_of(run_dir), tracked, out_dir)
         for remark in remarks:
             typer.echo(f"Note: {remark}; see {ctc.KEY}")
@@ -62,8 +62,10 @@ def geff(run_dir: RunDir, out_dir: OutPath, overwrite: Overwrite = False, debug:
             raise InputError(f"{out_dir} does not end in .geff, by which other programs know the format")
         refuse_existing(out_dir, overwrite=overwrite)
         run = RunFolder(run_dir)
-        detections = read_table(found(run.detections))
-        geff.write(tree_of(run_dir), detections, out_dir, labels=found(run.labels / labels.TRACKED))
+        detections = read_table(found(run.detections, run_dir), columns=DETECTION_COLUMNS)
+        tracked, tree = found(run.labels / labels.TRACKED, run_dir), tree_of(run_dir)
+        with reading(run.graphml, f"delete it, {RUN_AGAIN}, and it is made anew"):
+            geff.write(tree, detections, out_dir, labels=tracked)
         typer.echo(f"Wrote {out_dir}")
 
 
@@ -74,6 +76,8 @@ def csv(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: D
 
     with one_line_errors(debug=debug):
         refuse_existing(*(out_dir / name for name in csv.COLUMNS), overwrite=overwrite)
+        for name in csv.COLUMNS:
+            found(run_dir / name, run_dir)
         csv.copy(run_dir, out_dir)
         typer.echo(f"Wrote {', '.join(csv.COLUMNS)} in {out_dir}")
 
@@ -84,10 +88,12 @@ def refuse_existing(*paths: Path, overwrite: bool) -> None:
         raise InputError(f"{taken[0]} is there already; choose another name, or say --overwrite")
 
 
-def found(result: Path) -> Path:
-    """The path of one of a run's results. Raises InputError if it is not there."""
+def found(result: Path, run_dir: Path) -> Path:
+    """The path of one of a run's results. Raises InputError if it is not there, or not as it was written."""
     if not result.exists():
         raise InputError(f"there is no {result}; give the folder of a finished `python -m lineage.run`")
+    if (run_dir / RECORD).exists():
+        check(run_dir, read_record(run_dir), result)
     return result
 
 
@@ -95,7 +101,7 @@ def tree_of(run_dir: Path) -> nx.DiGraph:
     """The run's annotated tree."""
     from lineage.export import graphml
 
-    return graphml.read(found(RunFolder(run_dir).graphml))
+    return graphml.read(found(RunFolder(run_dir).graphml, run_dir))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
-from lineage.outputs import whole
+from lineage.integrity import Damaged
+from lineage.outputs import read_table, whole
 from lineage.schema import (
     DETECTION_COLUMNS,
     EVENT_COLUMNS,
@@ -40,7 +39,9 @@ def copy(run_dir: Path, out_dir: Path) -> None:
                 f"{run_dir} has no {name}; give the folder of a finished `python -m lineage.run`"
             )
         try:
-            check_columns(pd.read_csv(run_dir / name, nrows=1), columns, name)
+            check_columns(read_table(run_dir / name), columns, name)
+        except Damaged:
+            raise
         except ValueError as error:
             raise InputError(f"{run_dir} was not written by this version: {error}") from error
     for name in COLUMNS:

@@ -47,5 +47,10 @@ class Job:
         key = self.folder.key(stage, settings=settings, after=after)
         if self.folder.is_done(stage, key):
             return
+        if self.folder.record["stages"].get(stage, {}).get("key") == key:
+            names = ", ".join(self.folder.changed(stage))
+            self.screen.say(
+                f"{names}: gone, or changed since it was written; {stage} is done again", "yellow"
+            )
         with self.screen.stage(stage) as progress, self.folder.doing(stage, key, *files) as warnings:
             warnings.extend(do(progress))

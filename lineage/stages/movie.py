@@ -59,7 +59,8 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
     files = video.files or (video.path,)
     now = fingerprint(*files)
     known = folder.record.get("input", {})
-    digest = known["sha256"] if known.get("fingerprint") == now else content_sha256(*files)
+    same = known.get("fingerprint") == now and "sha256" in known
+    digest = known["sha256"] if same else content_sha256(*files)
     folder.start(
         {
             "lineage": __version__,

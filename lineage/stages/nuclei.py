@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage import labels
-from lineage.outputs import fingerprint, read_table, whole, write_table
-from lineage.schema import NUCLEUS_COLUMNS, FrameQuality
+from lineage.integrity import RUN_AGAIN, reading
+from lineage.outputs import fingerprint, whole, write_table
+from lineage.records import read_quality
+from lineage.schema import NUCLEUS_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from lineage.schema import FrameQuality
     from lineage.stages.job import Job, Progress
 
 SCALE_FRAMES = 5  # from which the size of the nuclei is estimated
@@ -35,7 +38,7 @@ def assess(job: Job) -> FrameQuality:
         return found.warnings
 
     job.once("quality", do, after=("video",), settings=told, files=(job.folder.quality,))
-    return FrameQuality(read_table(job.folder.quality, text=("reason",)))
+    return read_quality(job.folder.quality, n_frames=job.video.n_frames)
 
 
 def scale(job: Job, quality: FrameQuality) -> float:
@@ -59,7 +62,13 @@ def scale(job: Job, quality: FrameQuality) -> float:
 
     told = [model.digest(name), given_um]
     job.once("scale", do, after=("quality",), settings=told, files=(folder.scale,))
-    size = json.loads(folder.scale.read_text())
+    with reading(folder.scale, f"delete it, {RUN_AGAIN}, and it is made anew"):
+        size = json.loads(folder.scale.read_text(encoding="utf-8"))
+        size = {
+            "diameter_px": float(size["diameter_px"] or 0),
+            "zoom": float(size["zoom"]),
+            "given": size["given"],
+        }
     if size["diameter_px"]:
         job.screen.say(
             f"nuclei {'are said to be' if size['given'] else 'are about'} {size['diameter_px']:.0f} px "
@@ -112,7 +121,8 @@ def segment(job: Job, quality: FrameQuality) -> None:
             least_area_um2=config.segment.least_area_um2, progress=progress,
         )  # fmt: skip
         write_table(nuclei, folder.nuclei)
-        folder.record["discarded"] = {"measured": len(nuclei) + too_small, "too_small": too_small}
+        counts = {"measured": len(nuclei) + too_small, "too_small": too_small}
+        folder.record["discarded"] = folder.record.get("discarded", {}) | counts
         return [*_of_masks(find, folder.labels), *check_with_trackpy(nuclei, quality)]
 
     files = (folder.nuclei, folder.labels / labels.RAW)

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lineage import labels, records
+from lineage.integrity import RUN_AGAIN, reading
 from lineage.outputs import read_table, write_table
 from lineage.schema import IMAGE_BOXES, EventType, Flag, Predictions
 
@@ -62,8 +63,9 @@ def classify(job: Job) -> Predictions:
     job.once("classify", do, after=("crop",), settings=told, files=(folder.predictions,))
     table = read_table(folder.predictions)
     classes = tuple(table.columns[1:])
-    probabilities = table[list(classes)].to_numpy(np.float32)
-    return Predictions(table["event_id"].to_numpy(np.int64), probabilities, classes)
+    with reading(folder.predictions, f"delete it, {RUN_AGAIN}, and it is made anew"):
+        probabilities = table[list(classes)].to_numpy(np.float32)
+        return Predictions(table["event_id"].to_numpy(np.int64), probabilities, classes)
 
 
 def _classified(squares: pd.DataFrame, films: Path, weights: Path, progress: Progress) -> pd.DataFrame:
@@ -107,7 +109,8 @@ def mend(
         write_table(pd.DataFrame({"event_id": sorted(kept)}), folder.unfollowed)
         return ()
 
-    files = (*folder.mended.values(), folder.judged, folder.unfollowed, folder.labels / labels.TRACKED)
+    of_labels = [folder.labels / name for name in (labels.TRACKED, ".zgroup", ".zattrs")]
+    files = (*folder.mended.values(), folder.judged, folder.unfollowed, *of_labels)
     job.once("mend", do, after=("events", "classify"), settings=None, files=files)
-    kept = set(read_table(folder.unfollowed)["event_id"].astype(int))
+    kept = set(read_table(folder.unfollowed, columns=("event_id",))["event_id"].astype(int))
     return records.read_lineage(**folder.mended), records.read_events(folder.judged), kept

@@ -99,9 +99,11 @@ def predict(
     """Write one label image for each image, under the same name."""
     from lineage.progress import Screen
     from lineage.stardist.images import label_images
+    from lineage.stardist.model import load
 
     screen = Screen()
     with one_line_errors(debug=debug), screen.stage("predict") as progress:
+        load(model)  # one that cannot be read is refused before a folder is made
         found = label_images(
             source, out, model=model, nucleus_diameter_px=nucleus_diameter_px, workers=workers,
             overwrite=overwrite, progress=progress,

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from lineage.schema import InputError
-from lineage.stardist.network import ACTIVATIONS, StarDist, StarDistConfig
+from lineage.stardist.network import ACTIVATIONS, DEEPEST, LARGEST, StarDist, StarDistConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -107,8 +107,9 @@ def _config(said: dict[str, Any], path: Path) -> StarDistConfig:
     numbers = {key: said.get(key, default) for key, (default, _) in NUMBERS.items()}
     for key, number in numbers.items():
         least = NUMBERS[key][1]
-        if type(number) is not int or number < least:
-            raise refuse(key, f"a whole number from {least}")
+        most = DEEPEST if key == "unet_n_depth" else LARGEST
+        if type(number) is not int or not least <= number <= most:
+            raise refuse(key, f"a whole number from {least} to {most}")
     grid, kernel = said.get("grid", [1, 1]), said.get("unet_kernel_size", [3, 3])
     if not _is_square(grid) or grid[0].bit_count() != 1:
         raise refuse("grid", "a power of two, the same for both axes")
@@ -181,6 +182,7 @@ def _layers(path: Path) -> list[Layer]:
     import h5py
 
     try:
+        _check_length(path)
         with h5py.File(path) as file:
             root = file.get("model_weights", file)
             groups = _by_name(root) if "layer_names" in root.attrs else _by_number(root["layers"])
@@ -191,6 +193,18 @@ def _layers(path: Path) -> list[Layer]:
             f"copy it anew from where the model was trained"
         ) from error
     return [layer for layer in read if layer]
+
+
+def _check_length(path: Path) -> None:
+    """Raise ValueError unless a file is as long as it says: the HDF5 library may read a longer one for ever.
+
+    Format: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, "Superblock".
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    at = {0: 40, 1: 44, 2: 28, 3: 28}.get(head[8] if len(head) > 8 else -1)
+    if at is None or int.from_bytes(head[at : at + 8], "little") != path.stat().st_size:
+        raise ValueError("its length is not the one that it was written with")
 
 
 def _by_name(root: h5py.Group) -> list[list[h5py.Dataset]]:

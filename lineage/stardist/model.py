@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lineage.schema import InputError
 
@@ -71,6 +72,8 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
     Raises:
         InputError: no such model, or its files do not fit together.
     """
+    import torch
+
     from lineage.stardist import keras
     from lineage.stardist.network import StarDist, StarDistConfig, best_device, ready
 
@@ -90,15 +93,35 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
                 "half": told["half"],
             }
             prob, nms = (float(_json(folder / THRESHOLDS)[k]) for k in ("prob", "nms"))
+            _check(prob, nms, **options)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{folder}: {CONFIG} or {THRESHOLDS} is not one of ours ({error})") from error
         options["facts"] = _json(folder / FACTS) if (folder / FACTS).exists() else {}
-    network = StarDist(config)
+    if not all(bool(tensor.isfinite().all()) for tensor in weights.values()):
+        raise InputError(f"{folder}: the weights are damaged (not all are numbers); copy the folder again")
     try:
+        with torch.device("meta"):  # takes no memory, whatever size is asked for
+            wanted = {name: value.shape for name, value in StarDist(config).state_dict().items()}
+        if wanted != {name: value.shape for name, value in weights.items()}:
+            raise ValueError("other shapes")
+        network = StarDist(config)
         network.load_state_dict(weights)
-    except RuntimeError as error:
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: the weights do not fit {CONFIG}; copy the whole folder again") from error
     return Model(ready(network, device or best_device()), prob, nms, **options)
+
+
+def _check(prob: float, nms: float, *, normalisation: Any, diameters_px: Any, half: Any) -> None:
+    """Raise ValueError for what no model of ours has."""
+    if not (0 < prob < 1 and 0 < nms < 1):
+        raise ValueError(f"thresholds {prob:g} and {nms:g} are not between 0 and 1")
+    if normalisation not in get_args(Normalisation):
+        raise ValueError(f"normalisation {normalisation!r}")
+    low, high = diameters_px or (1.0, 2.0)
+    if not 0 < float(low) < float(high) < math.inf:
+        raise ValueError(f"diameters_px {diameters_px}")
+    if not isinstance(half, bool):
+        raise ValueError(f"half {half!r}")
 
 
 @lru_cache(1)

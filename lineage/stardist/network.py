@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, cast
@@ -22,6 +22,8 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "linear": nn.Identity,
 }  # fmt: skip
 BATCH_NORM_EPS = 1e-3  # Keras's
+LARGEST = 4096  # of every number of a network
+DEEPEST = 10  # U-Net: filters double with each level
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,16 @@ class StarDistConfig:
     sparse: bool = False
     """The probability is read off the U-Net, so that features and distances are computed only where an
     object is: a fiftieth of the image."""
+
+    def __post_init__(self) -> None:
+        for name, default in ((f.name, f.default) for f in fields(self)):
+            value = getattr(self, name)
+            if type(value) is not type(default) or (type(value) is int and not 0 <= value <= LARGEST):
+                raise ValueError(f"{name} is {value!r}")
+        if self.unet_n_depth > DEEPEST or min(self.grid, self.unet_kernel_size, self.n_rays) < 1:
+            raise ValueError(f"no such network: {self}")
+        if not {self.unet_activation, self.unet_last_activation} <= set(ACTIVATIONS):
+            raise ValueError(f"activations {self.unet_activation!r} and {self.unet_last_activation!r}")
 
     @property
     def multiple(self) -> int:

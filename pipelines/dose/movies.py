@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lineage.outputs import FORMAT, RunFolder, read_table
+from lineage.integrity import check, read_record
+from lineage.outputs import RunFolder, read_table
 from lineage.schema import DETECTION_COLUMNS, QUALITY_COLUMNS, TRACKLET_COLUMNS, InputError
 from pipelines.columns import NUMBERS, RUN_FOLDER
 from pipelines.dose.columns import EVENTS_NEEDED, MAP_COLUMNS
@@ -93,16 +93,13 @@ def find(folder: Path, plate: pd.DataFrame) -> tuple[list[tuple[Path, dict[str, 
 
 
 def _unfinished(root: Path) -> str:
-    run = RunFolder(root)
     if not root.is_dir():
         return f"no folder {root.name}"
     try:
-        record = json.loads(run.json.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return "its run.json cannot be read"
-    if record.get("format") != FORMAT:
-        return "its folder is no run of ours"
-    if "tree" not in record.get("stages", {}):
+        record = read_record(root)
+    except InputError as error:
+        return str(error)
+    if "tree" not in record["stages"]:
         return "its run is not finished"
     return ""
 
@@ -114,7 +111,8 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
         InputError: a table is missing or lacks columns, or the run was told another dose than the map.
     """
     run = RunFolder(root)
-    record = json.loads(run.json.read_text(encoding="utf-8"))
+    record = read_record(root)
+    check(root, record, run.events, run.tracklets, run.detections, run.quality)
     told = record.get("dose_gy")
     delay = float(row["irradiated_min_before_start"])
     if told is not None and float(told) != float(row["dose_gy"]):
@@ -138,7 +136,7 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
 
 def run_versions(root: Path) -> dict[str, str]:
     """What a run was made with."""
-    record = json.loads(RunFolder(root).json.read_text(encoding="utf-8"))
+    record = read_record(root)
     return {"lineage": str(record.get("lineage", "")), **record.get("versions", {})}
 
 

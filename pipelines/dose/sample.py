@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.crops import name
+from lineage.integrity import RUN_AGAIN, check, read_record, reading
 from lineage.outputs import RunFolder, whole
 from lineage.report.strips import film_strip
 from lineage.schema import EventType, InputError, MitosisClass
@@ -38,6 +39,7 @@ def candidates(folder: Path, plate: Path | None) -> pd.DataFrame:
     parts = []
     for root, row in found:
         events = movies.read(root, row).events
+        check(root, read_record(root), RunFolder(root).crops)
         mine = events[
             (events["event_type"] == EventType.MITOSIS.value) & events["mitosis_class"].isin(CLASSES)
         ]
@@ -68,7 +70,8 @@ def write_page(sample: pd.DataFrame, path: Path, progress: Callable[[int, int], 
     """The page, which needs nothing beside it; it gives back a table for `--reviewed`."""
     strips = []
     for n, row in enumerate(sample.to_dict("records"), 1):
-        strips.append(film_strip(row["crop"], side_um=float(row["side_um"]), tile_px=TILE_PX))
+        with reading(row["crop"], f"delete the folder it lies in, {RUN_AGAIN}, and it is made anew"):
+            strips.append(film_strip(row["crop"], side_um=float(row["side_um"]), tile_px=TILE_PX))
         progress(n, len(sample))
     events = [[str(m), int(e)] for m, e in zip(sample["movie"], sample["event_id"], strict=True)]
     html = template().render(strips=strips, events=events, classes=CLASSES)

@@ -15,6 +15,7 @@ from classifier.evaluate import judge
 from classifier.figures import figures, intervals, within
 from classifier.pixels import decode
 from classifier.predict import Classifier, classify
+from lineage import integrity
 from lineage.schema import Crops, p_abnormal, verdict
 
 NORMAL, ABNORMAL, NONE = np.eye(3)
@@ -180,7 +181,8 @@ def test_predict_writes_a_row_a_clip(tmp_path, weights):
 def test_predict_takes_the_crops_of_a_run_folder(tmp_path, weights):
     run_folder = tmp_path / "movie.lineage"
     (run_folder / "crops").mkdir(parents=True)
-    (run_folder / "run.json").write_text("{}")
+    record = {"format": integrity.FORMAT, "stages": {}}
+    (run_folder / "run.json").write_text(integrity.dumps(record))
     tifffile.imwrite(run_folder / "crops" / "event_0003.tif", crops(1).pixels[0], imagej=True)
     tifffile.imwrite(run_folder / "other.tif", np.zeros((4, 4), np.uint8))
     run = CliRunner().invoke(
