@@ -4,12 +4,13 @@ REAL holds `hela02` and `simplus02` (the frames of their last third are scored, 
 `benchmarks/nuclei_real_data.py` keeps from the training) and `mitocheck_cells` (single nuclei by class).
 
 - AP: StarDist's average precision at an intersection over union of 0.5 and 0.7, pooled over the frames.
-  Markers are no truth, nor is what lies within 25 px of a border that is hardly annotated: what is found there
-  counts for nothing.
-- mothers, daughters: of those in their last and first frame, the share that a label covers by more than half, a
-  label that so covers no other.
+  Markers are no truth, nor is what lies within 25 px of a border that is hardly annotated: what is found
+  there counts for nothing.
+- mothers, daughters: of those in their last and first frame, the share that a label covers by more than
+  half, a label that so covers no other.
 - false: labels a frame that overlap no annotated nucleus.
-- shift: median difference of the radii of matched labels and masks, pixels; above 0 the outline is too wide.
+- shift: median difference of the radii of matched labels and masks, pixels; above 0 the outline is too
+  wide.
 - single nuclei: the share with just one label in the middle half of their crop.
 """
 

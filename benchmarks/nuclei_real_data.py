@@ -1,10 +1,10 @@
 """Real movies with masks -> further training images: `python benchmarks/nuclei_real_data.py REAL OUT`.
 
 REAL holds sequences of the Cell Tracking Challenge as `hela02` and `simplus02` (`movie.ome.tif`,
-`truth/TRA`). OUT/train, as `benchmarks/nuclei_data.py` leaves it, gets their first two thirds: whole frames, and
-squares around every mitosis, since mitotic figures are rare. The last third of each is kept for the test. Where
-a mask is a marker, no whole nucleus, both are taken out of the image; and the border is cut off, where few nuclei
-are annotated.
+`truth/TRA`). OUT/train, as `benchmarks/nuclei_data.py` leaves it, gets their first two thirds: whole
+frames, and squares around every mitosis, since mitotic figures are rare. The last third of each is kept for
+the test. Where a mask is a marker, no whole nucleus, both are taken out of the image; and the border is cut
+off, where few nuclei are annotated.
 """
 
 from __future__ import annotations
