@@ -616,3 +616,14 @@ def test_hostile_ome_xml(tmp_path: Path) -> None:
     bomb = '<!DOCTYPE x [<!ENTITY a "aa">]><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">&a;</OME>'
     tifffile.imwrite(tmp_path / "m.ome.tif", movie()[:, DNA], description=bomb, metadata=None)
     refusal(tmp_path / "m.ome.tif", "XML that defines entities")
+
+
+def test_damage_that_shows_when_channels_are_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "m.tif"
+    tifffile.imwrite(path, movie(), compression="zlib", metadata={"axes": "TCYX"}, photometric="minisblack")
+    with tifffile.TiffFile(path) as tif:
+        offset, count = tif.pages[1].dataoffsets[0], tif.pages[1].databytecounts[0]
+    content = bytearray(path.read_bytes())
+    content[offset + 8 : offset + count] = b"\xff" * (count - 8)
+    path.write_bytes(content)
+    refusal(path, "frame 0 cannot be read")

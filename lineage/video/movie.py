@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,10 +67,10 @@ def open_video(
     path = Path(path)
     _check_positive(pixel_size_um, "--pixel-size-um", "micrometres")
     _check_positive(minutes_per_frame, "--minutes-per-frame", "minutes")
-    source = _read(path, position)
+    source = _with_whole_frames(_read(path, position), path.name)
+    _check_movie(source, path.name)
     if source.unnamed_channels and nucleus_channel is None and phase_channel is None:
         source = _channels_or_frames(source)
-    _check_movie(source, path.name)
     choice = choose_channels(source, path.name, nucleus_channel, phase_channel)
     size, size_assumed = _settle(
         pixel_size_um, source.pixel_size, ASSUMED_PIXEL_SIZE_UM, CREDIBLE_UM, path.name,
@@ -89,7 +90,7 @@ def open_video(
         choice.phase,
         size,
         interval,
-        _whole_frames(source, path.name),
+        source.read,
         (*size_assumed, *interval_assumed, *choice.assumed, *source.assumed),
         (*choice.notes, *source.notes),
         warnings=(*source.warnings, *_warn_of_length(source.n_frames, interval)),
@@ -154,7 +155,7 @@ def _channels_or_frames(source: Source) -> Source:
     apart, along = [], []
     for t in rounds:
         here, neighbour, later = (
-            finite(np.asarray(source.read(int(i), c), np.float32)) for i, c in ((t, 0), (t, 1), (t + 1, 0))
+            source.read(int(i), c).astype(np.float32) for i, c in ((t, 0), (t, 1), (t + 1, 0))
         )
         along.append(float(np.abs(here - neighbour).mean()))
         apart.append(float(np.abs(here - later).mean()))
@@ -214,8 +215,8 @@ def _settle(
     return usual, (f"{what}: {says}; {usual:g} {unit} ({_PAPER}) is assumed; give {option}",)
 
 
-def _whole_frames(source: Source, file: str) -> Callable[[int, int], np.ndarray]:
-    """The source's planes, contiguous, in the machine's byte order, every pixel a number."""
+def _with_whole_frames(source: Source, file: str) -> Source:
+    """The source with planes that are contiguous, in the machine's byte order, every pixel a number."""
 
     def read(t: int, channel: int) -> np.ndarray:
         try:
@@ -226,4 +227,4 @@ def _whole_frames(source: Source, file: str) -> Callable[[int, int], np.ndarray]
             ) from error
         return finite(np.ascontiguousarray(plane, source.dtypes[channel].newbyteorder("=")))
 
-    return read
+    return replace(source, read=read)
