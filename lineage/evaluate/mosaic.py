@@ -38,9 +38,10 @@ def read_mosaic(path: Path) -> pd.DataFrame:
     if not path.is_file():
         raise InputError(f"there is no file {path}; wanted is the mosaic's own table, MOSAIC.csv")
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(path, index_col=False)
     except (ValueError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a table of a mosaic: {error}") from error
+        words = " ".join(str(error).split())
+        raise InputError(f"{path} is not a table of a mosaic: {words}") from error
     if missing := [c for c in MOSAIC_COLUMNS if c not in table]:
         raise InputError(f"{path} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
     for name in MOSAIC_COLUMNS[2:]:
