@@ -98,7 +98,8 @@ def segment(job: Job, quality: FrameQuality) -> None:
     from lineage.stardist import model
 
     folder, video, config = job.folder, job.video, job.config
-    told: list[object] = [config.segment.least_area_um2, NUCLEUS_COLUMNS]
+    # What is left out is counted since then; a run without the counts is segmented anew.
+    told: list[object] = [config.segment.least_area_um2, NUCLEUS_COLUMNS, "counted"]
     after: tuple[str, ...]
     find: segment.Finder
     if config.labels:

@@ -31,22 +31,25 @@ def read_ngff(path: Path) -> Source:
     Raises:
         InputError: no multiscale image in it, several positions, damaged, or axes that are no movie.
     """
-    import zarr
-
     try:
-        group = zarr.open_group(path, mode="r")
-        image, attributes = _find_image(group, path)
-        multiscale = attributes["multiscales"][0]
-        level = multiscale["datasets"][0]
-        array: Any = image[level["path"]]
-        filled = array.nchunks_initialized
+        return _describe(path)
     except InputError:
         raise
-    except Exception as error:  # zarr meets damage with whatever its parsing runs into
+    except Exception as error:  # zarr meets damage with whatever its parsing runs into, and so do we
         raise InputError(
             f"{path.name} is no OME-Zarr image, or it is damaged ({error!r}): export it again"
         ) from error
-    if not filled:
+
+
+def _describe(path: Path) -> Source:
+    import zarr
+
+    group = zarr.open_group(path, mode="r")
+    image, attributes = _find_image(group, path)
+    multiscale = attributes["multiscales"][0]
+    level = multiscale["datasets"][0]
+    array: Any = image[level["path"]]
+    if not array.nchunks_initialized:
         raise InputError(f"{path.name} holds no pixels: all chunks are missing; copy or export it again")
     names, units = _read_axis_names(multiscale, array.ndim)
     if len(names) != array.ndim:
