@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lineage.blur import blurred
 from lineage.compiled import compiled
 
 SIGMA_UM = 17.0  # how far around a nucleus its background is looked for
@@ -22,16 +23,14 @@ def background(image: np.ndarray, labels: np.ndarray, *, pixel_size_um: float) -
     Returns:
         (Y, X) float32.
     """
-    from scipy.ndimage import gaussian_filter
-
     halo = max(1, round(HALO_UM / pixel_size_um))
     free = _free(labels, halo, _GRID)
     coarse = image[::_GRID, ::_GRID].astype(np.float32)
     sigma = SIGMA_UM / pixel_size_um / _GRID
-    weight = gaussian_filter(free, sigma, mode="nearest")
+    weight = blurred(free, sigma, beyond="edge")
     # Where nuclei lie so close that nothing is free, the image's own free level stands in.
     level = float(np.median(coarse[free > 0])) if free.any() else float(coarse.min())
-    smooth = (gaussian_filter(coarse * free, sigma, mode="nearest") + 1e-3 * level) / (weight + 1e-3)
+    smooth = (blurred(coarse * free, sigma, beyond="edge") + 1e-3 * level) / (weight + 1e-3)
     return _stretched(smooth, _GRID, *image.shape)
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lineage.quality.measures import halved
+
 _WORKING_PX = 512  # longer fields are halved until they fit: 1024 px are registered at 512
 _BLOCKS_A_SIDE = 12  # blocks are a twelfth of the field wide,
 _MIN_BLOCK_PX = 32  # but hold a cell and its surroundings, in working pixels
@@ -211,9 +213,9 @@ class DriftTracker:
 
 def _flatten(image: np.ndarray) -> np.ndarray:
     """Take out shading and noise, and compress, so that no bright mitosis or debris outweighs the field."""
-    from scipy.ndimage import gaussian_filter
+    from lineage.blur import blurred
 
-    band = gaussian_filter(image, _BAND_PX[0]) - gaussian_filter(image, _BAND_PX[1], truncate=3)
+    band = blurred(image, _BAND_PX[0]) - blurred(image, _BAND_PX[1], truncate=3)
     # Of differences in both directions little is left but noise: four pixels' worth.
     noise = 1.4826 * float(np.median(np.abs(np.diff(np.diff(image, axis=0), axis=1)))) / 2
     signal = np.sign(band) * np.maximum(np.abs(band) - _NOISE_CUT * _NOISE_IN_BAND * noise, 0)
@@ -225,11 +227,12 @@ def _flatten(image: np.ndarray) -> np.ndarray:
 
 def _find_blocks(image: np.ndarray, side: int) -> np.ndarray:
     """(N, 2) corners of squares around the richest places, at least a third of a side apart."""
-    from scipy.ndimage import gaussian_filter
     from skimage.feature import peak_local_max
 
+    from lineage.blur import blurred
+
     coarse = 4
-    energy = gaussian_filter(_block_means(np.square(image), coarse), side / coarse / 6)
+    energy = blurred(_block_means(np.square(image), coarse), side / coarse / 6)
     centres = peak_local_max(
         energy,
         min_distance=max(side // coarse // 3, 1),
@@ -254,8 +257,7 @@ def _correlate(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _block_means(image: np.ndarray, scale: int) -> np.ndarray:
-    if scale == 1:
-        return image
-    height, width = (n // scale for n in image.shape)
-    cut = image[: height * scale, : width * scale]
-    return cut.reshape(height, scale, width, scale).mean(axis=(1, 3))
+    """Means of squares of `scale`, a power of two; rows and columns left over are left out."""
+    while scale > 1:
+        image, scale = halved(image), scale // 2
+    return image
