@@ -22,7 +22,7 @@ def blurred(
         image: (Y, X) float32.
         sigma: standard deviation, pixels.
         truncate: the Gaussian is cut at this many of them.
-        beyond: what lies beyond the edge: the image mirrored (scipy's `reflect`), or its last pixels (`nearest`).
+        beyond: the image mirrored (scipy's `reflect`), or its last pixels (scipy's `nearest`).
 
     Returns:
         (Y, X) float32, of sums in float32.
