@@ -51,14 +51,13 @@ def candidates(
         zoom: as in `predict`.
         least: probability above which a place is a candidate; the model's threshold if None.
     """
-    from skimage.transform import resize
+    from lineage.stardist.resize import resized
 
     shape = image.shape[:2]
     least = model.prob_threshold if least is None else least
     seen = getattr(normalise, model.normalisation)(image)
     if zoom != 1:
-        size = [max(1, round(n * zoom)) for n in shape]
-        seen = resize(seen, size, order=1, anti_aliasing=zoom < 1).astype(np.float32)
+        seen = resized(seen, (max(1, round(shape[0] * zoom)), max(1, round(shape[1] * zoom))))
     found = [_tile(model, seen, y, x, least) for y, x in _corners(seen.shape)]
     points, probability, rays = (np.concatenate(part) for part in zip(*found, strict=True))
     inside = (points < seen.shape[:2]).all(axis=1)
