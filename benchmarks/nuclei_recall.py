@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 import tifffile
 
+from lineage.background import background
 from lineage.processes import cores, in_order
-from lineage.segment import StarDistFinder, background
+from lineage.segment import StarDistFinder
 from lineage.simulate.movie import truth_folder
 from lineage.stardist import model
 from lineage.video import open_video

@@ -26,10 +26,7 @@ if TYPE_CHECKING:
     Finder = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
     """Frame number and image (Y, X) -> labels (Y, X) and the probability (N,) of label 1 ... N."""
 
-BACKGROUND_SIGMA_UM = 17.0  # how far around a nucleus its background is looked for
-HALO_UM = 3.0  # a nucleus's blur, kept out of the background
 WORTH_PROCESSES = 2e7  # pixels in all; below, starting processes takes longer than they save
-_GRID = 4  # the background is smooth: every fourth pixel is enough
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ class MaskFinder:
     def __call__(self, t: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels and probabilities of one frame."""
         mask = self.masks(t)
-        return mask, np.ones(int(mask.max()))
+        return mask, np.broadcast_to(1.0, int(mask.max()))  # takes no memory, however large a label is
 
     @property
     def masks(self) -> Masks:
@@ -170,7 +167,7 @@ def measure(
     drift_px: np.ndarray,
     phase: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Measure each nucleus with scikit-image.
+    """Measure each nucleus.
 
     Args:
         labels: (Y, X), 0 is background.
@@ -184,59 +181,38 @@ def measure(
 
     Returns:
         NUCLEUS_COLUMNS. `dna_mass` is the sum of grey levels above the local background, `mean_intensity`
-        the mean of the same, `texture` their standard deviation over their mean; `rounding` is that
-        of `lineage.rounding`, NaN without phase.
+        the mean of the same, `texture` their standard deviation over their mean; eccentricity and solidity
+        are scikit-image's (`lineage.measure`), `rounding` is that of `lineage.rounding`, NaN without phase.
     """
     import pandas as pd
-    from skimage.measure import regionprops_table
+
+    from lineage.background import background
+    from lineage.measure import measures_of
 
     above = image.astype(np.float32) - background(image, labels, pixel_size_um=pixel_size_um)
-    table = pd.DataFrame(
-        regionprops_table(
-            labels.astype(np.int32),
-            above,
-            properties=(
-                "label", "centroid", "area", "mean_intensity", "intensity_std", "eccentricity", "solidity",
-            ),
-        )
-    )  # fmt: skip
+    found = measures_of(labels, above)
     drift = np.asarray(drift_px, float)
-    mean = table["mean_intensity"]
-    places_px = table[["centroid-0", "centroid-1"]].to_numpy(float)
+    places_um = (found.place_px - drift) * pixel_size_um
     out = pd.DataFrame(
         {
-            "detection_id": np.arange(len(table)),
+            "detection_id": np.arange(len(found.label)),
             "frame": frame,
             "time_min": frame * minutes_per_frame,
-            "label": table["label"],
-            "y_px": table["centroid-0"],
-            "x_px": table["centroid-1"],
-            "y_um": (table["centroid-0"] - drift[0]) * pixel_size_um,
-            "x_um": (table["centroid-1"] - drift[1]) * pixel_size_um,
-            "area_um2": table["area"] * pixel_size_um**2,
-            "dna_mass": mean * table["area"],
-            "mean_intensity": mean,
-            "eccentricity": table["eccentricity"],
-            "solidity": table["solidity"],
-            "texture": table["intensity_std"] / mean.clip(lower=1e-6),
-            "rounding": np.nan if phase is None else rounding(phase, places_px, pixel_size_um=pixel_size_um),
-            "probability": probability[table["label"].to_numpy(int) - 1] if len(table) else 0.0,
+            "label": found.label,
+            "y_px": found.place_px[:, 0],
+            "x_px": found.place_px[:, 1],
+            "y_um": places_um[:, 0],
+            "x_um": places_um[:, 1],
+            "area_um2": found.area_px * pixel_size_um**2,
+            "dna_mass": found.mean * found.area_px,
+            "mean_intensity": found.mean,
+            "eccentricity": found.eccentricity,
+            "solidity": found.solidity,
+            "texture": found.deviation / np.maximum(found.mean, 1e-6),
+            "rounding": np.nan
+            if phase is None
+            else rounding(phase, found.place_px, pixel_size_um=pixel_size_um),
+            "probability": np.asarray(probability)[found.label - 1],
         }
     )
     return out[list(NUCLEUS_COLUMNS)].astype({"frame": int, "detection_id": int, "label": int})
-
-
-def background(image: np.ndarray, labels: np.ndarray, *, pixel_size_um: float) -> np.ndarray:
-    """(Y, X) float32: the mean grey level around each place, nuclei and their halo left out."""
-    from scipy.ndimage import gaussian_filter, minimum_filter, zoom
-
-    halo = 2 * max(1, round(HALO_UM / pixel_size_um)) + 1
-    free = minimum_filter((labels == 0).astype(np.uint8), halo)[::_GRID, ::_GRID].astype(np.float32)
-    coarse = image[::_GRID, ::_GRID].astype(np.float32)
-    sigma = BACKGROUND_SIGMA_UM / pixel_size_um / _GRID
-    weight = gaussian_filter(free, sigma, mode="nearest")
-    # Where nuclei lie so close that nothing is free, the image's own free level stands in.
-    level = float(np.median(coarse[free > 0])) if free.any() else float(coarse.min())
-    smooth = (gaussian_filter(coarse * free, sigma, mode="nearest") + 1e-3 * level) / (weight + 1e-3)
-    stretched = zoom(smooth, _GRID, order=1, mode="nearest", grid_mode=True)
-    return stretched[: image.shape[0], : image.shape[1]].astype(np.float32)

@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lineage.quality.measures import halved
+from lineage.quality.register import shifts
+
 _WORKING_PX = 512  # longer fields are halved until they fit: 1024 px are registered at 512
 _BLOCKS_A_SIDE = 12  # blocks are a twelfth of the field wide,
 _MIN_BLOCK_PX = 32  # but hold a cell and its surroundings, in working pixels
@@ -104,42 +107,41 @@ def vote(reference: View, view: View, offset_px: np.ndarray) -> Votes:
     side = max(min(view.image.shape) // _BLOCKS_A_SIDE, min(_MIN_BLOCK_PX, *view.image.shape))
     window = np.outer(*[np.hanning(side + 2)[1:-1].astype(np.float32)] * 2)
     padded = np.pad(view.image, side)  # a block may reach over the edge, its middle may not
-    shifts = []
-    n_blocks = 0
-    for corner in _find_blocks(reference.image, side):
-        middle = corner + step + side // 2
-        if (middle < 0).any() or (middle >= view.image.shape).any():
-            continue
-        n_blocks += 1
-        block = _cut(reference.image, corner, side) * window
-        found = _find(block, window, padded, corner + step)
-        if found is not None:
-            shifts.append((found - corner) * view.scale)
-    return Votes(np.array(shifts).reshape(-1, 2), n_blocks)
+    corners = _find_blocks(reference.image, side)
+    middles = corners + step + side // 2
+    corners = corners[((middles >= 0) & (middles < view.image.shape)).all(axis=1)]
+    blocks = _cut_all(reference.image, corners, side) * window
+    found, places = _find(blocks, window, padded, corners + step)
+    return Votes((places - corners[found]) * view.scale, len(corners))
 
 
 def _find(
-    block: np.ndarray, window: np.ndarray, padded: np.ndarray, expected: np.ndarray
-) -> np.ndarray | None:
-    """Where a windowed block is in an image that was padded by its side; (2,) its corner, None if nowhere."""
-    from skimage.registration import phase_cross_correlation
+    blocks: np.ndarray, window: np.ndarray, padded: np.ndarray, expected: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where windowed blocks are in an image that was padded by their side.
 
-    side = len(block)
-    place = expected
+    Returns:
+        Indices (M,) of those that were found, and their corners (M, 2), to parts of a pixel.
+    """
+    side = len(window)
+    places, rest = expected.copy(), np.zeros(expected.shape)
+    is_there, look = np.ones(len(blocks), bool), np.arange(len(blocks))
     for _ in range(2):  # registered again where it was found, as half of what is out of the frame misleads
-        there = _cut(padded, place + side, side)
-        if there.shape != block.shape or not there.any():
-            return None
-        # Windowed on one side only: on both, the windows would pull the shift towards zero.
-        moved = -phase_cross_correlation(block, there, upsample_factor=_UPSAMPLING, normalization=None)[0]
-        whole = np.rint(moved).astype(int)
-        place = place + whole
-        if not whole.any():
+        there = _cut_all(padded, places[look] + side, side)
+        is_there[look] = there.any(axis=(1, 2))
+        look, there = look[is_there[look]], there[is_there[look]]
+        if not len(look):
             break
-    match = _cut(padded, place + side, side)
-    if match.shape != block.shape or _correlate(block, match * window) < _MIN_MATCH:
-        return None
-    return place + moved - whole
+        # Windowed on one side only: on both, the windows would pull the shift towards zero.
+        moved = -shifts(blocks[look], there, upsampling=_UPSAMPLING)
+        whole = np.rint(moved).astype(int)
+        places[look] += whole
+        rest[look] = moved - whole
+        look = look[whole.any(axis=1)]
+    matches = _cut_all(padded, places + side, side) * window
+    close = np.array([_correlate(a, b) >= _MIN_MATCH for a, b in zip(blocks, matches, strict=True)], bool)
+    found = np.flatnonzero(is_there & close)
+    return found, places[found] + rest[found]
 
 
 def propose_jump(reference: View, view: View, max_shift_px: float) -> np.ndarray | None:
@@ -211,9 +213,9 @@ class DriftTracker:
 
 def _flatten(image: np.ndarray) -> np.ndarray:
     """Take out shading and noise, and compress, so that no bright mitosis or debris outweighs the field."""
-    from scipy.ndimage import gaussian_filter
+    from lineage.blur import blurred
 
-    band = gaussian_filter(image, _BAND_PX[0]) - gaussian_filter(image, _BAND_PX[1], truncate=3)
+    band = blurred(image, _BAND_PX[0]) - blurred(image, _BAND_PX[1], truncate=3)
     # Of differences in both directions little is left but noise: four pixels' worth.
     noise = 1.4826 * float(np.median(np.abs(np.diff(np.diff(image, axis=0), axis=1)))) / 2
     signal = np.sign(band) * np.maximum(np.abs(band) - _NOISE_CUT * _NOISE_IN_BAND * noise, 0)
@@ -225,11 +227,12 @@ def _flatten(image: np.ndarray) -> np.ndarray:
 
 def _find_blocks(image: np.ndarray, side: int) -> np.ndarray:
     """(N, 2) corners of squares around the richest places, at least a third of a side apart."""
-    from scipy.ndimage import gaussian_filter
     from skimage.feature import peak_local_max
 
+    from lineage.blur import blurred
+
     coarse = 4
-    energy = gaussian_filter(_block_means(np.square(image), coarse), side / coarse / 6)
+    energy = blurred(_block_means(np.square(image), coarse), side / coarse / 6)
     centres = peak_local_max(
         energy,
         min_distance=max(side // coarse // 3, 1),
@@ -241,10 +244,14 @@ def _find_blocks(image: np.ndarray, side: int) -> np.ndarray:
     return np.clip(centres * coarse + coarse // 2 - side // 2, 0, last)
 
 
-def _cut(image: np.ndarray, corner: np.ndarray, side: int) -> np.ndarray:
-    """The square at a corner; less of it, or nothing, where it is not wholly inside."""
-    y, x = np.maximum(corner, 0)
-    return image[y : max(corner[0] + side, 0), x : max(corner[1] + side, 0)]
+def _cut_all(image: np.ndarray, corners: np.ndarray, side: int) -> np.ndarray:
+    """(N, side, side): the squares at these corners; zeros where one is not wholly inside."""
+    squares = np.zeros((len(corners), side, side), image.dtype)
+    inside = ((corners >= 0) & (corners + side <= image.shape)).all(axis=1)
+    for k in np.flatnonzero(inside):
+        y, x = corners[k]
+        squares[k] = image[y : y + side, x : x + side]
+    return squares
 
 
 def _correlate(a: np.ndarray, b: np.ndarray) -> float:
@@ -254,8 +261,7 @@ def _correlate(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def _block_means(image: np.ndarray, scale: int) -> np.ndarray:
-    if scale == 1:
-        return image
-    height, width = (n // scale for n in image.shape)
-    cut = image[: height * scale, : width * scale]
-    return cut.reshape(height, scale, width, scale).mean(axis=(1, 3))
+    """Means of squares of `scale`, a power of two; rows and columns left over are left out."""
+    while scale > 1:
+        image, scale = halved(image), scale // 2
+    return image

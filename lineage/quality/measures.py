@@ -42,7 +42,7 @@ def measure(frame: np.ndarray) -> FrameMeasures:
     top = float(image.max())
     means = [image]
     for _ in range(_LEVELS):
-        means.append(_halve(means[-1]))
+        means.append(halved(means[-1]))
     shift = float(means[2].mean())  # variances of large numbers: take the mean out first
     power = [float(np.mean(np.square(m - shift, dtype=np.float32), dtype=np.float64)) for m in means]
     detail = -np.diff(power)  # [k]: between squares of 2**k and of 2**(k + 1) px
@@ -60,7 +60,7 @@ def measure(frame: np.ndarray) -> FrameMeasures:
     )
 
 
-def _halve(image: np.ndarray) -> np.ndarray:
+def halved(image: np.ndarray) -> np.ndarray:
     """Means of 2 x 2; an odd last row or column is left out."""
     height, width = (n // 2 * 2 for n in image.shape)
     rows = image[:height:2, :width] + image[1:height:2, :width]

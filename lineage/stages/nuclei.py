@@ -50,7 +50,8 @@ def scale(job: Job, quality: FrameQuality) -> float:
     given_um = job.config.segment.nucleus_diameter_um
 
     def do(_: Progress) -> Iterable[str]:
-        network = model.load(name)
+        # One thread: five frames take a second; two take thirty where another process needs a core.
+        network = model.of_this_process(name)
         usable = np.flatnonzero(quality.usable)
         picked = usable[np.linspace(0, len(usable) - 1, min(SCALE_FRAMES, len(usable))).astype(int)]
         images = [video.frame(int(t), video.nucleus) for t in picked]

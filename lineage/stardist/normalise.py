@@ -21,15 +21,33 @@ def arcsinh(image: np.ndarray) -> np.ndarray:
     Returns:
         (Y, X) float32.
     """
-    image = np.asarray(image, np.float32)
-    low, high = np.percentile(image[::2, ::2], (5, 99.9))
-    steps = np.abs(np.diff(image[::2], axis=1))
-    sigma = 1.4826 * float(np.median(steps)) / np.sqrt(2)
+    is_counted = image.dtype in (np.uint8, np.uint16)
+    grey = image if is_counted else np.asarray(image, np.float32)
+    low, high = _percentiles(grey[::2, ::2], 5, 99.9)
+    rows = grey[::2].astype(np.int32) if is_counted else grey[::2]
+    (step,) = _percentiles(np.abs(np.diff(rows, axis=1)), 50)
+    sigma = 1.4826 * step / np.sqrt(2)
     span = max(high - low, LEAST_SPAN_SIGMAS * sigma, np.finfo(np.float32).tiny)
-    stretched = np.arcsinh((image - low) * np.float32(SATURATION / span)) * np.float32(
+    # Of whole numbers each grey level is stretched once.
+    levels = np.arange(int(grey.max()) + 1) if is_counted else grey
+    stretched = np.arcsinh((levels - np.float64(low)) * np.float32(SATURATION / span)) * np.float32(
         1 / np.arcsinh(SATURATION)
     )
-    return stretched.astype(np.float32)
+    return stretched.astype(np.float32)[image] if is_counted else stretched.astype(np.float32)
+
+
+def _percentiles(values: np.ndarray, *percents: float) -> list[float]:
+    """As numpy's; whole numbers, which are few, are counted and not sorted.
+
+    >>> _percentiles(np.array([3, 0, 1, 1]), 50, 100)
+    [1.0, 3.0]
+    """
+    if values.dtype.kind == "f":
+        return [float(p) for p in np.percentile(values, percents)]
+    upto = np.cumsum(np.bincount(values.ravel()))
+    ranks = [p / 100 * (values.size - 1) for p in percents]
+    below, above = (np.searchsorted(upto, rounded(ranks), side="right") for rounded in (np.floor, np.ceil))
+    return [float(a + (b - a) * (rank % 1)) for a, b, rank in zip(below, above, ranks, strict=True)]
 
 
 def percentile(image: np.ndarray) -> np.ndarray:

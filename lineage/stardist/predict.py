@@ -1,4 +1,4 @@
-"""Image + model -> instance labels, with the stardist package's own geometry."""
+"""Image + model -> instance labels, the same that the stardist package would draw."""
 
 from __future__ import annotations
 
@@ -51,14 +51,13 @@ def candidates(
         zoom: as in `predict`.
         least: probability above which a place is a candidate; the model's threshold if None.
     """
-    from skimage.transform import resize
+    from lineage.stardist.resize import resized
 
     shape = image.shape[:2]
     least = model.prob_threshold if least is None else least
     seen = getattr(normalise, model.normalisation)(image)
     if zoom != 1:
-        size = [max(1, round(n * zoom)) for n in shape]
-        seen = resize(seen, size, order=1, anti_aliasing=zoom < 1).astype(np.float32)
+        seen = resized(seen, (max(1, round(shape[0] * zoom)), max(1, round(shape[1] * zoom))))
     found = [_tile(model, seen, y, x, least) for y, x in _corners(seen.shape)]
     points, probability, rays = (np.concatenate(part) for part in zip(*found, strict=True))
     inside = (points < seen.shape[:2]).all(axis=1)
@@ -109,15 +108,9 @@ def draw(found: Candidates, prob_threshold: float, nms_threshold: float) -> tupl
     Returns:
         labels (Y, X) int32 and the probability (N,) of label 1, 2, ... N.
     """
-    from stardist.geometry import polygons_to_label
-    from stardist.nms import non_maximum_suppression_sparse
+    from lineage.stardist.polygons import best, drawn
 
-    above = found.probability > prob_threshold
-    points, scores, rays, _ = non_maximum_suppression_sparse(
-        found.rays[above], found.probability[above], found.points[above], b=2,
-        nms_thresh=nms_threshold, verbose=False,
-    )  # fmt: skip
-    if len(points) == 0:
-        return np.zeros(found.shape, np.int32), np.zeros(0, np.float32)
-    labels = polygons_to_label(rays, points, shape=found.shape, prob=scores)
-    return labels.astype(np.int32), scores.astype(np.float32)
+    above = np.flatnonzero(found.probability > prob_threshold)
+    kept = above[best(found.points[above], found.probability[above], found.rays[above], nms_threshold)]
+    points, scores = found.points[kept], found.probability[kept]
+    return drawn(points, scores, found.rays[kept], found.shape), scores.astype(np.float32)
