@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lineage.schema import InputError, Video
 from lineage.tiff import SUFFIXES, read_image
+from lineage.video.source import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -205,7 +206,17 @@ def _zarr(path: Path) -> Masks:
         except Exception as error:  # likewise
             raise InputError(f"{path.name}: frame {t} cannot be read ({error}): copy it again") from error
 
-    return Masks((array.shape[0], *array.shape[-2:]), read, path.name)
+    shape = (array.shape[0], *array.shape[-2:])
+    return Masks(shape, read, path.name, warnings=_without_chunks(array, path.name))
+
+
+def _without_chunks(array: Any, name: str) -> tuple[str, ...]:
+    """Say which frames of a Zarr lack a chunk: they are empty, or were lost in a copy."""
+    from lineage.video.ngff import lost_frames
+
+    if not (found := lost_frames(array, 0)):
+        return ()
+    return (f"{name}: chunks of {len(found)} frames are not there ({listed(found)}): no nucleus is there",)
 
 
 def _folder(path: Path) -> Masks:

@@ -169,3 +169,12 @@ def test_a_damaged_mask_is_one_clear_line(tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(InputError, match=r"man_track001\.tif"):
         open_masks(tmp_path, n_frames=3, shape=(20, 30))(1)
+
+
+def test_chunks_that_are_not_there_are_said(tmp_path):
+    path = tmp_path / "masks.zarr"
+    zarr.create_array(path, data=MASKS, chunks=(1, 20, 30))
+    assert open_masks(path, n_frames=3, shape=(20, 30)).warnings == ()
+    (path / "c" / "1" / "0" / "0").unlink()
+    (said,) = open_masks(path, n_frames=3, shape=(20, 30)).warnings
+    assert "chunks of 1 frames are not there (1)" in said

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineage.schema import InputError
-from lineage.video.source import Axes, Source, read_axes, without_missing
+from lineage.video.source import Source, read_axes, without_missing
 from lineage.video.units import SILENT, Measure, duration, length, pixel_size
 
 if TYPE_CHECKING:
@@ -58,7 +58,9 @@ def _describe(path: Path) -> Source:
     step = dict(zip(names, _read_scale(multiscale, level, array.ndim), strict=True))
     labels = [c.get("label", "") for c in attributes.get("omero", {}).get("channels", [])]
     n_frames, missing, warnings = without_missing(
-        _lost_frames(array, axes), axes.n_frames, "hold no pixels, since chunks are not there"
+        [] if axes.time is None else lost_frames(array, axes.time),
+        axes.n_frames,
+        "hold no pixels, since chunks are not there",
     )
     holes = frozenset(missing)
     return Source(
@@ -82,24 +84,26 @@ def _measure(read: Callable[[object, str | None], Measure], value: float | None,
     return SILENT if value is None or (unit is None and value in (0.0, 1.0)) else read(value, unit)
 
 
-def _lost_frames(array: Any, axes: Axes) -> list[int]:
+def lost_frames(array: Any, time: int) -> list[int]:
     """Frames with a chunk that ought to be there and is not.
 
     A chunk of nothing but zeros need not be written, so one is lost only if in most other frames the same
     place has one.
+
+    Args:
+        array: in a folder.
+        time: which of its axes is time.
     """
-    if axes.time is None:
-        return []
-    grid = array.metadata.chunk_grid.chunk_shape if hasattr(array.metadata, "chunk_grid") else array.chunks
+    grid = array.metadata.chunk_grid.chunk_shape
     counts = tuple(-(-n // c) for n, c in zip(array.shape, grid, strict=True))
     there = np.zeros(counts, bool)
     folder = array.store_path.store.root / array.store_path.path
     for place in np.ndindex(*counts):
         there[place] = (folder / array.metadata.encode_chunk_key(place)).is_file()
-    lost = ~there & (there.mean(axis=axes.time, keepdims=True) >= 0.5)
-    chunks = np.flatnonzero(lost.any(axis=tuple(i for i in range(lost.ndim) if i != axes.time)))
-    frames = (range(k * grid[axes.time], (k + 1) * grid[axes.time]) for k in chunks)
-    return [t for some in frames for t in some if t < axes.n_frames]
+    lost = ~there & (there.mean(axis=time, keepdims=True) >= 0.5)
+    chunks = np.flatnonzero(lost.any(axis=tuple(i for i in range(lost.ndim) if i != time)))
+    frames = (range(k * grid[time], (k + 1) * grid[time]) for k in chunks)
+    return [t for some in frames for t in some if t < array.shape[time]]
 
 
 def _find_image(group: zarr.Group, path: Path) -> tuple[zarr.Group, dict[str, Any]]:
