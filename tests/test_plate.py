@@ -159,7 +159,12 @@ def heed_signals() -> None:
 
 
 def ended_by(number: int, *arguments: str, when: str, whole_terminal: bool = True) -> tuple[int, str, list]:
-    """Start a plate and end it: its exit code, what it said of it, and its processes that still live."""
+    """Start a plate and end it: its exit code, what it said of it, and its processes that live on.
+
+    Those that end when the command does may need a moment for it, on a busy machine.
+    """
+    import psutil
+
     with subprocess.Popen(
         [sys.executable, "-m", "pipelines.plate", "run", *arguments],
         cwd=ROOT, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -169,7 +174,7 @@ def ended_by(number: int, *arguments: str, when: str, whole_terminal: bool = Tru
             if when in line:
                 (os.killpg if whole_terminal else os.kill)(process.pid, number)
         said = process.stderr.read()
-    return process.returncode, said, of_group(process.pid)
+    return process.returncode, said, psutil.wait_procs(of_group(process.pid), timeout=20)[1]
 
 
 @pytest.mark.parametrize(
