@@ -18,7 +18,7 @@ from pipelines.columns import NO_TREATMENT, REQUIRED
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from lineage.video.folder import Position
+    from lineage.video.arrange import Position
 
 SUFFIXES = (".tif", ".tiff", ".nd2", ".zarr")
 POSITION_SETTING = "video.position"

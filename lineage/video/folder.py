@@ -1,236 +1,28 @@
-"""A folder of images, or a file written in parts -> one Source: which is what frame, channel and position."""
+"""A folder of images, or a file that was written in parts -> one Source."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import gcd
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lineage.schema import InputError
-from lineage.tiff import SUFFIXES
+from lineage.video.arrange import Image, Position, Sorted, choose_position, natural_key, sort_images
 from lineage.video.metadata import Metadata, micro_manager_summary, settle_interval
-from lineage.video.names import FIELD_OR_FRAME, Field, Kind, is_hidden, no_frames, read_name, same_pattern
 from lineage.video.source import MAX_CHANNELS, Source, listed, without_missing
 from lineage.video.units import SILENT, Measure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
-_DEPTH = 3  # folders within the folder: TimePoint_1/, Pos0/
-_OURS = (".lineage", ".truth")  # folders that runs and simulations write
 _UNEVEN = 0.25  # of an interval: by so much a frame may come late
 _MOST_MISSING = 0.5  # of the frames: with more of them gone the names count something else
-_TIMES = (Kind.TIME, Kind.ELAPSED, Kind.STAMP)
-
-
-@dataclass(frozen=True)
-class Position:
-    """One place that was filmed, as the names tell it from others."""
-
-    name: str  # what --position takes; "" where there is one only
-    well: str
-    position: str
-
-
-@dataclass(frozen=True)
-class Image:
-    """One file, by what its name says."""
-
-    path: Path
-    place: Position
-    channel: tuple[str, ...]
-    time: float  # a count of frames, or minutes
-
-
-@dataclass(frozen=True)
-class Sorted:
-    """The images of a folder in their dimensions."""
-
-    images: tuple[Image, ...]
-    in_minutes: bool  # times are minutes, not counts
-    timed: bool  # names hold times at all
-    assumed: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-    @property
-    def positions(self) -> list[Position]:
-        """In order of name."""
-        return sorted({i.place for i in self.images}, key=lambda p: _natural_key(p.name))
-
-
-def sort_images(folder: Path) -> Sorted:
-    """Say which file is which frame, channel and position.
-
-    Raises:
-        InputError: there is no TIFF, or names from which that cannot be told.
-    """
-    files = _tiffs(folder)
-    names = [p.name for p in files]
-    hidden = [n for n in names if is_hidden(n)]
-    left_out = {*hidden, *no_frames([n for n in names if n not in hidden])}
-    files = [p for p in files if p.name not in left_out]
-    if not files:
-        raise InputError(f"{folder} holds no TIFF files; give a movie, or a folder with one TIFF a frame")
-    warnings = [f"left out, as no frames by their names: {listed(sorted(left_out))}"] if left_out else []
-    fields = [read_name(_stem(p), p.relative_to(folder).parts[:-1]) for p in files]
-    alike = same_pattern(fields)
-    if len(alike) < len(files):
-        odd = sorted(set(range(len(files))) - set(alike))
-        raise InputError(
-            f"{folder} holds files that are named unlike the others: {listed(files[i].name for i in odd)}, "
-            f"beside {files[alike[0]].name}; take them out, or rename them"
-        )
-    return _sort(_Names(folder, files, fields), warnings)
-
-
-def _tiffs(folder: Path) -> list[Path]:
-    """The TIFFs of a folder in natural order; where it has none, those of the folders in it."""
-    own = [f for f in folder.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file()]
-    if not own:
-        own = [
-            f
-            for f in folder.rglob("*")
-            if f.suffix.lower() in SUFFIXES and f.is_file()
-            and len(f.relative_to(folder).parts) <= _DEPTH
-            and not any(p.endswith(_OURS) or is_hidden(p) for p in f.relative_to(folder).parts[:-1])
-        ]  # fmt: skip
-    return sorted(own, key=lambda f: _natural_key(f.relative_to(folder).as_posix()))
-
-
-def _stem(path: Path) -> str:
-    return re.sub(r"(\.ome)?\.tiff?$", "", path.name, flags=re.IGNORECASE)
-
-
-@dataclass(eq=False)
-class _Names:
-    """The files' names as a table: a row a file, a column a field; kinds may be settled anew."""
-
-    folder: Path
-    files: list[Path]
-    rows: list[tuple[Field, ...]]
-    assumed: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.columns = list(zip(*self.rows, strict=True))
-        self.kinds = [_kind(column) for column in self.columns]
-
-    def varying(self, *kinds: Kind) -> list[int]:
-        """The columns of these kinds that differ between files."""
-        return [i for i in self.of(*kinds) if len({f.value for f in self.columns[i]}) > 1]
-
-    def of(self, *kinds: Kind) -> list[int]:
-        """The columns of these kinds."""
-        return [i for i, k in enumerate(self.kinds) if k in kinds]
-
-    def values(self, columns: list[int]) -> list[tuple[str, ...]]:
-        """For each file, what it has in these columns."""
-        return [tuple(row[i].value for i in columns) for row in self.rows]
-
-    def settle_time(self) -> None:
-        """Where no name says a time, find the number that counts the frames.
-
-        Raises:
-            InputError: several numbers may.
-        """
-        if self.varying(*_TIMES):
-            return
-        numbers = self._independent_numbers()
-        if len(numbers) > 1:
-            found = "; ".join(
-                listed(sorted({f.value for f in self.columns[i]}, key=_natural_key), 3) for i in numbers
-            )
-            raise InputError(
-                f"{self.folder}: the names of its files count several things ({found}) and do not say which "
-                "is time: write t before it, s before positions, c before channels"
-            )
-        if numbers:
-            self.kinds[numbers[0]] = Kind.TIME
-        elif len(z := self.varying(Kind.Z)) == 1:
-            self.kinds[z[0]] = Kind.TIME
-            self.assumed.append(
-                "time: the files' names count planes of z and no times; they are read as time"
-            )
-        elif (
-            len(f := [i for i in self.varying(Kind.POSITION) if self.columns[i][0].key == FIELD_OR_FRAME])
-            == 1
-        ):
-            self.kinds[f[0]] = Kind.TIME
-            self.assumed.append(
-                f"time: the f in names as {self.files[0].name} is read as frame, not as field"
-            )
-
-    def _independent_numbers(self) -> list[int]:
-        """The numbers without those that others, or what is known of a file, tell already."""
-        found = self.varying(Kind.NUMBER)
-        known = self.varying(Kind.WELL, Kind.POSITION, Kind.CHANNEL, Kind.Z)
-        for i in list(found):
-            others = [*known, *(j for j in found if j != i)]
-            by_others = dict(zip(self.values(others), self.values([i]), strict=True))
-            told = all(by_others[o] == v for o, v in zip(self.values(others), self.values([i]), strict=True))
-            if len(found) > 1 and told:
-                found.remove(i)
-        return found
-
-    def places(self) -> list[Position]:
-        """The position of each file; only what differs is in its name."""
-        distinct = self.values(self.varying(Kind.WELL, Kind.POSITION, Kind.TEXT))
-        wells = self.values(self.of(Kind.WELL))
-        positions = self.values(self.varying(Kind.POSITION, Kind.TEXT) or self.of(Kind.POSITION))
-        return [
-            Position("_".join(name), "".join(well[:1]), "_".join(position))
-            for name, well, position in zip(distinct, wells, positions, strict=True)
-        ]
-
-    def times(self) -> Iterator[tuple[list[float], bool]]:
-        """Ways to order the files in time, the best first, and whether they are minutes."""
-        for columns in (self.varying(Kind.ELAPSED), self.varying(Kind.STAMP)):
-            if columns:
-                yield [row[columns[0]].minutes for row in self.rows], True
-        if counts := self.varying(Kind.TIME):
-            yield [float(row[counts[0]].value) for row in self.rows], False
-
-
-def _sort(names: _Names, warnings: list[str]) -> Sorted:
-    names.settle_time()
-    if z := names.varying(Kind.Z):
-        planes = sorted({f.value for f in names.columns[z[0]]})
-        raise InputError(
-            f"{names.folder} holds {len(planes)} planes of z ({listed(planes)}); "
-            "project or select one and save that"
-        )
-    places = names.places()
-    channels = names.values(names.varying(Kind.CHANNEL) or names.of(Kind.CHANNEL))
-    ways = list(names.times())
-    untimed = [0.0] * len(places), False
-    for times, in_minutes in (*ways, untimed):
-        if len(set(zip(places, channels, times, strict=True))) == len(places):
-            images = tuple(map(Image, names.files, places, channels, times))
-            return Sorted(images, in_minutes, bool(ways), tuple(names.assumed), tuple(warnings))
-    raise InputError(
-        f"{names.folder}: names as {listed((f.name for f in names.files), 3)} do not tell frames apart; "
-        "number the frames, t001 and on, or give one of the files"
-    )
-
-
-def _kind(column: tuple[Field, ...]) -> Kind:
-    """What a field is, by all its values: C1 and C2 are channels, C01 and D01 are wells."""
-    kind = column[0].kind
-    values = {f.value for f in column}
-    letters = {v[0] for v in values if v}
-    if (
-        kind is Kind.WELL
-        and letters <= {"C"}
-        and len(values) <= MAX_CHANNELS
-        and all(len(v) == 2 for v in values)
-    ):
-        return Kind.CHANNEL
-    return kind
 
 
 def find_positions(folder: Path, read: Callable[[Path], Source]) -> list[Position]:
@@ -242,27 +34,6 @@ def find_positions(folder: Path, read: Callable[[Path], Source]) -> list[Positio
     except InputError:
         return []
     return found.positions if found.timed else []
-
-
-def choose_position(found: Sequence[Position], wanted: str | None, name: str) -> Position:
-    """The position to read.
-
-    Raises:
-        InputError: there are several and none is chosen, or the chosen one is not there.
-    """
-    names = listed((p.name for p in found), most=12)
-    if wanted is None:
-        if len(found) == 1:
-            return found[0]
-        raise InputError(
-            f"{name} holds {len(found)} positions ({names}); choose one with --position {found[0].name}, "
-            "or let `python -m pipelines.plate map` draft a row for each"
-        )
-    hits = [p for p in found if wanted.lower() in (p.name.lower(), p.well.lower())]
-    if len(hits) == 1:
-        return hits[0]
-    what = "one position only: leave --position out" if len(found) == 1 else f"the positions {names}"
-    raise InputError(f"--position {wanted} is not there: {name} holds {what}")
 
 
 def read_folder(folder: Path, read: Callable[[Path], Source], position: str | None = None) -> Source:
@@ -300,7 +71,7 @@ def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source
     grid: dict[tuple[int, tuple[str, ...]], Path] = {(at[i.time], i.channel): i.path for i in images}
     seen = Counter(channel for _, channel in grid)
     rare = sorted(c for c, n in seen.items() if n < (1 - _MOST_MISSING) * max(seen.values()))
-    channels = sorted(set(seen) - set(rare), key=lambda c: _natural_key(" ".join(c)))
+    channels = sorted(set(seen) - set(rare), key=lambda c: natural_key(" ".join(c)))
     warnings = [
         f"channel {' '.join(c)} is left out: it is there in {seen[c]} of {max(seen.values())} frames"
         for c in rare
@@ -350,7 +121,7 @@ def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source
 
 def _of_stacks(images: list[Image], read: Callable[[Path], Source], folder: Path) -> Source:
     """One file a channel, each with all frames."""
-    order = sorted(images, key=lambda i: _natural_key(" ".join(i.channel)))
+    order = sorted(images, key=lambda i: natural_key(" ".join(i.channel)))
     stacks = [read(i.path) for i in order]
     if any(len(s.channels) != 1 for s in stacks) or len({(s.n_frames, s.shape) for s in stacks}) > 1:
         raise InputError(
@@ -500,12 +271,3 @@ def channels_as_frames(source: Source) -> Source:
             f"consecutive frames; they are read as {source.n_frames * n} frames of one channel",
         ),
     )
-
-
-def _natural_key(name: object) -> list[tuple[int, str]]:
-    """Sort key under which numbers count as numbers.
-
-    >>> sorted(["t10.tif", "t9.tif"], key=_natural_key)
-    ['t9.tif', 't10.tif']
-    """
-    return [(int(p), "") if p.isdigit() else (0, p.lower()) for p in re.split(r"(\d+)", str(name))]

@@ -11,8 +11,9 @@ import numpy as np
 
 from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, InputError, Video
 from lineage.tiff import finite
+from lineage.video.arrange import choose_position
 from lineage.video.channels import choose_channels
-from lineage.video.folder import channels_as_frames, choose_position, find_positions, read_folder
+from lineage.video.folder import channels_as_frames, find_positions, read_folder
 from lineage.video.ngff import is_zarr, read_ngff
 from lineage.video.nikon import MAGIC as ND2_MAGIC
 from lineage.video.nikon import read_nd2
@@ -22,7 +23,7 @@ from lineage.video.units import CREDIBLE_MIN, CREDIBLE_UM, is_credible
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lineage.video.folder import Position
+    from lineage.video.arrange import Position
     from lineage.video.source import Source
     from lineage.video.units import Measure
 
