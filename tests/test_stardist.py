@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from scipy.ndimage import binary_dilation
 from scipy.ndimage import zoom as enlarge
 from typer.testing import CliRunner
 
@@ -267,6 +268,30 @@ def test_training_goes_on_from_its_checkpoint_and_leaves_a_model(pairs, tmp_path
     assert 0 < trained.prob_threshold < 1
 
 
+def test_a_network_with_more_filters_begins_with_what_the_smaller_one_says():
+    from lineage.stardist.train import widened
+
+    torch.manual_seed(0)
+    small = StarDist(SMALL)
+    large = StarDist(replace(SMALL, unet_n_filter_base=8))
+    large.load_state_dict(widened(small.state_dict(), large.state_dict()))
+    x = torch.rand(1, 1, 32, 32)
+    with torch.inference_mode():
+        for before, after in zip(small.eval()(x), large.eval()(x), strict=True):
+            assert torch.allclose(before, after, atol=1e-5)
+
+
+def test_training_widens_the_network_it_goes_on_from(pairs, tmp_path):
+    small = tmp_path / "small"
+    model.save(model.Model(StarDist(SMALL), 0.5, 0.4), small)
+    done = command(
+        "train", pairs / "images", pairs / "masks", "--out", tmp_path / "large", "--steps", 1, "--batch", 1,
+        "--size", 64, "--aside", 0.5, "--device", "cpu", "--start", small, "--filters", 8,
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    assert model.load(tmp_path / "large").network.config.unet_n_filter_base == 8
+
+
 class StopAfter:
     """A killed run: the function works `calls` times more, then the process is interrupted."""
 
@@ -304,6 +329,19 @@ def test_patches_show_the_same_nuclei_in_image_and_mask():
             assert seen[labels > 0].mean() > seen[labels == 0].mean() + 3
         assert set(np.unique(labels)) == set(range(labels.max() + 1))
         assert data.disturb(seen, labels, np.random.default_rng(seed)).shape == (96, 96)
+
+
+def test_spots_holes_and_light_around_change_grey_levels_only_where_they_should():
+    image, mask = nucleus_field(np.random.default_rng(8), size=128, n_nuclei=12)
+    low = float(np.percentile(image, 5))
+    large, large_mask = enlarge(image, 2, order=1), enlarge(mask, 2, order=0)
+    far = binary_dilation(large_mask > 0, iterations=6)
+    for seed in range(5):
+        spotted = data._textured(large, large_mask, low, np.random.default_rng(seed))
+        assert np.allclose(spotted[~far], large[~far], rtol=0.01)
+        assert not np.allclose(spotted[large_mask > 0], large[large_mask > 0], rtol=0.01)
+        glowing = data._glowing(image, mask, low, np.random.default_rng(seed))
+        assert (glowing >= image - 1e-3).all()
 
 
 def test_many_nuclei_make_a_wider_label_image(bundled, tmp_path, monkeypatch):

@@ -34,7 +34,9 @@ def train(
     learning_rate: Annotated[float, typer.Option(min=0, help="highest learning rate")] = 1e-3,
     seed: Annotated[int, typer.Option(help="seed of everything random")] = 0,
     teacher: Annotated[str | None, typer.Option(help="a larger model to learn from as well")] = None,
-    start: Annotated[str | None, typer.Option(help="a model to go on from, with its architecture")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="a model to go on from; with more --filters, it grows")
+    ] = None,
     device: Annotated[
         str | None, typer.Option(help="cuda, mps or cpu; the best there is if left out")
     ] = None,
@@ -42,6 +44,8 @@ def train(
 ) -> None:
     """Train on images with masks and on drawn nuclei; a second start goes on from the checkpoint."""
     with one_line_errors(debug=debug):
+        from dataclasses import replace
+
         import torch
 
         from lineage.schema import InputError
@@ -63,12 +67,15 @@ def train(
         )
         where = torch.device(device) if device else None
         first = model.load(start, where) if start else None
+        if first:
+            known = first.network.config
+            config = replace(known, unet_n_filter_base=max(known.unet_n_filter_base, filters))
         schedule = Schedule(
             steps=steps, batch=batch, size=size, simulated=simulated, learning_rate=learning_rate, seed=seed,
             workers=workers,
         )  # fmt: skip
         trained = fit(
-            pairs, validation, first.network.config if first else config, schedule, start=first,
+            pairs, validation, config, schedule, start=first,
             checkpoint=out / "checkpoint.pt", teacher=model.load(teacher, where) if teacher else None,
             device=where, say=say,
         )  # fmt: skip

@@ -19,6 +19,7 @@ ZOOM_RANGE = (0.3, 3.0)
 OWN_SIZE = 0.5  # share of the patches whose nuclei keep about their own size
 UNDISTURBED = 0.3  # share of the patches whose grey levels are left alone
 HAZE_STEP = 8  # haze is smooth: drawn this much coarser
+TEXTURED_PX = 16.0  # nuclei of this diameter and more may show spots and holes
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,7 +103,7 @@ def patch(pair: Annotated, rng: np.random.Generator, size: int) -> tuple[np.ndar
 
 
 def disturb(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Unequal nuclei, blur, haze, contrast, noise and few grey levels, as movies have them.
+    """Unequal, spotted and glowing nuclei, blur, haze, contrast, noise and few grey levels, as movies have.
 
     Args:
         image: (Y, X) grey levels.
@@ -119,6 +120,10 @@ def disturb(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np
         gain = np.exp(rng.normal(0, 0.6, int(mask.max()) + 1))
         gain[0] = 1
         image = low + (image - low) * gaussian_filter(gain[mask], 1.0)
+    if rng.random() < 0.25:
+        image = _textured(image, mask, float(low), rng)
+    if rng.random() < 0.35:
+        image = _glowing(image, mask, float(low), rng)
     if rng.random() < 0.4:
         image = gaussian_filter(image, rng.uniform(0.3, 2.0))
     if rng.random() < 0.4:
@@ -140,6 +145,39 @@ def disturb(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np
         level = span / np.exp(rng.uniform(np.log(15), np.log(250)))
         image = np.round(image / level) * level
     return image.astype(np.float32)
+
+
+def _textured(image: np.ndarray, mask: np.ndarray, low: float, rng: np.random.Generator) -> np.ndarray:
+    """Bright spots or dark holes in the nuclei, which stay one object each: chromocentres, nucleoli."""
+    from scipy.ndimage import gaussian_filter
+
+    diameter = median_diameter_px(mask)
+    if diameter < TEXTURED_PX:
+        return image
+    grain = gaussian_filter(rng.standard_normal(mask.shape, np.float32), diameter * rng.uniform(0.03, 0.15))
+    spots = np.clip(grain / max(float(grain.std()), 1e-9) - rng.uniform(-0.5, 1.5), 0, None)
+    strength = rng.uniform(0.2, 1.5) if rng.random() < 0.6 else -rng.uniform(0.1, 0.6)
+    change = 1 + strength * spots * gaussian_filter((mask > 0).astype(np.float32), 1.0)
+    return low + (image - low) * np.clip(change, 0.15, None)
+
+
+def _glowing(image: np.ndarray, mask: np.ndarray, low: float, rng: np.random.Generator) -> np.ndarray:
+    """The light of some nuclei around them, and ghosts out of focus elsewhere: neither is a nucleus."""
+    from scipy.ndimage import gaussian_filter
+
+    chosen = rng.random(int(mask.max()) + 1) < rng.uniform(0.2, 0.8)
+    chosen[0] = False
+    light = np.where(chosen[mask], np.clip(image - low, 0, None), 0).astype(np.float32)
+    if not light.any():
+        return image
+    diameter = median_diameter_px(mask)
+    around = gaussian_filter(light, diameter * rng.uniform(0.2, 0.8))
+    image = image + rng.uniform(0.2, 1.5) * around
+    if rng.random() < 0.5:
+        ghosts = gaussian_filter(light, diameter * rng.uniform(0.3, 0.8))
+        shift = tuple(rng.integers(0, n) for n in mask.shape)
+        image = image + rng.uniform(0.1, 0.4) * np.roll(ghosts, shift, (0, 1))
+    return image
 
 
 def _region(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

@@ -128,7 +128,8 @@ def train(
         schedule: how long and how hard.
         checkpoint: its file.
         teacher: a larger model, whose answers count as much as the truth (distillation).
-        start: gives the first weights in place of random ones; its architecture must be `config`.
+        start: gives the first weights in place of random ones; `config` may have more filters, else it must
+            be the same.
         device: CUDA, MPS or CPU; the best there is if None.
         say: told a line at every report.
     """
@@ -166,7 +167,7 @@ def _learner(
 ) -> Learner:
     network = StarDist(config)
     if start:
-        network.load_state_dict(start.network.state_dict())
+        network.load_state_dict(widened(start.network.state_dict(), network.state_dict()))
     network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     smooth = torch.optim.swa_utils.AveragedModel(
         network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(SMOOTHING), use_buffers=True
@@ -176,6 +177,38 @@ def _learner(
         optimiser, schedule.learning_rate, total_steps=schedule.steps, pct_start=0.05
     )
     return Learner(network, smooth, optimiser, rates)
+
+
+def widened(narrow: dict[str, Tensor], wide: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The weights of a network in one with more filters, which then computes the same.
+
+    The new filters keep their random weights, and count for nothing in the old ones until they have learned
+    (as in Net2Net, Chen et al. 2016). Where two maps are joined, each half is widened on its own.
+
+    Args:
+        narrow: state of the smaller network.
+        wide: state of the larger, of the same depth.
+    """
+    return {name: _widened(narrow[name], random, _joins(name)) for name, random in wide.items()}
+
+
+def _joins(name: str) -> bool:
+    """Whether these weights are of a convolution that reads two maps, of the level below and of this one."""
+    return name.startswith("up.") and name.endswith(".0.weight")
+
+
+def _widened(narrow: Tensor, random: Tensor, joins: bool) -> Tensor:
+    if narrow.ndim == 0:
+        return narrow
+    out = random.clone()
+    out[: len(narrow)] = 0
+    if narrow.ndim == 1:
+        out[: len(narrow)] = narrow
+        return out
+    parts = 2 if joins else 1
+    for few, many in zip(narrow.chunk(parts, dim=1), out.chunk(parts, dim=1), strict=True):
+        many[: few.shape[0], : few.shape[1]] = few
+    return out
 
 
 def _batches(patches: Patches, device: torch.device) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
