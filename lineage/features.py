@@ -104,7 +104,7 @@ def division_features(p: Pieces, mother: np.ndarray, daughters: np.ndarray) -> d
         "share2": np.minimum(share**2, 4),
         "uneven2": np.minimum(uneven**2, 4),
         "off": off,
-        "off2": np.minimum((off / (0.25 * apart + 0.12)) ** 2, 16),
+        "off2": np.minimum((off / (0.25 * apart + 0.14)) ** 2, 16),
         "apart": apart,
         "apart2": apart**2,
         "farthest": _most(length),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from btrack import BayesianTracker
 
 EXACT_UP_TO = 60  # nuclei a frame; above, btrack looks at near candidates only: as good, four times as fast
-DIAMETER = 17.0  # of the usual nucleus, in the lengths that btrack is given: its settings are for these
+DIAMETER = 15.0  # of the usual nucleus, in the lengths that btrack is given: its settings are for these
 VISUAL = ("dna_mass", "area_um2", "mean_intensity")  # what a nucleus is known again by, beside its place
 
 _LABELS = {
