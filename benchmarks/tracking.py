@@ -115,7 +115,7 @@ def scored(perfect: Detections, nuclei: pd.DataFrame, tracked: trackers.Tracked)
         title=f"{told.cell_line}_{told.dose_gy:g}Gy",
         drift=perfect.drift_px,
     )
-    return score(run, truth_of(perfect), matches(perfect, nuclei, tracked.cell))
+    return score(run, truth_of(perfect), matched_nuclei(perfect.tracks, nuclei, tracked.cell))
 
 
 def truth_of(perfect: Detections) -> Truth:
@@ -136,9 +136,9 @@ def truth_of(perfect: Detections) -> Truth:
     )  # fmt: skip
 
 
-def matches(perfect: Detections, nuclei: pd.DataFrame, cell: np.ndarray) -> Matches:
+def matched_nuclei(tracks: np.ndarray, nuclei: pd.DataFrame, cell: np.ndarray) -> Matches:
     """By the nuclei's true labels, as masks are matched: one that covers two is one to one with the first."""
-    truth = _true_nuclei(perfect.tracks)
+    truth = _true_nuclei(tracks)
     kept = np.flatnonzero(cell >= 0)
     kept = kept[np.lexsort((cell[kept], nuclei["frame"].to_numpy()[kept]))]
     frame, own, also = (nuclei[c].to_numpy(np.int64)[kept] for c in ("frame", "cell", "also"))

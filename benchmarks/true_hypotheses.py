@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lineage import episodes, hypotheses, track
-from lineage.pieces import Pieces
+from lineage.pieces import Pieces, diameter_um
 from lineage.resolve import resolve
 from lineage.schema import Hypothesis
 from lineage.simulate.course import breaks_up_min
@@ -37,7 +37,7 @@ def considered(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> list[tu
     detections = tracklets.detections
     cell = given.set_index("detection_id")["cell"].loc[detections["detection_id"]].to_numpy()
     time = track.usable_time(detections, sample.usable)
-    reach = hypotheses.Reach(tracklets.step_um, division_um=30.0, fusion_um=25.0, gap_frames=4)
+    reach = hypotheses.Reach(tracklets.step_um / diameter_um(detections), 2.0, 1.5, gap_frames=4)
     whole = Pieces.of(detections, time, shape_um=sample.shape_um, pixel_size_um=s.pixel_size_um)
     cut = hypotheses.cut(whole, reach, plausible_division, plausible_fusion, at=0.0)
     told = hypotheses.of_pieces(tracklets, whole, cut)

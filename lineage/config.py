@@ -58,15 +58,21 @@ class SegmentSettings(_Settings):
         None, gt=0, description="of an interphase nucleus; estimated from the movie if left out"
     )
     workers: int | None = Field(None, ge=1, description="processes; all cores if left out")
-    least_area_um2: float = Field(12.0, ge=0, description="smaller objects are left out")
+    least_area: float = Field(
+        0.08, ge=0, le=0.5, description="objects below this share of the median nucleus's area are left out"
+    )
 
 
 class TrackSettings(_Settings):
     """Who is who in the next frame."""
 
-    max_speed_um_per_min: float = Field(1.2, gt=0, description="of a nucleus")
-    least_step_um: float = Field(8.0, gt=0, description="a nucleus may always seem to move this far")
-    division_reach_um: float = Field(30.0, gt=0, description="from a mother to a daughter's first place")
+    max_speed: float = Field(0.08, gt=0, description="of a nucleus, in its diameters a minute")
+    least_step: float = Field(
+        0.4, gt=0, description="a nucleus may always seem to move this far; in diameters of a nucleus"
+    )
+    division_reach: float = Field(
+        2.0, gt=0, description="from a mother to a daughter's first place, in diameters of a nucleus"
+    )
     max_gap_frames: int = Field(
         3, ge=1, le=10, description="about how many frames a track may go without a nucleus"
     )
@@ -76,8 +82,12 @@ class TrackSettings(_Settings):
 class HypothesesSettings(_Settings):
     """What may have happened to tracklets."""
 
-    division_reach_um: float = Field(30.0, gt=0, description="from a mother to a daughter's first place")
-    fusion_reach_um: float = Field(25.0, gt=0, description="from a parent to the fused cell's first place")
+    division_reach: float = Field(
+        2.0, gt=0, description="from a mother to a daughter's first place, in diameters of a nucleus"
+    )
+    fusion_reach: float = Field(
+        1.5, gt=0, description="from a parent to the fused cell's first place, in diameters of a nucleus"
+    )
     most_gap_frames: int = Field(4, ge=1, le=10, description="from an end to the beginning that goes on")
 
 

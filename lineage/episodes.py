@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage import likelihoods
+from lineage.pieces import diameter_um
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -132,8 +133,8 @@ def _columns(table: pd.DataFrame) -> dict[str, np.ndarray]:
         "mass": log("dna_mass"),
         "size": log("area_um2"),
         "rounding": table["rounding"].to_numpy(float),
-        "y": table["y_um"].to_numpy(float),
-        "x": table["x_um"].to_numpy(float),
+        "y": table["y_um"].to_numpy(float) / diameter_um(table),
+        "x": table["x_um"].to_numpy(float) / diameter_um(table),
     }
 
 
@@ -179,7 +180,7 @@ def _features(
         "late_mass": float(np.median(life["mass"][-WINDOW:]) - np.median(life["mass"][inside])),
         "late_size": float(np.median(life["size"][-WINDOW:]) - np.median(life["size"][inside])),
         "late_dense": float(np.median(life["dense"][-WINDOW:])),
-        "moves": float(np.hypot(np.ptp(life["y"][inside]), np.ptp(life["x"][inside])) / 10),
+        "moves": float(np.hypot(np.ptp(life["y"][inside]), np.ptp(life["x"][inside]))),
     }
 
 

@@ -1,6 +1,7 @@
 """Tracklets -> what hypotheses about them are judged by: one array a feature, one number a hypothesis.
 
-DNA, size and density are logarithms over the movie's median; lengths are in units of 10 um or of a step.
+DNA, size and density are logarithms over the movie's median; lengths are in diameters of its nuclei, or in
+steps.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from lineage.pieces import Pieces
 
 SAMPLES = 24  # nuclei that stand for a long tracklet
+BORDER = 0.7  # diameters, over which the edge of the image counts less and less
 
 
 def ends_and_starts(p: Pieces, first: np.ndarray, last: np.ndarray) -> dict[str, np.ndarray]:
@@ -29,8 +31,8 @@ def ends_and_starts(p: Pieces, first: np.ndarray, last: np.ndarray) -> dict[str,
         "single": (length == 1) * 1.0,
         "at_first": p.opens(first) * 1.0,
         "at_last": p.closes(last) * 1.0,
-        "starts_at_border": np.exp(-np.maximum(p.border[first], 0) / 12),
-        "ends_at_border": np.exp(-np.maximum(p.border[last], 0) / 12),
+        "starts_at_border": np.exp(-np.maximum(p.border[first], 0) / BORDER),
+        "ends_at_border": np.exp(-np.maximum(p.border[last], 0) / BORDER),
         "mass": whole,
         "mass2": whole**2,
         "size": _median(p.late(p.size, last)),
@@ -50,10 +52,10 @@ def _whole(p: Pieces, values: np.ndarray, first: np.ndarray, last: np.ndarray) -
     return values[index]
 
 
-def link_features(p: Pieces, end: np.ndarray, start: np.ndarray, step_um: float) -> dict[str, np.ndarray]:
+def link_features(p: Pieces, end: np.ndarray, start: np.ndarray, step: float) -> dict[str, np.ndarray]:
     """Of going on: places (L,) of an end and of a beginning."""
     lag = (p.time[start] - p.time[end]).astype(float)
-    far = np.linalg.norm(p.place[start] - p.place[end], axis=1) / (step_um * np.sqrt(np.maximum(lag, 1)))
+    far = np.linalg.norm(p.place[start] - p.place[end], axis=1) / (step * np.sqrt(np.maximum(lag, 1)))
     grows = _median(p.early(p.mass, start)) - _median(p.late(p.mass, end))
     larger = _median(p.early(p.size, start)) - _median(p.late(p.size, end, EARLY))
     return {
@@ -101,11 +103,11 @@ def division_features(p: Pieces, mother: np.ndarray, daughters: np.ndarray) -> d
         "share": share,
         "share2": np.minimum(share**2, 4),
         "uneven2": np.minimum(uneven**2, 4),
-        "off": off / 10,
-        "off2": np.minimum((off / (0.25 * apart + 2)) ** 2, 16),
-        "apart": apart / 10,
-        "apart2": (apart / 10) ** 2,
-        "farthest": _most(length) / 10,
+        "off": off,
+        "off2": np.minimum((off / (0.25 * apart + 0.14)) ** 2, 16),
+        "apart": apart,
+        "apart2": apart**2,
+        "farthest": _most(length),
         "one_sided": one_sided,
         "lag": _least(lag),
         "uneven_lag": _most(lag) - _least(lag),
@@ -133,10 +135,10 @@ def fusion_features(p: Pieces, parents: np.ndarray, fused: np.ndarray) -> dict[s
         "share2": np.minimum(share**2, 4),
         "grows": grows,
         "uneven2": np.minimum((one - two) ** 2, 4),
-        "apart": apart / 10,
-        "apart2": (apart / 10) ** 2,
-        "off": off / 10,
-        "off2": (off / 10) ** 2,
+        "apart": apart,
+        "apart2": apart**2,
+        "off": off,
+        "off2": off**2,
         "lag": lag.max(axis=1).astype(float),
         "larger": _median(p.early(p.size, fused))
         - np.maximum(*(_median(p.late(p.size, parents[:, k], EARLY)) for k in (0, 1))),

@@ -16,7 +16,7 @@ import numpy as np
 
 from lineage import likelihoods
 from lineage.features import division_features, ends_and_starts, fusion_features, link_features
-from lineage.pieces import NONE, Pieces, near
+from lineage.pieces import NONE, Pieces, diameter_um, near
 from lineage.schema import Hypotheses, Hypothesis
 
 if TYPE_CHECKING:
@@ -45,11 +45,11 @@ Told = dict[
 
 @dataclass(frozen=True)
 class Reach:
-    """How far things may be from each other, micrometres; frames are usable ones."""
+    """How far things may be from each other, in diameters of a nucleus; frames are usable ones."""
 
-    step_um: float  # between two frames, nearly always less
-    division_um: float  # from a mother to a daughter's first place
-    fusion_um: float  # from a parent to the fused cell
+    step: float  # between two frames, nearly always less
+    division: float  # from a mother to a daughter's first place
+    fusion: float  # from a parent to the fused cell
     gap_frames: int  # from an end to the beginning that goes on from it
 
 
@@ -59,8 +59,8 @@ def consider(
     *,
     shape_um: tuple[float, float],
     pixel_size_um: float,
-    division_reach_um: float = 30.0,
-    fusion_reach_um: float = 25.0,
+    division_reach: float = 2.0,
+    fusion_reach: float = 1.5,
     most_gap_frames: int = 4,
 ) -> tuple[pd.DataFrame, Hypotheses]:
     """List what may have happened.
@@ -70,15 +70,16 @@ def consider(
         time: (N,) of the detections, in usable frames.
         shape_um: (Y, X) of the image.
         pixel_size_um: of the image.
-        division_reach_um: from a mother to a daughter's first place.
-        fusion_reach_um: from a parent to the fused cell's first place.
+        division_reach: from a mother to a daughter's first place, in diameters of the movie's nuclei.
+        fusion_reach: from a parent to the fused cell's first place, likewise.
         most_gap_frames: from an end to the beginning that goes on from it.
 
     Returns:
         The detections with the shorter tracklets' numbers, from 0; and the hypotheses about these.
     """
     models = Models.of(tracklets.detections)
-    reach = Reach(tracklets.step_um, division_reach_um, fusion_reach_um, most_gap_frames)
+    step = tracklets.step_um / diameter_um(tracklets.detections)
+    reach = Reach(step, division_reach, fusion_reach, most_gap_frames)
     pieces = Pieces.of(tracklets.detections, time, shape_um=shape_um, pixel_size_um=pixel_size_um)
     shorter = cut(pieces, reach, models.division, models.fusion)
     table = tracklets.detections.assign(tracklet_id=shorter.number_of_detection())
@@ -145,7 +146,7 @@ def _at_divisions(
     starts = p.first[p.time[p.first] > 0]
     found = []
     for lag in (1, 2):
-        mother, start = near(p, goes_on, starts, um=reach.division_um, lag=lag)
+        mother, start = near(p, goes_on, starts, within=reach.division, lag=lag)
         other = p.piece[mother] != p.piece[start]
         mother, start = mother[other], start[other]
         daughters = np.c_[mother + 1, start, np.full((len(start), MOST_DAUGHTERS - 2), NONE)]
@@ -161,7 +162,7 @@ def _at_fusions(
     has_past = np.setdiff1d(np.arange(len(p.row)), p.first)
     found = []
     for lag in range(1, FUSION_FRAMES + 1):
-        end, fused = near(p, ends, has_past, um=reach.fusion_um, lag=lag)
+        end, fused = near(p, ends, has_past, within=reach.fusion, lag=lag)
         other = p.piece[end] != p.piece[fused]
         end, fused = end[other], fused[other]
         found.append(fused[fusion(fusion_features(p, np.c_[end, fused - 1], fused)) > at])
@@ -197,7 +198,7 @@ def candidates(p: Pieces, reach: Reach, *, btrack: Told) -> list[Candidates]:
         for kind in (Hypothesis.FALSE_POSITIVE, Hypothesis.START, Hypothesis.END, Hypothesis.DEATH)
     ]
     i, j = links(p, reach, btrack)
-    features = link_features(p, p.last[i], p.first[j], reach.step_um)
+    features = link_features(p, p.last[i], p.first[j], reach.step)
     told = _told(btrack, Hypothesis.LINK, i, j)
     found.append(
         Candidates(
@@ -257,7 +258,7 @@ def _padded(columns: list[np.ndarray], width: int) -> np.ndarray:
 def links(p: Pieces, reach: Reach, btrack: Told) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of tracklets of which the second may go on from the first: near ones, and those of btrack."""
     pairs = [
-        near(p, p.last, p.first, um=reach.step_um * np.sqrt(lag), lag=lag)
+        near(p, p.last, p.first, within=reach.step * np.sqrt(lag), lag=lag)
         for lag in range(1, reach.gap_frames + 1)
     ]
     i, j = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
@@ -273,7 +274,9 @@ def divisions(p: Pieces, reach: Reach, btrack: Told) -> tuple[np.ndarray, np.nda
 
     Every two, three and four of the beginnings nearest to an end, and those of btrack.
     """
-    pairs = [near(p, p.last, p.first, um=reach.division_um, lag=lag) for lag in range(1, DIVISION_FRAMES + 1)]
+    pairs = [
+        near(p, p.last, p.first, within=reach.division, lag=lag) for lag in range(1, DIVISION_FRAMES + 1)
+    ]
     mother, start = (p.piece[np.concatenate([pair[k] for pair in pairs])] for k in (0, 1))
     far = np.linalg.norm(p.place[p.first[start]] - p.place[p.last[mother]], axis=1)
     order = np.lexsort((far, mother))
@@ -296,7 +299,7 @@ def divisions(p: Pieces, reach: Reach, btrack: Told) -> tuple[np.ndarray, np.nda
 
 def fusions(p: Pieces, reach: Reach) -> tuple[np.ndarray, np.ndarray]:
     """Parents (H, 2) and what they became (H,): every two of the nearest ends before a beginning."""
-    pairs = [near(p, p.last, p.first, um=reach.fusion_um, lag=lag) for lag in range(1, FUSION_FRAMES + 1)]
+    pairs = [near(p, p.last, p.first, within=reach.fusion, lag=lag) for lag in range(1, FUSION_FRAMES + 1)]
     end, start = (p.piece[np.concatenate([pair[k] for pair in pairs])] for k in (0, 1))
     order = np.lexsort((end, start))
     end, start = end[order], start[order]

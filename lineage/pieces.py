@@ -1,4 +1,8 @@
-"""Tracklets as arrays: nuclei by tracklet, then time; which ends and beginnings lie near each other."""
+"""Tracklets as arrays: nuclei by tracklet, then time; which ends and beginnings lie near each other.
+
+Lengths are in diameters of the movie's own nuclei: a cell moves, and its daughters part, by so many of them,
+whatever kind of cell it is and whatever the pixels are said to measure.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,15 @@ LATE, EARLY = 5, 3  # nuclei that what ends, and what begins, is measured from
 NONE = -1
 
 
+def diameter_um(nuclei: pd.DataFrame) -> float:
+    """Of the circle with the nuclei's median area; the unit of every length in tracking.
+
+    Args:
+        nuclei: with `area_um2`.
+    """
+    return float(2 * np.sqrt(nuclei["area_um2"].median() / np.pi)) if len(nuclei) else 1.0
+
+
 @dataclass(frozen=True, eq=False)
 class Pieces:
     """Detections in order of tracklet, then time; those of no tracklet are left out.
@@ -26,8 +39,8 @@ class Pieces:
     row: np.ndarray
     n_rows: int
     time: np.ndarray
-    place: np.ndarray  # (N, 2) um
-    border: np.ndarray  # (N,) um to the edge of the image
+    place: np.ndarray  # (N, 2) diameters
+    border: np.ndarray  # (N,) diameters to the edge of the image
     mass: np.ndarray  # log, over the median
     size: np.ndarray  # log, over the median
     dense: np.ndarray  # log condensation
@@ -47,7 +60,8 @@ class Pieces:
         tracklet = table["tracklet_id"].to_numpy()
         row = np.lexsort((time, tracklet))
         row = row[tracklet[row] >= 0]
-        place = table[["y_um", "x_um"]].to_numpy(float)[row]
+        diameter = diameter_um(table)
+        place = table[["y_um", "x_um"]].to_numpy(float)[row] / diameter
         seen = table[["y_px", "x_px"]].to_numpy(float)[row] * pixel_size_um
         border = np.minimum(seen, np.asarray(shape_um) - seen).min(axis=1) if len(row) else np.zeros(0)
 
@@ -64,7 +78,7 @@ class Pieces:
             n_rows=len(table),
             time=np.asarray(time)[row],
             place=place,
-            border=border,
+            border=border / diameter,
             mass=log("dna_mass", 0.02),
             size=log("area_um2", 0.02),
             dense=np.log(np.clip(table["condensation"].to_numpy(float)[row], 0.05, 20)),
@@ -123,17 +137,17 @@ def _far_more(n: np.ndarray, beside: np.ndarray) -> np.ndarray:
 
 
 def near(
-    p: Pieces, ends: np.ndarray, starts: np.ndarray, *, um: float, lag: int
+    p: Pieces, ends: np.ndarray, starts: np.ndarray, *, within: float, lag: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (places in `p`) of an end and a beginning `lag` frames later and at most `um` away, in order."""
+    """Pairs (places in `p`) of an end and a beginning `lag` frames later, at most so far away, in order."""
     from scipy.spatial import cKDTree
 
     if not len(ends) or not len(starts):
         return np.zeros(0, int), np.zeros(0, int)
-    frames_apart = 10 * um  # so that another frame is out of reach
+    frames_apart = 10 * within  # so that another frame is out of reach
     later = np.c_[p.place[ends], (p.time[ends] + lag) * frames_apart]
     tree = cKDTree(np.c_[p.place[starts], p.time[starts] * frames_apart])
-    found = tree.query_ball_point(later, um, return_sorted=True)
+    found = tree.query_ball_point(later, within, return_sorted=True)
     counts = np.array([len(f) for f in found], int)
     second = np.concatenate([*found, []]).astype(int)
     return np.repeat(ends, counts), starts[second]

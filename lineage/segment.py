@@ -82,7 +82,7 @@ def segment(
     *,
     labels: Path,
     journal: Path,
-    least_area_um2: float = 12.0,
+    least_area: float = 0.08,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[pd.DataFrame, int]:
@@ -94,7 +94,8 @@ def segment(
         find: gives a frame's labels.
         labels: the Zarr group; its array `raw` is written, one chunk a frame.
         journal: a folder with one table for each finished frame.
-        least_area_um2: smaller objects are left out of the table; they keep their label in the image.
+        least_area: objects below this share of the median area are left out of the table; they keep their
+            label in the image.
         workers: processes that find and measure, while this one reads and writes.
         progress: called with (done, total) frames.
 
@@ -141,7 +142,7 @@ def segment(
     nuclei = pd.concat(read, ignore_index=True)
     if not video.intensities:
         nuclei = nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0)
-    kept = nuclei[nuclei["area_um2"] >= least_area_um2]
+    kept = nuclei[nuclei["area_um2"] >= least_area * nuclei["area_um2"].median()] if len(nuclei) else nuclei
     return kept.assign(detection_id=np.arange(len(kept))), len(nuclei) - len(kept)
 
 

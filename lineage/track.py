@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.pieces import diameter_um
 from lineage.schema import (
     DETECTION_COLUMNS,
     HYPOTHESIS_COLUMNS,
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from btrack import BayesianTracker
 
 EXACT_UP_TO = 60  # nuclei a frame; above, btrack looks at near candidates only: as good, four times as fast
+DIAMETER = 15.0  # of the usual nucleus, in the lengths that btrack is given: its settings are for these
 VISUAL = ("dna_mass", "area_um2", "mean_intensity")  # what a nucleus is known again by, beside its place
 
 _LABELS = {
@@ -49,9 +51,9 @@ def link(
     usable: np.ndarray,
     shape_um: tuple[float, float],
     minutes_per_frame: float,
-    max_speed_um_per_min: float = 1.2,
-    least_step_um: float = 8.0,
-    division_reach_um: float = 30.0,
+    max_speed: float = 0.08,
+    least_step: float = 0.4,
+    division_reach: float = 2.0,
     max_gap_frames: int = 3,
     miss_rate: float = 0.01,
 ) -> Tracklets:
@@ -64,9 +66,9 @@ def link(
         usable: (T,) bool; the others are left out and the rest numbered through, so that no track breaks.
         shape_um: (Y, X) of the image.
         minutes_per_frame: with the speed, how far a nucleus may go at most between two frames.
-        max_speed_um_per_min: of a nucleus.
-        least_step_um: a nucleus may always seem to move as far as this, by segmentation alone.
-        division_reach_um: how far from its mother a daughter may first be seen.
+        max_speed: of a nucleus, in diameters of the movie's nuclei a minute.
+        least_step: a nucleus may always seem to move as far as this, by segmentation alone; in diameters.
+        division_reach: how far from its mother a daughter may first be seen; in diameters.
         max_gap_frames: about how many frames a track may go without its nucleus.
         miss_rate: share of nuclei that segmentation misses or makes up.
 
@@ -79,16 +81,19 @@ def link(
     # btrack's result depends on the order of the objects within a frame.
     table = nuclei.sort_values(["frame", "y_um", "x_um", "detection_id"], ignore_index=True)
     time = usable_time(table, usable)
-    most_um = max(max_speed_um_per_min * minutes_per_frame, least_step_um)
+    diameter = diameter_um(table)
+    least_um = least_step * diameter
+    most_um = max(max_speed * minutes_per_frame * diameter, least_um)
     if len(np.unique(time)) < 2:
         return _unlinked(table, most_um)
-    step_um = step_of(table, time, least_um=least_step_um, most_um=most_um)
+    step_um = step_of(table, time, least_um=least_um, most_um=most_um)
+    unit_um = diameter / DIAMETER
     crowd = int(np.bincount(time).max())
     method = "EXACT" if crowd <= EXACT_UP_TO else "APPROXIMATE"
-    settings = _settings(step_um, division_reach_um, max_gap_frames, miss_rate, method)
-    y_range, x_range = _field(table, shape_um, margin_um=least_step_um)
+    settings = _settings(step_um / unit_um, division_reach * DIAMETER, max_gap_frames, miss_rate, method)
+    y_range, x_range = _field(table, shape_um, margin_um=least_um, unit_um=unit_um)
     tracker = _tracker(settings, (x_range, y_range, (-1e5, 1e5)))
-    tracker.append(_objects(table, time))
+    tracker.append(_objects(table, time, unit_um))
     tracker.track()
     tracklet = np.full(len(table), -1)
     for i, refs in enumerate(tracker.refs):
@@ -143,23 +148,23 @@ def _unlinked(table: pd.DataFrame, step_um: float) -> Tracklets:
 
 
 def _settings(
-    step_um: float, division_reach_um: float, max_gap_frames: int, miss_rate: float, method: str
+    step: float, division_reach: float, max_gap_frames: int, miss_rate: float, method: str
 ) -> dict[str, Any]:
-    """The configuration of btrack, in micrometres and usable frames."""
+    """The configuration of btrack, in lengths of which a nucleus has DIAMETER, and usable frames."""
     identity = np.eye(3)
     settings = {
         "motion_model": {
             "measurements": 3,
             "states": 6,
             "dt": 1.0,
-            "accuracy": min(step_um / 3, 10.0),
+            "accuracy": min(step / 3, 10.0),
             "prob_not_assign": 0.001,
             "max_lost": max_gap_frames,
             "A": np.block([[identity, identity], [0 * identity, identity]]),
             "H": np.hstack([identity, 0 * identity]),
             # The velocity of a new track is unknown up to a step; that of an old one changes by a quarter.
-            "P": np.diag([1.0] * 3 + [(step_um / 2) ** 2] * 3),
-            "Q": np.diag([1.0] * 3 + [(step_um / 4) ** 2] * 3),
+            "P": np.diag([1.0] * 3 + [(step / 2) ** 2] * 3),
+            "Q": np.diag([1.0] * 3 + [(step / 4) ** 2] * 3),
             "R": identity * 1.5**2,
         },
         "hypothesis_model": {
@@ -172,14 +177,14 @@ def _settings(
             "eta": 1e-10,
             "theta_dist": 8.0,
             "theta_time": 5.0,
-            "dist_thresh": max(division_reach_um, step_um),
+            "dist_thresh": max(division_reach, step),
             "time_thresh": float(max_gap_frames),
             "apop_thresh": 5,
             "segmentation_miss_rate": miss_rate,
             "apoptosis_rate": 0.001,
             "relax": True,
         },
-        "max_search_radius": 2 * step_um,
+        "max_search_radius": 2 * step,
         "update_method": method,
     }
     check(settings)
@@ -225,17 +230,17 @@ def _tracker(settings: dict[str, Any], volume: tuple[tuple[float, float], ...]) 
 
 
 def _field(
-    table: pd.DataFrame, shape_um: tuple[float, float], *, margin_um: float
+    table: pd.DataFrame, shape_um: tuple[float, float], *, margin_um: float, unit_um: float
 ) -> tuple[tuple[float, float], tuple[float, float]]:
     """Ranges of y and x that hold every nucleus: with the drift taken out some lie outside the image."""
     y, x = (
-        (min(0.0, table[c].min()) - margin_um, max(side, table[c].max()) + margin_um)
+        ((min(0.0, table[c].min()) - margin_um) / unit_um, (max(side, table[c].max()) + margin_um) / unit_um)
         for c, side in zip(("y_um", "x_um"), shape_um, strict=True)
     )
     return y, x
 
 
-def _objects(table: pd.DataFrame, time: np.ndarray) -> list[Any]:
+def _objects(table: pd.DataFrame, time: np.ndarray, unit_um: float) -> list[Any]:
     import ctypes
 
     from btrack.btypes import PyTrackObject
@@ -254,7 +259,7 @@ def _objects(table: pd.DataFrame, time: np.ndarray) -> list[Any]:
     double = ctypes.POINTER(ctypes.c_double)
     objects = []
     labels = [_LABELS[State(name)] for name in table["state"]]
-    columns = (time.tolist(), table["x_um"].tolist(), table["y_um"].tolist(), labels)
+    columns = (time.tolist(), *((table[c] / unit_um).tolist() for c in ("x_um", "y_um")), labels)
     for k, (t, x, y, label) in enumerate(zip(*columns, strict=True)):
         one = Nucleus()
         one.t, one.x, one.y, one.label = t, x, y, label

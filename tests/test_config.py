@@ -31,7 +31,7 @@ def test_defaults_of_shared_sections_are_the_stages_own():
     for name, value in crop.items():
         assert {**written, **pointed}[name].default == value, name
     measured = inspect.signature(segment.segment).parameters
-    assert measured["least_area_um2"].default == config.SegmentSettings().least_area_um2
+    assert measured["least_area"].default == config.SegmentSettings().least_area
 
 
 def test_every_setting_is_described():
@@ -55,7 +55,7 @@ def test_the_command_line_goes_above_the_file(tmp_path):
     ("text", "words"),
     [
         ("dosis = 4", "unknown setting dosis; known here: dose_gy, labels, video"),
-        ("[track]\nspeed = 4", "unknown setting track.speed; known here: max_speed_um_per_min"),
+        ("[track]\nspeed = 4", "unknown setting track.speed; known here: max_speed"),
         ("[video]\npixel_size_um = -1", "video.pixel_size_um = -1: .*greater than 0"),
         ("[video]\nminutes_per_frame = 0", "video.minutes_per_frame"),
         ("dose_gy = 'four'", "dose_gy = 'four'"),

@@ -148,7 +148,7 @@ def test_tracklets_are_cut_only_where_something_begins_or_ends_beside_them():
 def test_where_to_cut_is_a_matter_of_log_odds():
     table = nuclei.as_tracklets(state.estimate(nuclei.mitosis()), same={"daughter 0": "mother"}).detections
     pieces = Pieces.of(table, table["frame"].to_numpy(), shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0)
-    models, reach = Models.of(table), Reach(10.0, 30.0, 25.0, 4)
+    models, reach = Models.of(table), Reach(0.7, 2.0, 1.5, 4)
     never, usual = (
         len(cut(pieces, reach, models.division, models.fusion, at=at).first) for at in (1e6, CUT_AT)
     )
@@ -196,7 +196,7 @@ def test_no_candidate_is_listed_twice(world):
 
 @pytest.mark.parametrize(
     ("kind", "settings"),
-    [(H.DIVISION, {"division_reach_um": 5.0}), (H.FUSION, {"fusion_reach_um": 2.0})],
+    [(H.DIVISION, {"division_reach": 0.3}), (H.FUSION, {"fusion_reach": 0.15})],
 )
 def test_what_is_out_of_reach_is_not_considered(kind, settings):
     drawn = pd.concat([nuclei.mitosis(), nuclei.fusion(at=10, until=18)], ignore_index=True)

@@ -74,7 +74,7 @@ def test_what_is_too_small_is_left_out_and_counted(tmp_path):
     video = movies.movie(np.full((4, 1, *SHAPE), 50, np.float32), phase=False)
     table, too_small = segment.segment(
         video, movies.fine(4), lambda t, image: (mask, np.ones(3)),
-        labels=tmp_path / "labels.zarr", journal=tmp_path / "journal", least_area_um2=5.0,
+        labels=tmp_path / "labels.zarr", journal=tmp_path / "journal",
     )  # fmt: skip
     assert (len(table), too_small) == (8, 4)
     assert set(table["label"]) == {1, 2}

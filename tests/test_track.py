@@ -12,6 +12,7 @@ from lineage.schema import DETECTION_COLUMNS, NUCLEUS_COLUMNS, STATE_COLUMNS
 from lineage.simulate.detections import detect, imperfect
 from lineage.simulate.settings import Settings
 
+DIAMETER = 2 * np.sqrt(150 / np.pi)  # of a nucleus as `nuclei.table` draws it
 FIELD = {"shape_um": nuclei.SHAPE_UM, "minutes_per_frame": 10.0}
 
 
@@ -80,9 +81,23 @@ def test_the_order_of_the_rows_changes_nothing():
     assert a.step_um == b.step_um
 
 
-@pytest.mark.parametrize(("um", "wanted"), [(0.5, 8.0), (6.0, 9.0), (11.0, 12.0)])
+@pytest.mark.parametrize("factor", [0.3, 2.5])
+def test_small_cells_have_the_lineage_of_large_ones(factor):
+    drawn = nuclei.mitosis()
+    other = drawn.assign(
+        y_um=factor * drawn["y_um"], x_um=factor * drawn["x_um"], area_um2=factor**2 * drawn["area_um2"]
+    )
+    shape_um = tuple(factor * side for side in nuclei.SHAPE_UM)
+    usual, _ = tracked(drawn)
+    found, _ = tracked(other, pixel_size_um=factor, shape_um=shape_um)
+    assert usual.graph.number_of_edges() >= 2
+    assert set(found.graph.edges) == set(usual.graph.edges)
+    assert found.detections["tracklet_id"].tolist() == usual.detections["tracklet_id"].tolist()
+
+
+@pytest.mark.parametrize(("um", "wanted"), [(0.5, 0.4 * DIAMETER), (6.0, 9.0), (10.5, 0.8 * DIAMETER)])
 def test_how_far_nuclei_go_is_read_off_the_movie_within_bounds(um, wanted):
-    # Bounds are 8 um, and what 1.2 um a minute allow in ten minutes.
+    # Bounds are 0.4 diameters of a nucleus, and what 0.08 a minute allow in ten minutes.
     cells = {str(k): nuclei.walk((40.0 + 60 * k, 20), range(12), (0, um)) for k in range(3)}
     assert linked(nuclei.table(cells)).step_um == pytest.approx(wanted)
 

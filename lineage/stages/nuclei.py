@@ -100,7 +100,7 @@ def segment(job: Job, quality: FrameQuality) -> None:
 
     folder, video, config = job.folder, job.video, job.config
     # What is left out is counted since then; a run without the counts is segmented anew.
-    told: list[object] = [config.segment.least_area_um2, NUCLEUS_COLUMNS, "counted"]
+    told: list[object] = [config.segment.least_area, NUCLEUS_COLUMNS, "counted"]
     after: tuple[str, ...]
     find: segment.Finder
     if config.labels:
@@ -120,7 +120,7 @@ def segment(job: Job, quality: FrameQuality) -> None:
             journal.mkdir(parents=True)
         nuclei, too_small = segment.segment(
             video, quality, find, labels=folder.labels, journal=journal, workers=workers,
-            least_area_um2=config.segment.least_area_um2, progress=progress,
+            least_area=config.segment.least_area, progress=progress,
         )  # fmt: skip
         write_table(nuclei, folder.nuclei)
         counts = {"measured": len(nuclei) + too_small, "too_small": too_small}

@@ -132,7 +132,7 @@ def _analysis(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         )
     yield (
         f"They were followed with btrack {_values(records, 'versions', 'btrack')} (Ulicna et al. 2021; steps "
-        f"up to {_values(records, 'settings', 'track', 'max_speed_um_per_min')} µm/min, gaps up to "
+        f"up to {_values(records, 'settings', 'track', 'max_speed')} nuclear diameters a minute, gaps up to "
         f"{_values(records, 'settings', 'track', 'max_gap_frames')} frames), and the likeliest lineage was "
         "chosen among its hypotheses and those of divisions, fusions and deaths by integer programming "
         f"(HiGHS, scipy {_values(records, 'versions', 'scipy')})."
