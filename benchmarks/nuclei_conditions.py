@@ -1,4 +1,4 @@
-"""Dim, noisy, bright, coarse, sparse and crowded images, nuclei of 8 to 120 px: where does a fixed threshold break?
+"""Dim, noisy, bright, sparse and crowded images, nuclei of 8 to 120 px: does a fixed threshold break?
 
     python benchmarks/nuclei_conditions.py REAL --model sir-dna
 
@@ -11,7 +11,7 @@ threshold, with each of a row of others, and by how much the best of them would 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from stardist.matching import matching_dataset
 
 from lineage.stardist import model
 from lineage.stardist.data import median_diameter_px
+from lineage.stardist.model import Model
 from lineage.stardist.predict import predict
 from lineage.stardist.scale import diameter_px, zoom_of
 
@@ -125,6 +126,12 @@ CONDITIONS: dict[str, Change] = {
 }
 
 
+def score(network: Model, images: Sequence[np.ndarray], masks: Sequence[np.ndarray], size: float) -> float:
+    """Average precision."""
+    found = [predict(network, image, zoom=size)[0] for image in images]
+    return float(matching_dataset(list(masks), found, thresh=IOU, show_progress=False).accuracy)
+
+
 def main() -> None:
     """Change, predict, print."""
     parser = argparse.ArgumentParser(
@@ -136,9 +143,7 @@ def main() -> None:
     folder = args.real / "hela02"
     with tifffile.TiffFile(folder / "movie.ome.tif") as movie:
         n = len(movie.series[0].pages)
-        frames = [
-            pair(folder, movie, t, BORDER_PX["hela02"]) for t in range(round(LEARNT * n), n, EVERY)
-        ]
+        frames = [pair(folder, movie, t, BORDER_PX["hela02"]) for t in range(round(LEARNT * n), n, EVERY)]
     frames = [(image[:SIDE, :SIDE], mask[:SIDE, :SIDE]) for image, mask in frames]
     print(f"| model | condition | own | {' | '.join(map(str, PROBABILITIES))} | better by |")
     print("|---" * (len(PROBABILITIES) + 4) + "|")
@@ -149,12 +154,10 @@ def main() -> None:
             images, masks = zip(*(change(*frame, rng) for frame in frames), strict=True)
             size = zoom_of(network, diameter_px(network, images))
 
-            def score(least: float, seen=images, truth=masks, network=network, size=size) -> float:  # noqa: ANN001
-                one = replace(network, prob_threshold=least)
-                found = [predict(one, image, zoom=size)[0] for image in seen]
-                return matching_dataset(list(truth), found, thresh=IOU, show_progress=False).accuracy
-
-            own, others = score(network.prob_threshold), [score(p) for p in PROBABILITIES]
+            own, *others = (
+                score(replace(network, prob_threshold=p), images, masks, size)
+                for p in (network.prob_threshold, *PROBABILITIES)
+            )
             cells = [name, condition, *(f"{s:.3f}" for s in (own, *others, max(own, *others) - own))]
             print(f"| {' | '.join(cells)} |", flush=True)
 
