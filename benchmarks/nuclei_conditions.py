@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import tifffile
@@ -23,9 +24,11 @@ from stardist.matching import matching_dataset
 
 from lineage.stardist import model
 from lineage.stardist.data import median_diameter_px
-from lineage.stardist.model import Model
 from lineage.stardist.predict import predict
 from lineage.stardist.scale import diameter_px, zoom_of
+
+if TYPE_CHECKING:
+    from lineage.stardist.model import Model
 
 PROBABILITIES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 EVERY = 6  # frames
