@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.stardist import normalise
 from lineage.stardist.predict import predict
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Look:
 
     zoom: float
     found: list[tuple[np.ndarray, np.ndarray]]  # labels and probabilities, as `predict` gives them
+    light: list[np.ndarray]  # of the images, above their background
 
     @cached_property
     def areas(self) -> np.ndarray:
@@ -37,8 +39,16 @@ class Look:
 
     @property
     def explained(self) -> float:
-        """Pixels that belong to a nucleus, each counted by how probable that is."""
-        return float(self.areas @ np.concatenate([*(p for _, p in self.found), np.zeros(0)]))
+        """The light that belongs to a nucleus, counted by how probable that is.
+
+        What is taken for one nucleus with the dark between several explains no more than they do.
+        """
+        return float(
+            sum(
+                np.bincount(labels.ravel(), light.ravel(), len(p) + 1)[1:] @ p
+                for (labels, p), light in zip(self.found, self.light, strict=True)
+            )
+        )
 
     @property
     def diameter_px(self) -> float | None:
@@ -60,8 +70,11 @@ def look(model: Model, images: Sequence[np.ndarray]) -> Look:
         images: each (Y, X), raw grey levels.
     """
 
+    seen = [normalise.arcsinh(image) for image in images]
+    light = [np.clip(one - np.median(one[::2, ::2]), 0, 1) for one in seen]
+
     def at(zoom: float) -> Look:
-        return Look(zoom, [predict(model, image, zoom=zoom) for image in images])
+        return Look(zoom, [predict(model, image, zoom=zoom) for image in images], light)
 
     best = at(SMALLER[0])
     for zoom in SMALLER[1:]:
