@@ -1,7 +1,8 @@
 """A nucleus model on real movies with masks: `python benchmarks/nuclei_real.py REAL --model sir-dna DIR ...`.
 
 REAL holds `hela02` and `simplus02` (the frames of their last third are scored, which
-`benchmarks/nuclei_real_data.py` keeps from the training) and `mitocheck_cells` (single nuclei by class).
+`benchmarks/nuclei_real_data.py` keeps from the training) and `mitocheck_cells` (single nuclei by class, of
+the plates that it keeps aside).
 
 - AP: StarDist's average precision at an intersection over union of 0.5 and 0.7, pooled over the frames.
   Markers are no truth, nor is what lies within 25 px of a border that is hardly annotated: what is found
@@ -22,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from nuclei_real_data import BORDER_PX, LEARNT, MARKER_PX
+from nuclei_real_data import BORDER_PX, LEARNT, MARKER_PX, plate_aside
 
 from lineage.processes import cores, in_order
 from lineage.segment import StarDistFinder
@@ -120,7 +121,8 @@ def single_nuclei(path: Path, name: str) -> list[tuple[str, int, float]]:
     """Class, number, and share with just one label in the middle of the crop."""
     find = StarDistFinder(name, 1.0)
     with np.load(path, allow_pickle=False) as cells:
-        crops, shapes, classes = cells["crops"], cells["shape"], cells["label"]
+        kept = np.array([plate_aside(one) for one in cells["name"].tolist()])
+        crops, shapes, classes = (cells[c][kept] for c in ("crops", "shape", "label"))
     tasks = ((find, 0, crop[:h, :w]) for crop, (h, w) in zip(crops, shapes, strict=True))
     one = np.array([_in_the_middle(labels) == 1 for labels in in_order(one_frame, tasks, workers=cores())])
     kinds = np.unique(classes)

@@ -69,7 +69,6 @@ def look(model: Model, images: Sequence[np.ndarray]) -> Look:
         model: the network.
         images: each (Y, X), raw grey levels.
     """
-
     seen = [normalise.arcsinh(image) for image in images]
     light = [np.clip(one - np.median(one[::2, ::2]), 0, 1) for one in seen]
 
