@@ -110,7 +110,7 @@ def test_a_convolution_fused_with_its_relu_gives_the_same_numbers(bundled, monke
 
 def test_the_bundled_model_is_small_and_says_what_it_learned_from():
     folder = model.find(model.BUNDLED)
-    assert sum(p.stat().st_size for p in folder.iterdir()) < 12e6
+    assert sum(p.stat().st_size for p in folder.iterdir()) < 8e6
     facts = json.loads((folder / model.FACTS).read_text())
     assert len(facts["data_sha256"]) == 64
     assert facts["validation"]["AP@0.5"] > 0.5
