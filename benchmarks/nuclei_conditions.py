@@ -82,18 +82,17 @@ def sparse(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Pai
     return image, np.where(kept, mask, 0)
 
 
-def shrunk(part: float) -> Change:
-    """The nuclei moved so close that they touch: the field overgrown."""
+def overgrown(most: float) -> Change:
+    """The field laid over itself, turned: nuclei of which at most this part is hidden are added."""
 
     def change(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> Pair:
-        # Layers of the same field, each turned, where the brighter one is seen.
         low = np.percentile(image, 5)
         out, seen, n = image.copy(), mask.copy(), int(mask.max())
         for k in range(1, 4):
             layer, own = np.rot90(image, k), np.rot90(mask, k)
             free = np.ones(n + 1, bool)
             hit = np.bincount(own[seen > 0], minlength=n + 1) / np.maximum(np.bincount(own.ravel()), 1)
-            free[hit > part] = False
+            free[hit > most] = False
             free[0] = False
             laid = free[own] & (seen == 0)
             out = np.where(laid, np.maximum(out, layer), out)
@@ -104,7 +103,7 @@ def shrunk(part: float) -> Change:
 
 
 def sized(diameter: float) -> Change:
-    """Resized so that the nuclei have this diameter, in a square of at most SIDE pixels of the old size."""
+    """Resized so that the nuclei have this diameter; of large ones a smaller part of the field is shown."""
 
     def change(image: np.ndarray, mask: np.ndarray, _: np.random.Generator) -> Pair:
         factor = diameter / median_diameter_px(mask)
@@ -124,7 +123,7 @@ CONDITIONS: dict[str, Change] = {
     "10 grey levels": coarse,
     "hazy": hazy,
     "3 nuclei": sparse,
-    "overgrown": shrunk(0.2),
+    "overgrown": overgrown(0.2),
     **{f"{d} px": sized(d) for d in DIAMETERS_PX},
 }
 
@@ -156,7 +155,6 @@ def main() -> None:
             rng = np.random.default_rng(0)
             images, masks = zip(*(change(*frame, rng) for frame in frames), strict=True)
             size = zoom_of(network, diameter_px(network, images))
-
             own, *others = (
                 score(replace(network, prob_threshold=p), images, masks, size)
                 for p in (network.prob_threshold, *PROBABILITIES)

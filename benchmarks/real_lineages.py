@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import binary_dilation
 
+from lineage.config import SegmentSettings
 from lineage.evaluate.truth import Truth, read_truth
 from lineage.segment import StarDistFinder, measure
 from lineage.video import open_video
@@ -27,7 +28,6 @@ MOVIES = ("hela02", "simplus02", "psc01")
 WITH_NUCLEI = ("hela02", "simplus02")  # the third shows whole cells in phase contrast
 SHARE = 0.03  # of the nuclei that are missed, of those that are split, and of those that are merged
 MASKS, MISTAKES, PIXELS = "masks", "masks with mistakes", "pixels"
-LEAST_AREA = 0.08  # of the median; as `lineage.config`
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +93,7 @@ def read(real: Path, name: str, kind: str, *, store: Path, model: str = "sir-dna
         cell_of[known] = known
         tables.append(table.assign(cell=cell_of[own[table["label"]]], also=cell_of[also[table["label"]]]))
     nuclei = pd.concat(tables, ignore_index=True)
-    nuclei = nuclei[nuclei["area_um2"] >= LEAST_AREA * nuclei["area_um2"].median()]
+    nuclei = nuclei[nuclei["area_um2"] >= SegmentSettings().least_area * nuclei["area_um2"].median()]
     nuclei = nuclei.assign(detection_id=np.arange(len(nuclei))).reset_index(drop=True)
     found = Real(name, nuclei, truth, video.shape, video.pixel_size_um, video.minutes_per_frame)
     store.mkdir(parents=True, exist_ok=True)
