@@ -1,7 +1,7 @@
 """Lineage -> the same, without the divisions and fusions that a slip of the segmentation looks like.
 
-A nucleus that is cut in two for a frame or two seems to divide and to fuse again; two nuclei that are taken for
-one for as long seem to fuse and to divide. What divides is condensed before; where nothing was, nothing did.
+A nucleus that is cut in two for a frame or two seems to divide and to fuse again; two that are taken for one
+for as long seem to fuse and to divide. What divides is condensed before; where nothing was, nothing did.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     import networkx as nx
 
 SLIP_FRAMES = 2  # that it lasts at most
@@ -29,11 +31,12 @@ def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataF
         graph: of the cells.
 
     Returns:
-        Both anew. Of a nucleus that was cut in two the smaller part belongs to no cell; one nucleus that stood
-        for two belongs to the nearer of them.
+        Both anew. Of a nucleus that was cut in two the smaller part belongs to no cell; one that stood for
+        two belongs to the nearer of them.
     """
     seen = detections[detections["tracklet_id"] != NOBODY].sort_values("frame", kind="stable")
-    cells = Cells({int(c): life for c, life in seen.groupby("tracklet_id")}, graph.copy(), {})
+    lives = {cell: seen.loc[rows] for cell, rows in seen.groupby("tracklet_id").groups.items()}
+    cells = Cells(lives, graph.copy(), {})
     for cell in sorted(cells.lives, key=lambda c: (cells.lives[c]["frame"].iloc[0], c)):
         while cell in cells.graph and (cells.was_cut_in_two(cell) or cells.was_taken_for_one(cell)):
             pass
@@ -47,11 +50,11 @@ def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataF
 class Cells:
     """Cells that are joined one by one."""
 
-    lives: dict[int, pd.DataFrame]  # detections of each, in order of frame
+    lives: dict[Hashable, pd.DataFrame]  # detections of each, in order of frame
     graph: nx.DiGraph
-    becomes: dict[int, int]  # cell -> the one that it is part of, or NOBODY
+    becomes: dict[Hashable, Hashable]  # cell -> the one that it is part of, or NOBODY
 
-    def was_cut_in_two(self, cell: int) -> bool:
+    def was_cut_in_two(self, cell: Hashable) -> bool:
         """Undo a division of `cell` whose daughters soon fuse, unless it was in mitosis."""
         parts = list(self.graph.successors(cell))
         after = {a for p in parts for a in self.graph.successors(p)}
@@ -66,7 +69,7 @@ class Cells:
         self._join(cell, whole)
         return True
 
-    def was_taken_for_one(self, cell: int) -> bool:
+    def was_taken_for_one(self, cell: Hashable) -> bool:
         """Undo a fusion of `cell` with another that soon divides, unless the division is one."""
         after = list(self.graph.successors(cell))
         if len(after) != 1:
@@ -88,7 +91,7 @@ class Cells:
             self._join(earlier, goes_on)
         return True
 
-    def _only(self, short: list[int], before: list[int], after: list[int]) -> bool:
+    def _only(self, short: list[Hashable], before: list[Hashable], after: list[Hashable]) -> bool:
         """Whether `short` are short, and no others come before and after them."""
         return all(
             len(set(self.lives[c]["frame"])) <= SLIP_FRAMES
@@ -97,20 +100,20 @@ class Cells:
             for c in short
         )
 
-    def _in_mitosis(self, cell: int) -> bool:
+    def _in_mitosis(self, cell: Hashable) -> bool:
         return bool((self.lives[cell]["p_mitotic"].iloc[-BEFORE_FRAMES:] >= MITOTIC).any())
 
-    def _places(self, cells: list[int], which: int) -> np.ndarray:
+    def _places(self, cells: list[Hashable], which: int) -> np.ndarray:
         return np.array([self.lives[c][["y_um", "x_um"]].iloc[which] for c in cells], float)
 
-    def _join(self, earlier: int, later: int) -> None:
+    def _join(self, earlier: Hashable, later: Hashable) -> None:
         """`later` is `earlier`, seen again."""
         self.graph.add_edges_from((earlier, c, d) for _, c, d in list(self.graph.out_edges(later, data=True)))
         self.graph.nodes[earlier].update(self.graph.nodes[later])
         self.lives[earlier] = pd.concat([self.lives[earlier], self.lives[later]])
         self._drop(later, earlier)
 
-    def _drop(self, cell: int, becomes: int) -> None:
+    def _drop(self, cell: Hashable, becomes: Hashable) -> None:
         self.graph.remove_node(cell)
         del self.lives[cell]
         self.becomes[cell] = becomes
