@@ -12,6 +12,7 @@ import numpy as np
 from lineage.numbering import numbered
 from lineage.processes import cores
 from lineage.schema import Hypothesis, Lineage
+from lineage.slips import without_slips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -263,7 +264,7 @@ def joined(
     for t in hypotheses.ends[chosen & (kind == Hypothesis.DEATH), 0].tolist():
         graph.nodes[cell_of[t]]["dies"] = True
     cell = detections["tracklet_id"].map(cell_of).fillna(-1).astype(np.int64)
-    return numbered(*in_one_step(detections.assign(tracklet_id=cell), graph))
+    return numbered(*without_slips(*in_one_step(detections.assign(tracklet_id=cell), graph)))
 
 
 def in_one_step(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFrame, nx.DiGraph]:

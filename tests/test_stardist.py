@@ -110,7 +110,7 @@ def test_a_convolution_fused_with_its_relu_gives_the_same_numbers(bundled, monke
 
 def test_the_bundled_model_is_small_and_says_what_it_learned_from():
     folder = model.find(model.BUNDLED)
-    assert sum(p.stat().st_size for p in folder.iterdir()) < 8e6
+    assert sum(p.stat().st_size for p in folder.iterdir()) < 12e6
     facts = json.loads((folder / model.FACTS).read_text())
     assert len(facts["data_sha256"]) == 64
     assert facts["validation"]["AP@0.5"] > 0.5
@@ -334,7 +334,7 @@ def test_patches_show_the_same_nuclei_in_image_and_mask():
 def test_spots_holes_and_light_around_change_grey_levels_only_where_they_should():
     image, mask = nucleus_field(np.random.default_rng(8), size=128, n_nuclei=12)
     low = float(np.percentile(image, 5))
-    large, large_mask = enlarge(image, 2, order=1), enlarge(mask, 2, order=0)
+    large, large_mask = enlarge(image, 3, order=1), enlarge(mask, 3, order=0)
     far = binary_dilation(large_mask > 0, iterations=6)
     for seed in range(5):
         spotted = data._textured(large, large_mask, low, np.random.default_rng(seed))

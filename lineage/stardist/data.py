@@ -19,7 +19,7 @@ ZOOM_RANGE = (0.3, 3.0)
 OWN_SIZE = 0.5  # share of the patches whose nuclei keep about their own size
 UNDISTURBED = 0.3  # share of the patches whose grey levels are left alone
 HAZE_STEP = 8  # haze is smooth: drawn this much coarser
-TEXTURED_PX = 16.0  # nuclei of this diameter and more may show spots and holes
+TEXTURED_PX = 30.0  # nuclei of this diameter and more may show spots and holes
 
 
 @dataclass(frozen=True, eq=False)
