@@ -1,4 +1,4 @@
-"""Nuclei -> nuclei with their mitotic state, each judged by itself: density, size, shape, texture, rounding.
+"""Nuclei -> nuclei with their mitotic state, each judged by itself: density, size, shape, texture, rounding; look.
 
 Prometaphase, metaphase and anaphase are told from interphase well, from each other roughly; what happens to
 a cell is decided later, from its whole track (`hypotheses.py`, `episodes.py`).
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CONDENSED = (*MITOTIC_STATES, State.DEAD)
-LOOK_WEIGHT = 0.7  # of what the pixels say beside the measures, which say in part the same
 LEAST = 0.005  # probability that a look is given at least
 REFERENCE_FRAMES = 25  # half-width of the window in which interphase brightness is measured
 
@@ -47,7 +46,7 @@ def estimate(nuclei: pd.DataFrame) -> pd.DataFrame:
 
 
 def seen(table: pd.DataFrame, p: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
-    """(N, K) what the measures say and what the pixels say, put together.
+    """(N, K) what the measures say and what the pixels say, put together as if they were independent.
 
     Args:
         table: LOOK_COLUMNS.
@@ -57,7 +56,7 @@ def seen(table: pd.DataFrame, p: np.ndarray, classes: tuple[str, ...]) -> np.nda
     looks = dict(zip(LOOKS, table[list(LOOK_COLUMNS)].to_numpy(float).T, strict=True))
     looks[State.INTERPHASE] = sum(looks[name] for name in LOOKS if name not in CONDENSED)
     of_pixels = np.stack([looks[name] for name in classes], axis=1)
-    weighed = p * np.nan_to_num(np.maximum(of_pixels, LEAST) ** LOOK_WEIGHT, nan=1.0)
+    weighed = p * np.nan_to_num(np.maximum(of_pixels, LEAST), nan=1.0)
     return weighed / weighed.sum(axis=1, keepdims=True)
 
 
