@@ -3,7 +3,7 @@
     python benchmarks/fit_appearance.py REAL FIT MOSAICS HELD_OUT OUT [--without hela02]
 
 REAL holds `mitocheck_cells` and `hela02`; FIT the movies of `benchmarks/fit_likelihoods.py`; MOSAICS and
-HELD_OUT clips of different fields, laid out by `benchmarks/mosaic.py`. A third of the plates, the movies of 2 Gy
+HELD_OUT clips of different fields, laid out by `benchmarks/mosaic.py`. A third of the plates, what is of 2 Gy
 and HELD_OUT are left out of the training and tested on. OUT keeps the pictures, and gets the network.
 """
 

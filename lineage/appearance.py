@@ -1,6 +1,6 @@
 """An image and its nuclei -> what each looks like: interphase, a mitotic figure, dying, debris, ...
 
-A small convolutional network sees each nucleus, and what is around it, zoomed so that the usual nucleus of its
+A small convolutional network sees each nucleus, and what is around it, zoomed so that the usual nucleus of a
 frame has the same size in every movie. It judges a single picture; brightness beside other nuclei, size and
 rounding are measured, and `state.py` puts both together.
 """

@@ -1,6 +1,6 @@
 """Lineage -> the same, in which a cell that falls to pieces dies.
 
-Seen nucleus by nucleus, one that breaks up divides, and its pieces go on as cells. What tells is how the pieces
+Seen nucleus by nucleus, one that breaks up divides, and its pieces go on as cells. What tells is how they
 look (`p_dead`): daughters are born condensed, but not as drops. So a division into what is dead is none, and
 what looks dead to its end, or to the end of the movie, has died. Its pieces belong to no cell.
 """

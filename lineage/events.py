@@ -240,7 +240,7 @@ def _breaks_up(life: pd.DataFrame) -> pd.Series:
 
 
 def _death(cell: int, life: pd.DataFrame) -> MitosisEvent:
-    """In interphase: nothing was condensed before. It died when it began to look so, else when it was last seen."""
+    """In interphase: nothing was condensed before. It died when it began to look so, else at its end."""
     alive = np.flatnonzero(life["p_dead"].to_numpy(float) < DECIDED)
     at = life.iloc[min(alive[-1] + 1 if len(alive) else 0, len(life) - 1)]
     return MitosisEvent(

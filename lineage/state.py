@@ -1,4 +1,4 @@
-"""Nuclei -> nuclei with their mitotic state, each judged by itself: density, size, shape, texture, rounding; look.
+"""Nuclei -> nuclei with their mitotic state, each judged by itself: by its measures and by its pixels.
 
 Prometaphase, metaphase and anaphase are told from interphase well, from each other roughly; what happens to
 a cell is decided later, from its whole track (`hypotheses.py`, `episodes.py`).
@@ -54,7 +54,7 @@ def seen(table: pd.DataFrame, p: np.ndarray, classes: tuple[str, ...]) -> np.nda
         classes: K states.
     """
     looks = dict(zip(LOOKS, table[list(LOOK_COLUMNS)].to_numpy(float).T, strict=True))
-    looks[State.INTERPHASE] = sum(looks[name] for name in LOOKS if name not in CONDENSED)
+    looks[State.INTERPHASE] = np.sum([looks[name] for name in LOOKS if name not in CONDENSED], axis=0)
     of_pixels = np.stack([looks[name] for name in classes], axis=1)
     weighed = p * np.nan_to_num(np.maximum(of_pixels, LEAST), nan=1.0)
     return weighed / weighed.sum(axis=1, keepdims=True)

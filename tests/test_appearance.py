@@ -1,5 +1,5 @@
-import numpy as np
 import nuclei
+import numpy as np
 import pytest
 
 from lineage import appearance, state
