@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LEARNT = 2 / 3  # of the frames
-BORDER_PX = {"hela02": 25, "simplus02": 0}
+BORDER_PX = {"hela02": 25, "simplus02": 0, "psc01": 0}  # that is hardly annotated
 MARKER_PX = 60  # masks below this area are markers
 HALO_PX = 9  # around a marker, that its nucleus is taken to reach
 AROUND_PX = 96  # half the side of the squares around mitoses

@@ -9,7 +9,7 @@ import numpy as np
 
 from lineage import likelihoods
 from lineage.episodes import Episode, episodes, in_view, is_alone, log_odds, onset
-from lineage.schema import EventType, MitosisEvent
+from lineage.schema import DECIDED, EventType, MitosisEvent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -240,17 +240,19 @@ def _breaks_up(life: pd.DataFrame) -> pd.Series:
 
 
 def _death(cell: int, life: pd.DataFrame) -> MitosisEvent:
-    """In interphase: nothing was condensed before."""
+    """In interphase: nothing was condensed before. It died when it began to look so, else at its end."""
+    alive = np.flatnonzero(life["p_dead"].to_numpy(float) < DECIDED)
+    at = life.iloc[min(alive[-1] + 1 if len(alive) else 0, len(life) - 1)]
     return MitosisEvent(
         event_id=0,
         mother=cell,
         daughters=(),
-        frame=int(life["frame"].iloc[-1]),
-        **_place([life.iloc[-1]]),
+        frame=int(at["frame"]),
+        **_place([at]),
         source=ENDED,
         event_type=EventType.DEATH,
         died_after_min=0.0,
-        evidence={"condensation": float(life["condensation"].iloc[-1])},
+        evidence={"condensation": float(at["condensation"])},
     )
 
 

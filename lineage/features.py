@@ -97,6 +97,8 @@ def division_features(p: Pieces, mother: np.ndarray, daughters: np.ndarray) -> d
     off = np.linalg.norm(middle, axis=1)
     lag = np.where(there, p.time[at] - p.time[mother][:, None], np.nan)
     uneven = _most(mass) - _least(mass)
+    first = np.where(there, p.figure[at], np.nan)
+    figure = np.fmax(np.fmax.reduce(p.late(p.figure, mother, 2), axis=1), np.fmin.reduce(first, axis=1))
     return {
         "many": (n > 2) * 1.0,
         "four": (n > 3) * 1.0,
@@ -119,6 +121,7 @@ def division_features(p: Pieces, mother: np.ndarray, daughters: np.ndarray) -> d
         "daughters_size": _most(each(p.size, _median, 2)),
         "daughters_dead": _most(each(p.dead, _median, EARLY)),
         "mother_dead": _median(p.late(p.dead, mother, EARLY)),
+        "figure": figure,  # seen in the mother's last frames, or in all daughters
     }
 
 

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.schema import MITOTIC_STATES
+
 if TYPE_CHECKING:
     import pandas as pd
 
+FIGURES = tuple(f"look_{s.value}" for s in MITOTIC_STATES)
 AT_ONCE = 5  # nuclei: where so many more are seen, and twice as many, frames before were not found whole
 LATE, EARLY = 5, 3  # nuclei that what ends, and what begins, is measured from
 NONE = -1
@@ -46,6 +49,7 @@ class Pieces:
     dense: np.ndarray  # log condensation
     mitotic: np.ndarray
     dead: np.ndarray
+    figure: np.ndarray  # how likely it looks like a mitotic figure, by its pixels; NaN where there are none
     sure: np.ndarray  # the segmentation's probability
     track: np.ndarray  # btrack's number, whatever is cut
     first: np.ndarray
@@ -84,6 +88,7 @@ class Pieces:
             dense=np.log(np.clip(table["condensation"].to_numpy(float)[row], 0.05, 20)),
             mitotic=table["p_mitotic"].to_numpy(float)[row],
             dead=table["p_dead"].to_numpy(float)[row],
+            figure=table[list(FIGURES)].sum(axis=1, skipna=False).to_numpy(float)[row],
             sure=table["probability"].to_numpy(float)[row],
             track=same,
             first=begins,

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
+from lineage.deaths import with_deaths
 from lineage.numbering import numbered
 from lineage.processes import cores
 from lineage.schema import Hypothesis, Lineage
+from lineage.slips import without_slips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -263,7 +265,8 @@ def joined(
     for t in hypotheses.ends[chosen & (kind == Hypothesis.DEATH), 0].tolist():
         graph.nodes[cell_of[t]]["dies"] = True
     cell = detections["tracklet_id"].map(cell_of).fillna(-1).astype(np.int64)
-    return numbered(*in_one_step(detections.assign(tracklet_id=cell), graph))
+    whole = without_slips(*in_one_step(detections.assign(tracklet_id=cell), graph))
+    return numbered(*with_deaths(*whole))
 
 
 def in_one_step(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFrame, nx.DiGraph]:

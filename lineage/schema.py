@@ -176,12 +176,17 @@ def counted_class(mitosis_class: str, subtype: str) -> MitosisClass:
     return MitosisClass.ABNORMAL if seen else found
 
 
+# What a nucleus may look like (`lineage.appearance`): a state, or one that says nothing of the cell cycle.
+LOOKS = (*(s.value for s in State), "debris", "multinucleated")
+
 # y_px, x_px: where the nucleus lies in that frame's image.
 # y_um, x_um: the same place with the stage's drift taken out (in the first usable frame's coordinates).
+# look_*: how likely it looks so, as if all looks were equally frequent; NaN where there are no grey levels.
 # rounding: of the cell around it, from phase contrast (`lineage.rounding`); NaN where a movie has none.
+LOOK_COLUMNS = tuple(f"look_{name}" for name in LOOKS)
 NUCLEUS_COLUMNS = (
     "detection_id", "frame", "time_min", "label", "y_px", "x_px", "y_um", "x_um", "area_um2", "dna_mass",
-    "mean_intensity", "eccentricity", "solidity", "texture", "rounding", "probability",
+    "mean_intensity", "eccentricity", "solidity", "texture", "rounding", "probability", *LOOK_COLUMNS,
 )  # fmt: skip
 STATE_COLUMNS = ("condensation", "p_mitotic", "p_dead", "state")
 DETECTION_COLUMNS = (*NUCLEUS_COLUMNS[:4], "tracklet_id", *NUCLEUS_COLUMNS[4:], *STATE_COLUMNS)

@@ -12,7 +12,7 @@ from lineage import labels as label_store
 from lineage.outputs import read_table, write_table
 from lineage.processes import cores, in_order
 from lineage.rounding import rounding
-from lineage.schema import NUCLEUS_COLUMNS
+from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -141,7 +141,8 @@ def segment(
     read = [one for one in map(read_table, tables) if len(one)] or [read_table(tables[0])]
     nuclei = pd.concat(read, ignore_index=True)
     if not video.intensities:
-        nuclei = nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0)
+        unknown = dict.fromkeys(LOOK_COLUMNS, np.nan)
+        nuclei = nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0, **unknown)
     kept = nuclei[nuclei["area_um2"] >= least_area * nuclei["area_um2"].median()] if len(nuclei) else nuclei
     return kept.assign(detection_id=np.arange(len(kept))), len(nuclei) - len(kept)
 
@@ -187,6 +188,7 @@ def measure(
     """
     import pandas as pd
 
+    from lineage.appearance import looks
     from lineage.background import background
     from lineage.measure import measures_of
 
@@ -215,5 +217,6 @@ def measure(
             else rounding(phase, found.place_px, pixel_size_um=pixel_size_um),
             "probability": np.asarray(probability)[found.label - 1],
         }
+        | dict(zip(LOOK_COLUMNS, looks(above, labels, found).round(3).T, strict=True))
     )
     return out[list(NUCLEUS_COLUMNS)].astype({"frame": int, "detection_id": int, "label": int})

@@ -1,4 +1,4 @@
-"""Nuclei -> nuclei with their mitotic state, each judged by itself: density, size, shape, texture, rounding.
+"""Nuclei -> nuclei with their mitotic state, each judged by itself: by its measures and by its pixels.
 
 Prometaphase, metaphase and anaphase are told from interphase well, from each other roughly; what happens to
 a cell is decided later, from its whole track (`hypotheses.py`, `episodes.py`).
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage import likelihoods
-from lineage.schema import MITOTIC_STATES, NUCLEUS_COLUMNS, State, check_columns
+from lineage.schema import LOOK_COLUMNS, LOOKS, MITOTIC_STATES, NUCLEUS_COLUMNS, State, check_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
+CONDENSED = (*MITOTIC_STATES, State.DEAD)
+LEAST = 0.005  # probability that a look is given at least
 REFERENCE_FRAMES = 25  # half-width of the window in which interphase brightness is measured
 
 
@@ -35,12 +37,27 @@ def estimate(nuclei: pd.DataFrame) -> pd.DataFrame:
     model = likelihoods.load(
         likelihoods.kind_of(table), "state" if has_phase(table) else "state_without_phase"
     )
-    p = model.probabilities(features(table))
+    p = seen(table, model.probabilities(features(table)), model.classes)
     column = {State(name): k for k, name in enumerate(model.classes)}
     table["p_mitotic"] = sum(p[:, column[s]] for s in MITOTIC_STATES)
     table["p_dead"] = p[:, column[State.DEAD]]
     table["state"] = np.array(model.classes, object)[p.argmax(axis=1)] if len(p) else ""
     return table
+
+
+def seen(table: pd.DataFrame, p: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    """(N, K) what the measures say and what the pixels say, put together as if they were independent.
+
+    Args:
+        table: LOOK_COLUMNS.
+        p: (N, K) by the measures.
+        classes: K states.
+    """
+    looks = dict(zip(LOOKS, table[list(LOOK_COLUMNS)].to_numpy(float).T, strict=True))
+    looks[State.INTERPHASE] = np.sum([looks[name] for name in LOOKS if name not in CONDENSED], axis=0)
+    of_pixels = np.stack([looks[name] for name in classes], axis=1)
+    weighed = p * np.nan_to_num(np.maximum(of_pixels, LEAST), nan=1.0)
+    return weighed / weighed.sum(axis=1, keepdims=True)
 
 
 def has_phase(nuclei: pd.DataFrame) -> bool:

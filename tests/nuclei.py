@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lineage.schema import HYPOTHESIS_COLUMNS, NUCLEUS_COLUMNS, State, Tracklets
+from lineage.schema import HYPOTHESIS_COLUMNS, LOOK_COLUMNS, NUCLEUS_COLUMNS, State, Tracklets
 
 Place = tuple[float, float]
 SHAPE_UM = (300.0, 300.0)
@@ -29,7 +29,7 @@ def table(cells: Mapping[str, Mapping[int, Place]], **of_cell: Mapping[str, floa
     rows = []
     for name, places in cells.items():
         for frame, (y, x) in places.items():
-            row = dict.fromkeys(NUCLEUS_COLUMNS, 0.0) | {
+            row = dict.fromkeys(NUCLEUS_COLUMNS, 0.0) | dict.fromkeys(LOOK_COLUMNS, np.nan) | {
                 "frame": frame, "time_min": 10.0 * frame, "y_px": y, "x_px": x, "y_um": y, "x_um": x,
                 "area_um2": 150.0, "dna_mass": 1000.0, "mean_intensity": 10.0, "solidity": 0.95,
                 "eccentricity": 0.5, "texture": 0.22, "rounding": np.nan, "probability": 0.8,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineage.processes import in_order
-from lineage.schema import NUCLEUS_COLUMNS
+from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
 from lineage.simulate.bodies import paint
 from lineage.simulate.dish import Positions, area_ratio
 from lineage.simulate.measured import MEASURED, measure
@@ -135,6 +135,7 @@ def _table(rows: np.ndarray, drift_px: np.ndarray, settings: Settings) -> pd.Dat
         rounding=np.nan,  # no phase is drawn
         probability=CERTAIN,
         also=0,
+        **dict.fromkeys(LOOK_COLUMNS, np.nan),  # as are no pixels
     )[[*NUCLEUS_COLUMNS, *TRUE_COLUMNS]]
 
 

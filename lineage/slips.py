@@ -1,0 +1,119 @@
+"""Lineage -> the same, without the divisions and fusions that a slip of the segmentation looks like.
+
+A nucleus that is cut in two for a frame or two seems to divide and to fuse again; two that are taken for one
+for as long seem to fuse and to divide. What divides is condensed before; where nothing was, nothing did.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    import networkx as nx
+
+SLIP_FRAMES = 2  # that it lasts at most
+BEFORE_FRAMES = 3  # of which one shows a mitotic figure, if it is a division
+MITOTIC = 0.5  # probability of one
+NOBODY = -1
+
+
+def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFrame, nx.DiGraph]:
+    """Join what was one cell all along, and part what was two.
+
+    Args:
+        detections: DETECTION_COLUMNS; `tracklet_id` is the cell.
+        graph: of the cells.
+
+    Returns:
+        Both anew. Of a nucleus that was cut in two the smaller part belongs to no cell; one that stood for
+        two belongs to the nearer of them.
+    """
+    seen = detections[detections["tracklet_id"] != NOBODY].sort_values("frame", kind="stable")
+    lives = {cell: seen.loc[rows] for cell, rows in seen.groupby("tracklet_id").groups.items()}
+    cells = Cells(lives, graph.copy(), {})
+    for cell in sorted(cells.lives, key=lambda c: (cells.lives[c]["frame"].iloc[0], c)):
+        while cell in cells.graph and (cells.was_cut_in_two(cell) or cells.was_taken_for_one(cell)):
+            pass
+    for cell, now in reversed(cells.becomes.items()):  # what a cell became may have become another
+        cells.becomes[cell] = cells.becomes.get(now, now)
+    number = detections["tracklet_id"].map(lambda c: cells.becomes.get(c, c))
+    return detections.assign(tracklet_id=number.astype(np.int64)), cells.graph
+
+
+@dataclass
+class Cells:
+    """Cells that are joined one by one."""
+
+    lives: dict[Hashable, pd.DataFrame]  # detections of each, in order of frame
+    graph: nx.DiGraph
+    becomes: dict[Hashable, Hashable]  # cell -> the one that it is part of, or NOBODY
+
+    def was_cut_in_two(self, cell: Hashable) -> bool:
+        """Undo a division of `cell` whose daughters soon fuse, unless it was in mitosis."""
+        parts = list(self.graph.successors(cell))
+        after = {a for p in parts for a in self.graph.successors(p)}
+        if len(parts) != 2 or len(after) != 1 or not self._only(parts, [cell], list(after)):
+            return False
+        (whole,) = after
+        if set(self.graph.predecessors(whole)) != set(parts) or self._in_mitosis(cell):
+            return False
+        larger, smaller = sorted(parts, key=lambda p: -self.lives[p]["area_um2"].sum())
+        self._drop(smaller, NOBODY)
+        self._join(cell, larger)
+        self._join(cell, whole)
+        return True
+
+    def was_taken_for_one(self, cell: Hashable) -> bool:
+        """Undo a fusion of `cell` with another that soon divides, unless the division is one."""
+        after = list(self.graph.successors(cell))
+        if len(after) != 1:
+            return False
+        (one,) = after
+        before, later = list(self.graph.predecessors(one)), list(self.graph.successors(one))
+        if len(before) != 2 or len(later) != 2 or not self._only([one], before, later):
+            return False
+        if any(self.graph.in_degree(c) > 1 for c in later) or self._in_mitosis(one):
+            return False
+        far = np.linalg.norm(self._places(before, -1)[:, None] - self._places(later, 0), axis=2)
+        if far[0, 1] + far[1, 0] < far[0, 0] + far[1, 1]:
+            later, far = later[::-1], far[:, ::-1]
+        middle = self.lives[one][["y_um", "x_um"]].to_numpy(float).mean(axis=0)
+        nearer = before[int(np.argmin(np.linalg.norm(self._places(before, -1) - middle, axis=1)))]
+        self.lives[nearer] = pd.concat([self.lives[nearer], self.lives[one]])
+        self._drop(one, nearer)
+        for earlier, goes_on in zip(before, later, strict=True):
+            self._join(earlier, goes_on)
+        return True
+
+    def _only(self, short: list[Hashable], before: list[Hashable], after: list[Hashable]) -> bool:
+        """Whether `short` are short, and no others come before and after them."""
+        return all(
+            len(set(self.lives[c]["frame"])) <= SLIP_FRAMES
+            and set(self.graph.predecessors(c)) == set(before)
+            and set(self.graph.successors(c)) == set(after)
+            for c in short
+        )
+
+    def _in_mitosis(self, cell: Hashable) -> bool:
+        return bool((self.lives[cell]["p_mitotic"].iloc[-BEFORE_FRAMES:] >= MITOTIC).any())
+
+    def _places(self, cells: list[Hashable], which: int) -> np.ndarray:
+        return np.array([self.lives[c][["y_um", "x_um"]].iloc[which] for c in cells], float)
+
+    def _join(self, earlier: Hashable, later: Hashable) -> None:
+        """`later` is `earlier`, seen again."""
+        self.graph.add_edges_from((earlier, c, d) for _, c, d in list(self.graph.out_edges(later, data=True)))
+        self.graph.nodes[earlier].update(self.graph.nodes[later])
+        self.lives[earlier] = pd.concat([self.lives[earlier], self.lives[later]])
+        self._drop(later, earlier)
+
+    def _drop(self, cell: Hashable, becomes: Hashable) -> None:
+        self.graph.remove_node(cell)
+        del self.lives[cell]
+        self.becomes[cell] = becomes

@@ -1,0 +1,72 @@
+import networkx as nx
+import nuclei
+import pytest
+
+from lineage.slips import without_slips
+
+
+def lineage_of(cells, edges, **of_cell):
+    table = nuclei.table(cells, **of_cell)
+    number = {name: k for k, name in enumerate(cells)}
+    graph = nx.DiGraph()
+    graph.add_nodes_from(number.values())
+    graph.add_edges_from((number[a], number[b], {"log_odds": 3.0}) for a, b in edges)
+    return table.assign(tracklet_id=table["name"].map(number)), graph
+
+
+def cut_in_two(frames=(5, 6), **of_cell):
+    cells = {
+        "before": nuclei.still((50, 50), range(5)),
+        "larger": nuclei.still((48, 50), frames),
+        "smaller": nuclei.still((56, 50), frames),
+        "after": nuclei.still((50, 50), range(frames[-1] + 1, 12)),
+    }
+    edges = [("before", "larger"), ("before", "smaller"), ("larger", "after"), ("smaller", "after")]
+    return lineage_of(cells, edges, area_um2={"larger": 100.0, "smaller": 50.0}, **of_cell)
+
+
+def test_a_nucleus_that_is_cut_in_two_for_a_frame_or_two_goes_on():
+    for frames in ((5,), (5, 6)):
+        table, graph = without_slips(*cut_in_two(frames))
+        assert list(graph.nodes) == [0]
+        assert set(table.loc[table["name"] != "smaller", "tracklet_id"]) == {0}
+        assert set(table.loc[table["name"] == "smaller", "tracklet_id"]) == {-1}
+
+
+def test_what_stays_in_two_for_longer_or_was_in_mitosis_has_divided():
+    for told in (cut_in_two((5, 6, 7)), cut_in_two(p_mitotic={"before": 0.9})):
+        table, graph = without_slips(*told)
+        assert graph.number_of_edges() == 4
+        assert table["tracklet_id"].tolist() == told[0]["tracklet_id"].tolist()
+
+
+def test_what_goes_on_after_a_slip_keeps_its_daughters_and_its_death():
+    table, graph = cut_in_two()
+    graph.add_edge(3, 4, log_odds=7.0)
+    graph.add_edge(3, 5, log_odds=7.0)
+    graph.nodes[3]["dies"] = True
+    more = table[table["name"] == "after"].iloc[[-1, -1]].assign(tracklet_id=[4, 5], frame=12)
+    table = nuclei.pd.concat([table, more], ignore_index=True)
+    table, graph = without_slips(table, graph)
+    assert sorted(graph.edges(data="log_odds")) == [(0, 4, 7.0), (0, 5, 7.0)]
+    assert graph.nodes[0]["dies"]
+
+
+@pytest.mark.parametrize("crossing", [False, True])
+def test_two_nuclei_that_are_taken_for_one_for_a_frame_stay_two(crossing):
+    cells = {
+        "left": nuclei.still((50, 40), range(5)),
+        "right": nuclei.still((50, 60), range(5)),
+        "one": {5: (50, 49)},
+        "first": nuclei.still((50, 60 if crossing else 40), range(6, 12)),
+        "second": nuclei.still((50, 40 if crossing else 60), range(6, 12)),
+    }
+    edges = [("left", "one"), ("right", "one"), ("one", "first"), ("one", "second")]
+    table, graph = without_slips(*lineage_of(cells, edges))
+    assert not graph.edges
+    cell = table.groupby("name")["tracklet_id"].first()
+    names = ("second", "first") if crossing else ("first", "second")
+    assert (cell[names[0]], cell[names[1]]) == (cell["left"], cell["right"])
+    assert cell["one"] == cell["left"], "the nearer one"
+    condensed = lineage_of(cells, edges, p_mitotic={"one": 0.9})
+    assert without_slips(*condensed)[1].number_of_edges() == 4
