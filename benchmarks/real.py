@@ -34,11 +34,12 @@ if TYPE_CHECKING:
     from lineage.evaluate.counts import Count
 
 LAPTRACK_TRIED = {  # in diameters
-    "cutoff": (0.3, 0.5, 0.7, 1.0, 1.4),
-    "gap_closing_cutoff": (0.5, 1.0),
-    "splitting_cutoff": (0.5, 0.7, 0.9, 1.2, 1.5),
+    "cutoff": (0.3, 0.5, 0.8, 1.2),
+    "gap_closing_cutoff": (1.0,),
+    "splitting_cutoff": (0.5, 0.8, 1.1, 1.5),
 }
 GLPK_LIMIT_S = 60.0
+Told = tuple[tuple[str, float], ...]  # distances by name
 COLUMNS = (
     "movie", "from", "tool", "links F1", "divisions F1, same frame", "precision, within a frame", "recall",
     "F1", "TRA", "complete tracks", "seconds",
@@ -94,15 +95,20 @@ def laptrack(movie: Real, **told: float) -> trackers.Tracked:
 TOOLS: dict[str, Callable[..., trackers.Tracked]] = {"ours": ours, "btrack": btrack, "LapTrack": laptrack}
 
 
-def laptrack_of_others(others: list[Real]) -> dict[str, float]:
+def laptrack_of_others(totals: Mapping[str, Mapping[Told, float]], movie: str) -> dict[str, float]:
     """The distances of the best division F1 within a frame and link F1, summed over the other movies."""
+    others = [by_told for name, by_told in totals.items() if name != movie]
+    return dict(max(others[0], key=lambda told: sum(by_told[told] for by_told in others)))
 
-    def total(told: dict[str, float]) -> float:
-        found = [scored(movie, laptrack(movie, **told)) for movie in others]
-        return sum((s.divisions[1].f1 or 0) + (s.links.f1 or 0) for s in found)
 
-    every = [dict(zip(LAPTRACK_TRIED, values, strict=True)) for values in product(*LAPTRACK_TRIED.values())]
-    return max(every, key=total)
+def laptrack_totals(movies: list[Real]) -> dict[str, dict[Told, float]]:
+    """By movie and distances."""
+    every = [tuple(zip(LAPTRACK_TRIED, values, strict=True)) for values in product(*LAPTRACK_TRIED.values())]
+    totals: dict[str, dict[Told, float]] = {}
+    for movie in movies:
+        found = {told: scored(movie, laptrack(movie, **dict(told))) for told in every}
+        totals[movie.name] = {t: (f.divisions[1].f1 or 0) + (f.links.f1 or 0) for t, f in found.items()}
+    return totals
 
 
 def row(movie: Real, kind: str, tool: str, found: Found, seconds: float) -> str:
@@ -137,11 +143,13 @@ def main() -> None:
     for kind in args.kinds:
         names = [n for n in there if kind != PIXELS or n in real_lineages.WITH_NUCLEI]
         movies = [real_lineages.read(args.real, n, kind, store=args.out / "real") for n in names]
+        tools = args.only or list(TOOLS)
+        totals = laptrack_totals(movies) if "LapTrack" in tools and len(movies) > 1 else {}
         for movie in movies:
             if movie.name not in args.movies:
                 continue
-            for name in args.only or ("ours", "btrack", "LapTrack"):
-                told = laptrack_of_others([o for o in movies if o is not movie]) if name == "LapTrack" else {}
+            for name in tools:
+                told = laptrack_of_others(totals, movie.name) if name == "LapTrack" else {}
                 begun = time.perf_counter()
                 tracked = TOOLS[name](movie, **told)
                 seconds = time.perf_counter() - begun

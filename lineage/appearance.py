@@ -114,6 +114,13 @@ def new_network() -> torch.nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(before * side**2, len(LOOKS)))
 
 
+def digest() -> str:
+    """SHA-256 of the bundled network's file, for a run's record."""
+    import hashlib
+
+    return hashlib.sha256(PATH.read_bytes()).hexdigest()
+
+
 @lru_cache(maxsize=1)
 def network() -> torch.nn.Module:
     """The bundled one."""

@@ -1,5 +1,7 @@
 """What may have happened is considered, whatever btrack thought of it."""
 
+from dataclasses import replace
+
 import nuclei
 import numpy as np
 import pandas as pd
@@ -9,7 +11,7 @@ from lineage import state
 from lineage.hypotheses import CUT_AT, FOLLOWED_FRAMES, Models, Reach, consider, cut, of_pieces
 from lineage.pieces import Pieces
 from lineage.resolve import resolve, solve
-from lineage.schema import Hypothesis, Tracklets
+from lineage.schema import LOOK_COLUMNS, Hypothesis, Tracklets
 
 H = Hypothesis
 
@@ -90,6 +92,21 @@ def test_debris_is_what_is_seen_for_a_few_frames_only(frames, is_cell):
     both = pd.concat([drawn, speck], ignore_index=True).sort_values(["frame", "y_um"], ignore_index=True)
     found = resolve(*considered(both.assign(detection_id=range(len(both))))).detections
     assert ((found["tracklet_id"] > 0) == (is_cell | (found["name"] != "speck"))).all()
+
+
+def test_a_division_in_which_no_mitotic_figure_is_seen_is_less_likely():
+    drawn = nuclei.mitosis(2)
+    tracklets = nuclei.as_tracklets(state.estimate(drawn))
+    odds = {}
+    for look in ("metaphase", "interphase"):
+        told = dict.fromkeys(LOOK_COLUMNS, 0.005) | {f"look_{look}": 0.97}
+        seen = tracklets.detections.assign(**told)
+        time = seen["frame"].to_numpy()
+        _, found = consider(
+            replace(tracklets, detections=seen), time, shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0
+        )
+        odds[look] = found.log_odds[found.kind == H.DIVISION].max()
+    assert odds["metaphase"] > odds["interphase"] + 2
 
 
 def test_a_newcomer_beside_a_cell_in_interphase_is_no_daughter():

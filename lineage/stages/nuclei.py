@@ -94,13 +94,13 @@ def _about_size(diameter_px: float | None, pixel_size_um: float) -> tuple[str, .
 
 def segment(job: Job, quality: FrameQuality) -> None:
     """Label images and measured nuclei, frame by frame."""
-    from lineage import segment
+    from lineage import appearance, segment
     from lineage.quality import check_with_trackpy
     from lineage.stardist import model
 
     folder, video, config = job.folder, job.video, job.config
     # What is left out is counted since then; a run without the counts is segmented anew.
-    told: list[object] = [config.segment.least_area, NUCLEUS_COLUMNS, "counted"]
+    told: list[object] = [config.segment.least_area, NUCLEUS_COLUMNS, appearance.digest(), "counted"]
     after: tuple[str, ...]
     find: segment.Finder
     if config.labels:
