@@ -1,7 +1,8 @@
-"""Lineage -> the same, without the divisions and fusions that a slip of the segmentation looks like.
+"""Lineage -> the same, without divisions and fusions that are slips of the segmentation, or micronuclei.
 
 A nucleus that is cut in two for a frame or two seems to divide and to fuse again; two that are taken for one
 for as long seem to fuse and to divide. What divides is condensed before; where nothing was, nothing did.
+A body with a tenth of its sister's DNA is no daughter, unless it divides.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 SLIP_FRAMES = 2  # that it lasts at most
 BEFORE_FRAMES = 3  # of which one shows a mitotic figure, if it is a division
 MITOTIC = 0.5  # probability of one
+MICRONUCLEUS = 0.12  # of the DNA of the largest daughter, at most
+YOUNG_FRAMES = 3  # in which daughters are compared
 NOBODY = -1
 
 
@@ -38,7 +41,9 @@ def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataF
     lives = {cell: seen.loc[rows] for cell, rows in seen.groupby("tracklet_id").groups.items()}
     cells = Cells(lives, graph.copy(), {})
     for cell in sorted(cells.lives, key=lambda c: (cells.lives[c]["frame"].iloc[0], c)):
-        while cell in cells.graph and (cells.was_cut_in_two(cell) or cells.was_taken_for_one(cell)):
+        while cell in cells.graph and any(
+            undo(cell) for undo in (cells.has_micronuclei, cells.was_cut_in_two, cells.was_taken_for_one)
+        ):
             pass
     for cell, now in reversed(cells.becomes.items()):  # what a cell became may have become another
         cells.becomes[cell] = cells.becomes.get(now, now)
@@ -53,6 +58,20 @@ class Cells:
     lives: dict[Hashable, pd.DataFrame]  # detections of each, in order of frame
     graph: nx.DiGraph
     becomes: dict[Hashable, Hashable]  # cell -> the one that it is part of, or NOBODY
+
+    def has_micronuclei(self, cell: Hashable) -> bool:
+        """Take bodies that are too small for a nucleus from the daughters of `cell`."""
+        daughters = [d for d in self.graph.successors(cell) if self.graph.in_degree(d) == 1]
+        dna = {d: float(self.lives[d]["dna_mass"].iloc[:YOUNG_FRAMES].median()) for d in daughters}
+        small = [
+            d for d in daughters if dna[d] < MICRONUCLEUS * max(dna.values()) and not self.graph.out_degree(d)
+        ]
+        for d in small:
+            self._drop(d, NOBODY)
+        left = list(self.graph.successors(cell))
+        if small and len(left) == 1 and self.graph.in_degree(left[0]) == 1:
+            self._join(cell, left[0])
+        return bool(small)
 
     def was_cut_in_two(self, cell: Hashable) -> bool:
         """Undo a division of `cell` whose daughters soon fuse, unless it was in mitosis."""

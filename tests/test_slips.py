@@ -70,3 +70,32 @@ def test_two_nuclei_that_are_taken_for_one_for_a_frame_stay_two(crossing):
     assert cell["one"] == cell["left"], "the nearer one"
     condensed = lineage_of(cells, edges, p_mitotic={"one": 0.9})
     assert without_slips(*condensed)[1].number_of_edges() == 4
+
+
+@pytest.mark.parametrize("share", [0.08, 0.3])
+def test_a_micronucleus_is_no_daughter(share):
+    cells = {
+        "mother": nuclei.still((50, 50), range(5)),
+        "nucleus": nuclei.still((50, 52), range(5, 12)),
+        "small": nuclei.still((60, 50), range(5, 12)),
+    }
+    dna = {"nucleus": 1000.0, "small": 1000.0 * share}
+    edges = [("mother", "nucleus"), ("mother", "small")]
+    table, graph = without_slips(*lineage_of(cells, edges, dna_mass=dna, p_mitotic={"mother": 0.9}))
+    if share > 0.1:
+        assert graph.number_of_edges() == 2
+        return
+    assert list(graph.nodes) == [0]
+    assert set(table.loc[table["name"] == "small", "tracklet_id"]) == {-1}
+
+
+def test_a_micronucleus_beside_two_daughters_makes_no_third():
+    cells = {
+        "mother": nuclei.still((50, 50), range(5)),
+        "left": nuclei.still((50, 42), range(5, 12)),
+        "right": nuclei.still((50, 58), range(5, 12)),
+        "small": nuclei.still((60, 50), range(5, 12)),
+    }
+    edges = [("mother", d) for d in ("left", "right", "small")]
+    _, graph = without_slips(*lineage_of(cells, edges, dna_mass={"small": 80.0}))
+    assert sorted(graph.edges) == [(0, 1), (0, 2)]
