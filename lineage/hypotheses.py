@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DIVISION_FRAMES = 3  # from a mother's last frame to a daughter's first, at most
 FUSION_FRAMES = 2  # from a parent's last frame to the fused cell's first, at most
+LINK_REACH = 1.7  # steps, from an end to the beginning that goes on from it: sisters leave each other faster
 MOST_DAUGHTERS = 4
 NEAREST = 6  # beginnings around a mother that are combined
 CUT_AT = -5.0  # log-odds of a division or fusion, for which a tracklet is cut
@@ -258,7 +259,7 @@ def _padded(columns: list[np.ndarray], width: int) -> np.ndarray:
 def links(p: Pieces, reach: Reach, btrack: Told) -> tuple[np.ndarray, np.ndarray]:
     """Pairs of tracklets of which the second may go on from the first: near ones, and those of btrack."""
     pairs = [
-        near(p, p.last, p.first, within=reach.step * np.sqrt(lag), lag=lag)
+        near(p, p.last, p.first, within=LINK_REACH * reach.step * np.sqrt(lag), lag=lag)
         for lag in range(1, reach.gap_frames + 1)
     ]
     i, j = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
