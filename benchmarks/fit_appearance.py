@@ -1,4 +1,4 @@
-"""Pictures of nuclei -> `lineage/appearance.safetensors`.
+"""Pictures of nuclei -> the network of `lineage/appearance.py`, to be copied there.
 
     python benchmarks/fit_appearance.py REAL FIT MOSAICS HELD_OUT OUT [--without hela02]
 
@@ -27,7 +27,7 @@ from lineage.schema import LOOKS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-STEPS, BATCH, RATE = 4000, 256, 2e-3
+STEPS, BATCH, RATE = 3000, 256, 2e-3
 PLATES_ASIDE = 1 / 3
 ZOOM, GAMMA, NOISE = 1.25, 1.5, 0.15
 
@@ -120,7 +120,7 @@ def judged(net: torch.nn.Module, p: Pictures) -> np.ndarray:
     """(N, len(LOOKS)) of pictures as a run would cut them."""
     edge = (p.seen.shape[-1] - appearance.SIDE) // 2
     inner = slice(edge, edge + appearance.SIDE)
-    return appearance.judged(net, p.seen[:, :, inner, inner].astype(np.float32))
+    return appearance.probabilities(net, p.seen[:, :, inner, inner].astype(np.float32))
 
 
 def report(net: torch.nn.Module, pictures: Iterable[Pictures]) -> None:

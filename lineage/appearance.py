@@ -41,7 +41,7 @@ def looks(above: np.ndarray, labels: np.ndarray, found: Measures) -> np.ndarray:
     """
     if not len(found.label):
         return np.zeros((0, len(LOOKS)), np.float32)
-    return judged(network(), crops(above, labels, found))
+    return probabilities(network(), crops(above, labels, found))
 
 
 def crops(
@@ -91,7 +91,7 @@ def _coarser(image: np.ndarray, by: int) -> np.ndarray:
     return image[: height * by, : width * by].reshape(height, by, width, by).mean(axis=(1, 3))
 
 
-def judged(net: torch.nn.Module, seen: np.ndarray) -> np.ndarray:
+def probabilities(net: torch.nn.Module, seen: np.ndarray) -> np.ndarray:
     """(N, len(LOOKS)) probabilities from (N, 2, SIDE, SIDE)."""
     import torch
 

@@ -14,13 +14,13 @@ def in_words(counts: Mapping[str, int]) -> str:
     """One sentence, said of every run.
 
     >>> in_words({"measured": 110, "too_small": 10, "debris": 5})
-    'of 110 objects 95 are in cells; left out: 10 too small, 5 taken for debris'
+    'of 110 objects 95 are in cells; left out: 10 too small, 5 taken for debris or pieces'
     """
     small, debris = counts["too_small"], counts["debris"]
     in_cells = counts["measured"] - small - debris
     return (
         f"of {counts['measured']} objects {in_cells} are in cells; left out: {small} too small, "
-        f"{debris} taken for debris"
+        f"{debris} taken for debris or pieces"
     )
 
 
@@ -31,5 +31,5 @@ def warnings(counts: Mapping[str, int]) -> list[str]:
         return []
     return [
         f"{share:.0%} of the objects that were found are left out: {in_words(counts)}; look at them in "
-        "labels.zarr, and at those taken for debris in detections.csv, tracklet_id -1"
+        "labels.zarr, and at those taken for debris, pieces or micronuclei in detections.csv, tracklet_id -1"
     ]

@@ -124,6 +124,7 @@ def segment(
                 "pixel_size_um": video.pixel_size_um,
                 "minutes_per_frame": video.minutes_per_frame,
                 "drift_px": quality.drift_px[t],
+                "look": video.intensities,
             }
             image = video.frame(t, video.nucleus)
             if quality.usable[t]:
@@ -141,8 +142,7 @@ def segment(
     read = [one for one in map(read_table, tables) if len(one)] or [read_table(tables[0])]
     nuclei = pd.concat(read, ignore_index=True)
     if not video.intensities:
-        unknown = dict.fromkeys(LOOK_COLUMNS, np.nan)
-        nuclei = nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0, **unknown)
+        nuclei = nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0)
     kept = nuclei[nuclei["area_um2"] >= least_area * nuclei["area_um2"].median()] if len(nuclei) else nuclei
     return kept.assign(detection_id=np.arange(len(kept))), len(nuclei) - len(kept)
 
@@ -168,6 +168,7 @@ def measure(
     minutes_per_frame: float,
     drift_px: np.ndarray,
     phase: np.ndarray | None = None,
+    look: bool = True,
 ) -> pd.DataFrame:
     """Measure each nucleus.
 
@@ -180,6 +181,7 @@ def measure(
         minutes_per_frame: of the movie.
         drift_px: (2,) of this frame; taken out of `y_um, x_um`.
         phase: (Y, X), raw grey levels of the phase contrast; None where the movie has none.
+        look: whether the grey levels show what nuclei look like; else `look_*` are NaN.
 
     Returns:
         NUCLEUS_COLUMNS. `dna_mass` is the sum of grey levels above the local background, `mean_intensity`
@@ -194,6 +196,11 @@ def measure(
 
     above = image.astype(np.float32) - background(image, labels, pixel_size_um=pixel_size_um)
     found = measures_of(labels, above)
+    seen = (
+        looks(above, labels, found).round(3)
+        if look
+        else np.full((len(found.label), len(LOOK_COLUMNS)), np.nan)
+    )
     drift = np.asarray(drift_px, float)
     places_um = (found.place_px - drift) * pixel_size_um
     out = pd.DataFrame(
@@ -217,6 +224,6 @@ def measure(
             else rounding(phase, found.place_px, pixel_size_um=pixel_size_um),
             "probability": np.asarray(probability)[found.label - 1],
         }
-        | dict(zip(LOOK_COLUMNS, looks(above, labels, found).round(3).T, strict=True))
+        | dict(zip(LOOK_COLUMNS, seen.T, strict=True))
     )
     return out[list(NUCLEUS_COLUMNS)].astype({"frame": int, "detection_id": int, "label": int})

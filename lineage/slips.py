@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from lineage.pieces import NONE
+
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
@@ -23,7 +25,6 @@ BEFORE_FRAMES = 3  # of which one shows a mitotic figure, if it is a division
 MITOTIC = 0.5  # probability of one
 MICRONUCLEUS = 0.12  # of the DNA of the largest daughter, at most
 YOUNG_FRAMES = 3  # in which daughters are compared
-NOBODY = -1
 
 
 def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFrame, nx.DiGraph]:
@@ -37,7 +38,7 @@ def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataF
         Both anew. Of a nucleus that was cut in two the smaller part belongs to no cell; one that stood for
         two belongs to the nearer of them.
     """
-    seen = detections[detections["tracklet_id"] != NOBODY].sort_values("frame", kind="stable")
+    seen = detections[detections["tracklet_id"] != NONE].sort_values("frame", kind="stable")
     lives = {cell: seen.loc[rows] for cell, rows in seen.groupby("tracklet_id").groups.items()}
     cells = Cells(lives, graph.copy(), {})
     for cell in sorted(cells.lives, key=lambda c: (cells.lives[c]["frame"].iloc[0], c)):
@@ -57,7 +58,7 @@ class Cells:
 
     lives: dict[Hashable, pd.DataFrame]  # detections of each, in order of frame
     graph: nx.DiGraph
-    becomes: dict[Hashable, Hashable]  # cell -> the one that it is part of, or NOBODY
+    becomes: dict[Hashable, Hashable]  # cell -> the one that it is part of, or NONE
 
     def has_micronuclei(self, cell: Hashable) -> bool:
         """Take bodies that are too small for a nucleus from the daughters of `cell`."""
@@ -67,7 +68,7 @@ class Cells:
             d for d in daughters if dna[d] < MICRONUCLEUS * max(dna.values()) and not self.graph.out_degree(d)
         ]
         for d in small:
-            self._drop(d, NOBODY)
+            self._drop(d, NONE)
         left = list(self.graph.successors(cell))
         if small and len(left) == 1 and self.graph.in_degree(left[0]) == 1:
             self._join(cell, left[0])
@@ -83,7 +84,7 @@ class Cells:
         if set(self.graph.predecessors(whole)) != set(parts) or self._in_mitosis(cell):
             return False
         larger, smaller = sorted(parts, key=lambda p: -self.lives[p]["area_um2"].sum())
-        self._drop(smaller, NOBODY)
+        self._drop(smaller, NONE)
         self._join(cell, larger)
         self._join(cell, whole)
         return True

@@ -16,7 +16,6 @@ from lineage.schema import LOOK_COLUMNS, LOOKS, MITOTIC_STATES, NUCLEUS_COLUMNS,
 if TYPE_CHECKING:
     import pandas as pd
 
-CONDENSED = (*MITOTIC_STATES, State.DEAD)
 LEAST = 0.005  # probability that a look is given at least
 REFERENCE_FRAMES = 25  # half-width of the window in which interphase brightness is measured
 
@@ -54,7 +53,9 @@ def seen(table: pd.DataFrame, p: np.ndarray, classes: tuple[str, ...]) -> np.nda
         classes: K states.
     """
     looks = dict(zip(LOOKS, table[list(LOOK_COLUMNS)].to_numpy(float).T, strict=True))
-    looks[State.INTERPHASE] = np.sum([looks[name] for name in LOOKS if name not in CONDENSED], axis=0)
+    # What is no state of its own is seen in interphase.
+    in_interphase = [looks[name] for name in LOOKS if name == State.INTERPHASE or name not in classes]
+    looks[State.INTERPHASE] = np.sum(in_interphase, axis=0)
     of_pixels = np.stack([looks[name] for name in classes], axis=1)
     weighed = p * np.nan_to_num(np.maximum(of_pixels, LEAST), nan=1.0)
     return weighed / weighed.sum(axis=1, keepdims=True)

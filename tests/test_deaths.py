@@ -41,6 +41,17 @@ def test_one_daughter_that_dies_leaves_a_division():
     assert (table["tracklet_id"] >= 0).all()
 
 
+def test_what_lives_on_or_takes_in_another_cell_is_no_piece():
+    table, graph = falls_apart()
+    table.loc[table["name"] == "far", "p_dead"] = 0.01
+    kept, _ = with_deaths(table, graph)
+    assert (kept["tracklet_id"] >= 0).all()
+    table, graph = falls_apart()
+    graph.add_edge(4, 3)  # the bystander goes into what follows
+    kept, _ = with_deaths(table, graph)
+    assert (kept["tracklet_id"] >= 0).all()
+
+
 def test_what_looks_dead_to_its_end_has_died_and_a_frame_of_it_is_not_enough():
     cells = {name: nuclei.still((50, 50 + 40 * k), range(6)) for k, name in enumerate(("one", "two"))}
     table, graph = lineage_of(cells)
