@@ -104,13 +104,14 @@ def other_conditions(judged: Judged, table: pd.DataFrame) -> None:
     truth, clips = judged.abnormal, judged.clips
     heard = voices(table, clips)
     by = fit(truth, heard["network"].to_numpy(), heard["forest"].to_numpy())
-    without = fit(truth, voices(table, clips, "phase_only")["network"].to_numpy())
     print("other conditions, by the calibration of the whole")
-    for name in ("dna_only", "phase_only", *(f"shift{s:+d}" for s in SHIFTS)):
+    there = set(table["condition"])
+    for name in (c for c in ("dna_only", "phase_only", *(f"shift{s:+d}" for s in SHIFTS)) if c in there):
         said = voices(table, clips, name)
         forest = said["forest"].to_numpy()
         deaf = bool(np.isnan(forest).all())
-        moved = (without if deaf else by).calibrated(said["network"].to_numpy(), None if deaf else forest)
+        by_these = fit(truth, said["network"].to_numpy()) if deaf else by
+        moved = by_these.calibrated(said["network"].to_numpy(), None if deaf else forest)
         row(f"  {name}", truth, moved)
         same = ((moved >= 0.5) == (judged.p >= 0.5)).mean()
         print(f"{'':34s}      same verdict as unmoved {same:.3f}")

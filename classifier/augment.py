@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Where the chromatin first separates in the paper's clips, at the median (by eye).
 TYPICAL_SEPARATION = {"PC3": 1, "U251": 5}
 LATEST_SEPARATION = 8
+FARTHEST_SHIFT = 3  # frames by which measures are moved: a tracker's separation lies at index 3
 MOVED = 0.5  # share of the clips whose separation is put elsewhere
 CROWDED = 0.3  # share of the clips that get a neighbour at the edge
 
@@ -24,7 +25,7 @@ CROWDED = 0.3  # share of the clips that get a neighbour at the edge
 class Batch:
     """Clips to be varied, all on one device."""
 
-    pixels: Tensor  # (B, 12, C, H, W) float32, normalised
+    pixels: Tensor  # (B, 12, C, H, W) float32, normalised; or (B, 12, F), measures
     separations: Tensor  # (B,) int64, about where the chromatin first separates
 
 
@@ -42,6 +43,22 @@ def vary(batch: Batch, random: Generator) -> Tensor:
     x = move_in_time(batch.pixels, random_shifts(batch.separations, random), random_speeds(n, random))
     x = move_in_space(x, random_scales(n, random), random)
     return drop_channel(disturb(neighbour_at_edge(x, random), random), random)
+
+
+def vary_measures(batch: Batch, random: Generator) -> Tensor:
+    """The measures of other clips of the same mitoses: half of them up to three frames off, some faster.
+
+    Args:
+        batch: (B, 12, F) for its pixels; left alone.
+        random: all that is random comes from here.
+
+    Returns:
+        (B, 12, F) float32.
+    """
+    n = len(batch.pixels)
+    shifts = uniform((n,), -FARTHEST_SHIFT - 0.5, FARTHEST_SHIFT + 0.5, random).round()
+    shifts = torch.where(uniform((n,), 0, 1, random) < MOVED, shifts, torch.zeros_like(shifts))
+    return move_in_time(batch.pixels, shifts, random_speeds(n, random))
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, random: Generator) -> Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from classifier.calibrate import Calibration
 from classifier.forest import Forest
+from classifier.nuclei import digests
 from classifier.pixels import NORMALISATIONS
 from classifier.pretrained import sha256
 from lineage.schema import InputError
@@ -35,11 +36,12 @@ class Card:
     options: dict[str, Any]  # of the network
     members: int  # networks that vote
     classes: tuple[str, ...]  # K names, in the order of the outputs
-    side_px: int  # crops are resampled to this
+    side_px: int  # crops are resampled to this; 0: the networks take measures
     normalisation: dict[str, Any]
     calibration: Calibration = field(default_factory=Calibration)
     without_dna: Calibration = field(default_factory=Calibration)  # where the forest has nothing to measure
     none: Calibration = field(default_factory=Calibration)  # of no mitosis; the forest has no say
+    eyes: dict[str, str] = field(default_factory=dict)  # SHA-256 of the models whose measures it learned from
     training: dict[str, Any] = field(default_factory=dict)  # settings, data hash, counts
     held_out: dict[str, Any] = field(default_factory=dict)  # figures on clips that the model has not seen
     licence: str = ""
@@ -90,7 +92,7 @@ def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
     """The networks, in evaluation mode and float32, the forest and the card.
 
     Raises:
-        InputError: no such file, not one of ours, or made for another normalisation or network.
+        InputError: no such file, not one of ours, or made for other models, networks or normalisations.
     """
     from safetensors.torch import load_file
 
@@ -102,6 +104,11 @@ def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
         raise InputError(
             f"{path.name} wants crops normalised by {card.normalisation}; this version does "
             f"{NORMALISATIONS.get(name)}; use version {card.version} or train again"
+        )
+    if card.eyes and card.eyes != digests():
+        raise InputError(
+            f"{path.name} learned from what other models of nuclei see than this version's; use version "
+            f"{card.version} or train again"
         )
     tensors = load_file(path)
     if not all(bool(p.isfinite().all()) for p in tensors.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from classifier.data import Clip
+    from classifier.films import Films
     from classifier.recipes import Recipe
     from classifier.trial import Start
 
@@ -41,33 +43,49 @@ def parts(clips: Sequence[Clip], by: str, n_folds: int) -> dict[str, np.ndarray]
     return {f"{by} {k}": np.array([key == k for key in keys]) for k in sorted(set(keys))}
 
 
-def held_out_rows(
-    clips: Sequence[Clip], test: np.ndarray, name: str, recipe: Recipe, *, seed: int, start: Start
-) -> pd.DataFrame:
-    """Train on all fields that are not in `test`, and tell of those that are."""
+@dataclass(frozen=True, eq=False)
+class Material:
+    """All clips as a recipe wants them, read once, and the decoys cut out of them."""
+
+    clips: list[Clip]
+    films: Films
+    decoys: Films | None
+    sources: np.ndarray  # index of the clip that each decoy comes from
+
+
+def prepared(clips: Sequence[Clip], recipe: Recipe) -> Material:
+    """Read and measure the clips, and cut decoys where the recipe wants them."""
     from classifier.films import decoy_films, films
     from classifier.learn import best_device
-    from classifier.trial import all_measures, learn, learn_forest, tell, tell_forest
 
     device = best_device()
+    decoys, sources = decoy_films(clips, recipe, device) if recipe.none_share else (None, np.zeros(0, int))
+    return Material(list(clips), films(clips, recipe, device), decoys, sources)
+
+
+def held_out_rows(
+    material: Material, test: np.ndarray, name: str, recipe: Recipe, *, seed: int, start: Start
+) -> pd.DataFrame:
+    """Train on all fields that are not in `test`, and tell of those that are."""
+    from classifier.trial import learn, learn_forest, tell, tell_forest
+
+    clips, decoys, sources = material.clips, material.decoys, material.sources
     tested = {c.field for c, t in zip(clips, test, strict=True) if t}
-    seen = [c for c in clips if c.field not in tested]
-    unseen = [c for c, t in zip(clips, test, strict=True) if t]
-    shown, tried = films(seen, recipe, device), films(unseen, recipe, device)
-    decoys = decoy_films(seen, recipe, device)[0] if recipe.none_share else None
-    model, _ = learn(name, shown, decoys, recipe, seed=seed, start=start, progress=_progress)
+    seen = np.array([c.field not in tested for c in clips])
+    shown, tried = material.films.some(seen), material.films.some(test)
+    own = decoys.some(seen[sources]) if decoys is not None else None
+    model, _ = learn(name, shown, own, recipe, seed=seed, start=start, progress=_progress)
     said = tell(model, tried)
     trees = {}
     if recipe.forest:
-        forest = learn_forest(all_measures(shown), shown.labels, recipe, seed=seed)
-        trees = tell_forest(forest, all_measures(tried))
+        forest = learn_forest(shown.measures.cpu().numpy(), shown.labels, recipe, seed=seed)
+        trees = tell_forest(forest, tried.measures.cpu().numpy())
+    unseen = [c for c, t in zip(clips, test, strict=True) if t]
     tables = [_table(unseen, c, p, recipe, trees.get(c)) for c, p in said.items()]
-    if recipe.none_share:
-        others, sources = decoy_films(unseen, recipe, device)
-        if len(others):
-            tables.append(
-                _table([unseen[i] for i in sources], DECOY, tell(model, others)["both"], recipe, None)
-            )
+    if decoys is not None and test[sources].any():
+        others = [clips[i] for i in sources[test[sources]]]
+        p = tell(model, decoys.some(test[sources]))["both"]
+        tables.append(_table(others, DECOY, p, recipe, None))
     return _joined(tables)
 
 
@@ -143,6 +161,8 @@ def main(
         weights = arrays(fetch(pretrained)) if pretrained else None
         identity = {"model": model, "recipe": repr(plan), "data": data_hash(found), "pretrained": pretrained}
         claim(out, identity)
+        typer.echo(f"reading {len(found)} clips ...")
+        material = prepared(found, plan)
         tables = []
         for seed in range(seeds):
             for name, test in parts(found, by, n_folds).items():
@@ -150,7 +170,7 @@ def main(
                 if not path.exists():
                     typer.echo(f"{name}, seed {seed}: {test.sum()} clips held out")
                     start = Start(weights, path.with_suffix(".pt"), identity | {"part": path.stem})
-                    rows = held_out_rows(found, test, model, plan, seed=seed, start=start)
+                    rows = held_out_rows(material, test, model, plan, seed=seed, start=start)
                     rows.insert(0, "seed", seed)
                     rows.insert(0, "held_out", name)
                     rows.to_csv(path, index=False, float_format="%.5f")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from classifier.pixels import DNA, DNA_PERCENTILES, PHASE, VIEW_PX
 from lineage.schema import CROP_FRAMES
 
 SIDES_PX = (40, 34, 28)  # of quiet squares, the widest that fits
@@ -16,7 +17,8 @@ DECONDENSED = 0.6
 def decoys(pixels: np.ndarray, rng: np.random.Generator, *, normal: bool) -> list[np.ndarray]:
     """Crops without a mitosis cut out of a clip with one.
 
-    Interphase neighbours: a square in which nothing condenses, with debris drifting across half of them.
+    Interphase neighbours: what is around a square in which nothing condenses, the clip's own mitosis at its
+    edge perhaps, with debris drifting across half of them.
     Where the daughters of a normal mitosis are far into interphase, the last frames, forth and back: a
     window that comes too late.
 
@@ -32,7 +34,7 @@ def decoys(pixels: np.ndarray, rng: np.random.Generator, *, normal: bool) -> lis
     square = quiet_square(pixels)
     if square is not None:
         y, x, side = square
-        crop = pixels[:, :, y : y + side, x : x + side]
+        crop = around(pixels, y + side // 2, x + side // 2)
         found.append(with_debris(crop, rng) if rng.random() < 0.5 else crop)
     if normal and is_over(pixels):
         found.append(pixels[forth_and_back(rng)])
@@ -64,6 +66,16 @@ def quiet_square(pixels: np.ndarray) -> tuple[int, int, int] | None:
             y, x = np.unravel_index(np.where(allowed, contrast, -1).argmax(), peak.shape)
             return int(y), int(x), side
     return None
+
+
+def around(pixels: np.ndarray, y: int, x: int) -> np.ndarray:
+    """(T, 2, VIEW_PX, VIEW_PX) float32 with (y, x) in the middle; background where the clip has ended."""
+    half = VIEW_PX // 2
+    padded = np.pad(pixels.astype(np.float32), ((0, 0), (0, 0), (half, half), (half, half)))
+    padded[:, PHASE] = np.median(pixels[:, PHASE])
+    padded[:, DNA] = np.percentile(pixels[:, DNA], DNA_PERCENTILES[0])
+    padded[:, :, half:-half, half:-half] = pixels
+    return padded[:, :, y : y + VIEW_PX, x : x + VIEW_PX]
 
 
 def is_over(pixels: np.ndarray) -> bool:

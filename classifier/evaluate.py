@@ -12,7 +12,7 @@ import typer
 from classifier.console import one_line_errors
 from classifier.data import data_hash, find_clips, folds
 from classifier.figures import calibration_error, figures, intervals, line, within
-from classifier.pixels import read_clip
+from classifier.pixels import pixel_size, read_clip
 from classifier.predict import load
 from lineage.schema import InputError, MitosisClass, p_abnormal
 
@@ -65,7 +65,7 @@ def _name(group: object) -> str:
 def judge(clips: Sequence[Clip], classifier: Classifier) -> Judged:
     """Every clip as the classifier sees it."""
     classes = classifier.card.classes
-    rows = np.array([classifier.probabilities(read_clip(clip.path)) for clip in clips])
+    rows = np.array([classifier.probabilities(read_clip(clip.path), pixel_size(clip.path)) for clip in clips])
     none = rows[:, classes.index(MitosisClass.NONE)] if MitosisClass.NONE in classes else np.zeros(len(rows))
     return Judged(list(clips), p_abnormal(rows, classes), none)
 

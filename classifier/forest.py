@@ -56,7 +56,7 @@ def grow(courses: np.ndarray, abnormal: np.ndarray, *, seed: int, n_trees: int =
     from sklearn.ensemble import ExtraTreesClassifier
 
     grown = ExtraTreesClassifier(
-        n_trees, min_samples_leaf=3, max_features=0.3, class_weight="balanced", random_state=seed
+        n_trees, min_samples_leaf=5, max_features=0.3, class_weight="balanced", random_state=seed
     ).fit(courses.astype(np.float32), abnormal)
     trees = [t.tree_ for t in grown.estimators_]
     starts = np.cumsum([0, *(t.node_count for t in trees)])[:-1]

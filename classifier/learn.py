@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import nn
 
-from classifier.augment import vary, vary_as_the_paper
+from classifier.augment import vary, vary_as_the_paper, vary_measures
 from classifier.state import State
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from classifier.recipes import Recipe, Stage
     from classifier.state import History
 
-AUGMENTATIONS = {"ours": vary, "paper": vary_as_the_paper}
+AUGMENTATIONS = {"ours": vary, "paper": vary_as_the_paper, "measures": vary_measures}
 
 
 def best_device() -> torch.device:
@@ -219,7 +219,7 @@ def blend(x: Tensor, y: Tensor, random: torch.Generator, share: float) -> tuple[
     part = torch.rand((n,), generator=random, device=x.device) ** 2 / 2  # 0 to 0.5, mostly little
     part = part * (torch.rand((n,), generator=random, device=x.device) < share)
     order = torch.randperm(n, generator=random, device=x.device)
-    a = part.view(-1, 1, 1, 1, 1)
+    a = part.view(-1, *[1] * (x.ndim - 1))
     return x * (1 - a) + x[order] * a, y * (1 - part[:, None]) + y[order] * part[:, None]
 
 
@@ -227,11 +227,13 @@ def blend(x: Tensor, y: Tensor, random: torch.Generator, share: float) -> tuple[
 def probabilities(
     models: Sequence[nn.Module], pixels: Tensor, *, mirrored: bool = False, batch: int = 64
 ) -> Tensor:
-    """(N, 12, C, S, S) normalised -> (N, K): the mean over models and, if asked, mirror images."""
+    """(N, 12, C, S, S) or (N, 12, F) -> (N, K): the mean over models and, if asked, mirror images."""
     training = [m.training for m in models]
     for m in models:
         m.eval()
-    flips: tuple[tuple[int, ...], ...] = ((), (-1,), (-2,), (-1, -2)) if mirrored else ((),)
+    flips: tuple[tuple[int, ...], ...] = (
+        ((), (-1,), (-2,), (-1, -2)) if mirrored and pixels.ndim == 5 else ((),)
+    )
     rows = []
     for start in range(0, len(pixels), batch):
         x = pixels[start : start + batch].float()

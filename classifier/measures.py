@@ -1,24 +1,46 @@
-"""A film's chromatin -> a few numbers a frame: how many bodies, how large, of what form, how far apart."""
+"""A crop -> numbers a frame: of its nuclei (`classifier.nuclei`), and of its bright bodies at three levels.
+
+Bodies are what lies above a level, whatever the nucleus model makes of it: how many, how large, of what form,
+how far apart.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 
-from classifier.pixels import DNA
+from classifier.nuclei import N_MEASURES, nuclei_measures
+from classifier.pixels import BODIES_PX, DNA, at_scale, by_percentiles, resample
 
 LEVELS = (0.3, 0.5, 0.75)  # of the brightest chromatin
-LEAST_PX = 12  # of a body, in films of 96 x 96
+LEAST_PX = 12  # of a body
 REACH = 0.42  # of the side: what lies farther from the middle belongs to neighbours
+N = N_MEASURES + 28  # measures a frame
 
 
-def measures(film: np.ndarray) -> np.ndarray:
-    """One film, (12, C, S, S) normalised by percentiles -> (12, 28) float32; phase is not looked at."""
+def measures(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
+    """Everything that is measured of a crop.
+
+    Args:
+        pixels: (T, 2, H, W), channels (phase, DNA), the movie's own numbers; phase is not looked at.
+        pixel_size_um: side of a pixel.
+
+    Returns:
+        (T, N) float32; all 0 where there is no DNA to see.
+    """
+    if np.ptp(pixels[:, DNA]) == 0:
+        return np.zeros((len(pixels), N), np.float32)
+    view = resample(at_scale(pixels, pixel_size_um), (BODIES_PX, BODIES_PX))
+    return np.concatenate([nuclei_measures(pixels, pixel_size_um), bodies(by_percentiles(view))], axis=1)
+
+
+def bodies(film: np.ndarray) -> np.ndarray:
+    """(T, C, S, S) normalised by percentiles -> (T, 28) float32: bright bodies at three levels."""
     return np.array([_frame(frame[DNA]) for frame in film], np.float32)
 
 
 def course(rows: np.ndarray) -> np.ndarray:
-    """(12, F) -> (8 F,): each measure's mean, extremes, spread, means by thirds, how much it changes."""
-    thirds = [part.mean(0) for part in np.split(rows, 3)]
+    """(T, F) -> (8 F,): each measure's mean, extremes, spread, means by thirds, how much it changes."""
+    thirds = [part.mean(0) for part in np.array_split(rows, 3)]
     changes = np.abs(np.diff(rows, axis=0)).mean(0)
     return np.concatenate([rows.mean(0), rows.max(0), rows.min(0), rows.std(0), *thirds, changes])
 

@@ -1,4 +1,4 @@
-"""(B, 12, C, H, W) -> (B, K) logits. `build` knows every network by name."""
+"""(B, 12, F) measures or (B, 12, C, H, W) pixels -> (B, K) logits. `build` knows every network by name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from classifier.backbones.mobilenet import MobileNetV2
 from classifier.backbones.resnet import ResNet50
 from classifier.backbones.vgg import VGG16
 from classifier.backbones.xception import Xception
+from classifier.measures import N
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -25,8 +26,54 @@ class Network(nn.Module):
     head: nn.Sequential
 
 
+class NucleiLSTM(Network):
+    """The default: an LSTM in both directions over measures of the nuclei, attention over the frames.
+
+    What is seen in a frame was learned elsewhere, from far more nuclei than there are clips: StarDist
+    outlines them and `lineage.appearance` tells what each looks like. What is learned here is time.
+
+    Args:
+        n_classes: K.
+        hidden: width of the LSTM, each way, and of what it is given.
+        noise: added to the measures in training, in their standard deviations.
+    """
+
+    def __init__(self, n_classes: int, *, hidden: int = 48, noise: float = 0.2) -> None:
+        super().__init__()
+        self.noise = noise
+        self.mean: torch.Tensor
+        self.spread: torch.Tensor
+        self.register_buffer("mean", torch.zeros(N))
+        self.register_buffer("spread", torch.ones(N))
+        self.backbone = nn.Sequential(nn.Dropout(0.3), nn.Linear(N, hidden), nn.ReLU(), nn.Dropout(0.3))
+        self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
+        self.attention = nn.Linear(2 * hidden, 1)
+        self.head = nn.Sequential(nn.Dropout(0.4), nn.Linear(4 * hidden, n_classes))
+
+    def standardise(self, measures: torch.Tensor) -> None:
+        """Take (M, 12, F) measures for the usual ones."""
+        seen = squeezed(measures)
+        self.mean.copy_(seen.mean((0, 1)))
+        self.spread.copy_(seen.std((0, 1)) + 1e-3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, 12, F) measures -> logits."""
+        with torch.autocast(x.device.type, enabled=False):
+            x = (squeezed(x.float()) - self.mean) / self.spread
+            if self.training:
+                x = x + self.noise * torch.randn_like(x)
+            x, _ = self.lstm(self.backbone(x))  # (B, 12, 2 hidden)
+            weights = self.attention(x).softmax(dim=1)  # (B, 12, 1)
+            return self.head(torch.cat([(weights * x).sum(dim=1), x.amax(dim=1)], dim=1))
+
+
+def squeezed(x: torch.Tensor) -> torch.Tensor:
+    """Numbers of any size, by their logarithm; small ones stay what they are."""
+    return x.sign() * x.abs().log1p()
+
+
 class MitosisNet(Network):
-    """The default: MobileNetV2 per frame, an LSTM in both directions, attention over the frames.
+    """MobileNetV2 per frame, an LSTM in both directions, attention over the frames.
 
     Args:
         n_classes: K.
@@ -157,9 +204,10 @@ class Volume(Network):
 PAPER_BACKBONES: dict[str, Callable[[], nn.Module]] = {
     "resnet50": ResNet50, "vgg16": VGG16, "xception": Xception, "gao": Gao,
 }  # fmt: skip
-DEFAULT = "mobilenet_v2"
+DEFAULT = "nuclei_lstm"
+MOBILENET = "mobilenet_v2"
 VOLUME = "resnet50_3d"
-MODELS = (DEFAULT, *PAPER_BACKBONES, VOLUME)
+MODELS = (DEFAULT, MOBILENET, *PAPER_BACKBONES, VOLUME)
 
 
 def build(name: str, n_classes: int, *, side_px: int, **options: Any) -> Network:
@@ -169,12 +217,14 @@ def build(name: str, n_classes: int, *, side_px: int, **options: Any) -> Network
         name: one of MODELS.
         n_classes: K.
         side_px: of the crops that it will be shown.
-        options: of the default network.
+        options: of the default network, or of MobileNetV2's.
 
     Raises:
         InputError: no such network, or monai is missing.
     """
     if name == DEFAULT:
+        return NucleiLSTM(n_classes, **options)
+    if name == MOBILENET:
         return MitosisNet(n_classes, **options)
     if name in PAPER_BACKBONES:
         return PaperNet(PAPER_BACKBONES[name](), n_classes, side_px=side_px)

@@ -85,10 +85,10 @@ def mistake(clip: Clip, p: float, classifier: Classifier) -> dict[str, str]:
 
 def strip(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
     """(12, 2, H, W) and (12, S, S) -> (3 * 96, 12 * 96, 3) uint8: phase, DNA, what weighed on DNA."""
-    film = by_percentiles(resample(pixels, FRAME_PX))
+    film = by_percentiles(resample(pixels, (FRAME_PX, FRAME_PX)))
     phase = np.clip(film[:, PHASE] / 3 + 0.5, 0, 1)
     dna = np.clip(film[:, DNA], 0, 1)
-    warm = resample(heat[:, None], FRAME_PX)[:, 0]
+    warm = resample(heat[:, None], (FRAME_PX, FRAME_PX))[:, 0]
     rows = [
         np.stack([phase] * 3, -1),
         np.stack([dna] * 3, -1),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lineage.schema import CROP_FRAMES, InputError
-from lineage.tiff import finite, read_image
+from lineage.tiff import finite, open_tiff, read_image
+from lineage.video.units import CREDIBLE_UM, is_credible, length
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,10 @@ DNA_PERCENTILES = [10.0, 99.9]
 LIMIT = 2.0
 PHASE, DNA = 0, 1
 LEVELS = 255  # of the paper's 8-bit composites
+PIXEL_UM = 1.1518  # of the paper's clips, by their own metadata; crops are measured at this scale
+VIEW_PX = 60  # 69 um of it, around the middle
+BODIES_PX = 96  # side of the view in which bodies are counted
+SAME = 0.01  # scales that differ by less are one
 
 
 def read_clip(path: Path) -> np.ndarray:
@@ -45,21 +51,71 @@ def read_clip(path: Path) -> np.ndarray:
     )
 
 
+def pixel_size(path: Path) -> float:
+    """Side of a clip's pixels in micrometres, by its file; that of the paper's clips if it says nothing.
+
+    Raises:
+        InputError: not a TIFF, or a size that no microscope has.
+    """
+    with ExitStack() as files:
+        tif = open_tiff(path, files)
+        unit = (tif.imagej_metadata or {}).get("unit")
+        dots = tif.pages.first.tags.valueof("XResolution")
+    if not unit or not dots or not all(dots):
+        return PIXEL_UM
+    stated = length(f"{dots[1] / dots[0]:.9g}", unit)
+    if stated.value is None and not stated.unclear:
+        return PIXEL_UM  # in pixels
+    if stated.value is None or not is_credible(stated.value, CREDIBLE_UM):
+        raise InputError(f"{path.name} has pixels of {stated.stated}; wanted 0.02 to 10 um: mend its scale")
+    return stated.value
+
+
+def at_scale(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
+    """The middle of a crop at the scale of the paper's clips.
+
+    Args:
+        pixels: (T, 2, H, W), channels (phase, DNA).
+        pixel_size_um: side of a pixel.
+
+    Returns:
+        (T, 2, VIEW_PX, VIEW_PX) float32, PIXEL_UM a pixel. What lies beyond the crop is at the median of
+        the phase and the 10th percentile of the DNA.
+    """
+    zoom = pixel_size_um / PIXEL_UM
+    if abs(zoom - 1) > SAME:
+        height, width = (max(1, round(n * zoom)) for n in pixels.shape[-2:])
+        pixels = resample(pixels, (height, width))
+    view = np.empty((*pixels.shape[:2], VIEW_PX, VIEW_PX), np.float32)
+    view[:, PHASE] = np.median(pixels[:, PHASE])
+    view[:, DNA] = np.percentile(pixels[:, DNA], DNA_PERCENTILES[0])
+    (from_y, to_y), (from_x, to_x) = (_middle(n) for n in pixels.shape[-2:])
+    view[:, :, to_y, to_x] = pixels[:, :, from_y, from_x]
+    return view
+
+
+def _middle(n: int) -> tuple[slice, slice]:
+    """Of `n` pixels those that are seen, and where in the view they come."""
+    size = min(n, VIEW_PX)
+    first, to = (n - size) // 2, (VIEW_PX - size) // 2
+    return slice(first, first + size), slice(to, to + size)
+
+
 def decode(rgb: np.ndarray) -> np.ndarray:
     """(T, H, W, 3) composites, G = phase, R = phase + dna -> (T, 2, H, W) float32 (phase, dna)."""
     red, green = (rgb[..., c].astype(np.float32) for c in (0, 1))
     return np.stack([green, np.clip(red - green, 0, None)], axis=1)
 
 
-def resample(pixels: np.ndarray, side: int) -> np.ndarray:
-    """(T, C, H, W) -> (T, C, side, side) float32, anti-aliased where it shrinks."""
+def resample(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(T, C, H, W) -> (T, C, *size) float32, anti-aliased where it shrinks."""
     import torch
     from torch.nn.functional import interpolate
 
     x = torch.from_numpy(np.ascontiguousarray(pixels, dtype=np.float32))
-    if x.shape[-2:] == (side, side):
+    if x.shape[-2:] == size:
         return x.numpy()
-    return interpolate(x, size=(side, side), mode="bilinear", antialias=True).numpy()
+    return interpolate(x, size=size, mode="bilinear", antialias=True).numpy()
 
 
 def by_percentiles(pixels: np.ndarray) -> np.ndarray:
@@ -119,9 +175,10 @@ NORMALISATIONS = {
         "name": "percentiles", "phase": PHASE_PERCENTILES, "dna": DNA_PERCENTILES, "limit": LIMIT,
     },
     "composite": {"name": "composite", "levels": LEVELS},
+    "measures": {"name": "measures", "pixel_um": PIXEL_UM, "view_px": VIEW_PX},
 }  # fmt: skip
 
 
 def shown(pixels: np.ndarray, *, side: int, normalisation: str) -> np.ndarray:
-    """A crop's own numbers, (12, 2, H, W) -> what a network takes, (12, C, side, side) float32."""
-    return NORMALISERS[normalisation](resample(pixels, side))
+    """A crop's own numbers, (12, 2, H, W) -> what a network of pixels takes, (12, C, side, side) float32."""
+    return NORMALISERS[normalisation](resample(pixels, (side, side)))

@@ -14,7 +14,7 @@ from classifier import checkpoint
 from classifier.console import one_line_errors
 from classifier.data import tiff_paths
 from classifier.measures import course, measures
-from classifier.pixels import DNA, read_clip, shown
+from classifier.pixels import PIXEL_UM, pixel_size, read_clip, shown
 from lineage.integrity import check, read_record
 from lineage.schema import InputError, MitosisClass, Predictions, p_abnormal, verdict
 
@@ -38,30 +38,46 @@ class Classifier:
     card: checkpoint.Card
     sha256: str = ""
 
-    def film(self, pixels: np.ndarray) -> np.ndarray:
-        """One crop's raw numbers, (12, 2, H, W) -> what the networks are shown, (12, C, S, S)."""
+    def film(self, pixels: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
+        """What the networks are shown of a crop, (12, 2, H, W): (12, C, S, S), or its measures."""
+        if self.takes_measures:
+            return measures(pixels, PIXEL_UM) if rows is None else rows
         return shown(pixels, side=self.card.side_px, normalisation=self.card.normalisation["name"])
 
-    def probabilities(self, pixels: np.ndarray) -> np.ndarray:
-        """One crop's raw numbers, (12, 2, H, W) -> (K,) float32, in the order of `card.classes`.
+    @property
+    def takes_measures(self) -> bool:
+        """Whether the networks are shown measures, (12, F), and no pixels."""
+        return not self.card.side_px
 
-        The mean over the networks, the crop and its three mirror images, as a mitosis has no left or right;
-        where there is DNA to measure, the forest is heard as well. Crops go through one by one: the result
-        does not depend on what else is in a batch.
+    def probabilities(self, pixels: np.ndarray, pixel_size_um: float = PIXEL_UM) -> np.ndarray:
+        """Tell what one crop shows.
+
+        The mean over the networks; where they look at pixels, over the crop and its three mirror images, as a
+        mitosis has no left or right. Where there is DNA to measure, the forest is heard as well. Crops go
+        through one by one: the result does not depend on what else is in a batch.
+
+        Args:
+            pixels: (12, 2, H, W), channels (phase, DNA), the movie's own numbers.
+            pixel_size_um: side of a pixel; by default that of the paper's clips.
+
+        Returns:
+            (K,) float32, in the order of `card.classes`.
         """
         import torch
 
         from classifier.learn import probabilities
 
-        film = self.film(pixels)
-        row = probabilities(self.models, torch.from_numpy(film)[None], mirrored=True).numpy()
-        return calibrated(row, self.trees(film), self.card)[0]
+        measured = self.forest is not None or self.takes_measures
+        rows = measures(pixels, pixel_size_um) if measured else None
+        film = torch.from_numpy(self.film(pixels, rows))[None]
+        found = probabilities(self.models, film, mirrored=True).numpy()
+        return calibrated(found, self.trees(rows), self.card)[0]
 
-    def trees(self, film: np.ndarray) -> np.ndarray | None:
-        """(1,) the forest's probability of abnormal; None without a forest or without DNA."""
-        if self.forest is None or not film[:, DNA].any():
+    def trees(self, rows: np.ndarray | None) -> np.ndarray | None:
+        """(1,) the forest's probability of abnormal from (12, F); None without a forest or without DNA."""
+        if self.forest is None or rows is None or not rows.any():
             return None
-        return self.forest.p_abnormal(course(measures(film))[None])
+        return self.forest.p_abnormal(course(rows)[None])
 
     def summary(self) -> dict[str, Any]:
         """What run.json says about the weights."""
@@ -109,15 +125,16 @@ def classify(crops: Crops, *, classifier: Classifier | None = None) -> Predictio
     """Tell what kind of division each crop shows.
 
     Args:
-        crops: pixels (N, 12, 2, H, W), the movie's own numbers, any H and W; a channel of zeros is one
-            that the movie lacks.
+        crops: pixels (N, 12, 2, H, W), the movie's own numbers, any H and W, and their sides in micrometres;
+            a channel of zeros is one that the movie lacks.
         classifier: loaded once for many batches; by default the bundled one, loaded for this call.
 
     Returns:
         Predictions, one row a crop, classes as the model's card names them.
     """
     classifier = classifier or load()
-    rows = [classifier.probabilities(pixels) for pixels in crops.pixels]
+    sizes = crops.side_um / crops.pixels.shape[-1]
+    rows = [classifier.probabilities(p, float(s)) for p, s in zip(crops.pixels, sizes, strict=True)]
     classes = classifier.card.classes
     probabilities = np.array(rows, np.float32).reshape(-1, len(classes))
     return Predictions(crops.event_ids, probabilities, classes)
@@ -126,7 +143,7 @@ def classify(crops: Crops, *, classifier: Classifier | None = None) -> Predictio
 def row(path: Path, classifier: Classifier) -> tuple[str, str, str, str]:
     """A clip's line of the table; `p_none` is empty where the model has no such class."""
     classes = classifier.card.classes
-    p = classifier.probabilities(read_clip(path))
+    p = classifier.probabilities(read_clip(path), pixel_size(path))
     abnormal = float(p_abnormal(p[None], classes)[0])
     none = float(p[classes.index(MitosisClass.NONE)]) if MitosisClass.NONE in classes else None
     return path.name, verdict(abnormal, none), f"{abnormal:.4f}", "" if none is None else f"{none:.4f}"

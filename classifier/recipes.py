@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from classifier.model import DEFAULT, MODELS
+from classifier.model import DEFAULT, MOBILENET, MODELS
 from lineage.schema import InputError, MitosisClass
 
 BINARY = (MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value)
@@ -27,11 +27,11 @@ class Recipe:
     """Everything that a training depends on beside clips, seed and starting weights."""
 
     stages: tuple[Stage, ...]
-    side_px: int
+    side_px: int  # of what a network of pixels is shown; 0: it is shown measures
     normalisation: str
     classes: tuple[str, ...]
     batch: int
-    augmentation: str = "ours"  # or "paper"
+    augmentation: str = "ours"  # or "paper", "measures"
     options: dict[str, Any] = field(default_factory=dict)  # of the network
     weight_decay: float = 0.0
     label_smoothing: float = 0.0  # a few expert labels look wrong
@@ -54,7 +54,22 @@ class Recipe:
         return replace(self, stages=tuple(s for s in stages if s.epochs))
 
 
-OURS = Recipe(
+NUCLEI = Recipe(
+    stages=(Stage(60, 3e-3, 3e-3, anneals=True),),
+    side_px=0,
+    normalisation="measures",
+    classes=(*BINARY, MitosisClass.NONE.value),
+    batch=40,
+    augmentation="measures",
+    weight_decay=0.1,
+    label_smoothing=0.1,
+    mixing=0.5,
+    averaging=0.98,
+    members=5,
+    forest=True,
+    none_share=0.4,
+)
+PIXELS = Recipe(
     stages=(Stage(4, 1e-3, 0.0), Stage(36, 1e-3, 2e-4, anneals=True)),
     side_px=96,
     normalisation="percentiles",
@@ -85,7 +100,8 @@ def paper(*rates: float, head_l2: float = 0.01) -> Recipe:
 
 # Table 1 of the paper, the best row of each; the volume has no dense layer of its own.
 FROM_SCRATCH = {
-    DEFAULT: replace(OURS, stages=(Stage(60, 1e-3, 1e-3, anneals=True),)),
+    DEFAULT: NUCLEI,
+    MOBILENET: replace(PIXELS, stages=(Stage(60, 1e-3, 1e-3, anneals=True),)),
     "resnet50": paper(1e-3),
     "vgg16": paper(1e-4),
     "xception": paper(1e-4),
@@ -93,7 +109,7 @@ FROM_SCRATCH = {
     "resnet50_3d": paper(1e-3, head_l2=0.0),
 }
 PRETRAINED = {
-    DEFAULT: OURS,
+    MOBILENET: PIXELS,
     "resnet50": paper(1e-3, 1e-5),
     "vgg16": paper(1e-5, 1e-6),
     "xception": paper(1e-3, 1e-5),

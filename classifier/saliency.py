@@ -8,6 +8,7 @@ from lineage.schema import MitosisClass
 
 if TYPE_CHECKING:
     import numpy as np
+    import torch
 
     from classifier.predict import Classifier
 
@@ -20,15 +21,19 @@ def weighed(classifier: Classifier, pixels: np.ndarray) -> tuple[np.ndarray, np.
         pixels: (12, 2, H, W), raw numbers.
 
     Returns:
-        (12,) each frame's share, and (12, S, S) maps in 0..1, S the side that the network is shown.
+        (12,) each frame's share, and (12, S, S) maps in 0..1, S the side that the network is shown; maps of
+        zeros, (12, 1, 1), where it is shown measures.
 
     Source: Selvaraju et al. 2017, Grad-CAM: visual explanations from deep networks.
     """
+    import numpy as np
     import torch
     from torch.nn.functional import interpolate
 
     film = torch.from_numpy(classifier.film(pixels))  # (12, C, S, S)
     model, classes = classifier.models[0], classifier.card.classes
+    if classifier.takes_measures:
+        return _of_measures(model, film, classes), np.zeros((len(film), 1, 1), np.float32)
     maps: list[torch.Tensor] = []
 
     def keep(_: Any, __: Any, found: torch.Tensor) -> None:
@@ -51,3 +56,16 @@ def weighed(classifier: Classifier, pixels: np.ndarray) -> tuple[np.ndarray, np.
     heat = interpolate(heat, size=film.shape[-2:], mode="bilinear")[:, 0]
     frames = heat.sum((1, 2))
     return (frames / frames.sum().clamp(min=1e-12)).numpy(), (heat / heat.max().clamp(min=1e-12)).numpy()
+
+
+def _of_measures(model: torch.nn.Module, film: torch.Tensor, classes: tuple[str, ...]) -> np.ndarray:
+    """(12,) how much each frame's measures, by gradient times value, spoke for abnormal or against it."""
+    seen = film[None].clone().requires_grad_(True)
+    logits = model(seen)[0]
+    abnormal, normal = (classes.index(c) for c in (MitosisClass.ABNORMAL, MitosisClass.NORMAL))
+    (logits[abnormal] - logits[normal]).backward()
+    model.zero_grad(set_to_none=True)
+    if seen.grad is None:
+        raise RuntimeError("no gradient reached the measures")
+    shares = (seen.grad * seen.detach()).abs().sum(dim=2)[0]
+    return (shares / shares.sum().clamp(min=1e-12)).numpy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import Counter
 from dataclasses import asdict, replace
@@ -18,6 +19,8 @@ from classifier.data import data_hash, find_clips
 from classifier.evaluate import fold_of, judge
 from classifier.figures import figures, line
 from classifier.model import DEFAULT
+from classifier.nuclei import digests
+from classifier.out_of_fold import voices
 from classifier.pixels import NORMALISATIONS
 from classifier.predict import Classifier
 from lineage.schema import InputError, MitosisClass
@@ -25,14 +28,16 @@ from lineage.schema import InputError, MitosisClass
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
+    import pandas as pd
+
     from classifier.data import Clip
     from classifier.recipes import Recipe
     from classifier.trial import Start
 
 LICENCE = (
     "MIT. Trained on the clips of Delgado-Rodriguez et al. 2024, Scientific Reports (CC BY 4.0): cite it. "
-    "Weights that start from published ones keep the licence of those; the bundled ones derive from "
-    "google-coral/test_data's MobileNetV2, Apache-2.0."
+    "Weights that start from published ones keep the licence of those."
 )
 UNCALIBRATED = Calibration(network=0.5, forest=0.5)
 
@@ -53,7 +58,7 @@ def train_all(
     from classifier.curves import draw
     from classifier.films import decoy_films, films
     from classifier.learn import best_device
-    from classifier.trial import all_measures, learn, learn_forest
+    from classifier.trial import learn, learn_forest
 
     device = best_device()
     shown = films(clips, recipe, device)
@@ -70,7 +75,9 @@ def train_all(
         histories.append(history)
         if curves:
             draw(histories, curves)
-    forest = learn_forest(all_measures(shown), shown.labels, recipe, seed=seed) if recipe.forest else None
+    forest = (
+        learn_forest(shown.measures.cpu().numpy(), shown.labels, recipe, seed=seed) if recipe.forest else None
+    )
     card = checkpoint.Card(
         model=name,
         options=recipe.options,
@@ -79,6 +86,7 @@ def train_all(
         side_px=recipe.side_px,
         normalisation=NORMALISATIONS[recipe.normalisation],
         calibration=UNCALIBRATED if recipe.forest else Calibration(),
+        eyes=digests() if recipe.forest or not recipe.side_px else {},
         licence=LICENCE,
         version=__version__,
     )
@@ -100,7 +108,7 @@ def from_table(path: Path, clips: Sequence[Clip], recipe: Recipe) -> dict[str, A
     """Of a card: calibrations fitted on a cross-validation of the same clips, and its figures."""
     from classifier.evaluate import Judged
     from classifier.figures import intervals
-    from classifier.out_of_fold import none_calibration, read, verdicts, voices
+    from classifier.out_of_fold import none_calibration, read, verdicts
 
     table = read(path)
     heard = voices(table, clips)
@@ -110,7 +118,7 @@ def from_table(path: Path, clips: Sequence[Clip], recipe: Recipe) -> dict[str, A
     truth = judged.abnormal
     return {
         "calibration": fit(truth, network, forest),
-        "without_dna": fit(truth, voices(table, clips, "phase_only")["network"].to_numpy()),
+        "without_dna": _without_dna(table, clips, truth),
         "none": none_calibration(table) or Calibration(),
         "held_out": {
             **figures(truth, judged.p),
@@ -119,6 +127,14 @@ def from_table(path: Path, clips: Sequence[Clip], recipe: Recipe) -> dict[str, A
             "how": "fields held out; mean of the seeds' networks; each fold calibrated by the others",
         },
     }
+
+
+def _without_dna(table: pd.DataFrame, clips: Sequence[Clip], abnormal: np.ndarray) -> Calibration:
+    """What is said where there is no DNA to see: by the phase, or how often a clip is abnormal at all."""
+    if (table["condition"] == "phase_only").any():
+        return fit(abnormal, voices(table, clips, "phase_only")["network"].to_numpy())
+    share = float(abnormal.mean())
+    return Calibration(network=0.0, offset=math.log(share / (1 - share)))
 
 
 def divided(

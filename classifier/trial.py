@@ -11,8 +11,8 @@ import torch
 from classifier.augment import move_in_time
 from classifier.forest import grow
 from classifier.learn import probabilities, train
-from classifier.measures import course, measures
-from classifier.model import build
+from classifier.measures import course
+from classifier.model import NucleiLSTM, build
 from classifier.pixels import DNA, PHASE
 from classifier.pretrained import load_into
 from lineage.schema import MitosisClass
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from classifier.state import History
 
 SHIFTS = (-2, -1, 1, 2, 3, 4, 5)
+FOREST_SHIFTS = (0, -2, 2, 3)  # frames: a forest sees no shift that it has not been shown
 PLAIN = "both"
 
 
@@ -58,6 +59,8 @@ def learn(
     model = build(name, len(recipe.classes), side_px=recipe.side_px, **recipe.options)
     if start.weights is not None:
         load_into(model, start.weights)
+    if isinstance(model, NucleiLSTM):
+        model.standardise(films.measures.cpu())
     history = train(
         model, films, recipe, seed=seed, decoys=decoys, validation=validation,
         state_path=start.state_path, identity=start.identity, progress=progress,
@@ -65,24 +68,25 @@ def learn(
     return model, history
 
 
-def all_measures(films: Films) -> np.ndarray:
-    """(N, 12, F) of every film."""
-    return np.array([measures(film.float().cpu().numpy()) for film in films.pixels])
-
-
 def learn_forest(rows: np.ndarray, labels: Tensor, recipe: Recipe, *, seed: int) -> Forest:
-    """A forest from the (N, 12, F) measures of labelled clips."""
+    """A forest from the (N, 12, F) measures of labelled clips, each shown at several times."""
     abnormal = (labels == recipe.classes.index(MitosisClass.ABNORMAL)).cpu().numpy()
-    return grow(np.array([course(r) for r in rows]), abnormal, seed=seed)
+    copies = [moved(torch.from_numpy(rows), s).numpy() for s in FOREST_SHIFTS]
+    courses = np.array([course(row) for copy in copies for row in copy])
+    return grow(courses, np.tile(abnormal, len(copies)), seed=seed)
 
 
 def conditions(pixels: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Name and (N, 12, 2, S, S) of each way in which clips are shown: whole, one channel, shifted in time."""
+    """Name and (N, 12, ...) of each way in which clips are shown: whole, one channel, shifted in time.
+
+    Measures are of the DNA alone: nothing is left without it.
+    """
     yield PLAIN, pixels
-    for name, lost in (("dna_only", PHASE), ("phase_only", DNA)):
-        one = pixels.clone()
-        one[:, :, lost] = 0
-        yield name, one
+    if pixels.ndim == 5:
+        for name, lost in (("dna_only", PHASE), ("phase_only", DNA)):
+            one = pixels.clone()
+            one[:, :, lost] = 0
+            yield name, one
     for shift in SHIFTS:
         yield f"shift{shift:+d}", moved(pixels, shift)
 

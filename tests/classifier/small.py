@@ -11,7 +11,7 @@ from classifier.checkpoint import Card
 from classifier.forest import Forest, grow
 from classifier.measures import course, measures
 from classifier.model import build
-from classifier.pixels import NORMALISATIONS
+from classifier.pixels import NORMALISATIONS, PIXEL_UM
 from classifier.predict import Classifier
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def random_films(n: int, side: int = 32) -> np.ndarray:
 
 
 def small_forest() -> Forest:
-    courses = np.array([course(measures(film)) for film in random_films(12)])
+    courses = np.array([course(measures(film, PIXEL_UM)) for film in random_films(12)])
     return grow(courses, np.arange(12) % 2 == 0, seed=0, n_trees=5)
 
 

@@ -178,7 +178,7 @@ def test_a_missing_channel_stays_zero():
 
 def test_resampling_keeps_the_mean_and_takes_any_shape():
     clip = decode(rgb_clip(3, side=40))[:, :, :36]
-    small = resample(clip, 16)
+    small = resample(clip, (16, 16))
     assert small.shape == (12, 2, 16, 16)
     assert small.mean() == pytest.approx(clip.mean(), rel=0.05)
 

@@ -12,7 +12,7 @@ from small import random_films, small_card, small_classifier, small_network
 from classifier import checkpoint
 from classifier.backbones.mobilenet import MobileNetV2, SameConv, mix_frames
 from classifier.model import PAPER_BACKBONES, build
-from classifier.recipes import OURS, recipe
+from classifier.recipes import PIXELS, recipe
 from lineage.schema import InputError
 
 
@@ -57,7 +57,7 @@ def test_the_volume_says_what_to_install():
 
 
 def test_an_unknown_network_is_refused_with_those_that_there_are():
-    with pytest.raises(InputError, match="no model alexnet; known: mobilenet_v2, resnet50, vgg16"):
+    with pytest.raises(InputError, match="no model alexnet; known: nuclei_lstm, mobilenet_v2, resnet50"):
         build("alexnet", 2, side_px=78)
     with pytest.raises(InputError, match="gao has no published weights"):
         recipe("gao", pretrained=True)
@@ -70,8 +70,8 @@ def test_the_paper_s_training_is_in_two_steps_from_published_weights():
 
 
 def test_a_shortened_recipe_cuts_the_last_stages_first():
-    assert [s.epochs for s in OURS.shortened(10, None).stages] == [4, 6]
-    assert [s.epochs for s in OURS.shortened(3, None).stages] == [3]
+    assert [s.epochs for s in PIXELS.shortened(10, None).stages] == [4, 6]
+    assert [s.epochs for s in PIXELS.shortened(3, None).stages] == [3]
 
 
 def test_frames_learn_of_their_neighbours_and_clips_do_not():

@@ -13,7 +13,8 @@ from classifier import checkpoint, evaluate, predict
 from classifier.calibrate import Calibration
 from classifier.evaluate import judge
 from classifier.figures import figures, intervals, within
-from classifier.pixels import decode
+from classifier.measures import measures
+from classifier.pixels import PIXEL_UM, decode
 from classifier.predict import Classifier, classify
 from lineage import integrity
 from lineage.schema import Crops, p_abnormal, verdict
@@ -82,8 +83,8 @@ def test_calibration_moves_the_odds_of_abnormal_and_not_the_share_of_none(classi
 def test_without_dna_the_forest_is_not_heard(classifier):
     dark = crops(1).pixels[0].copy()
     dark[:, 1] = 0
-    assert classifier.trees(classifier.film(crops(1).pixels[0])) is not None
-    assert classifier.trees(classifier.film(dark)) is None
+    assert classifier.trees(measures(crops(1).pixels[0], PIXEL_UM)) is not None
+    assert classifier.trees(measures(dark, PIXEL_UM)) is None
 
 
 def test_the_bundled_model_judges_either_channel_alone():
@@ -101,7 +102,7 @@ def test_the_bundled_model_is_small_and_says_what_it_is():
     assert predict.BUNDLED.stat().st_size < 15_000_000
     summary = predict.load().summary()
     assert summary["classes"] == ["normal", "abnormal", "none"]
-    assert "Apache-2.0" in summary["licence"]
+    assert "CC BY 4.0" in summary["licence"]
     assert len(summary["sha256"]) == 64
     assert summary["held_out"]["n"] == 428
 

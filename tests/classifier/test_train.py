@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from classifier import checkpoint, crossvalidate, evaluate, protocol, recipes, train
 from classifier.data import find_clips
 from classifier.predict import BUNDLED
-from classifier.recipes import OURS, Stage
+from classifier.recipes import NUCLEI, PIXELS, Stage
 from classifier.state import State
 from classifier.train import train_all
 from classifier.trial import Start
@@ -23,7 +23,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 TINY = replace(
-    OURS, side_px=16, batch=4, members=1, options={"n_blocks": 1, "hidden": 4}, stages=(Stage(2, 1e-3, 1e-3),)
+    PIXELS,
+    side_px=16,
+    batch=4,
+    members=1,
+    options={"n_blocks": 1, "hidden": 4},
+    stages=(Stage(2, 1e-3, 1e-3),),
+)
+TINY_NUCLEI = replace(
+    NUCLEI, batch=4, members=1, options={"hidden": 4}, stages=(Stage(2, 1e-3, 1e-3, anneals=True),)
 )
 TINY_PAPER = replace(recipes.paper(1e-3), batch=2)
 
@@ -32,6 +40,7 @@ TINY_PAPER = replace(recipes.paper(1e-3), batch=2)
 def tiny(monkeypatch):
     """The commands as they are, with a recipe that takes a second."""
     monkeypatch.setitem(recipes.FROM_SCRATCH, "mobilenet_v2", TINY)
+    monkeypatch.setitem(recipes.FROM_SCRATCH, "nuclei_lstm", TINY_NUCLEI)
     monkeypatch.setitem(recipes.FROM_SCRATCH, "gao", TINY_PAPER)
 
 
@@ -109,8 +118,11 @@ def test_events_that_a_person_corrected_are_learned_from(tmp_path):
     [
         (["nowhere"], "nowhere: no such folder"),
         (["clips", "--hold-out-fold", "5"], "fold 5 of 5; wanted 0 to 4"),
-        (["clips", "--pretrained", "clips"], "clips: no such file; wanted pretrained weights"),
-        (["clips", "--model", "alexnet"], "no model alexnet; known: mobilenet_v2"),
+        (
+            ["clips", "--model", "mobilenet_v2", "--pretrained", "clips"],
+            "clips: no such file; wanted pretrained weights",
+        ),
+        (["clips", "--model", "alexnet"], "no model alexnet; known: nuclei_lstm, mobilenet_v2"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(tmp_path, monkeypatch, arguments, message):
