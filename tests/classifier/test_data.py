@@ -16,7 +16,7 @@ from classifier.data import (
     folds,
     parse_name,
 )
-from classifier.pixels import as_composite, by_percentiles, decode, read_clip, resample
+from classifier.pixels import as_composite, by_percentiles, decode, pixel_size, read_clip, resample
 from lineage.schema import InputError, MitosisClass
 
 
@@ -192,3 +192,26 @@ def test_the_paper_s_composite_is_what_the_clip_was():
 def test_the_paper_s_composite_wants_8_bit():
     with pytest.raises(InputError, match="want 8-bit clips; use the default one"):
         as_composite(np.full((12, 2, 4, 4), 3000.0))
+
+
+@pytest.mark.parametrize(
+    ("written", "size_um"),
+    [
+        ({}, 1.1518),  # nothing said: the paper's
+        ({"resolution": (2, 2), "metadata": {"unit": "um"}}, 0.5),
+        ({"resolution": (1, 1), "metadata": {"unit": "pixel"}}, 1.1518),
+    ],
+)
+def test_a_clip_s_pixels_are_as_wide_as_its_file_says(tmp_path, written, size_um):
+    tifffile.imwrite(tmp_path / "c.tif", np.zeros((12, 2, 8, 8), np.uint8), imagej=True, **written)
+    assert pixel_size(tmp_path / "c.tif") == pytest.approx(size_um)
+
+
+@pytest.mark.parametrize(("dots", "unit"), [(0.001, "um"), (1, "furlong")])
+def test_a_scale_that_no_microscope_has_is_refused(tmp_path, dots, unit):
+    tifffile.imwrite(
+        tmp_path / "c.tif", np.zeros((12, 2, 8, 8), np.uint8), imagej=True, resolution=(dots, dots),
+        metadata={"unit": unit},
+    )  # fmt: skip
+    with pytest.raises(InputError, match=r"c\.tif has pixels of .*; wanted 0\.02 to 10 um"):
+        pixel_size(tmp_path / "c.tif")

@@ -11,6 +11,7 @@ from small import random_films, small_card, small_classifier, small_network
 
 from classifier import checkpoint
 from classifier.backbones.mobilenet import MobileNetV2, SameConv, mix_frames
+from classifier.measures import N
 from classifier.model import PAPER_BACKBONES, build
 from classifier.recipes import PIXELS, recipe
 from lineage.schema import InputError
@@ -145,6 +146,21 @@ def test_a_model_for_another_normalisation_is_refused(tmp_path):
     checkpoint.save([small_network()], None, card, tmp_path / "m.safetensors")
     with pytest.raises(InputError, match=r"wants crops normalised by \{'name': 'zscore'\}"):
         checkpoint.load(tmp_path / "m.safetensors")
+
+
+def test_a_model_that_learned_from_what_other_models_see_is_refused(tmp_path):
+    found = small_classifier(eyes={"nuclei": "0" * 64, "appearance": "0" * 64})
+    checkpoint.save(found.models, found.forest, found.card, tmp_path / "m.safetensors")
+    with pytest.raises(InputError, match=r"m\.safetensors learned from what other models of nuclei see"):
+        checkpoint.load(tmp_path / "m.safetensors")
+
+
+@pytest.mark.parametrize("frames", [12, 20])
+def test_the_default_network_takes_windows_of_any_length(frames):
+    network = build("nuclei_lstm", 3, side_px=0)
+    rows = torch.rand(2, frames, N)
+    network.standardise(rows)
+    assert network.eval()(rows).shape == (2, 3)
 
 
 def test_what_is_no_checkpoint_says_so(tmp_path):
