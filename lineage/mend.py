@@ -30,9 +30,7 @@ def mend(
     Returns:
         The lineage, numbered anew, and the events with these numbers, a deleted division's without daughters.
     """
-    gone = [
-        e for e in events if e.event_id in rejected and e.daughters and e.event_type is EventType.MITOSIS
-    ]
+    gone = [e for e in events if e.event_id in rejected and e.daughters and e.event_type is EventType.MITOSIS]
     if not gone:
         return lineage, list(events)
     graph = nx.DiGraph(lineage.graph)

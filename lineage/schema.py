@@ -200,7 +200,15 @@ EVENT_COLUMNS = (
     "evidence_condensation", "evidence_rounding", "evidence_separation_um", "evidence_lasts_min",
     "evidence_log_odds", "source", "side_um", "flags",
 )  # fmt: skip
-EVIDENCE = ("mass_ratio", "daughters_mass_ratio", "condensation", "rounding", "separation_um", "lasts_min", "log_odds")
+EVIDENCE = (
+    "mass_ratio",
+    "daughters_mass_ratio",
+    "condensation",
+    "rounding",
+    "separation_um",
+    "lasts_min",
+    "log_odds",
+)
 NOT_ASSESSABLE = "not assessable"  # smaller than what the movie's pixels show
 HYPOTHESIS_COLUMNS = ("kind", "tracklet", "first", "second", "log_likelihood")
 QUALITY_COLUMNS = (

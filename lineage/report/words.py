@@ -60,7 +60,11 @@ def heading(event: Mapping[Any, Any]) -> str:
     said, subtype = event["verdict"], event["subtype"]
     if said == Decision.NOT_A_MITOSIS:
         return "rejected"
-    told = said == Decision.ABNORMAL and subtype not in (Subtype.ABNORMAL, Subtype.NORMAL, Subtype.UNCLASSIFIED)
+    told = said == Decision.ABNORMAL and subtype not in (
+        Subtype.ABNORMAL,
+        Subtype.NORMAL,
+        Subtype.UNCLASSIFIED,
+    )
     return f"{said}: {subtype.replace('_', ' ')}" if told else str(said)
 
 
@@ -94,7 +98,9 @@ def limits(held_out: Mapping[str, Any] | None) -> str:
     if not held_out or not held_out.get("n"):
         return "How often such verdicts are right was not measured."
     n, lines = held_out["n"], " and ".join(held_out["lines"])
-    minutes = f" at {held_out['minutes_per_frame']:g} min a frame" if held_out.get("minutes_per_frame") else ""
+    minutes = (
+        f" at {held_out['minutes_per_frame']:g} min a frame" if held_out.get("minutes_per_frame") else ""
+    )
     return (
         f"On {n} held-out mitoses{f' of {lines}' if lines else ''}{minutes}, of the abnormal "
         f"{_percent(held_out['sensitivity'])} were called abnormal and of the normal "
