@@ -194,21 +194,16 @@ LINEAGE_COLUMNS = (
 )  # fmt: skip
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
-    "event_type", "subtype", "verdict", "p_verdict", "verdict_because", "mitosis_class", "p_abnormal", "p_none",
-    "confidence", "n_poles", "separated", "onset_min", "refused_after_min", "died_after_min",
+    "event_type", "subtype", "verdict", "p_verdict", "verdict_because", "mitosis_class", "p_abnormal",
+    "p_none", "confidence", "n_poles", "separated", "onset_min", "refused_after_min", "died_after_min",
     "n_micronuclei", "bridge", "linked_event_id", "evidence_mass_ratio", "evidence_daughters_mass_ratio",
     "evidence_condensation", "evidence_rounding", "evidence_separation_um", "evidence_lasts_min",
     "evidence_log_odds", "source", "side_um", "flags",
 )  # fmt: skip
 EVIDENCE = (
-    "mass_ratio",
-    "daughters_mass_ratio",
-    "condensation",
-    "rounding",
-    "separation_um",
-    "lasts_min",
+    "mass_ratio", "daughters_mass_ratio", "condensation", "rounding", "separation_um", "lasts_min",
     "log_odds",
-)
+)  # fmt: skip
 NOT_ASSESSABLE = "not assessable"  # smaller than what the movie's pixels show
 HYPOTHESIS_COLUMNS = ("kind", "tracklet", "first", "second", "log_likelihood")
 QUALITY_COLUMNS = (

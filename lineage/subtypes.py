@@ -1,9 +1,10 @@
 """An event and the classifier's word on it -> what kind it was seen to be.
 
-What it counts as, all evidence together, is told in `lineage.verdict`. Here what was seen goes first. Of a mitosis the first that holds, in this order:
-death in mitosis, slippage, tetrapolar (four poles or more), tripolar, furrow regression, lagging chromatin
-(or a bridge), micronuclei; then `abnormal` or `normal` as the classifier says, or `unclassified` where it
-was not asked. So a tripolar division whose daughters reunite is tripolar.
+What it counts as, all evidence together, is told in `lineage.verdict`. Here what was seen goes before the
+classifier's word. Of a mitosis the first that holds, in this order: death in mitosis, slippage, tetrapolar
+(four poles or more), tripolar, furrow regression, lagging chromatin (or a bridge), micronuclei; then
+`abnormal` or `normal` as the classifier says, or `unclassified` where it was not asked. So a tripolar
+division whose daughters reunite is tripolar.
 """
 
 from __future__ import annotations

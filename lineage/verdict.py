@@ -79,7 +79,7 @@ def features(event: MitosisEvent, p_abnormal: float | None, p_none: float | None
 
     Returns:
         Name -> value. `classifier` and `classifier_none` are log-odds, and missing where there is no
-        probability; FACTS are 0 or more, by how sure the tracking is; those of NOT_A_MITOSIS are in its units.
+        probability; FACTS are 0 or more, by how sure the tracking is; `weak_tracking` is in log-odds.
 
     >>> from lineage.schema import MitosisEvent
     >>> sure = MitosisEvent(1, 1, (), 9, 0, 0, 0, 0, "division", n_poles=3, confidence=20.0)
@@ -254,7 +254,7 @@ def judge(
         where its `none` is not followed.
     """
     said = _predicted(predictions)
-    told = {}
+    told: dict[int, dict[str, Any]] = {}
     for event in events:
         if event.event_type is not EventType.MITOSIS:
             continue
@@ -264,11 +264,8 @@ def judge(
         called = MitosisClass.UNCLASSIFIED if p is None else verdict(p, none)
         if called is MitosisClass.NONE and one.verdict is not Decision.NOT_A_MITOSIS:
             called = MitosisClass.UNCLASSIFIED
-        told[event.event_id] = (
-            {"verdict": one.verdict.value, "verdict_because": str(one), "mitosis_class": called.value}
-            | ({} if one.p is None else {"p_verdict": one.p})
-            | found
-        )
+        words = {"verdict": one.verdict.value, "verdict_because": str(one), "mitosis_class": called.value}
+        told[event.event_id] = words | ({} if one.p is None else {"p_verdict": one.p}) | found
     return told
 
 

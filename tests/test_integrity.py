@@ -77,7 +77,7 @@ FILES = (
     "detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml", "report.html",
     "stages/quality.csv", "stages/nuclei.csv", "stages/tracked_detections.csv", "stages/tracked_edges.csv",
     "stages/tracked_cells.csv", "stages/events.csv", "stages/squares.csv", "stages/predictions.csv",
-    "stages/edges.csv", "stages/cells.csv", "stages/judged_events.csv", "stages/unfollowed.csv",
+    "stages/edges.csv", "stages/cells.csv", "stages/judged_events.csv",
     "labels.zarr/raw/3/0/0", "labels.zarr/.zgroup", "labels.zarr/.zattrs",
     "labels.zarr/tracked/3/0/0", "crops/event_0001.tif", "lineage.geff/nodes/ids/0",
 )  # fmt: skip

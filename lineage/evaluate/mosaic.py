@@ -84,7 +84,8 @@ def count(scored: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
     Returns:
         `proposals`: of the clips, as are `of_normal` and `of_abnormal`. `right_class`: of the proposed.
         `abnormal_of_proposed`: the class among the proposed; `abnormal`: end to end, where what was not
-        proposed was not called abnormal. `undecided`: of the clips; these are not called abnormal. `further_a_tile`: events that are none of these, for each clip.
+        proposed was not called abnormal. `undecided`: of the clips; these are not called abnormal.
+        `further_a_tile`: events that are none of these, for each clip.
     """
     proposed = scored["event_id"] >= 0
     abnormal = scored["class"] == MitosisClass.ABNORMAL

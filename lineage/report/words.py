@@ -1,10 +1,10 @@
-"""A mitosis (a row of `counts.mitoses_of`) -> what people read of it: heading, reasons, prediction, flags."""
+"""A mitosis (a row of `counts.mitoses_of`) -> what people read of it: heading, reasons, flags."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lineage.schema import DECIDED, Decision, Flag, MitosisClass, Subtype
+from lineage.schema import ABNORMAL_SUBTYPES, DECIDED, Decision, Flag, MitosisClass, Subtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,11 +60,7 @@ def heading(event: Mapping[Any, Any]) -> str:
     said, subtype = event["verdict"], event["subtype"]
     if said == Decision.NOT_A_MITOSIS:
         return "rejected"
-    told = said == Decision.ABNORMAL and subtype not in (
-        Subtype.ABNORMAL,
-        Subtype.NORMAL,
-        Subtype.UNCLASSIFIED,
-    )
+    told = said == Decision.ABNORMAL and subtype in ABNORMAL_SUBTYPES - {Subtype.ABNORMAL}
     return f"{said}: {subtype.replace('_', ' ')}" if told else str(said)
 
 

@@ -28,9 +28,9 @@ TELOPHASE_MIN = 20.0  # in which a newborn nucleus is still condensed
 AREA_UM2 = 280.0  # of a G1 nucleus
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
-    "event_type", "subtype", "verdict", "p_verdict", "verdict_because", "mitosis_class", "p_abnormal", "p_none",
-    "confidence", "n_poles", "separated", "onset_min", "refused_after_min", "n_micronuclei", "bridge", "died_after_min", "source", "side_um",
-    "flags",
+    "event_type", "subtype", "verdict", "p_verdict", "verdict_because", "mitosis_class", "p_abnormal",
+    "p_none", "confidence", "n_poles", "separated", "onset_min", "refused_after_min", "n_micronuclei",
+    "bridge", "died_after_min", "source", "side_um", "flags",
 )  # fmt: skip
 
 

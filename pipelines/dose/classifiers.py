@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipelines.dose import correction, reviewed
-from pipelines.dose.collect import kind
+from pipelines.dose.collect import kinds_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,5 +64,5 @@ def of_lines(
 
 
 def _kinds_of_abnormal(mitoses: pd.DataFrame) -> pd.Series:
-    kinds = kind(mitoses[mitoses["judged"]])
+    kinds = kinds_of(mitoses[mitoses["judged"]])
     return kinds[kinds != ""]

@@ -127,7 +127,7 @@ def is_classified(mitoses: pd.DataFrame) -> pd.Series:
     return mitoses["mitosis_class"].isin((MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value))
 
 
-def kind(mitoses: pd.DataFrame) -> pd.Series:
+def kinds_of(mitoses: pd.DataFrame) -> pd.Series:
     """What each abnormal mitosis was seen to be, UNSPECIFIED where that is no kind; empty of the others."""
     abnormal = mitoses["counted_class"] == MitosisClass.ABNORMAL.value
     seen = mitoses["subtype"].where(mitoses["subtype"].isin(ABNORMAL_SUBTYPES), UNSPECIFIED)

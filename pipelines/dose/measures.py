@@ -16,7 +16,7 @@ import pandas as pd
 from lineage.schema import Decision, MitosisClass
 from pipelines.dose import clones, kinship
 from pipelines.dose.assessed import FINE_KINDS
-from pipelines.dose.collect import ENDS, JUDGED, Tables, is_classified, kind
+from pipelines.dose.collect import ENDS, JUDGED, Tables, is_classified, kinds_of
 from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
 from pipelines.dose.ends import ends_of
 from pipelines.dose.incidence import CENSORED, aalen_johansen
@@ -80,7 +80,7 @@ def fractions(part: Tables, _: Context) -> Iterator[Row]:
         yield share._replace(called=called.value, by_verdict=by_verdict.value)
     for subtype in SUBTYPES:
         rows = judged[judged[f"{subtype}_assessed"]] if subtype in FINE_KINDS else judged
-        yield _share(fraction(subtype), "all", rows, kind(rows) == subtype)
+        yield _share(fraction(subtype), "all", rows, kinds_of(rows) == subtype)
     yield _share("fraction_undecided", "all", m, m["counted_class"] == Decision.UNDECIDED.value)
 
 

@@ -30,7 +30,7 @@ TILE_PX = 84
 
 
 def candidates(folder: Path, plate: Path | None) -> pd.DataFrame:
-    """One row an event that the classifier judged and that has a crop: `movie, event_id`, STRATUM, `crop, side_um`.
+    """One row an event that was classified and has a crop: `movie, event_id`, STRATUM, `crop, side_um`.
 
     Raises:
         InputError: the plate map, the folder or a run cannot be used, or there is no such event.

@@ -58,7 +58,8 @@ def _forest(dose: Any, cells: pd.DataFrame, mitoses: pd.DataFrame, *, n_frames: 
     svg = row(tree, pd.concat(events), families)
     svg = re.sub(r' href="#event-\d+"', "", svg).replace("; click to see it", "")
     columns = ["dose_gy", "drawn_as", "movie", "well", "position", "founder_id", "tracklet_id", "parent_ids",
-               "generation", "entry_h", "exit_h", "end", "fate", "verdict", "mitosis_class", "subtype"]  # fmt: skip
+               "generation", "entry_h", "exit_h", "end", "fate", "verdict", "mitosis_class",
+               "subtype"]  # fmt: skip
     table = pd.concat(data).reindex(columns=columns)
     return Figure(
         f"lineages_{dose:g}_gy".replace(".", "p"),

@@ -83,7 +83,7 @@ def _film(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Film:
     words = (
         dose_words(row["dose_gy"]),
         str(row["subtype"]).replace("_", " "),
-        reasons(row) if row["verdict"] == row["counted_class"] else "by a person",
+        reasons(row.to_dict()) if row["verdict"] == row["counted_class"] else "by a person",
         f"log-odds {row['confidence']:.1f}" if row["confidence"] == row["confidence"] else "",
         f"well {row['well']}, position {row['position']}, event {row['event_id']}",
         f"{row['hours']:.1f} h",
