@@ -103,9 +103,7 @@ def run_of(**changes):
 def write(tmp_path):
     """A lineage and its events -> the page of its report, with a crop for every event but event 8."""
 
-    def write(
-        lineage, events, predictions=NOTHING, *, flags=None, unusable=(), n_frames=N_FRAMES, **run
-    ):
+    def write(lineage, events, predictions=NOTHING, *, flags=None, unusable=(), n_frames=N_FRAMES, **run):
         table = event_table(
             lineage,
             events,

@@ -70,11 +70,11 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
         if np.isfinite(r["estimate"])
     ]
     if not described:
-        return [f"In {name} cells, the verdict on no mitosis was normal or abnormal."]
+        return [f"In {name} cells, no mitosis was called normal or abnormal."]
     told = [f"In {name} cells, the fraction of abnormal mitoses was {_listed(described)}."]
     told += _corrected(doses)
     if unseen := [f"{d:g}" for d in doses.loc[doses["estimate"].isna(), "dose_gy"]]:
-        told.append(f"At {_listed(unseen)} Gy the verdict on no mitosis was normal or abnormal.")
+        told.append(f"At {_listed(unseen)} Gy no mitosis was called normal or abnormal.")
     trend = _of(tables["tests"], PRIMARY)
     for r in trend.to_dict("records"):
         if np.isfinite(r["slope_per_gy"]) and r["n_doses"] > 1:
