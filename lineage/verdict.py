@@ -253,7 +253,7 @@ def judge(
         and `p_none`. `mitosis_class` is the classifier's class, and `unclassified` where it was not asked or
         where its `none` is not followed.
     """
-    said = _predicted(predictions)
+    said = predicted(predictions)
     told: dict[int, dict[str, Any]] = {}
     for event in events:
         if event.event_type is not EventType.MITOSIS:
@@ -279,7 +279,7 @@ def is_none_refused(said: Mapping[str, Any]) -> bool:
     return refused and said["verdict_because"] != PERSON
 
 
-def _predicted(predictions: Predictions) -> dict[int, dict[str, float]]:
+def predicted(predictions: Predictions) -> dict[int, dict[str, float]]:
     """event_id -> p_abnormal and, where the model knows that class, p_none."""
     columns = {"p_abnormal": p_abnormal(predictions.probabilities, predictions.classes)}
     if MitosisClass.NONE in predictions.classes:

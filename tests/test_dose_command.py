@@ -282,10 +282,10 @@ def test_a_persons_verdicts_take_the_place_of_the_clips(plate, out, tmp_path):
     by_dose, machine = doses.set_index("dose_gy"), before.set_index("dose_gy")["estimate"]
     # The correction starts from the run's own verdicts; the fraction as counted has the person's in it.
     assert by_dose["called"].to_dict() == pytest.approx(machine.to_dict())
-    assert (by_dose["corrected"] <= by_dose["called"]).all()
     assert (by_dose["estimate"] <= by_dose["called"]).all()
     assert (by_dose["estimate"] < by_dose["called"]).any()
-    assert by_dose.loc[8, "corrected"] == pytest.approx(by_dose.loc[8, "estimate"], abs=0.02)
+    wrong = by_dose[by_dose["estimate"] < by_dose["called"]]
+    assert (wrong["corrected"] < wrong["called"]).all()
 
 
 def test_verdicts_of_another_kind_are_refused(plate, tmp_path):

@@ -74,7 +74,7 @@ def overruled(plate, tmp_path_factory):
         events = tables["events"]
         seen = events.loc[events["subtype"].isin(SEEN), "event_id"]
         for words, ids in (("normal", seen[::2]), ("unclassified", seen[1::4])):
-            for name, table in tables.items():
+            for table in tables.values():
                 table.loc[table["event_id"].isin(ids), "mitosis_class"] = words
         doubtful = events.loc[events["subtype"] == "normal", "event_id"][::5]
         for name, table in tables.items():

@@ -85,8 +85,8 @@ def limits(held_out: Mapping[str, Any] | None) -> str:
 
     >>> limits({"n": 90, "sensitivity": 0.8, "specificity": 0.9, "undecided": 0.1, "lines": ["PC3", "U251"],
     ...         "minutes_per_frame": 10})
-    'On 90 held-out mitoses of PC3 and U251 at 10 min a frame, of the abnormal 80 % were called abnormal and of
-    the normal 90 % normal, where a verdict was given; 10 % were undecided. Other cell lines, other intervals,
+    >>> limits({"n": 90, "sensitivity": 0.8, "specificity": 0.9, "undecided": 0.1,
+    ...         "lines": ["PC3", "U251"], "minutes_per_frame": 10})
     and movies without phase contrast were not measured.'
     >>> limits(None)
     'How often such verdicts are right was not measured.'
