@@ -18,7 +18,7 @@ from lineage import config, state
 from lineage.events import propose
 from lineage.hypotheses import consider
 from lineage.resolve import resolve
-from lineage.schema import CellKey, EventType, Fate, MitosisClass
+from lineage.schema import CellKey, Decision, EventType, Fate, MitosisClass
 from lineage.subtypes import subtype
 from lineage.track import link, usable_time
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lineage.schema import Lineage, Tracklets
 
 EVENT_COLUMNS = (
-    "event_id", "mother_id", "daughter_ids", "frame", "y_px", "x_px", "mitosis_class", "p_abnormal",
+    "event_id", "mother_id", "daughter_ids", "frame", "y_px", "x_px", "verdict", "p_verdict",
     "subtype",
 )  # fmt: skip
 
@@ -137,8 +137,8 @@ def ours(
             "frame": event.frame,
             "y_px": event.y_px,
             "x_px": event.x_px,
-            "mitosis_class": MitosisClass.UNCLASSIFIED.value,
-            "p_abnormal": np.nan,
+            "verdict": Decision.UNDECIDED.value,
+            "p_verdict": np.nan,
             "subtype": subtype(event, MitosisClass.UNCLASSIFIED).value,
         }
         for event in events
@@ -290,6 +290,6 @@ def of_cells(nuclei: pd.DataFrame, cell: np.ndarray, graph: nx.DiGraph) -> Track
         rows.append((mother, " ".join(map(str, daughters)), int(born["frame"].min()), y, x))
     events = pd.DataFrame(rows, columns=["mother_id", "daughter_ids", "frame", "y_px", "x_px"])
     events = events.assign(
-        event_id=np.arange(len(events)), mitosis_class=MitosisClass.UNCLASSIFIED.value, p_abnormal=np.nan
+        event_id=np.arange(len(events)), verdict=Decision.UNDECIDED.value, p_verdict=np.nan
     )
     return Tracked(cell, tree, events[list(EVENT_COLUMNS[:-1])])

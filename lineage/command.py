@@ -85,12 +85,12 @@ def default_out(video: Path, position: str | None = None) -> Path:
 
 def say_result(folder: RunFolder, screen: Screen) -> None:
     """What was found, what to be wary of, and where to look."""
-    from lineage.counts import count, with_class
+    from lineage.counts import count, mitoses_of
     from lineage.outputs import read_table
     from lineage.schema import EventType
 
     events = read_table(folder.events)
-    mitoses = count(with_class(events))
+    mitoses = count(mitoses_of(events))
     others = events.loc[events["event_type"] != EventType.MITOSIS, "subtype"].value_counts()
     cells = len(read_table(folder.tracklets))
     founders = len(read_table(folder.lineages))

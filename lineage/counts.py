@@ -1,11 +1,11 @@
-"""Events -> how many mitoses of each class, as the page, the screen and lineages.csv count them."""
+"""Events -> how many mitoses of each verdict, as the page, the screen and lineages.csv count them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lineage.schema import EventType, MitosisClass, counted_class
+from lineage.schema import Decision, EventType, MitosisClass
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -13,80 +13,65 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MitosisCounts:
-    """How many mitoses of each class; what was seen to be abnormal is, whatever the classifier says."""
+    """How many mitoses of each verdict."""
 
     normal: int
     abnormal: int
-    unclassified: int
+    undecided: int
     rejected: int  # proposals that are no mitoses
-    called_normal: int  # of the abnormal, those that the classifier calls normal
-    not_classified: int  # of the abnormal, those without a prediction of normal or abnormal
+    unasked: int  # of the abnormal, those of which the classifier gave no class
 
     @property
     def mitoses(self) -> int:
         """Without rejected proposals."""
-        return self.normal + self.abnormal + self.unclassified
+        return self.normal + self.abnormal + self.undecided
 
     @property
-    def classified(self) -> int:
-        """Those that the classifier calls normal or abnormal."""
-        return self.normal + self.abnormal - self.not_classified
+    def judged(self) -> int:
+        """Those that a fraction is of: decided, and of which the classifier gave a class."""
+        return self.normal + self.abnormal - self.unasked
 
     @property
     def abnormal_percent(self) -> float | None:
-        """Of those classified; None where there are none.
+        """Of those judged; None where there are none.
 
-        Of mitoses without a prediction only what was seen to be abnormal is known, never what is normal.
+        Where the classifier gave no class only what was seen to be abnormal is known, never what is normal.
+
+        >>> MitosisCounts(6, 5, 9, 0, unasked=3).abnormal_percent
+        25.0
         """
-        abnormal = self.abnormal - self.not_classified
-        return 100 * abnormal / self.classified if self.classified else None
-
-    @property
-    def otherwise(self) -> str:
-        """How the classifier differs on the abnormal ones; empty where it does not.
-
-        >>> MitosisCounts(4, 6, 0, 0, called_normal=2, not_classified=1).otherwise
-        '2 of them called normal by the classifier, 1 of them not classified'
-        """
-        numbers = (
-            (self.called_normal, "called normal by the classifier"), (self.not_classified, "not classified"),
-        )  # fmt: skip
-        return ", ".join(f"{n} of them {words}" for n, words in numbers if n)
+        return 100 * (self.abnormal - self.unasked) / self.judged if self.judged else None
 
     def __str__(self) -> str:
         """One line for the screen.
 
-        >>> print(MitosisCounts(4, 6, 0, 2, called_normal=2, not_classified=0))
-        4 normal, 6 abnormal (2 of them called normal by the classifier); rejected proposals: 2
-        >>> print(MitosisCounts(0, 0, 0, 0, called_normal=0, not_classified=0))
+        >>> print(MitosisCounts(4, 6, 1, 2, unasked=0))
+        4 normal, 6 abnormal, 1 undecided; rejected proposals: 2
+        >>> print(MitosisCounts(0, 0, 0, 0, unasked=0))
         none
         """
-        abnormal = f"abnormal ({self.otherwise})" if self.otherwise else "abnormal"
-        numbers = ((self.normal, "normal"), (self.abnormal, abnormal), (self.unclassified, "unclassified"))
+        numbers = ((self.normal, "normal"), (self.abnormal, "abnormal"), (self.undecided, "undecided"))
         found = ", ".join(f"{n} {words}" for n, words in numbers if n) or "none"
         return found + (f"; rejected proposals: {self.rejected}" if self.rejected else "")
 
 
-def with_class(events: pd.DataFrame) -> pd.DataFrame:
-    """The mitoses among the events, with the class each is `counted` under; rejected proposals included.
+def mitoses_of(events: pd.DataFrame) -> pd.DataFrame:
+    """The mitoses among the events, rejected proposals included.
 
     Args:
         events: EVENT_COLUMNS.
     """
-    mitoses = events[events["event_type"] == EventType.MITOSIS]
-    pairs = zip(mitoses["mitosis_class"], mitoses["subtype"], strict=True)
-    return mitoses.assign(counted=[counted_class(*pair).value for pair in pairs])
+    return events[events["event_type"] == EventType.MITOSIS]
 
 
 def count(mitoses: pd.DataFrame) -> MitosisCounts:
-    """Count the rows of `with_class`."""
-    n = mitoses["counted"].value_counts()
-    seen = mitoses.loc[mitoses["counted"] == MitosisClass.ABNORMAL, "mitosis_class"].value_counts()
+    """Count the rows of `mitoses_of`."""
+    n = mitoses["verdict"].value_counts()
+    unasked = mitoses["mitosis_class"] == MitosisClass.UNCLASSIFIED
     return MitosisCounts(
-        normal=int(n.get(MitosisClass.NORMAL, 0)),
-        abnormal=int(n.get(MitosisClass.ABNORMAL, 0)),
-        unclassified=int(n.get(MitosisClass.UNCLASSIFIED, 0)),
-        rejected=int(n.get(MitosisClass.NONE, 0)),
-        called_normal=int(seen.get(MitosisClass.NORMAL, 0)),
-        not_classified=int(seen.get(MitosisClass.UNCLASSIFIED, 0)),
+        normal=int(n.get(Decision.NORMAL, 0)),
+        abnormal=int(n.get(Decision.ABNORMAL, 0)),
+        undecided=int(n.get(Decision.UNDECIDED, 0)),
+        rejected=int(n.get(Decision.NOT_A_MITOSIS, 0)),
+        unasked=int((unasked & (mitoses["verdict"] == Decision.ABNORMAL)).sum()),
     )

@@ -134,7 +134,7 @@ def _division(
     begun = onset(by_cell, mother, int(before["frame"].iloc[-1]))
     firsts = np.array([[lives[d]["y_um"].iloc[0], lives[d]["x_um"].iloc[0]] for d in daughters])
     odds = min(graph.edges[mother, d].get("log_odds", np.nan) for d in daughters)
-    mass = sum(float(lives[d]["dna_mass"].iloc[:NEAR_FRAMES].median()) for d in daughters)
+    masses = [float(lives[d]["dna_mass"].iloc[:NEAR_FRAMES].median()) for d in daughters]
     last = before.iloc[-NEAR_FRAMES:]
     return MitosisEvent(
         event_id=0,
@@ -150,7 +150,8 @@ def _division(
         refused_after_min=refused if refused is not None and refused <= regression_min else None,
         died_after_min=min(deaths, default=None),
         evidence={
-            "mass_ratio": mass / max(float(before["dna_mass"].iloc[-NEAR_FRAMES:].median()), 1e-9),
+            "mass_ratio": sum(masses) / max(float(before["dna_mass"].iloc[-NEAR_FRAMES:].median()), 1e-9),
+            "daughters_mass_ratio": min(masses) / max(*masses, 1e-9),
             "condensation": float(last["condensation"].max()),
             "rounding": _most(last["rounding"]),
             "separation_um": float(np.linalg.norm(firsts[:, None] - firsts[None], axis=2).max()),

@@ -1,8 +1,4 @@
-"""Lineage + events + predictions -> the lineage without the divisions that the classifier calls `none`.
-
-Its word counts only where it saw real intensities at an interval it knows; elsewhere events have no verdict,
-and nothing is mended. Where the tracking is sure of a division, a `none` is told of and deletes nothing.
-"""
+"""Lineage + events + which of these are no mitoses -> the lineage without the false divisions."""
 
 from __future__ import annotations
 
@@ -13,40 +9,30 @@ import networkx as nx
 import numpy as np
 
 from lineage.numbering import numbered
-from lineage.schema import EventType, Flag, Lineage, MitosisClass
+from lineage.schema import EventType, Lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     from lineage.schema import MitosisEvent
 
-STRONG = 3.0  # log-odds of the tracking, from which on a `none` deletes nothing
-
 
 def mend(
-    lineage: Lineage, events: Sequence[MitosisEvent], classes: Mapping[int, str], *, strong: float = STRONG
-) -> tuple[Lineage, list[MitosisEvent], dict[int, str]]:
+    lineage: Lineage, events: Sequence[MitosisEvent], rejected: Collection[int]
+) -> tuple[Lineage, list[MitosisEvent]]:
     """Undo false divisions: the mother goes on as the nearest daughter, the others are founders.
 
     Args:
         lineage: left as it is.
         events: of the lineage.
-        classes: event_id -> mitosis_class, of those that have a verdict.
-        strong: log-odds of the tracking, from which on nothing is deleted.
+        rejected: event_ids of those whose verdict is `not_a_mitosis`.
 
     Returns:
-        The lineage, numbered anew; the events with these numbers, a deleted division's without daughters; and
-        the flags of events whose verdict was not followed.
+        The lineage, numbered anew, and the events with these numbers, a deleted division's without daughters.
     """
-    said_none = [
-        e
-        for e in events
-        if classes.get(e.event_id) == MitosisClass.NONE and e.event_type is EventType.MITOSIS
-    ]
-    flags = {e.event_id: Flag.NONE_AGAINST_TRACKING.value for e in said_none if e.confidence >= strong}
-    gone = [e for e in said_none if e.daughters and e.event_id not in flags]
+    gone = [e for e in events if e.event_id in rejected and e.daughters and e.event_type is EventType.MITOSIS]
     if not gone:
-        return lineage, list(events), flags
+        return lineage, list(events)
     graph = nx.DiGraph(lineage.graph)
     place = lineage.detections.sort_values("frame", kind="stable").groupby("tracklet_id")[["y_um", "x_um"]]
     first, last = (
@@ -86,7 +72,7 @@ def mend(
         )
         for e in events
     ]
-    return replace(mended, warnings=lineage.warnings, solver=lineage.solver), told, flags
+    return replace(mended, warnings=lineage.warnings, solver=lineage.solver), told
 
 
 def _reunion(graph: nx.DiGraph, daughters: Sequence[int]) -> int | None:

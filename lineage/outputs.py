@@ -58,6 +58,7 @@ class RunFolder:
         self.geff = root / "lineage.geff"
         self.crops = root / "crops"
         self.report = root / "report.html"
+        self.corrections = root / "corrections.csv"  # a person's, put there by hand
         # What one stage hands to the next; a run without it starts anew.
         self.stages = root / "stages"
         self.quality = self.stages / "quality.csv"
@@ -70,7 +71,6 @@ class RunFolder:
             "detections": self.detections
         }
         self.judged = self.stages / "judged_events.csv"
-        self.unfollowed = self.stages / "unfollowed.csv"
         self.squares = self.stages / "squares.csv"
         self.predictions = self.stages / "predictions.csv"
 

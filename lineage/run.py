@@ -11,7 +11,7 @@ from lineage.stages.cells import propose, track
 from lineage.stages.movie import open_movie, start
 from lineage.stages.nuclei import assess, segment
 from lineage.stages.results import annotate, report
-from lineage.stages.verdicts import classify, crop, mend
+from lineage.stages.verdicts import classify, corrections, crop, mend
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +46,9 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
         events = propose(job, quality, lineage)
         crop(job, quality, lineage, events)
         predictions = classify(job)
-        lineage, events, kept = mend(job, lineage, events, predictions)
-        tree = annotate(job, quality, lineage, events, predictions, kept)
+        persons = corrections(folder)
+        lineage, events = mend(job, lineage, events, predictions, persons)
+        tree = annotate(job, quality, lineage, events, predictions, persons)
         report(job, quality, tree)
     except (InputError, OSError):
         # Bad masks, a full disk: a folder that this start made, and in which no nuclei lie yet, goes.

@@ -50,6 +50,15 @@ class MitosisClass(StrEnum):
     UNCLASSIFIED = "unclassified"
 
 
+class Decision(StrEnum):
+    """What an event counts as, all evidence together (`lineage.verdict`)."""
+
+    NORMAL = "normal"
+    ABNORMAL = "abnormal"
+    UNDECIDED = "undecided"
+    NOT_A_MITOSIS = "not_a_mitosis"
+
+
 class Flag(StrEnum):
     """What to be wary of in an event; in words in `lineage.report.words`."""
 
@@ -59,7 +68,6 @@ class Flag(StrEnum):
     RESAMPLED = "interval_resampled"  # the movie's interval is not the clips'
     INTERVAL_TOO_LONG = "interval_too_long"  # too few frames a mitosis to judge it
     NO_PHASE = "no_phase"
-    CLASS_DISAGREES = "class_disagrees"  # seen to be abnormal, and called normal
     NONE_AGAINST_TRACKING = (
         "none_against_tracking"  # called no mitosis, and the tracking is sure that it is one
     )
@@ -91,7 +99,7 @@ class Subtype(StrEnum):
     DEATH_IN_INTERPHASE = "death_in_interphase"
 
 
-# What a mitosis may be seen to be, whatever the classifier says of it.
+# What is no normal mitosis, where it was seen well.
 ABNORMAL_SUBTYPES = frozenset(Subtype) - {
     Subtype.NORMAL,
     Subtype.UNCLASSIFIED,
@@ -129,8 +137,10 @@ class CellKey(StrEnum):
     DNA_MASS = "dna_mass"  # median over its life
     AREA_UM2 = "area_um2"  # median over its life
     N_SLIPPAGES = "n_slippages"
-    EVENT_ID = "event_id"  # set on mothers only, as are the four below
+    EVENT_ID = "event_id"  # set on mothers only, as are the six below
     SUBTYPE = "subtype"
+    VERDICT = "verdict"
+    P_VERDICT = "p_verdict"
     MITOSIS = "mitosis_class"
     P_ABNORMAL = "p_abnormal"
     P_NONE = "p_none"
@@ -149,7 +159,7 @@ def p_abnormal(probabilities: np.ndarray, classes: tuple[str, ...]) -> np.ndarra
 
 
 def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
-    """The class of an event; whether it is a mitosis at all is asked first.
+    """The classifier's class of an event; whether it is a mitosis at all is asked first.
 
     >>> verdict(0.9, 0.5).value, verdict(0.5, None).value
     ('none', 'abnormal')
@@ -157,23 +167,6 @@ def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
     if p_none is not None and p_none >= DECIDED:
         return MitosisClass.NONE
     return MitosisClass.ABNORMAL if p_abnormal >= DECIDED else MitosisClass.NORMAL
-
-
-def counted_class(mitosis_class: str, subtype: str) -> MitosisClass:
-    """The class that a mitosis counts as: what was seen to be abnormal is, whatever the classifier says.
-
-    This goes before what the classifier says; but a rejected proposal stays rejected.
-
-    Args:
-        mitosis_class: the classifier's word.
-        subtype: what was seen to happen.
-
-    >>> counted_class("normal", "tripolar").value, counted_class("none", "tripolar").value
-    ('abnormal', 'none')
-    """
-    found = MitosisClass(mitosis_class)
-    seen = found is not MitosisClass.NONE and subtype in ABNORMAL_SUBTYPES
-    return MitosisClass.ABNORMAL if seen else found
 
 
 # What a nucleus may look like (`lineage.appearance`): a state, or one that says nothing of the cell cycle.
@@ -193,20 +186,24 @@ DETECTION_COLUMNS = (*NUCLEUS_COLUMNS[:4], "tracklet_id", *NUCLEUS_COLUMNS[4:], 
 TRACKLET_COLUMNS = (
     "tracklet_id", "first_frame", "last_frame", "birth_min", "end_min", "parent_ids", "daughter_ids", "fate",
     "generation", "founder_id", "y_um", "x_um", "dna_mass", "area_um2", "n_slippages", "event_id",
-    "subtype", "mitosis_class", "p_abnormal", "p_none",
+    "subtype", "verdict", "p_verdict", "mitosis_class", "p_abnormal", "p_none",
 )  # fmt: skip
 LINEAGE_COLUMNS = (
     "founder_id", "first_frame", "last_frame", "birth_min", "end_min", "n_cells", "n_generations",
-    "n_mitoses", "n_normal", "n_abnormal", "n_unclassified", "n_alive_at_end", "n_lost",
+    "n_mitoses", "n_normal", "n_abnormal", "n_undecided", "n_unclassified", "n_alive_at_end", "n_lost",
 )  # fmt: skip
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
-    "event_type", "subtype", "mitosis_class", "p_abnormal", "p_none", "confidence", "n_poles", "separated",
-    "onset_min", "refused_after_min", "died_after_min", "n_micronuclei", "bridge", "linked_event_id",
-    "evidence_mass_ratio", "evidence_condensation", "evidence_rounding", "evidence_separation_um",
-    "evidence_lasts_min", "evidence_log_odds", "source", "side_um", "flags",
+    "event_type", "subtype", "verdict", "p_verdict", "verdict_because", "mitosis_class", "p_abnormal",
+    "p_none", "confidence", "n_poles", "separated", "onset_min", "refused_after_min", "died_after_min",
+    "n_micronuclei", "bridge", "linked_event_id", "evidence_mass_ratio", "evidence_daughters_mass_ratio",
+    "evidence_condensation", "evidence_rounding", "evidence_separation_um", "evidence_lasts_min",
+    "evidence_log_odds", "source", "side_um", "flags",
 )  # fmt: skip
-EVIDENCE = ("mass_ratio", "condensation", "rounding", "separation_um", "lasts_min", "log_odds")
+EVIDENCE = (
+    "mass_ratio", "daughters_mass_ratio", "condensation", "rounding", "separation_um", "lasts_min",
+    "log_odds",
+)  # fmt: skip
 NOT_ASSESSABLE = "not assessable"  # smaller than what the movie's pixels show
 HYPOTHESIS_COLUMNS = ("kind", "tracklet", "first", "second", "log_likelihood")
 QUALITY_COLUMNS = (
@@ -229,13 +226,14 @@ _WHOLE = frozenset({
 _ONE_OF: dict[str, frozenset[str]] = {
     "event_type": frozenset(EventType),
     "mitosis_class": frozenset(MitosisClass) | {""},
+    "verdict": frozenset(Decision) | {""},
     "fate": frozenset(Fate),
     "state": frozenset(State),
 }
 _YES_OR_NO = frozenset({"usable", "dies"})
 _WORDS = frozenset({
     "daughter_ids", "parent_ids", "subtype", "flags", "reason", "source", "separated", "n_micronuclei",
-    "bridge",
+    "bridge", "verdict_because",
 })  # fmt: skip
 
 

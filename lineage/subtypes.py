@@ -1,9 +1,10 @@
-"""An event and the classifier's word on it -> what kind it was.
+"""An event and the classifier's word on it -> what kind it was seen to be.
 
-What was seen to happen goes before the classifier's word. Of a mitosis the first that holds, in this order:
-death in mitosis, slippage, tetrapolar (four poles or more), tripolar, furrow regression, lagging chromatin
-(or a bridge), micronuclei; then `abnormal` or `normal` as the classifier says, or `unclassified` where it
-was not asked. So a tripolar division whose daughters reunite is tripolar.
+What it counts as, all evidence together, is told in `lineage.verdict`. Here what was seen goes before the
+classifier's word. Of a mitosis the first that holds, in this order: death in mitosis, slippage, tetrapolar
+(four poles or more), tripolar, furrow regression, lagging chromatin (or a bridge), micronuclei; then
+`abnormal` or `normal` as the classifier says, or `unclassified` where it was not asked. So a tripolar
+division whose daughters reunite is tripolar.
 """
 
 from __future__ import annotations
@@ -14,11 +15,6 @@ from lineage.schema import EventType, MitosisClass, Subtype
 
 if TYPE_CHECKING:
     from lineage.schema import MitosisEvent
-
-
-def disagrees(event: MitosisEvent, judged: str) -> bool:
-    """Whether something abnormal was seen of a mitosis that the classifier calls normal."""
-    return judged == MitosisClass.NORMAL and any(holds for _, holds in _seen(event))
 
 
 def subtype(event: MitosisEvent, judged: str) -> Subtype:

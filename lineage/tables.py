@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lineage.counts import count, with_class
+from lineage.counts import count, mitoses_of
 from lineage.schema import (
     EVENT_COLUMNS,
     EVIDENCE,
@@ -19,11 +20,12 @@ from lineage.schema import (
     Flag,
     MitosisClass,
 )
-from lineage.subtypes import disagrees, subtype
-from lineage.tree import daughters, mothers, verdicts
+from lineage.subtypes import subtype
+from lineage.tree import daughters, mothers
+from lineage.verdict import is_none_refused, judge
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import networkx as nx
 
@@ -39,8 +41,8 @@ def tables(tree: nx.DiGraph, events: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
 
     Returns:
         tracklets: TRACKLET_COLUMNS, one row a cell; ids of several cells are space-separated.
-        lineages: LINEAGE_COLUMNS, one row a founder, over the cells that have it as their founder; what was
-            seen to be abnormal counts as abnormal.
+        lineages: LINEAGE_COLUMNS, one row a founder, over the cells that have it as their founder; mitoses
+            are counted by their verdict.
     """
     rows = [
         {"tracklet_id": cell, "founder_id": life[CellKey.FOUNDER]}
@@ -49,7 +51,7 @@ def tables(tree: nx.DiGraph, events: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
         for cell, life in sorted(tree.nodes.items())
     ]
     tracklets = pd.DataFrame(rows, columns=list(TRACKLET_COLUMNS)).astype({"event_id": "Int64"})
-    mitoses = with_class(events)
+    mitoses = mitoses_of(events)
     lineages = [
         _lineage_row(founder, cells, mitoses[mitoses["mother_id"].isin(cells["tracklet_id"])])
         for founder, cells in tracklets.groupby("founder_id")
@@ -70,7 +72,8 @@ def _lineage_row(founder: Any, cells: pd.DataFrame, mitoses: pd.DataFrame) -> di
         "n_mitoses": n.mitoses,
         "n_normal": n.normal,
         "n_abnormal": n.abnormal,
-        "n_unclassified": n.unclassified,
+        "n_undecided": n.undecided,
+        "n_unclassified": n.undecided,  # its name in earlier versions
         "n_alive_at_end": (ends == Fate.END_OF_MOVIE).sum(),
         "n_lost": (ends == Fate.LOST).sum(),
     }
@@ -83,25 +86,23 @@ def event_table(
     minutes_per_frame: float,
     side_um: Mapping[int, float],
     flags: Mapping[int, str],
-    kept: Collection[int] = (),
+    persons: Mapping[int, str] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """EVENT_COLUMNS, one row an event, in order of frame; rejected proposals stay in, as `none`.
+    """EVENT_COLUMNS, one row an event, in order of frame; rejected proposals stay in, as `not_a_mitosis`.
 
     Args:
         events: mitoses, fusions and deaths.
-        predictions: verdicts, matched by event_id.
+        predictions: of the classifier, matched by event_id.
         minutes_per_frame: interval.
         side_um: event_id -> side of its crop, micrometres; empty where there is no crop.
         flags: event_id -> what was padded, missing or resampled in its crop, and what else to be wary of.
-        kept: events whose verdict `none` is not followed.
+        persons: event_id -> a person's class, which overrules the verdict.
     """
-    told = verdicts(predictions, kept=kept)
+    told = judge(events, predictions, persons)
     rows = []
     for event in sorted(events, key=lambda e: (e.frame, e.event_id)):
         is_mitosis = event.event_type is EventType.MITOSIS
-        said = told.get(
-            event.event_id, {"mitosis_class": MitosisClass.UNCLASSIFIED.value if is_mitosis else ""}
-        )
+        said = told.get(event.event_id, dict.fromkeys(("verdict", "verdict_because", "mitosis_class"), ""))
         onset = event.onset_frame
         rows.append(
             {
@@ -127,12 +128,13 @@ def event_table(
                 "linked_event_id": event.linked_event,
                 "source": event.source,
                 "side_um": side_um.get(event.event_id),
-                "flags": _flags(flags.get(event.event_id, ""), event, said["mitosis_class"]),
+                "flags": _flags(flags.get(event.event_id, ""), said),
             }
             | said
             | {f"evidence_{name}": event.evidence.get(name) for name in EVIDENCE}
         )
     real = (
+        "p_verdict",
         "p_abnormal",
         "p_none",
         "side_um",
@@ -146,8 +148,8 @@ def event_table(
     return pd.DataFrame(rows, columns=list(EVENT_COLUMNS)).astype(types)
 
 
-def _flags(known: str, event: MitosisEvent, judged: str) -> str:
-    return f"{known} {Flag.CLASS_DISAGREES}".strip() if disagrees(event, judged) else known
+def _flags(known: str, said: Mapping[str, Any]) -> str:
+    return f"{known} {Flag.NONE_AGAINST_TRACKING}".strip() if is_none_refused(said) else known
 
 
 def _told(seen: int | bool | None, event: MitosisEvent) -> int | bool | str | None:

@@ -7,6 +7,7 @@ that fuse make one cell with two parents, so every function here allows several.
 from __future__ import annotations
 
 from statistics import median
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -14,6 +15,7 @@ import numpy as np
 
 from lineage.schema import (
     CellKey,
+    Decision,
     EventType,
     Fate,
     Lineage,
@@ -21,18 +23,17 @@ from lineage.schema import (
     MitosisEvent,
     Predictions,
     Subtype,
-    p_abnormal,
-    verdict,
 )
 from lineage.subtypes import subtype
+from lineage.verdict import judge
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     import pandas as pd
 
 UNITS = "frames count from 0; _min minutes since frame 0; _um micrometres; _um2 square micrometres; _gy gray"
-MITOSES = (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.UNCLASSIFIED)
+MITOSES = (Decision.NORMAL, Decision.ABNORMAL, Decision.UNDECIDED)
 
 
 def annotate(
@@ -48,14 +49,15 @@ def annotate(
     dose_gy: float | None = None,
     border_um: float = 20.0,
     last_usable_frame: int | None = None,
-    kept: Collection[int] = (),
+    persons: Mapping[int, str] = MappingProxyType({}),
 ) -> nx.DiGraph:
     """Write on each cell what is known of its life.
 
     Args:
         lineage: cells and who became whom; left as it is.
         events: mitoses, fusions and deaths; their mothers are cells of `lineage`.
-        predictions: verdicts, matched to `events` by event_id; a mitosis without one is `unclassified`.
+        predictions: of the classifier, matched to `events` by event_id; a mitosis without one is
+            `unclassified`.
         n_frames: frames of the movie.
         shape: (Y, X) of a frame, pixels.
         pixel_size_um: micrometres a pixel.
@@ -65,7 +67,7 @@ def annotate(
         border_um: a cell last seen this close to the edge of the image, or that the stage would have
             carried there by the next frame, has left the field.
         last_usable_frame: a cell seen in it has reached the end of the movie; n_frames - 1 if None.
-        kept: events whose verdict `none` is not followed: they are `unclassified`.
+        persons: event_id -> a person's class, which overrules the verdict.
 
     Returns:
         A new graph. Nodes have CellKey attributes, Python bool, int, float and str only, and a key that
@@ -90,7 +92,7 @@ def annotate(
     final_frame = n_frames - 1 if last_usable_frame is None else last_usable_frame
     lives = _lives(lineage.detections, shape=shape, pixel_size_um=pixel_size_um, border_um=border_um)
     generation, founder = _descent(tree)
-    told = verdicts(predictions, kept=kept)
+    told = judge(events, predictions, persons)
     mitosis = _mitosis_of_mother(events, told, cells=set(tree))
     slips, deaths = _slips_and_deaths(events, told)
     for cell, life in lives.items():
@@ -118,26 +120,6 @@ def annotate(
     return tree
 
 
-def verdicts(predictions: Predictions, *, kept: Collection[int] = ()) -> dict[int, dict[str, Any]]:
-    """event_id -> mitosis_class, p_abnormal and, where the model knows that class, p_none.
-
-    An event in `kept` is `unclassified` if the classifier calls it `none`.
-    """
-    abnormal = p_abnormal(predictions.probabilities, predictions.classes)
-    none = dict(zip(predictions.classes, predictions.probabilities.T, strict=True)).get(MitosisClass.NONE)
-    told: dict[int, dict[str, Any]] = {}
-    for i, event_id in enumerate(predictions.event_ids.tolist()):
-        # Rounded before the verdict, so that the tables contradict nobody who applies the rule to them.
-        found = {"p_abnormal": round(float(abnormal[i]), 6)}
-        if none is not None:
-            found["p_none"] = round(float(none[i]), 6)
-        said = verdict(found["p_abnormal"], found.get("p_none"))
-        if said is MitosisClass.NONE and event_id in kept:
-            said = MitosisClass.UNCLASSIFIED
-        told[event_id] = {"mitosis_class": said.value} | found
-    return told
-
-
 def _mitosis_of_mother(
     events: Iterable[MitosisEvent], told: Mapping[int, dict[str, Any]], *, cells: set[int]
 ) -> dict[int, dict[str, Any]]:
@@ -148,7 +130,7 @@ def _mitosis_of_mother(
             raise ValueError(f"event {event.event_id}: its mother {event.mother} is not in the lineage")
         if event.event_type is not EventType.MITOSIS:
             continue
-        said = told.get(event.event_id, {"mitosis_class": MitosisClass.UNCLASSIFIED.value})
+        said = {k: v for k, v in told[event.event_id].items() if k != "verdict_because"}
         kind = {"subtype": subtype(event, said["mitosis_class"]).value}
         found[event.mother] = {"event_id": event.event_id} | said | kind
     return found
@@ -161,10 +143,10 @@ def _slips_and_deaths(
     slips: dict[int, int] = {}
     deaths: dict[int, Fate] = {}
     for event in events:
-        said = told.get(event.event_id, {}).get("mitosis_class", MitosisClass.UNCLASSIFIED)
-        kind = subtype(event, said)
-        if said == MitosisClass.NONE:
+        said = told.get(event.event_id, {"mitosis_class": MitosisClass.UNCLASSIFIED, "verdict": ""})
+        if said["verdict"] == Decision.NOT_A_MITOSIS:
             continue
+        kind = subtype(event, said["mitosis_class"])
         if kind is Subtype.SLIPPAGE:
             slips[event.mother] = slips.get(event.mother, 0) + 1
         elif kind is Subtype.DEATH_IN_MITOSIS:
@@ -369,4 +351,4 @@ def median_intermitotic_min(tree: nx.DiGraph) -> float | None:
 
 def mitoses(tree: nx.DiGraph) -> list[int]:
     """The cells that went through a mitosis, in order of their ids; rejected proposals are left out."""
-    return sorted(c for c, life in tree.nodes.items() if life.get(CellKey.MITOSIS) in MITOSES)
+    return sorted(c for c, life in tree.nodes.items() if life.get(CellKey.VERDICT) in MITOSES)

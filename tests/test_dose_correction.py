@@ -102,7 +102,7 @@ def judged(n_normal, n_abnormal, calls):
     """(movie 1: 0 Gy, all mitoses normal; movie 2: 8 Gy, all abnormal), every event judged."""
     mitoses = pd.DataFrame({
         "movie": ["m1"] * n_normal + ["m2"] * n_abnormal, "event_id": range(n_normal + n_abnormal),
-        "dose_gy": [0.0] * n_normal + [8.0] * n_abnormal, "mitosis_class": calls,
+        "dose_gy": [0.0] * n_normal + [8.0] * n_abnormal, "mitosis_class": "normal", "verdict": calls,
     })  # fmt: skip
     sample = mitoses.assign(mitosis_class=["normal"] * n_normal + ["abnormal"] * n_abnormal)
     movies = pd.DataFrame({"movie": ["m1", "m2"], "dose_gy": [0.0, 8.0], "n_rejected": [0, 0]})
@@ -133,7 +133,7 @@ def test_what_a_sample_tells_holds_the_truth_19_times_in_20():
         mitoses = pd.DataFrame(
             {"movie": [f"{d:g}" for d in dose], "event_id": range(len(dose)), "dose_gy": dose}
         )
-        mitoses["mitosis_class"] = np.where(called, "abnormal", "normal")
+        mitoses["verdict"] = mitoses["mitosis_class"] = np.where(called, "abnormal", "normal")
         shown = draw(mitoses.assign(cell_line="L"), each=12, seed=plate)
         verdicts = np.where(true[shown["event_id"]], "abnormal", "normal")
         one = reviewed.classifier(

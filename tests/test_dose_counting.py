@@ -13,6 +13,7 @@ from pipelines.dose.analyse import Options, results_of
 from pipelines.dose.assessed import assessed
 from pipelines.dose.collect import collect, together
 from pipelines.dose.correction import Classifier, out_of_fold
+from pipelines.dose.measures import PRIMARY
 from pipelines.report import words as words_of
 from pipelines.report.over_dose import response
 from pipelines.report.panels import subtypes
@@ -61,7 +62,10 @@ SEEN = ABNORMAL_SUBTYPES
 
 @pytest.fixture(scope="module")
 def overruled(plate, tmp_path_factory):
-    """The same runs; of what was seen to be abnormal every other one is called normal, each fifth nothing."""
+    """The same runs; of what was seen to be abnormal every other one is called normal, each fourth nothing.
+
+    Each fifth of the normal mitoses is undecided.
+    """
     folder = tmp_path_factory.mktemp("overruled") / "runs"
     shutil.copytree(plate, folder)
     for run in folder.glob("*.lineage"):
@@ -70,9 +74,12 @@ def overruled(plate, tmp_path_factory):
         events = tables["events"]
         seen = events.loc[events["subtype"].isin(SEEN), "event_id"]
         for words, ids in (("normal", seen[::2]), ("unclassified", seen[1::4])):
-            for name, table in tables.items():
+            for table in tables.values():
                 table.loc[table["event_id"].isin(ids), "mitosis_class"] = words
-                table.to_csv(files[name], index=False)
+        doubtful = events.loc[events["subtype"] == "normal", "event_id"][::5]
+        for name, table in tables.items():
+            table.loc[table["event_id"].isin(doubtful), "verdict"] = "undecided"
+            table.to_csv(files[name], index=False)
     return folder
 
 
@@ -86,20 +93,44 @@ def of_measure(table, measure, stratum="all"):
     return table[(table["measure"] == measure) & (table["stratum"] == stratum)].set_index("well")
 
 
-def test_what_was_seen_to_be_abnormal_counts_as_abnormal(results):
+def test_mitoses_count_by_their_verdict_and_the_undecided_stand_apart(results):
     mitoses, wells = results.tables["mitoses"], of_measure(results.tables["wells"], "fraction_abnormal")
-    judged = mitoses[mitoses["mitosis_class"].isin(["normal", "abnormal"])]
-    seen = judged["subtype"].isin(SEEN)
-    called = judged["mitosis_class"] == "abnormal"
-    assert (seen & ~called).sum() > 3
-    assert (
-        wells["n"].to_dict() == judged.groupby("well").size().to_dict()
-    )  # what was not classified is no case
-    assert wells["k"].to_dict() == (seen | called).groupby(judged["well"]).sum().to_dict()
-    assert wells["called"].to_dict() == pytest.approx(called.groupby(judged["well"]).mean().to_dict())
+    classified = mitoses[mitoses["mitosis_class"].isin(["normal", "abnormal"])]
+    judged = classified[classified["verdict"] != "undecided"]
+    abnormal = judged["verdict"] == "abnormal"
+    assert 0 < len(judged) < len(classified) < len(mitoses)
+    assert (abnormal & (judged["mitosis_class"] == "normal")).sum() > 3
+    # What was not classified, or is undecided, is no case.
+    assert wells["n"].to_dict() == judged.groupby("well").size().to_dict()
+    assert wells["k"].to_dict() == abnormal.groupby(judged["well"]).sum().to_dict()
+    called = classified["mitosis_class"] == "abnormal"
+    assert wells["called"].to_dict() == pytest.approx(called.groupby(classified["well"]).mean().to_dict())
+    apart = of_measure(results.tables["wells"], "fraction_undecided")
+    undecided = mitoses["verdict"] == "undecided"
+    assert apart["k"].to_dict() == undecided.groupby(mitoses["well"]).sum().to_dict()
+    assert apart["n"].to_dict() == mitoses.groupby("well").size().to_dict()
 
 
-def test_how_many_the_classifier_called_normal_is_said(overruled, results, tmp_path):
+def test_the_kinds_of_abnormal_mitoses_are_all_of_them(results):
+    wells = results.tables["wells"]
+    fine = of_measure(wells, "fraction_abnormal")["k"]
+    kinds = [m for m in wells["measure"].unique() if m in {f"fraction_{s}" for s in SEEN} - {PRIMARY}]
+    each = [of_measure(wells, m)["k"] for m in (*kinds, "fraction_of_no_told_kind")]
+    assert sum(each).to_dict() == fine.to_dict()
+
+
+def test_a_persons_class_is_counted_in_place_of_the_verdict(plate):
+    movie = opened(plate, "A5_p1")
+    mine = collect(movie).mitoses
+    one, other = mine.loc[mine["verdict"] == "normal", "event_id"].tolist()[:2]
+    found = collect(movie, {one: "abnormal", other: "none"}).mitoses.set_index("event_id")
+    assert found.loc[one, ["verdict", "counted_class", "judged"]].tolist() == ["normal", "abnormal", True]
+    assert found.loc[other, ["counted_class", "judged"]].tolist() == ["not_a_mitosis", False]
+    rest = found.drop([one, other])
+    assert (rest["counted_class"] == rest["verdict"]).all()
+
+
+def test_how_many_are_in_no_fraction_is_said(overruled, results, tmp_path):
     movies_, mitoses = results.tables["movies"], results.tables["mitoses"]
     seen = mitoses["subtype"].isin(SEEN)
     for column, words in (
@@ -108,13 +139,16 @@ def test_how_many_the_classifier_called_normal_is_said(overruled, results, tmp_p
     ):
         n = int((seen & (mitoses["mitosis_class"] == words)).sum())
         assert movies_[column].sum() == sum(dose[column] for dose in results.record["n"]) == n > 0
-    judged = mitoses["mitosis_class"].isin(["normal", "abnormal"])
+    judged = mitoses["judged"]
+    assert movies_["n_judged"].sum() == judged.sum()
     assert movies_["n_abnormal"].sum() == (judged & (mitoses["counted_class"] == "abnormal")).sum()
-    summary = " ".join(words_of.summary(results.tables, results.record, "U251"))
-    n = movies_["n_seen_abnormal_called_normal"].sum()
-    assert f"Of the {movies_['n_abnormal'].sum()} mitoses counted as abnormal, {n} were" in summary
+    assert movies_["n_undecided"].sum() == (mitoses["verdict"] == "undecided").sum() > 0
+    apart = ["n_judged", "n_undecided", "n_seen_abnormal_unclassified"]
+    assert movies_["n_mitoses"].sum() == movies_[apart].to_numpy().sum() == len(mitoses)
     cautions = " ".join(words_of.cautions([], results.record)["Of the analysis"])
-    assert "seen to be abnormal" in cautions
+    for n in (dose for dose in results.record["n"] if dose["n_undecided"] > 1):
+        assert f"At {n['dose_gy']:g} Gy {n['n_undecided']} mitoses are undecided: no fraction" in cautions
+    assert "seen to be abnormal and not classified" in cautions
 
 
 def test_cells_clones_and_durations_follow_the_same_rule(results):
@@ -204,7 +238,7 @@ def too_coarse(plate, folder, wells):
         run = folder / f"{well}_p1.lineage"
         for name in ("events", "tracklets"):
             table = pd.read_csv(run / f"{name}.csv", dtype=str, keep_default_na=False)
-            table.loc[table["subtype"].isin(FINE), ["subtype", "mitosis_class"]] = "normal"
+            table.loc[table["subtype"].isin(FINE), ["subtype", "mitosis_class", "verdict"]] = "normal"
             for column in set(FINE.values()) & set(table.columns):
                 table.loc[table[column] != "", column] = "not assessable"
             table.to_csv(run / f"{name}.csv", index=False)

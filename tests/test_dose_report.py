@@ -102,7 +102,7 @@ def test_all_n_are_printed(out, html):
         wanted = ["dose_gy", "n_experiments", "n_wells", "n_positions", "n_founders", "n_cells"]
         assert numbers[:6] == [n[c] for c in wanted]
     mitoses = pd.read_csv(out / "mitoses.csv")
-    assert sum(n["n_judged"] + n["n_unclassified"] for n in record["n"]) == len(mitoses)
+    assert sum(n["n_mitoses"] for n in record["n"]) == len(mitoses)
 
 
 def test_it_warns_and_says_how_it_was_made(html):
@@ -278,7 +278,10 @@ def test_a_dose_without_a_judged_mitosis_is_said_in_words(out):
 def test_a_film_is_shown_under_the_class_it_counts_under(out):
     mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
     mine = mitoses[mitoses["movie"] == "A1_p1"].head(1).reset_index(drop=True)
-    mine = mine.assign(mitosis_class="normal", counted_class="abnormal", subtype="tripolar", side_um=60.0)
+    mine = mine.assign(mitosis_class="normal", counted_class="abnormal", subtype="tripolar", side_um=60.0,
+                       verdict="abnormal", p_verdict=0.9, verdict_because="three_daughters")  # fmt: skip
     (film,), _ = films(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
     assert film.mitosis_class == "abnormal"
-    assert "the classifier: normal" in film.words
+    assert "p 0.90: three daughters" in film.words
+    of_person, _ = films(mine.assign(verdict="normal"), {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
+    assert "by a person" in of_person[0].words

@@ -63,7 +63,7 @@ def test_a_perfect_run_scores_one_on_a_movie_of_every_subtype(tmp_path, told):
     lineage, events, subtypes = worlds.every_subtype()
     truth = read_truth(write_truth(tmp_path / "a.truth", lineage, events=events, subtypes=subtypes))
     run = run_in_memory(tmp_path / "a.lineage", lineage, events=events)
-    run.events["mitosis_class"] = truth.events["mitosis_class"]
+    run.events["verdict"] = truth.events["mitosis_class"]
     assert run.events["subtype"].tolist() == ["unclassified", *list(subtypes.values())[1:]]
     if told == "no subtypes":
         del run.events["subtype"]

@@ -95,7 +95,7 @@ def test_the_page_needs_nothing_beside_it(folders):
     record["video"]["path"] = str(run.parent / "world.tif")
     (run / "run.json").write_text(json.dumps(record))
     write_table(quality, run / "stages" / "quality.csv")
-    wrong = pd.read_csv(run / "events.csv").assign(mitosis_class="abnormal", p_abnormal=0.9)
+    wrong = pd.read_csv(run / "events.csv").assign(verdict="abnormal", p_verdict=0.9)
     wrong.to_csv(run / "events.csv", index=False)
 
     assert re.fullmatch(LAST_LINE, last_line(command(run, truth)))
@@ -118,7 +118,7 @@ def test_the_page_needs_nothing_beside_it(folders):
 
 def test_a_mitosis_that_was_rejected_is_shown_by_the_run_s_own_film(folders):
     run, truth = folders
-    rejected = pd.read_csv(run / "events.csv").assign(mitosis_class="none", p_none=0.75)
+    rejected = pd.read_csv(run / "events.csv").assign(verdict="not_a_mitosis", p_none=0.75)
     rejected.to_csv(run / "events.csv", index=False)
 
     assert last_line(command(run, truth)).endswith("proposals 0.000 events F1 0.000")
@@ -233,9 +233,9 @@ TILES = mosaic_of(
 
 
 def proposals(*rows):
-    columns = ["event_id", "frame", "y_px", "x_px", "mitosis_class"]
+    columns = ["event_id", "frame", "y_px", "x_px", "verdict"]
     table = pd.DataFrame(rows, columns=columns)
-    return table.assign(mother_id=table["event_id"], daughter_ids="", p_abnormal=0.5)
+    return table.assign(mother_id=table["event_id"], daughter_ids="", p_verdict=0.5)
 
 
 def test_a_clip_is_proposed_by_the_event_nearest_to_its_middle():
@@ -243,7 +243,7 @@ def test_a_clip_is_proposed_by_the_event_nearest_to_its_middle():
         (1, 5, 0.0, 0.0, "normal"),  # in the corner
         (2, 10, 50.0, 31.0, "abnormal"),  # in the middle
         (3, 16, 99.9, 159.9, "normal"),
-        (4, 10, 130.0, 30.0, "none"),  # is no proposal
+        (4, 10, 130.0, 30.0, "not_a_mitosis"),  # is no proposal
         (5, 17, 130.0, 130.0, "normal"),  # a frame late
         (6, 4, 130.0, 130.0, "normal"),  # a frame early
         (7, 10, 130.0, 160.0, "normal"),  # on the edge: outside
@@ -260,6 +260,7 @@ def test_a_clip_is_proposed_by_the_event_nearest_to_its_middle():
     assert counted["abnormal"] == Count(1, 1, 2)
     assert counted["abnormal_of_proposed"].f1 == 1.0
     assert counted["further_a_tile"] == 1.0
+    assert counted["undecided"] == 0
 
 
 def test_a_normal_clip_called_abnormal_lowers_f1():
@@ -270,6 +271,26 @@ def test_a_normal_clip_called_abnormal_lowers_f1():
     counted = mosaic.count(scored, proposals((1, 5, 0, 0, "abnormal"), (2, 5, 0, 0, "abnormal")))
     assert counted["abnormal"] == Count(1, 2, 1)
     assert counted["right_class"].recall == 0.5
+
+
+def test_an_undecided_clip_is_proposed_and_not_called_abnormal():
+    events = proposals((1, 5, 50.0, 30.0, "undecided"), (2, 5, 50.0, 130.0, "normal"))
+
+    counted = mosaic.count(mosaic.score(events, TILES[:2]), events)
+
+    assert counted["undecided"] == 1
+    assert counted["of_abnormal"].recall == 1.0
+    assert counted["abnormal"] == Count(0, 0, 1)
+
+
+def test_a_run_without_verdicts_is_refused_in_one_line(folders):
+    run, truth = folders
+    events = pd.read_csv(run / "events.csv").drop(columns=["verdict", "p_verdict", "verdict_because"])
+    events.to_csv(run / "events.csv", index=False)
+    refused = command(run, truth)
+    assert refused.exit_code == 2
+    assert "lacks verdict, p_verdict" in " ".join(refused.output.split())
+    assert "run the movie again" in " ".join(refused.output.split())
 
 
 def test_mosaic_command(folders, tmp_path):

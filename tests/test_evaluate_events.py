@@ -28,11 +28,11 @@ def true(*rows):
 
 
 def said(*rows):
-    """(frame, y, x, p of abnormal) -> proposals, numbered from 100; p is NaN where it was not classified."""
-    table = pd.DataFrame(rows, columns=["frame", "y_px", "x_px", "p_abnormal"])
+    """(frame, y, x, p of abnormal) -> proposals, numbered from 100; p is NaN where it is undecided."""
+    table = pd.DataFrame(rows, columns=["frame", "y_px", "x_px", "p_verdict"])
     table["event_id"] = range(100, 100 + len(table))
-    p = table["p_abnormal"]
-    table["mitosis_class"] = np.select([p.isna(), p >= 0.5], ["unclassified", "abnormal"], "normal")
+    p = table["p_verdict"]
+    table["verdict"] = np.select([p.isna(), p >= 0.5], ["undecided", "abnormal"], "normal")
     return table
 
 
@@ -101,7 +101,7 @@ def test_abnormal_is_scored_end_to_end_and_among_the_proposed():
         (30, 100, 100, "slippage"),  # missed
         (40, 100, 100, "normal"),  # called abnormal
         (50, 100, 100, "normal"),  # called normal
-        (60, 100, 100, "tripolar"),  # not classified
+        (60, 100, 100, "tripolar"),  # undecided
         (70, 100, 100, "normal"),  # missed
     )
     proposals = said(
@@ -117,20 +117,20 @@ def test_abnormal_is_scored_end_to_end_and_among_the_proposed():
     assert events.same_class(found) == Count(2, 5, 5)
     counts = events.by_subtype(found)
     assert list(counts) == ["normal", "tripolar", "slippage", ""]
-    assert counts["tripolar"] == {"truth": 3, "normal": 1, "abnormal": 1, "unclassified": 1, "missed": 0}
-    assert counts[""] == {"truth": 0, "normal": 1, "abnormal": 1, "unclassified": 0, "missed": 0}
+    assert counts["tripolar"] == {"truth": 3, "normal": 1, "abnormal": 1, "undecided": 1, "missed": 0}
+    assert counts[""] == {"truth": 0, "normal": 1, "abnormal": 1, "undecided": 0, "missed": 0}
     assert mistakes(found)["kind"].tolist() == [
-        "missed abnormal", "wrong class", "wrong class", "not classified", "false proposal", "false proposal",
+        "missed abnormal", "wrong class", "wrong class", "undecided", "false proposal", "false proposal",
         "missed normal",
     ]  # fmt: skip
     assert mistakes(found)["p_abnormal"].dropna().tolist() == [0.1, 0.8, 0.7, 0.3]
-    assert mistakes(found)["words"].tolist()[3:5] == ["tripolar, not classified", "nothing, called abnormal"]
+    assert mistakes(found)["words"].tolist()[3:5] == ["tripolar, undecided", "nothing, called abnormal"]
 
 
-def test_a_normal_mitosis_that_was_not_classified_is_no_mistake():
+def test_a_normal_mitosis_that_is_undecided_is_no_mistake():
     found = compare(true((50, 100, 100, "normal")), said((50, 100, 100, np.nan)))
 
-    assert found["run_class"].tolist() == ["unclassified"]
+    assert found["run_class"].tolist() == ["undecided"]
     assert len(mistakes(found)) == 0
 
 
@@ -143,7 +143,7 @@ def test_a_normal_mitosis_that_was_not_classified_is_no_mistake():
     ],
 )
 def test_what_the_run_rejected_near_by_is_missed_and_said_to_be_rejected(x_px, told, event, words):
-    rejected = said((50, 100, x_px, 0.9)).assign(mitosis_class="none", **told)
+    rejected = said((50, 100, x_px, 0.9)).assign(verdict="not_a_mitosis", **told)
 
     found = compare(true((50, 100, 100, "tripolar")), rejected)
 
@@ -156,7 +156,7 @@ def test_what_the_run_rejected_near_by_is_missed_and_said_to_be_rejected(x_px, t
 def test_what_was_rejected_beside_a_proposal_does_not_matter():
     found = compare(
         true((50, 100, 100, "tripolar")),
-        said((50, 100, 104, 0.9), (50, 100, 100, 0.9)).assign(mitosis_class=["abnormal", "none"]),
+        said((50, 100, 104, 0.9), (50, 100, 100, 0.9)).assign(verdict=["abnormal", "not_a_mitosis"]),
     )
 
     assert found["run_event"].tolist() == [100]

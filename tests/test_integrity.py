@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from classifier import predict
 from classifier.corrected import corrected
 from classifier.forest import Forest
-from lineage import command, integrity
+from lineage import command, integrity, verdict
 from lineage.evaluate.runs import read_run
 from lineage.evaluate.truth import read_truth
 from lineage.export.__main__ import app as export
@@ -77,7 +77,7 @@ FILES = (
     "detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml", "report.html",
     "stages/quality.csv", "stages/nuclei.csv", "stages/tracked_detections.csv", "stages/tracked_edges.csv",
     "stages/tracked_cells.csv", "stages/events.csv", "stages/squares.csv", "stages/predictions.csv",
-    "stages/edges.csv", "stages/cells.csv", "stages/judged_events.csv", "stages/unfollowed.csv",
+    "stages/edges.csv", "stages/cells.csv", "stages/judged_events.csv",
     "labels.zarr/raw/3/0/0", "labels.zarr/.zgroup", "labels.zarr/.zattrs",
     "labels.zarr/tracked/3/0/0", "crops/event_0001.tif", "lineage.geff/nodes/ids/0",
 )  # fmt: skip
@@ -323,3 +323,83 @@ def test_a_damaged_forest_does_not_go_round_for_ever():
     for left, right in (([1, 0, 2], [2, 1, 2]), ([1, 1, 2], [7, 1, 2])):
         with pytest.raises(ValueError, match="child"):
             forest(left, right)
+
+
+# What the verdicts depend on
+
+
+def keys(run):
+    """Stage -> what its result depended on."""
+    stages = json.loads((run / "run.json").read_text())["stages"]
+    return {name: stage["key"] for name, stage in stages.items()}
+
+
+def of_earlier_version(run):
+    """As if written before there were verdicts: without the columns, and with other keys of the stages."""
+    for name, gone in (
+        ("events.csv", ["verdict", "p_verdict", "verdict_because"]),
+        ("tracklets.csv", ["verdict"]),
+    ):
+        table = pd.read_csv(run / name, dtype=str, keep_default_na=False)
+        table.drop(columns=gone).to_csv(run / name, index=False)
+    without_sums(run)
+    record = json.loads((run / "run.json").read_text())
+    for stage in ("events", "mend", "tree"):
+        record["stages"][stage]["key"] = "earlier"
+    (run / "run.json").write_text(json.dumps(record))
+
+
+def test_other_weights_do_again_what_follows_from_verdicts_and_nothing_else(
+    movie, run, tmp_path, monkeypatch
+):
+    before = keys(run)
+    other = tmp_path / "verdict.json"
+    other.write_text(json.dumps(verdict.load() | {"held_out": {"n": 0, "note": "other"}}))
+    monkeypatch.setattr(verdict, "PATH", other)
+
+    result = go_on(movie, run)
+
+    assert result.exit_code == 0, result.output
+    after = keys(run)
+    assert {stage for stage in before if before[stage] != after[stage]} == {"mend", "tree", "report"}
+
+
+def test_a_persons_corrections_are_the_verdicts_when_the_run_is_given_again(movie, run):
+    before = read_table(run / "events.csv")
+    event = int(before.loc[before["event_type"] == "mitosis", "event_id"].iloc[0])
+    (run / "corrections.csv").write_text(f"event_id,mitosis_class\n{event},abnormal\n999,unclassified\n")
+
+    result = go_on(movie, run)
+
+    assert result.exit_code == 0, result.output
+    after = read_table(run / "events.csv").set_index("event_id")
+    assert after.loc[event, ["verdict", "verdict_because", "p_verdict"]].tolist() == ["abnormal", "person", 1]
+    assert after.loc[event, "mitosis_class"] == before.set_index("event_id").loc[event, "mitosis_class"]
+    assert "abnormal" in read_table(run / "tracklets.csv")["verdict"].tolist()
+    (run / "corrections.csv").unlink()
+    assert go_on(movie, run).exit_code == 0
+    assert read_table(run / "events.csv")["verdict_because"].tolist() == before["verdict_because"].tolist()
+
+
+@pytest.mark.parametrize(
+    "words", ["event_id\n1\n", "event_id,mitosis_class\n1,strange\n", "event_id,mitosis_class\nx,normal\n"]
+)
+def test_corrections_that_cannot_be_read_are_one_line(movie, run, words):
+    (run / "corrections.csv").write_text(words)
+    result = go_on(movie, run)
+    assert result.exit_code == 2
+    assert "corrections.csv" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_a_run_of_an_earlier_version_is_refused_by_readers_and_gets_verdicts_when_given_again(movie, run):
+    of_earlier_version(run)
+    for read, words in (
+        (lambda: read_run(run), "lacks verdict, p_verdict"),
+        (lambda: movies.read(run, ROW), "lacks verdict; it was written by another version: run the movie"),
+    ):
+        with pytest.raises(InputError, match=words):
+            read()
+    result = go_on(movie, run)
+    assert result.exit_code == 0, result.output
+    assert read_run(run).events["verdict"].isin(["normal", "abnormal", "undecided", "not_a_mitosis"]).all()

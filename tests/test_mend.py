@@ -1,4 +1,4 @@
-"""A false division is undone where the classifier's word counts and the tracking is not sure."""
+"""A false division is undone; the tree that is left holds every nucleus once."""
 
 from dataclasses import replace
 
@@ -6,19 +6,17 @@ import pytest
 import worlds
 from worlds import as_lineage, divisions
 
-from lineage.mend import STRONG, mend
-from lineage.schema import EventType, Flag, MitosisClass
-
-NONE = MitosisClass.NONE
+from lineage.mend import mend
+from lineage.schema import EventType
 
 
-def world(confidence=0.5, graph=None):
+def world(graph=None):
     """1 --+-- 2 --+-- 4       8 ----       3 is nearer to 1 than 2 is
     |       +-- 5
     +-- 3"""
     places = {1: (100, 100), 2: (100, 140), 3: (100, 110), 4: (100, 150), 5: (120, 150), 8: (20, 200)}
     lineage = as_lineage(graph or worlds.two_generations(), places_px=places)
-    return lineage, [replace(e, confidence=confidence) for e in divisions(lineage)]
+    return lineage, divisions(lineage)
 
 
 def drawn_as(lineage):
@@ -32,18 +30,17 @@ def edges(lineage):
     return sorted((of[a], of[b]) for a, b in lineage.graph.edges)
 
 
-def test_a_weak_division_called_none_goes_on_as_the_nearest_daughter():
+def test_a_rejected_division_goes_on_as_the_nearest_daughter():
     lineage, events = world()
     assert edges(lineage) == [(1, 2), (1, 3), (2, 4), (2, 5)]
-    mended, _, flags = mend(lineage, events, {events[0].event_id: NONE})
+    mended, _ = mend(lineage, events, {events[0].event_id})
     assert {1, 3} in drawn_as(mended).values()
     assert edges(mended) == [(2, 4), (2, 5)]  # the other daughter is a founder, and keeps her own daughters
-    assert flags == {}
 
 
 def test_events_and_lineage_speak_of_the_same_cells_afterwards():
     lineage, events = world()
-    mended, told, _ = mend(lineage, events, {events[0].event_id: NONE})
+    mended, told = mend(lineage, events, {events[0].event_id})
     of = drawn_as(mended)
     assert set(mended.graph) == set(of) == set(range(1, len(of) + 1))
     undone, kept = told
@@ -58,48 +55,39 @@ def test_two_false_divisions_in_a_row_are_both_undone():
     # Now 2 is the nearest to 1, so that its own false division is on the way.
     far = lineage.detections["label"] == 3
     lineage.detections.loc[far, ["y_um", "x_um"]] += 200
-    mended, _, _ = mend(lineage, events, {e.event_id: NONE for e in events})
+    mended, _ = mend(lineage, events, {e.event_id for e in events})
     assert sorted(map(sorted, drawn_as(mended).values())) == [[1, 2, 4], [3], [5], [8]]
     assert mended.graph.number_of_edges() == 0
 
 
-def test_a_division_that_tracking_is_sure_of_is_flagged_and_kept():
-    lineage, events = world(confidence=STRONG)
-    mended, told, flags = mend(lineage, events, {events[0].event_id: NONE})
-    assert flags == {events[0].event_id: Flag.NONE_AGAINST_TRACKING}
-    assert edges(mended) == edges(lineage)
-    assert told == events
-    assert not mend(*world(confidence=STRONG - 0.01), {events[0].event_id: NONE})[2]
-
-
-@pytest.mark.parametrize("classes", [{}, {7: "normal", 8: "abnormal"}, {7: "unclassified"}])
-def test_without_a_none_nothing_changes(classes):
+@pytest.mark.parametrize("rejected", [set(), {99}])
+def test_where_nothing_is_rejected_nothing_changes(rejected):
     lineage, events = world()
-    mended, told, flags = mend(lineage, events, classes)
+    mended, told = mend(lineage, events, rejected)
     assert mended.detections.equals(lineage.detections)
     assert worlds.nx.utils.graphs_equal(mended.graph, lineage.graph)
-    assert (told, flags) == (events, {})
+    assert told == events
 
 
-def test_an_attempt_called_none_changes_no_tree():
+def test_a_rejected_attempt_changes_no_tree():
     lineage, events = world()
     slip = replace(events[0], event_id=20, mother=8, daughters=(), n_poles=0, separated=False)
-    mended, told, flags = mend(lineage, [*events, slip], {20: NONE})
+    mended, told = mend(lineage, [*events, slip], {20})
     assert edges(mended) == edges(lineage)
-    assert (told[-1], flags) == (slip, {})
+    assert told[-1] == slip
 
 
-def test_the_classifier_says_nothing_of_fusions():
+def test_fusions_are_not_undone():
     lineage, events = world(graph=worlds.sisters_fuse())
     fusion = replace(events[0], event_id=20, mother=2, daughters=(4,), event_type=EventType.FUSION)
-    mended, _, flags = mend(lineage, [*events, fusion], {20: NONE})
-    assert (edges(mended), flags) == (edges(lineage), {})
+    mended, _ = mend(lineage, [*events, fusion], {20})
+    assert edges(mended) == edges(lineage)
 
 
 def test_a_false_division_that_a_fusion_undid_leaves_a_tree():
     # 1 divides into 2 and 3, which are 4 soon after: what is left of it has every nucleus, and no cell twice.
     lineage, events = world(graph=worlds.sisters_fuse())
-    mended, told, _ = mend(lineage, events, {events[0].event_id: NONE})
+    mended, told = mend(lineage, events, {events[0].event_id})
     assert len(mended.detections) == len(lineage.detections)
     assert worlds.nx.is_directed_acyclic_graph(mended.graph)
     assert not mended.detections.duplicated(["frame", "tracklet_id"]).any()
@@ -109,7 +97,7 @@ def test_a_false_division_that_a_fusion_undid_leaves_a_tree():
 def test_what_is_given_is_left_alone():
     lineage, events = world()
     before = lineage.detections.copy(), sorted(lineage.graph.edges)
-    mend(lineage, events, {events[0].event_id: NONE})
+    mend(lineage, events, {events[0].event_id})
     assert lineage.detections.equals(before[0])
     assert sorted(lineage.graph.edges) == before[1]
 
@@ -117,7 +105,7 @@ def test_what_is_given_is_left_alone():
 def test_a_cell_that_seemed_to_part_and_was_one_again_is_one_cell_throughout():
     lineage, events = world(graph=worlds.sisters_fuse())
     assert edges(lineage) == [(1, 2), (1, 3), (2, 4), (3, 4), (4, 5), (4, 6)]
-    mended, told, _ = mend(lineage, events, {events[0].event_id: NONE})
+    mended, told = mend(lineage, events, {events[0].event_id})
     assert {1, 3, 4} in drawn_as(mended).values()
     assert edges(mended) == [(1, 5), (1, 6)]
     assert [drawn_as(mended)[e.mother] for e in told] == [{1, 3, 4}] * 2

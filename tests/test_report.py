@@ -16,14 +16,16 @@ import worlds
 from test_tree import NOTHING, annotate, event_table
 from worlds import as_lineage, divisions, told
 
-from lineage import crops, tables
+from lineage import crops, tables, verdict
 from lineage.report import write_report
 from lineage.report.cards import doubt
 from lineage.report.forest import columns, forest, lone_strip, split
 from lineage.report.strips import film_strip, montage
 from lineage.report.svg import BLUE, VERMILLION
-from lineage.report.words import FLAGS
-from lineage.schema import EventType, Flag, FrameQuality, MitosisEvent, counted_class
+from lineage.report.words import FLAGS, limits
+from lineage.schema import EventType, Flag, FrameQuality, MitosisEvent
+
+WEIGHTS = verdict.load()
 
 N_FRAMES = 40
 
@@ -101,16 +103,13 @@ def run_of(**changes):
 def write(tmp_path):
     """A lineage and its events -> the page of its report, with a crop for every event but event 8."""
 
-    def write(
-        lineage, events, predictions=NOTHING, *, kept=(), flags=None, unusable=(), n_frames=N_FRAMES, **run
-    ):
+    def write(lineage, events, predictions=NOTHING, *, flags=None, unusable=(), n_frames=N_FRAMES, **run):
         table = event_table(
             lineage,
             events,
             predictions,
             side_um={e.event_id: 80.0 for e in events},
             flags=flags or {},
-            kept=kept,
         )
         (tmp_path / "crops").mkdir(exist_ok=True)
         rng = np.random.default_rng(0)
@@ -119,7 +118,7 @@ def write(tmp_path):
             tifffile.imwrite(tmp_path / f"crops/event_{event_id:04d}.tif", pixels, imagej=True)
         write_report(
             tmp_path / "report.html",
-            tree=annotate(lineage, events, predictions, n_frames=n_frames, kept=kept),
+            tree=annotate(lineage, events, predictions, n_frames=n_frames),
             detections=lineage.detections,
             events=table,
             quality=quality(unusable),
@@ -223,7 +222,7 @@ def test_rejected_proposals_are_listed_but_not_counted_or_drawn(report):
 
     page = report(worlds.one_division, rejected)
 
-    assert page.having("article", id="event-7")[0]["class"] == "event none"
+    assert page.having("article", id="event-7")[0]["class"] == "event not_a_mitosis"
     assert "rejected proposals 1" in page.text
     assert not page.having("a", href="#event-7")
     assert "0 mitoses" in page.text
@@ -264,13 +263,13 @@ def marks(page, shape):
 @pytest.fixture
 def everything(write):
     """The page of every kind of mitosis under every prediction, a fusion and a death."""
-    lineage, events, predictions, kept = worlds.every_verdict()
+    lineage, events, predictions = worlds.every_verdict()
     place = {"y_px": 100.0, "x_px": 100.0, "y_um": 200.0, "x_um": 200.0, "source": "world"}
     events += [
         MitosisEvent(90, 11, (), 15, **place, event_type=EventType.DEATH),
         MitosisEvent(91, 12, (), 15, **place, event_type=EventType.FUSION),
     ]
-    return write(lineage, events, predictions, kept=kept, flags=dict.fromkeys(kept, "none_against_tracking"))
+    return write(lineage, events, predictions)
 
 
 def test_the_numbers_at_the_top_are_those_that_can_be_counted_below(everything):
@@ -279,30 +278,28 @@ def test_the_numbers_at_the_top_are_those_that_can_be_counted_below(everything):
     top = top[top.index("frames, ") :]
     of_class = {
         name: {event for event, (classes, _) in page.articles.items() if name in classes.split()}
-        for name in ("normal", "abnormal", "unclassified", "none")
+        for name in ("normal", "abnormal", "undecided", "not_a_mitosis")
     }
     counts = {name: len(events) for name, events in of_class.items()}
-    assert counts == {"normal": 1, "abnormal": 30, "unclassified": 2, "none": 8}
-    shown = of_class["normal"] | of_class["abnormal"] | of_class["unclassified"]
+    assert counts == {"normal": 1, "abnormal": 23, "undecided": 9, "not_a_mitosis": 8}
+    shown = of_class["normal"] | of_class["abnormal"] | of_class["undecided"]
 
     # The headline, the buttons and the ends of the curves.
     assert number(r"(\d+) mitoses", top) == len(shown) == number(r"all (\d+)", below)
-    for name in ("normal", "abnormal", "unclassified"):
+    for name in ("normal", "abnormal", "undecided"):
         assert number(rf"(\d+) {name}", top) == counts[name] == number(rf"\b{name} (\d+)", below)
-    assert number(r"rejected proposals (\d+)", below) == counts["none"]
+    assert number(r"rejected proposals (\d+)", below) == counts["not_a_mitosis"]
     ends = [int(t) for t in re.findall(r'class="end">(\d+)<', page.html)]
-    assert ends == [counts["normal"], counts["abnormal"], counts["unclassified"]]
-    assert number(r"abnormal, (\d+) % of those classified", top) == round(100 * 15 / 16)
+    assert ends == [counts["normal"], counts["abnormal"], counts["undecided"]]
+    assert number(r"abnormal, (\d+) % of the 9 classified and decided", top) == round(100 * 8 / 9)
 
     # The forest's marks, each with its shape.
     assert marks(page, "path") == of_class["abnormal"]
-    assert marks(page, "circle") == of_class["normal"] | of_class["unclassified"]
+    assert marks(page, "circle") == of_class["normal"] | of_class["undecided"]
 
-    # What the classifier says otherwise.
-    contradicted = {e for e in of_class["abnormal"] if "the classifier says normal" in page.articles[e][1]}
-    assert number(r"(\d+) of them called normal by the classifier", top) == len(contradicted) == 7
+    # Of which the classifier gave no class.
     without = {e for e in of_class["abnormal"] if "the classifier says abnormal" not in page.articles[e][1]}
-    assert number(r"(\d+) of them not classified", top) == len(without - contradicted) == 15
+    assert number(r"(\d+) of them not classified", top) == len(without) == 15
 
     # Kinds.
     kinds = re.findall(r"(\d+) abnormal \(([^)]*)\)", below)
@@ -311,7 +308,7 @@ def test_the_numbers_at_the_top_are_those_that_can_be_counted_below(everything):
     for kind, k in re.findall(r"([a-z ]+) (\d+)", named):
         headed = f"abnormal: {kind.strip()}"
         found = [e for e in of_class["abnormal"] if page.articles[e][1].startswith(headed)]
-        assert len(found) == int(k) or kind.strip() == "by the classifier alone", kind
+        assert len(found) == int(k) or kind.strip() == "of no told kind", kind
 
     # Cells, founders and what is no mitosis.
     cells = set(re.findall(r"Cell (\d+), generation", page.html))
@@ -329,24 +326,39 @@ def test_each_event_shows_what_was_seen_and_what_the_classifier_says(everything)
     words = {event: text for event, (_, text) in everything.articles.items()}
     kinds = list(worlds.SUBTYPES)
     first = {kind: 7 + 5 * kinds.index(kind) for kind in kinds}  # under `normal`, then the other predictions
-    assert words[first["normal"]].startswith("normal the classifier says normal, p(abnormal) 0.07")
-    assert words[first["normal"] + 1].startswith("abnormal the classifier says abnormal, p(abnormal) 0.90")
-    assert words[first["normal"] + 3].startswith("unclassified the classifier says no mitosis, p(abnormal)")
-    assert words[first["normal"] + 4].startswith("unclassified not classified")
-    assert words[first["tripolar"]].startswith(
-        "abnormal: tripolar the classifier says normal, p(abnormal) 0.07"
-    )
-    assert words[first["tripolar"] + 2].startswith("rejected the classifier says no mitosis")
-    assert words[first["tripolar"] + 3].startswith("abnormal: tripolar the classifier says no mitosis")
-    assert words[first["slippage"] + 4].startswith("abnormal: slippage not classified")
+    said = "the classifier says"
+    for kind, k, begins in (
+        ("normal", 0, f"normal p 0.07: classifier 0.07 {said} normal, p(abnormal) 0.07"),
+        ("normal", 1, f"abnormal p 0.90: classifier 0.90 {said} abnormal, p(abnormal) 0.90"),
+        ("normal", 3, f"undecided p 0.27: contradicted, classifier none 0.70 {said} no mitosis, p(abnormal)"),
+        ("normal", 4, "undecided p 0.27: not classified not classified"),
+        ("tripolar", 0, "undecided p 0.60: contradicted, three daughters, classifier 0.07"),
+        ("tripolar", 1, "abnormal: tripolar p 0.99: three daughters, classifier 0.90"),
+        ("tripolar", 2, f"rejected classifier none 0.80 {said} no mitosis"),
+        ("tripolar", 3, "abnormal: tripolar p 0.88: three daughters, contradicted, classifier none 0.70"),
+        ("slippage", 4, "abnormal: slippage p 0.82: never separated, not classified"),
+    ):
+        assert words[first[kind] + k].startswith(begins), words[first[kind] + k]
 
 
-def test_the_forest_colours_what_was_seen_to_be_abnormal(everything):
+def test_the_first_screen_says_how_far_verdicts_can_be_trusted(everything, write, monkeypatch):
+    top = everything.text.split("Counts over time", 1)[0]
+    assert limits(verdict.load().get("held_out")) in top
+    told_of = {"n": 41, "sensitivity": 0.75, "specificity": 0.5, "undecided": 0.125, "lines": ["PC3"]}
+    monkeypatch.setattr(verdict, "load", lambda: WEIGHTS | {"held_out": told_of | {"minutes_per_frame": 10}})
+    lineage = as_lineage(worlds.one_division())
+    top = write(lineage, divisions(lineage)).text.split("Counts over time", 1)[0]
+    assert "On 41 held-out mitoses of PC3 at 10 min a frame, of the abnormal 75 %" in top
+    monkeypatch.setattr(verdict, "load", lambda: {k: v for k, v in WEIGHTS.items() if k != "held_out"})
+    assert "was not measured" in write(lineage, divisions(lineage)).text.split("Counts over time", 1)[0]
+
+
+def test_the_forest_has_the_colours_of_the_verdicts(everything):
     """Also the bar from a mother to her daughters, and the words at a mark."""
-    tripolar = r"<title>Mitosis 12: abnormal: tripolar\nthe classifier says normal, p\(abnormal\) 0\.07"
-    assert re.search(tripolar, everything.html)
+    tripolar = r"<title>Mitosis 12: undecided\np 0\.60: contradicted, three daughters, classifier 0\.07\n"
+    assert re.search(tripolar + r"the classifier says normal, p\(abnormal\) 0\.07", everything.html)
     lineage = as_lineage(worlds.three_daughters())
-    predictions = told({7: (0.9, 0.1)})
+    predictions = told({7: (0.7, 0.3)})
     events = event_table(lineage, predictions=predictions)
     assert events["mitosis_class"].tolist() == ["normal"]
     drawn = "".join(forest(annotate(lineage, predictions=predictions), events))
@@ -358,36 +370,22 @@ def test_the_forest_colours_what_was_seen_to_be_abnormal(everything):
 
 
 def event_of(**changes):
-    event = {
-        "mitosis_class": "normal",
-        "subtype": "normal",
-        "p_abnormal": 0.1,
-        "p_none": 0.0,
-        "confidence": 9.0,
-    }
-    event |= changes
-    return event | {"counted": counted_class(event["mitosis_class"], event["subtype"])}
+    return {"verdict": "normal", "p_verdict": 0.1, "p_none": 0.0, "confidence": 9.0} | changes
 
 
-def test_most_doubtful_are_contradictions_then_undecided_then_what_the_tracking_doubts():
+def test_most_doubtful_are_the_undecided_then_what_is_near_one_half_then_what_the_tracking_doubts():
     nan = float("nan")
     in_order = [
-        event_of(subtype="tripolar", p_abnormal=0.45),
-        event_of(
-            mitosis_class="unclassified", subtype="unclassified", p_none=0.95
-        ),  # the tracking overrules it
-        event_of(subtype="tripolar", p_abnormal=0.02),
-        event_of(
-            mitosis_class="unclassified", subtype="unclassified", p_abnormal=nan, p_none=nan, confidence=0.5
-        ),
-        event_of(p_abnormal=0.48, confidence=3.0),
-        event_of(mitosis_class="unclassified", subtype="slippage", p_abnormal=nan, p_none=nan),
+        event_of(verdict="undecided", p_verdict=0.45),
+        event_of(verdict="undecided", p_verdict=0.27, p_none=nan),
+        event_of(verdict="undecided", p_verdict=0.27, p_none=0.95),  # the tracking overrules it
+        event_of(verdict="not_a_mitosis", p_verdict=nan, p_none=0.55),
         event_of(p_none=0.4),
-        event_of(mitosis_class="abnormal", subtype="tripolar", p_abnormal=0.7),
+        event_of(verdict="abnormal", p_verdict=0.7),
         event_of(confidence=nan),
         event_of(confidence=1.0),
         event_of(),
-        event_of(p_abnormal=0.01, confidence=0.1),
+        event_of(p_verdict=0.01, confidence=0.1),
     ]
     assert sorted(in_order[1:] + in_order[:1], key=doubt) == in_order
 
@@ -395,10 +393,9 @@ def test_most_doubtful_are_contradictions_then_undecided_then_what_the_tracking_
 def test_the_page_can_be_sorted_by_doubt(everything):
     ranks = {int(a["id"][6:]): int(a["data-doubt"]) for a in everything.having("article")}
     assert sorted(ranks.values()) == list(range(len(ranks)))
-    contradicted = {e for e, (classes, _) in everything.articles.items() if "contradicted" in classes}
-    # Seven kinds called normal, and eight of which `none` is not followed.
-    assert len(contradicted) == 7 + 8
-    assert {e for e, rank in ranks.items() if rank < 15} == contradicted
+    undecided = {e for e, (classes, _) in everything.articles.items() if "undecided" in classes}
+    assert len(undecided) == 9
+    assert {e for e, rank in ranks.items() if rank < 9} == undecided
 
 
 # --- What is to be wary of

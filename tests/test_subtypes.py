@@ -6,7 +6,7 @@ import pytest
 
 from lineage import subtypes
 from lineage.schema import EventType, MitosisClass, MitosisEvent, Subtype
-from lineage.subtypes import disagrees, subtype
+from lineage.subtypes import subtype
 
 DIVISION = MitosisEvent(1, 1, (2, 3), 10, 0, 0, 0, 0, "drawn", n_poles=2, separated=True)
 ATTEMPT = replace(DIVISION, daughters=(), n_poles=0, separated=False)
@@ -81,16 +81,3 @@ def test_the_order_is_the_one_that_is_written_down():
     seen = [Subtype.DEATH_IN_MITOSIS, Subtype.SLIPPAGE, Subtype.TETRAPOLAR, Subtype.TRIPOLAR]
     seen += [Subtype.FURROW_REGRESSION, Subtype.LAGGING, Subtype.MICRONUCLEI]
     assert [kind for kind, _ in subtypes._seen(DIVISION)] == seen
-
-
-@pytest.mark.parametrize(
-    ("event", "judged", "flagged"),
-    [
-        (replace(DIVISION, n_poles=3), "normal", True),
-        (replace(DIVISION, n_poles=3), "abnormal", False),
-        (replace(DIVISION, n_poles=3), "unclassified", False),
-        (DIVISION, "normal", False),
-    ],
-)
-def test_a_normal_that_was_seen_to_be_abnormal_is_flagged(event, judged, flagged):
-    assert disagrees(event, judged) is flagged

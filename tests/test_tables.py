@@ -64,6 +64,8 @@ def test_a_mitosis_without_a_verdict_is_unclassified_and_nothing_else_has_a_clas
     ]
     told = table_of(*events)
     assert told["mitosis_class"].tolist() == ["unclassified", "", ""]
+    assert told["verdict"].tolist() == ["undecided", "", ""]
+    assert told["verdict_because"].tolist() == ["not_classified", "", ""]
     assert told["subtype"].tolist() == ["unclassified", "sister_fusion", "death_in_interphase"]
     assert told["linked_event_id"].tolist() == [pd.NA, 1, pd.NA]
     assert told["n_poles"].tolist() == [2, pd.NA, pd.NA]
@@ -79,10 +81,24 @@ def test_times_are_minutes_and_evidence_has_columns_of_its_own():
     assert {f"evidence_{name}" for name in EVIDENCE} <= set(EVENT_COLUMNS)
 
 
-def test_a_none_that_is_not_followed_is_no_verdict():
+def test_a_none_that_is_not_followed_is_no_class_and_is_flagged():
     said = worlds.told({1: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
-    assert row(division(), predictions=said)["mitosis_class"] == "none"
-    assert row(division(), predictions=said, kept={1})["mitosis_class"] == "unclassified"
+    weak, sure = (row(division(confidence=c), predictions=said) for c in (0.5, 9.0))
+    assert (weak["mitosis_class"], weak["verdict"], weak["flags"]) == ("none", "not_a_mitosis", "")
+    assert (sure["mitosis_class"], sure["verdict"]) == ("unclassified", "undecided")
+    assert sure["flags"] == "none_against_tracking"
+
+
+def test_a_persons_class_is_the_verdict_and_leaves_the_classifiers_alone():
+    said = worlds.told({1: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
+    found = row(division(), predictions=said, persons={1: "abnormal"})
+    assert found[["verdict", "p_verdict", "verdict_because", "flags"]].tolist() == [
+        "abnormal", 1.0, "person", "",
+    ]  # fmt: skip
+    other = worlds.told({1: (0.9, 0.1)})
+    found = row(division(), predictions=other, persons={1: "none"})
+    assert found[["verdict", "mitosis_class"]].tolist() == ["not_a_mitosis", "normal"]
+    assert pd.isna(found["p_verdict"])
 
 
 def test_no_events_are_a_table_without_rows():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from itertools import pairwise
 
 import networkx as nx
@@ -291,17 +292,18 @@ def test_ids_in_tables_are_space_separated_and_survive_csv(tmp_path):
     assert lineages.loc[0, ["n_cells", "n_generations", "n_mitoses", "n_lost"]].tolist() == [6, 3, 2, 2]
 
 
-def test_lineages_count_what_was_seen_to_be_abnormal_as_abnormal():
-    lineage, events, predictions, kept = worlds.every_verdict()
-    annotated = annotate(lineage, events, predictions, kept=kept)
-    table = event_table(lineage, events, predictions, kept=kept)
+def test_lineages_count_by_the_verdicts():
+    lineage, events, predictions = worlds.every_verdict()
+    annotated = annotate(lineage, events, predictions)
+    table = event_table(lineage, events, predictions)
     assert len(table) == 5 * 8 + 1
 
     _, lineages = tables.tables(annotated, table)
 
-    counts = lineages[["n_mitoses", "n_normal", "n_abnormal", "n_unclassified"]].sum()
-    # Seven kinds under each of five predictions; an eighth, of which nothing was seen; and a slippage before.
-    assert counts.tolist() == [4 * 8 + 1, 1, 4 * 7 + 1 + 1, 2]
+    counts = lineages[["n_mitoses", "n_normal", "n_abnormal", "n_undecided"]].sum()
+    # Seven kinds under each of five predictions, one of which they contradict; an eighth, of which nothing
+    # was seen; and a slippage before.
+    assert counts.tolist() == [4 * 8 + 1, 1, 3 * 7 + 1 + 1, 7 + 2]
     # A mother that slips before she divides went through two.
     assert lineages.set_index("founder_id").loc[10, ["n_mitoses", "n_normal", "n_abnormal"]].tolist() == [
         2,
@@ -333,5 +335,5 @@ def test_a_rejected_attempt_is_no_fate():
     none = {e: (0.1, 0.1, 0.8) for e, s in subtypes.items() if s in ("slippage", "death_in_mitosis")}
     said = told(none, ("normal", "abnormal", "none"))
     assert [fates(annotate(lineage, events, said))[c] for c in (70, 80)] == ["lost", "lost"]
-    kept = annotate(lineage, events, said, kept=set(none))
-    assert [fates(kept)[c] for c in (70, 80)] == ["slipped", "died_mitosis"]
+    sure = [replace(e, confidence=9.0) for e in events]  # of which the tracking is sure is not rejected
+    assert [fates(annotate(lineage, sure, said))[c] for c in (70, 80)] == ["slipped", "died_mitosis"]

@@ -128,12 +128,8 @@ SAID: dict[str, tuple[float, float, float]] = {
 }  # fmt: skip
 
 
-def every_verdict() -> tuple[Lineage, list[MitosisEvent], Predictions, set[int]]:
-    """Each of SUBTYPES under each prediction of SAID and under none; one mother slips before she divides.
-
-    Returns:
-        The lineage, its events, the predictions, and the events whose `none` is not followed.
-    """
+def every_verdict() -> tuple[Lineage, list[MitosisEvent], Predictions]:
+    """Each of SUBTYPES under each prediction of SAID and under none; one mother slips before she divides."""
     drawn = [(kind, said) for kind in SUBTYPES for said in (*SAID, None)]
     mothers = {10 * k: SUBTYPES[kind] for k, (kind, _) in enumerate(drawn, start=1)}
     graph = nx.DiGraph([(m, m + d) for m, n in mothers.items() for d in range(1, n + 1)])
@@ -147,8 +143,11 @@ def every_verdict() -> tuple[Lineage, list[MitosisEvent], Predictions, set[int]]
     ]
     slipped = replace(whole, event_id=6, mother=10, frame=4, **SEEN["slippage"])
     verdicts = {e.event_id: SAID[said] for e, (_, said) in zip(events, drawn, strict=True) if said}
-    kept = {e.event_id for e, (_, said) in zip(events, drawn, strict=True) if said == NONE_KEPT}
-    return lineage, [slipped, *events], told(verdicts, ("normal", "abnormal", "none")), kept
+    events = [
+        replace(e, confidence=9.0) if said == NONE_KEPT else e
+        for e, (_, said) in zip(events, drawn, strict=True)
+    ]
+    return lineage, [slipped, *events], told(verdicts, ("normal", "abnormal", "none"))
 
 
 WORLDS = (lone_cell, one_division, three_daughters, two_generations, sisters_fuse, clones_fuse, empty)

@@ -1,4 +1,4 @@
-"""Outcomes -> whether p(abnormal) can be taken at its word.
+"""Outcomes -> whether the verdict's p(abnormal) can be taken at its word.
 
 Of the mitoses given 0.8, are four fifths abnormal? Counted are the true events that were proposed and given
 a probability.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lineage.evaluate.events import MISSED, NOTHING
 from lineage.report.forest import COLOURS
 from lineage.report.svg import BLUE, INK, RULE, hover, picture, tag, text
-from lineage.schema import MitosisClass
+from lineage.schema import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from lineage.evaluate.calibration import Bin, Calibration
 
 MISSED_FILL = "#fff"
-ORDER = (MitosisClass.ABNORMAL, MitosisClass.NORMAL, MitosisClass.UNCLASSIFIED, MISSED)
+ORDER = (Decision.ABNORMAL, Decision.NORMAL, Decision.UNDECIDED, MISSED)
 LEFT, WIDTH, ROW = 150.0, 680.0, 30.0
 SIDE, PAD, HEAD = 320.0, 54.0, 24.0
 
@@ -45,7 +45,7 @@ def _bar(counts: Mapping[str, int], x: float, y: float) -> list[str]:
         if not n:
             continue
         width = room * n / counts["truth"]
-        colour = MISSED_FILL if called == MISSED else COLOURS[MitosisClass(called)]
+        colour = MISSED_FILL if called == MISSED else COLOURS[Decision(called)]
         pieces.append(
             tag(
                 "rect",
@@ -61,7 +61,7 @@ def _bar(counts: Mapping[str, int], x: float, y: float) -> list[str]:
             )
         )
         if width > 14:
-            dark = called in (MISSED, MitosisClass.UNCLASSIFIED)
+            dark = called in (MISSED, Decision.UNDECIDED)
             pieces.append(
                 text(
                     str(n), x + width / 2, y + 14, text_anchor="middle", class_="ink" if dark else "on-colour"

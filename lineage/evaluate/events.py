@@ -1,13 +1,13 @@
 """Mitoses of truth and run -> a row for each true event and each proposal of nothing, and counts on them.
 
-Every row of a run's events.csv that is not `none` is a proposal. A true event is proposed if a proposal
+Every mitosis of a run's events.csv that is not rejected is a proposal. A true event is proposed if a proposal
 lies within 25 um of it and 3 frames; where nothing separates, within 60 min. Each is used once, nearest
 first, by the sum of the two distances, each divided by its limit. Of those that are missed it is told, by
-the same rule, which the run had proposed and then rejected as `none`.
+the same rule, which the run had proposed and then rejected as no mitosis.
 
 Abnormal is the positive class. End to end, an abnormal mitosis that was not proposed, or not called
 abnormal, is missed; a proposal that is called abnormal and is none, or of a normal mitosis, is a false
-alarm. A proposal that was not classified is not called abnormal.
+alarm. The run's class is its verdict; a proposal that is undecided is not called abnormal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pandas as pd
 
 from lineage.evaluate.counts import Count
 from lineage.evaluate.pairs import nearest_first
-from lineage.schema import MitosisClass
+from lineage.schema import Decision, MitosisClass
 from lineage.tree import near_border
 
 if TYPE_CHECKING:
@@ -61,19 +61,20 @@ def outcomes(
 
     Args:
         truth: `event_id, frame, y_px, x_px, mitosis_class, subtype, daughter_ids`.
-        found: every event of the run: `event_id, frame, y_px, x_px, mitosis_class, p_abnormal`, and `p_none`
-            where the run has it.
+        found: every mitosis of the run: `event_id, frame, y_px, x_px, verdict, p_verdict`, and `p_none` where
+            the run has it.
         drift_px: (T, 2) of the stage, taken out of both before places are compared.
         shape: (Y, X) of a frame.
         pixel_size_um: side of a pixel.
         minutes_per_frame: interval.
 
     Returns:
-        A missed event has the class `missed`, and `run_event` -1 unless the run rejected it as `none`; a
-        proposal of nothing has `truth_event` -1 and an empty true class. Place and frame are the truth's
-        where there is one. `p_none` is told of the rejected alone.
+        A missed event has the class `missed`, and `run_event` -1 unless the run rejected it; a proposal
+        of nothing has `truth_event` -1 and an empty true class. Place and frame are the truth's where there
+        is one. `run_class` is the run's verdict and `p_abnormal` its probability; `p_none`, the classifier's,
+        is told of the rejected alone.
     """
-    is_none = found["mitosis_class"] == MitosisClass.NONE
+    is_none = found["verdict"] == Decision.NOT_A_MITOSIS
     proposals, rejected = found[~is_none], found[is_none]
 
     def near(some: pd.DataFrame) -> list[tuple[float, int, int]]:
@@ -164,8 +165,8 @@ def _frames_allowed(truth: pd.DataFrame, minutes_per_frame: float) -> np.ndarray
 def _said(proposal: pd.Series) -> dict[str, Any]:
     return {
         "run_event": proposal["event_id"],
-        "run_class": proposal["mitosis_class"],
-        "p_abnormal": proposal["p_abnormal"],
+        "run_class": proposal["verdict"],
+        "p_abnormal": proposal["p_verdict"],
     }
 
 
@@ -194,7 +195,7 @@ def proposed(table: pd.DataFrame) -> Count:
 
 
 def abnormal(table: pd.DataFrame) -> Count:
-    """The positive class: end to end for all rows, of the classifier alone for those that are matched."""
+    """The positive class: end to end for all rows, of the verdict alone for those that are matched."""
     true = table["truth_class"] == MitosisClass.ABNORMAL
     called = table["run_class"] == MitosisClass.ABNORMAL
     return Count(int((true & called).sum()), int(called.sum()), int(true.sum()))
@@ -206,7 +207,7 @@ def can_be_seen(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def fraction_abnormal(table: pd.DataFrame) -> tuple[float | None, float | None]:
-    """Of the true mitoses, and of the proposals with a class: what a dose curve would be drawn from."""
+    """Of the true mitoses, and of the proposals that are decided: what a dose curve would be drawn from."""
     judged = (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
     sides = (
         table.loc[is_true(table), "truth_class"],
@@ -228,7 +229,7 @@ def by_subtype(table: pd.DataFrame) -> dict[str, dict[str, int]]:
 
     What the run proposed where there is nothing stands last, under an empty name.
     """
-    columns = (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.UNCLASSIFIED, MISSED)
+    columns = (Decision.NORMAL, Decision.ABNORMAL, Decision.UNDECIDED, MISSED)
     counts = {
         str(name): {"truth": len(rows) if name != NOTHING else 0}
         | {str(c): int((rows["run_class"] == c).sum()) for c in columns}

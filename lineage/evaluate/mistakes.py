@@ -1,8 +1,8 @@
 """Outcomes -> the mistakes, worst first.
 
 Worst are abnormal mitoses that were missed, among them those that the run rejected as no mitosis; then wrong
-classes, the surest first; then abnormal mitoses that were not classified; then proposals of nothing, those
-called abnormal first; then normal mitoses that were missed. A normal one that was not classified is not
+classes, the surest first; then abnormal mitoses that are undecided; then proposals of nothing, those
+called abnormal first; then normal mitoses that were missed. A normal one that is undecided is not
 called abnormal, which is right. Where the truth tells of no events, the mistakes are the divisions that were
 missed, or are false, within one frame.
 """
@@ -23,7 +23,7 @@ from lineage.evaluate.events import (
     middle,
 )
 from lineage.evaluate.junctions import assign
-from lineage.schema import DECIDED, MitosisClass
+from lineage.schema import DECIDED, Decision, MitosisClass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
     from lineage.evaluate.junctions import Junction
     from lineage.evaluate.match import Matches
 
-MISSED_ABNORMAL, WRONG_CLASS, NOT_CLASSIFIED = "missed abnormal", "wrong class", "not classified"
+MISSED_ABNORMAL, WRONG_CLASS, UNDECIDED = "missed abnormal", "wrong class", "undecided"
 FALSE_PROPOSAL, MISSED_NORMAL = "false proposal", "missed normal"
 MISSED_DIVISION, FALSE_DIVISION = "missed division", "false division"
-EVENT_KINDS = (MISSED_ABNORMAL, WRONG_CLASS, NOT_CLASSIFIED, FALSE_PROPOSAL, MISSED_NORMAL)  # worst first
+EVENT_KINDS = (MISSED_ABNORMAL, WRONG_CLASS, UNDECIDED, FALSE_PROPOSAL, MISSED_NORMAL)  # worst first
 KINDS = (*EVENT_KINDS, MISSED_DIVISION, FALSE_DIVISION)
 DIVISION_TOLERANCE = 1  # frames
 MISTAKE_COLUMNS = (*OUTCOME_COLUMNS, "movie", "kind", "words")
@@ -56,9 +56,9 @@ def mistakes(outcomes: pd.DataFrame) -> pd.DataFrame:
         & outcomes["run_class"].isin(judged)
         & (outcomes["truth_class"] != outcomes["run_class"])
     )
-    unclassified = abnormal & (outcomes["run_class"] == MitosisClass.UNCLASSIFIED)
+    undecided = abnormal & (outcomes["run_class"] == Decision.UNDECIDED)
     nothing = outcomes["truth_class"] == NOTHING
-    kind = np.select([missed & abnormal, wrong, unclassified, nothing, missed], [*EVENT_KINDS], default="")
+    kind = np.select([missed & abnormal, wrong, undecided, nothing, missed], [*EVENT_KINDS], default="")
     p = outcomes["p_abnormal"].fillna(DECIDED)
     table = outcomes.assign(
         kind=kind,
@@ -81,8 +81,8 @@ def _words(row: Mapping[Any, Any]) -> str:
     ('slippage, missed', 'slippage, rejected as no mitosis, p(none) 0.88')
     """
     subtype = str(row["subtype"]).replace("_", " ") if row["truth_class"] != NOTHING else "nothing"
-    if row["run_class"] == MitosisClass.UNCLASSIFIED:
-        return f"{subtype}, not classified"
+    if row["run_class"] == Decision.UNDECIDED:
+        return f"{subtype}, undecided"
     if row["run_class"] != MISSED:
         return f"{subtype}, called {row['run_class']}"
     if row["run_event"] < 0:

@@ -1,7 +1,7 @@
 """Events of a run + MOSAIC.csv -> which of the real mitoses on the mosaic were proposed, and called what.
 
 A mosaic is a movie of clips, each with a known mitosis on its own tile; `benchmarks/mosaic.py` makes them.
-A mitosis is proposed if an event that is not `none` lies inside its clip's square during its 12 frames; of
+A mitosis is proposed if an event that is not rejected lies inside its clip's square during its 12 frames; of
 several the one nearest to the square's middle counts. The others are further events, as are those
 elsewhere: some are true, since a quarter of the clips hold a second condensed object.
 """
@@ -14,7 +14,7 @@ import numpy as np
 
 from lineage.evaluate.counts import Count
 from lineage.evaluate.events import MISSED
-from lineage.schema import InputError, MitosisClass
+from lineage.schema import Decision, InputError, MitosisClass
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,10 +60,10 @@ def score(events: pd.DataFrame, mosaic: pd.DataFrame) -> pd.DataFrame:
     """The mosaic's table with `event_id` (-1 where none was proposed) and the `verdict` on it.
 
     Args:
-        events: of the run: `event_id, frame, y_px, x_px, mitosis_class`; those that are `none` are left out.
+        events: of the run: `event_id, frame, y_px, x_px, verdict`; those that are no mitoses are left out.
         mosaic: MOSAIC_COLUMNS.
     """
-    proposals = events[events["mitosis_class"] != MitosisClass.NONE]
+    proposals = events[events["verdict"] != Decision.NOT_A_MITOSIS]
     found = []
     for _, clip in mosaic.iterrows():
         inside = proposals[
@@ -74,7 +74,7 @@ def score(events: pd.DataFrame, mosaic: pd.DataFrame) -> pd.DataFrame:
         y, x = clip["y0_px"] + clip["height_px"] / 2, clip["x0_px"] + clip["width_px"] / 2
         order = np.hypot(inside["y_px"] - y, inside["x_px"] - x).sort_values().index
         best = inside.loc[order[0]] if len(order) else None
-        found.append((-1, MISSED) if best is None else (int(best["event_id"]), best["mitosis_class"]))
+        found.append((-1, MISSED) if best is None else (int(best["event_id"]), best["verdict"]))
     return mosaic.assign(event_id=[i for i, _ in found], verdict=[word for _, word in found])
 
 
@@ -84,12 +84,13 @@ def count(scored: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
     Returns:
         `proposals`: of the clips, as are `of_normal` and `of_abnormal`. `right_class`: of the proposed.
         `abnormal_of_proposed`: the class among the proposed; `abnormal`: end to end, where what was not
-        proposed was not called abnormal. `further_a_tile`: events that are none of these, for each clip.
+        proposed was not called abnormal. `undecided`: of the clips; these are not called abnormal.
+        `further_a_tile`: events that are none of these, for each clip.
     """
     proposed = scored["event_id"] >= 0
     abnormal = scored["class"] == MitosisClass.ABNORMAL
     called = scored["verdict"] == MitosisClass.ABNORMAL
-    n_events = int((events["mitosis_class"] != MitosisClass.NONE).sum())
+    n_events = int((events["verdict"] != Decision.NOT_A_MITOSIS).sum())
     n, right = int(proposed.sum()), int((scored["class"] == scored["verdict"]).sum())
     return {
         "tiles": len(scored),
@@ -102,5 +103,6 @@ def count(scored: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
             int((abnormal & called).sum()), int(called.sum()), int((abnormal & proposed).sum())
         ),
         "abnormal": Count(int((abnormal & called).sum()), int(called.sum()), int(abnormal.sum())),
+        "undecided": int((scored["verdict"] == Decision.UNDECIDED).sum()),
         "further_a_tile": (n_events - n) / len(scored) if len(scored) else None,
     }

@@ -13,7 +13,7 @@ from lineage.report.forest import MINUTES_PER_HOUR, mark
 from lineage.report.page import template
 from lineage.report.strips import tile_pixels
 from lineage.report.svg import picture
-from lineage.schema import MitosisClass
+from lineage.schema import Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -102,8 +102,8 @@ def write_page(
         shown_of_a_kind=SHOWN,
         cards=list(cards(shown, runs, strips)),
         sign={
-            m.value: picture(mark(m, 8, 8), 16, 16, m.value)
-            for m in (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.UNCLASSIFIED)
+            d.value: picture(mark(d, 8, 8), 16, 16, d.value)
+            for d in (Decision.NORMAL, Decision.ABNORMAL, Decision.UNDECIDED)
         },
         constants={
             "window": junctions.WINDOW_FRAMES,

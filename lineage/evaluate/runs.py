@@ -11,7 +11,7 @@ from lineage import labels
 from lineage.integrity import RUN_AGAIN, Damaged, check, read_record
 from lineage.outputs import RunFolder, read_table
 from lineage.records import read_quality
-from lineage.schema import EventType, InputError, MitosisClass
+from lineage.schema import Decision, EventType, InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 STAGES_NEEDED = ("track", "tree")
 EVENTS_NEEDED = (
-    "event_id", "mother_id", "daughter_ids", "frame", "y_px", "x_px", "mitosis_class", "p_abnormal",
+    "event_id", "mother_id", "daughter_ids", "frame", "y_px", "x_px", "verdict", "p_verdict",
 )  # fmt: skip
 
 
@@ -42,8 +42,8 @@ class Run:
 
     @property
     def proposals(self) -> pd.DataFrame:
-        """The events that the run stands by: every row that is not `none`."""
-        return self.events[self.events["mitosis_class"] != MitosisClass.NONE].reset_index(drop=True)
+        """The events that the run stands by: every mitosis that is not rejected."""
+        return self.events[self.events["verdict"] != Decision.NOT_A_MITOSIS].reset_index(drop=True)
 
     @property
     def pixel_size_um(self) -> float:
@@ -93,7 +93,7 @@ def read_events(path: Path) -> pd.DataFrame:
     """A run's events.csv: the mitoses, without its fusions and deaths."""
     if not path.exists():
         raise InputError(f"there is no {path}; give the folder of a finished run")
-    text = ("daughter_ids", "mitosis_class", "subtype", "flags")
+    text = ("daughter_ids", "verdict", "verdict_because", "mitosis_class", "subtype", "flags")
     table = read_table(path, text=text, columns=EVENTS_NEEDED)
     if "event_type" in table:
         table = table[table["event_type"] == EventType.MITOSIS].reset_index(drop=True)

@@ -1,7 +1,7 @@
 """Matches + events of both -> slippages: right, of those in the run and in the truth.
 
 A true slippage is an event of that subtype. The run claims one by an event of that subtype; where its
-events.csv has no column `subtype`, by an event (not `none`) whose mother has fewer than two daughters, does
+events.csv has no column `subtype`, by an event (not rejected) whose mother has fewer than two daughters, does
 not die and goes on being seen after the event's frame. It also claims one, at no particular time, by a cell
 with `n_slippages` or the fate `slipped` that no such event speaks of. A claim is right if its cell is one to
 one with the true cell within 120 min of the true event, and its own time, if it has one, is no further away.
@@ -57,7 +57,7 @@ def claims(proposals: pd.DataFrame, tree: nx.DiGraph) -> list[Claim]:
     """What the run says of slippages.
 
     Args:
-        proposals: its events but for those that are `none`.
+        proposals: its mitoses but for those that are rejected.
         tree: its annotated tree.
     """
     events = list(zip(proposals["mother_id"].astype(int), proposals["frame"].astype(int), strict=True))

@@ -92,12 +92,13 @@ def last_line(scores: Scores) -> str:
 
 def mosaic_lines(counted: Mapping[str, Any]) -> Iterator[str]:
     """What is printed of a mosaic, without the last line."""
-    yield f"{counted['tiles']} tiles, {counted['events']} events that are not none"
+    yield f"{counted['tiles']} tiles, {counted['events']} events that are not rejected"
     for key, name in (("proposals", "proposed"), ("of_normal", "of normal"), ("of_abnormal", "of abnormal")):
         count = counted[key]
         yield f"{name:<22} {count.right} of {count.truth}, {number(count.recall)}"
     right, of_proposed = counted["right_class"], counted["abnormal_of_proposed"]
     yield f"{'right class':<22} {right.right} of {right.truth} proposed, {number(right.recall)}"
+    yield f"{'undecided':<22} {counted['undecided']} of {right.truth} proposed; none is called abnormal"
     yield f"{'F1 among the proposed':<22} {number(of_proposed.f1)}"
 
 

@@ -67,7 +67,8 @@ def properties(tree: nx.DiGraph, nuclei: pd.DataFrame) -> dict[str, Any]:
     A nucleus has its own place and measures, and the lineage, fate, generation and mitosis of its cell.
     """
     cell = nuclei["tracklet_id"]
-    mitosis = cell.map(dict(tree.nodes(CellKey.MITOSIS)))
+    words = {"mitosis_class": CellKey.MITOSIS, "verdict": CellKey.VERDICT}
+    mitosis = {name: cell.map(dict(tree.nodes(key))) for name, key in words.items()}
     places: dict[str, Any] = {"t": nuclei["frame"], "y": nuclei["y_px"], "x": nuclei["x_px"]}
     lives = {
         "lineage": cell.map(_components(tree)).astype(np.int64),
@@ -78,10 +79,8 @@ def properties(tree: nx.DiGraph, nuclei: pd.DataFrame) -> dict[str, Any]:
     values = places | {"seg_id": cell} | lives | {name: nuclei[name] for name in MEASURES}
     arrays = {name: {"values": _plain(column), "missing": None} for name, column in values.items()}
     return arrays | {
-        "mitosis_class": {
-            "values": _plain(mitosis.fillna("").astype(str)),
-            "missing": mitosis.isna().to_numpy(bool),
-        }
+        name: {"values": _plain(told.fillna("").astype(str)), "missing": told.isna().to_numpy(bool)}
+        for name, told in mitosis.items()
     }
 
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.report.forest import MINUTES_PER_HOUR
 from lineage.report.strips import film_strip, tile_pixels
-from lineage.report.words import contradicted, flags, heading, prediction
-from lineage.schema import DECIDED
+from lineage.report.words import flags, heading, prediction, reasons
+from lineage.schema import DECIDED, Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ def cards(mitoses: pd.DataFrame, crops_dir: Path) -> Iterator[dict[str, Any]]:
     """One mitosis after another, in order of frame.
 
     Args:
-        mitoses: of `counts.with_class`.
+        mitoses: of `counts.mitoses_of`.
         crops_dir: holds `event_0007.tif`.
     """
     tile_px = tile_pixels(len(mitoses))
@@ -35,7 +35,7 @@ def cards(mitoses: pd.DataFrame, crops_dir: Path) -> Iterator[dict[str, Any]]:
             "daughters": _daughters(event["daughter_ids"]),
             "heading": heading(event),
             "prediction": prediction(event),
-            "contradicted": contradicted(event),
+            "reasons": reasons(event),
             "flags": flags(event),
             "doubt": rank[event["event_id"]],
             "strip": film_strip(crop, side_um=event["side_um"], tile_px=tile_px) if crop.exists() else None,
@@ -45,14 +45,13 @@ def cards(mitoses: pd.DataFrame, crops_dir: Path) -> Iterator[dict[str, Any]]:
 def doubt(event: Mapping[Any, Any]) -> tuple[bool, float, float]:
     """Sorts the most doubtful first.
 
-    First those that count as something else than the classifier says; then by how far the nearer of the two
-    probabilities is from one half, in steps of a tenth, where one without probabilities is wholly undecided;
-    then by the tracking's log-odds, 0 where there are none.
+    First the undecided; then by how far the nearer of the probabilities of the verdict and of no mitosis is
+    from one half, in steps of a tenth; then by the tracking's log-odds, 0 where there are none.
     """
-    probabilities = [p for p in (event["p_abnormal"], event["p_none"]) if p == p]  # NaN where there is none
-    undecided = min((abs(p - DECIDED) for p in probabilities), default=0.0)
+    probabilities = [p for p in (event["p_verdict"], event["p_none"]) if p == p]  # NaN where there is none
+    apart = min((abs(p - DECIDED) for p in probabilities), default=0.0)
     confidence = event["confidence"] if event["confidence"] == event["confidence"] else 0.0
-    return not contradicted(event), round(undecided, 1), confidence
+    return event["verdict"] != Decision.UNDECIDED, round(apart, 1), confidence
 
 
 def _daughters(ids: Any) -> list[str]:

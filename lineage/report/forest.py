@@ -1,6 +1,6 @@
 """The annotated tree -> drawings of its lineages: time runs down, each cell has a column.
 
-A mitosis has the colour of the class it counts under: what was seen to be abnormal is.
+A mitosis has the colour of its verdict.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from lineage.report.svg import (
     tag,
     text,
 )
-from lineage.report.words import heading, prediction
-from lineage.schema import CellKey, Fate, MitosisClass, Subtype, counted_class
-from lineage.tree import is_fused
+from lineage.report.words import heading, prediction, reasons
+from lineage.schema import CellKey, Decision, Fate
+from lineage.tree import MITOSES, is_fused
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
@@ -38,10 +38,10 @@ COLUMN, WIDEST_COLUMN, GAP = 15.0, 34.0, 16.0  # between the cells of a tree, be
 LONE_COLUMN = 5.0
 MINUTES_PER_HOUR = 60.0
 COLOURS = {
-    MitosisClass.NORMAL: BLUE,
-    MitosisClass.ABNORMAL: VERMILLION,
-    MitosisClass.UNCLASSIFIED: GREY,
-    MitosisClass.NONE: PALE,
+    Decision.NORMAL: BLUE,
+    Decision.ABNORMAL: VERMILLION,
+    Decision.UNDECIDED: GREY,
+    Decision.NOT_A_MITOSIS: PALE,
 }
 
 
@@ -103,7 +103,7 @@ def forest(tree: nx.DiGraph, events: pd.DataFrame) -> list[str]:
 
     Args:
         tree: annotated tree.
-        events: EVENT_COLUMNS; those classed `none` are not drawn.
+        events: EVENT_COLUMNS; rejected proposals are not drawn.
     """
     shown = _mitoses(events)
     families, _ = split(tree, shown)
@@ -166,11 +166,10 @@ def lone_strip(tree: nx.DiGraph, events: pd.DataFrame) -> list[str]:
 
 
 def _mitoses(events: pd.DataFrame) -> dict[int, list[dict[Hashable, Any]]]:
-    """Mother -> her events, each with the class it is `counted` under, less rejected proposals."""
+    """Mother -> her mitoses, less rejected proposals."""
     found: dict[int, list[dict[Hashable, Any]]] = {}
-    for event in events[events["mitosis_class"] != MitosisClass.NONE].to_dict("records"):
-        counted = counted_class(event["mitosis_class"], event["subtype"])
-        found.setdefault(event["mother_id"], []).append({**event, "counted": counted.value})
+    for event in events[events["verdict"].isin(MITOSES)].to_dict("records"):
+        found.setdefault(event["mother_id"], []).append(event)
     return found
 
 
@@ -253,12 +252,8 @@ def _bar(tree: nx.DiGraph, cell: int, x: Mapping[int, float]) -> str:
     if all(is_fused(tree, d) for d in below):
         colour, width, heights = INK, 1.2, [y - 1.8, y + 1.8]
     else:
-        mother = tree.nodes[cell]
-        counted = counted_class(
-            mother.get(CellKey.MITOSIS, MitosisClass.UNCLASSIFIED),
-            mother.get(CellKey.SUBTYPE, Subtype.UNCLASSIFIED),
-        )
-        colour, width, heights = COLOURS[counted], 2.4, [y]
+        said = Decision(tree.nodes[cell].get(CellKey.VERDICT, Decision.UNDECIDED))
+        colour, width, heights = COLOURS[said], 2.4, [y]
     return "".join(
         tag(
             "line",
@@ -274,13 +269,13 @@ def _bar(tree: nx.DiGraph, cell: int, x: Mapping[int, float]) -> str:
     )
 
 
-def mark(mitosis: str, x: float, y: float, r: float = 4.6) -> str:
+def mark(verdict: str, x: float, y: float, r: float = 4.6) -> str:
     """The sign of a mitosis; its shape tells as much as its colour, for whoever prints in grey."""
-    colour, s = COLOURS[MitosisClass(mitosis)], 1.35 * r
-    if mitosis == MitosisClass.ABNORMAL:
+    colour, s = COLOURS[Decision(verdict)], 1.35 * r
+    if verdict == Decision.ABNORMAL:
         corners = f"M{x:.1f} {y - s:.1f}l{s:.1f} {s:.1f}l{-s:.1f} {s:.1f}l{-s:.1f} {-s:.1f}z"
         return tag("path", d=corners, fill=colour)
-    if mitosis == MitosisClass.NORMAL:
+    if verdict == Decision.NORMAL:
         return tag("circle", cx=x, cy=y, r=r, fill=colour)
     return tag("circle", cx=x, cy=y, r=r - 0.8, fill="#fff", stroke=colour, stroke_width=1.8)
 
@@ -288,10 +283,10 @@ def mark(mitosis: str, x: float, y: float, r: float = 4.6) -> str:
 def _mitosis(tree: nx.DiGraph, event: Mapping[Hashable, Any], x: float) -> str:
     """Its mark, which leads to its film strip."""
     words = (
-        f"Mitosis {event['event_id']}: {heading(event)}\n{prediction(event)}\n"
+        f"Mitosis {event['event_id']}: {heading(event)}\n{reasons(event)}\n{prediction(event)}\n"
         f"{event['time_min'] / MINUTES_PER_HOUR:.1f} h, frame {event['frame']}; click to see it"
     )
-    dot = mark(event["counted"], x, _y(tree, event["time_min"], HEIGHT))
+    dot = mark(event["verdict"], x, _y(tree, event["time_min"], HEIGHT))
     return tag("a", hover(words) + dot, href=f"#event-{event['event_id']}")
 
 

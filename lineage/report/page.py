@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage import discarded
-from lineage.counts import count, with_class
+from lineage import discarded, verdict
+from lineage.counts import count, mitoses_of
 from lineage.outputs import whole
 from lineage.report.cards import cards
 from lineage.report.charts import Series, bands, line_chart, steps
 from lineage.report.forest import COLOURS, MINUTES_PER_HOUR, forest, lone_strip, mark, split
 from lineage.report.svg import BLUE, INK, VERMILLION, picture
-from lineage.report.words import legend
-from lineage.schema import EVENT_COLUMNS, CellKey, EventType, MitosisClass, Subtype, check_columns
+from lineage.report.words import legend, limits
+from lineage.schema import (
+    ABNORMAL_SUBTYPES,
+    EVENT_COLUMNS,
+    CellKey,
+    Decision,
+    EventType,
+    Subtype,
+    check_columns,
+)
 from lineage.tree import median_intermitotic_min
 
 if TYPE_CHECKING:
@@ -46,7 +54,7 @@ REFERENCES = (
     ),
 )
 ROWS_OPEN = 10  # rows of lineages that are not folded away, so that the mitoses stay within reach
-CLASSES = tuple(m.value for m in (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.UNCLASSIFIED))
+CLASSES = (Decision.NORMAL.value, Decision.ABNORMAL.value, Decision.UNDECIDED.value)
 
 
 def write_report(
@@ -74,9 +82,9 @@ def write_report(
     """
     check_columns(events, EVENT_COLUMNS, "events")
     others = events[events["event_type"] != EventType.MITOSIS]
-    mitoses = with_class(events)
+    mitoses = mitoses_of(events)
     page = template("report.html.j2")
-    families, lone = split(tree, mitoses.loc[mitoses["counted"] != MitosisClass.NONE, "mother_id"])
+    families, lone = split(tree, mitoses.loc[mitoses["verdict"] != Decision.NOT_A_MITOSIS, "mother_id"])
     html = page.render(
         video=run["video"],
         dose_gy=run.get("dose_gy"),
@@ -84,6 +92,7 @@ def write_report(
         facts=facts(tree),
         left_out=discarded.in_words(run["discarded"]) if run.get("discarded") else "",
         n=count(mitoses),
+        limits=limits(verdict.load().get("held_out")),
         n_families=len(families),
         n_lone=len(lone),
         lone_fates=_fates(tree, lone),
@@ -141,11 +150,11 @@ def kinds(mitoses: pd.DataFrame) -> list[tuple[str, int]]:
     """What the abnormal mitoses were seen to be, the most frequent first.
 
     Args:
-        mitoses: of `counts.with_class`.
+        mitoses: of `counts.mitoses_of`.
     """
-    subtypes = mitoses.loc[mitoses["counted"] == MitosisClass.ABNORMAL, "subtype"]
-    words = {Subtype.ABNORMAL.value: "by the classifier alone"}
-    return Counter(words.get(s, s.replace("_", " ")) for s in subtypes).most_common()
+    subtypes = mitoses.loc[mitoses["verdict"] == Decision.ABNORMAL, "subtype"]
+    seen = ABNORMAL_SUBTYPES - {Subtype.ABNORMAL}
+    return Counter(s.replace("_", " ") if s in seen else "of no told kind" for s in subtypes).most_common()
 
 
 def flat(values: Any, name: str = "") -> list[tuple[str, str]]:
@@ -187,9 +196,9 @@ def _count_charts(
     found = [Series("nuclei", np.arange(n_frames) * frame_h, nuclei, INK)]
     so_far = []
     for name in CLASSES:
-        times = mitoses.loc[mitoses["counted"] == name, "time_min"].to_numpy(float) / MINUTES_PER_HOUR
-        if len(times) or name != MitosisClass.UNCLASSIFIED:
-            colour = COLOURS[MitosisClass(name)]
+        times = mitoses.loc[mitoses["verdict"] == name, "time_min"].to_numpy(float) / MINUTES_PER_HOUR
+        if len(times) or name != Decision.UNDECIDED:
+            colour = COLOURS[Decision(name)]
             so_far.append(Series(name, *steps(times, hours), colour, end=f"{len(times)}"))
     return [
         ("Nuclei in each frame", line_chart(found, hours=hours, unusable=unusable, label="nuclei a frame")),

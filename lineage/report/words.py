@@ -1,10 +1,10 @@
-"""A mitosis (a row of `counts.with_class`) -> what people read of it: heading, prediction, flags."""
+"""A mitosis (a row of `counts.mitoses_of`) -> what people read of it: heading, reasons, flags."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lineage.schema import DECIDED, Flag, MitosisClass, Subtype
+from lineage.schema import ABNORMAL_SUBTYPES, DECIDED, Decision, Flag, MitosisClass, Subtype
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -15,14 +15,10 @@ PREDICTED = {
 
 # Flag -> how it is called on the page, and what it means.
 FLAGS = {
-    Flag.CLASS_DISAGREES: (
-        "the classifier disagrees",
-        "the classifier calls normal what was seen to be abnormal; it counts as abnormal here, so look at it",
-    ),
     Flag.NONE_AGAINST_TRACKING: (
         "a mitosis or not?",
         "the classifier takes it for no mitosis, the tracking is sure that it is one: it stays in the "
-        "lineage and has no class, unless it was seen to be abnormal",
+        "lineage, undecided unless it was seen to be abnormal",
     ),
     Flag.SQUARE_PADDED: (
         "beyond the image's edge",
@@ -54,18 +50,64 @@ FLAGS = {
 
 
 def heading(event: Mapping[Any, Any]) -> str:
-    """What the mitosis counts as, and what was seen to happen.
+    """The verdict, and what was seen to happen.
 
-    >>> heading({"counted": "abnormal", "subtype": "furrow_regression"})
+    >>> heading({"verdict": "abnormal", "subtype": "furrow_regression"})
     'abnormal: furrow regression'
-    >>> heading({"counted": "none", "subtype": "tripolar"})
+    >>> heading({"verdict": "not_a_mitosis", "subtype": "tripolar"})
     'rejected'
     """
-    counted, subtype = event["counted"], event["subtype"]
-    if counted == MitosisClass.NONE:
+    said, subtype = event["verdict"], event["subtype"]
+    if said == Decision.NOT_A_MITOSIS:
         return "rejected"
-    seen = counted == MitosisClass.ABNORMAL and subtype != Subtype.ABNORMAL
-    return f"{counted}: {subtype.replace('_', ' ')}" if seen else str(counted)
+    told = said == Decision.ABNORMAL and subtype in ABNORMAL_SUBTYPES - {Subtype.ABNORMAL}
+    return f"{said}: {subtype.replace('_', ' ')}" if told else str(said)
+
+
+def reasons(event: Mapping[Any, Any]) -> str:
+    """Why, the strongest reason first, and how probable it is to be abnormal.
+
+    >>> reasons({"verdict_because": "three_daughters classifier_0.93", "p_verdict": 0.9812})
+    'p 0.98: three daughters, classifier 0.93'
+    """
+    because = event["verdict_because"]
+    words = ", ".join(w.replace("_", " ") for w in because.split()) if isinstance(because, str) else ""
+    p = event["p_verdict"]
+    return f"p {p:.2f}: {words}" if p == p else words  # NaN where there is none
+
+
+def limits(held_out: Mapping[str, Any] | None) -> str:
+    """How far verdicts can be trusted, in one sentence or two.
+
+    Args:
+        held_out: of `verdict.json`: `n` mitoses, the `sensitivity`, `specificity` and share `undecided` of
+            their verdicts, their `lines` and `minutes_per_frame`; None where it was not measured.
+
+    >>> limits({"n": 90, "sensitivity": 0.8, "specificity": 0.9, "undecided": 0.1, "lines": ["PC3", "U251"],
+    ...         "minutes_per_frame": 10})
+    >>> limits({"n": 90, "sensitivity": 0.8, "specificity": 0.9, "undecided": 0.1,
+    ...         "lines": ["PC3", "U251"], "minutes_per_frame": 10})
+    and movies without phase contrast were not measured.'
+    >>> limits(None)
+    'How often such verdicts are right was not measured.'
+    """
+    if not held_out or not held_out.get("n"):
+        return "How often such verdicts are right was not measured."
+    n, lines = held_out["n"], " and ".join(held_out["lines"])
+    minutes = (
+        f" at {held_out['minutes_per_frame']:g} min a frame" if held_out.get("minutes_per_frame") else ""
+    )
+    return (
+        f"On {n} held-out mitoses{f' of {lines}' if lines else ''}{minutes}, of the abnormal "
+        f"{_percent(held_out['sensitivity'])} were called abnormal and of the normal "
+        f"{_percent(held_out['specificity'])} normal, where a verdict was given; "
+        f"{_percent(held_out['undecided'])} were undecided. Other cell lines, other intervals, and movies "
+        "without phase contrast were not measured."
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "an unknown share" if share is None else f"{100 * share:.0f} %"
 
 
 def predicted(event: Mapping[Any, Any]) -> MitosisClass | None:
@@ -91,15 +133,6 @@ def prediction(event: Mapping[Any, Any]) -> str:
     named = (("abnormal", event["p_abnormal"]), ("no mitosis", event.get("p_none", float("nan"))))
     probabilities = [f"p({name}) {p:.2f}" for name, p in named if p == p]  # NaN where there is none
     return ", ".join((f"the classifier says {PREDICTED[found]}", *probabilities))
-
-
-def contradicted(event: Mapping[Any, Any]) -> bool:
-    """Whether the mitosis counts as something else than the classifier says.
-
-    >>> contradicted({"mitosis_class": "normal", "counted": "abnormal"})
-    True
-    """
-    return predicted(event) not in (None, event["counted"])
 
 
 def flags(event: Mapping[Any, Any]) -> list[tuple[str, str, str]]:

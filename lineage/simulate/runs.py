@@ -28,9 +28,9 @@ TELOPHASE_MIN = 20.0  # in which a newborn nucleus is still condensed
 AREA_UM2 = 280.0  # of a G1 nucleus
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
-    "event_type", "subtype", "mitosis_class", "p_abnormal", "p_none", "confidence", "n_poles", "separated",
-    "onset_min", "refused_after_min", "n_micronuclei", "bridge", "died_after_min", "source", "side_um",
-    "flags",
+    "event_type", "subtype", "verdict", "p_verdict", "verdict_because", "mitosis_class", "p_abnormal",
+    "p_none", "confidence", "n_poles", "separated", "onset_min", "refused_after_min", "n_micronuclei",
+    "bridge", "died_after_min", "source", "side_um", "flags",
 )  # fmt: skip
 
 
@@ -93,14 +93,18 @@ def _mitosis(cell: Cell, lives: dict[int, Cell], settings: Settings) -> dict[str
         return None
     m, subtype = cell.mitosis, cell.mitosis.subtype
     separated = subtype not in (Subtype.SLIPPAGE, Subtype.DEATH)
+    p = float(subtype is not Subtype.NORMAL)
     onset = frame_of(m.start_min, settings) * settings.minutes_per_frame
     return _at(m.event_min, settings) | {
         "mother_id": cell.cell_id,
         "daughter_ids": " ".join(map(str, cell.daughters)) if separated else "",
         "event_type": "mitosis",
         "subtype": str(subtype),
+        "verdict": str(subtype.mitosis_class),
+        "p_verdict": p,
+        "verdict_because": f"classifier_{p:.2f}",
         "mitosis_class": str(subtype.mitosis_class),
-        "p_abnormal": float(subtype is not Subtype.NORMAL),
+        "p_abnormal": p,
         "p_none": 0.0,
         "n_poles": subtype.n_poles,
         "separated": separated,
@@ -161,6 +165,7 @@ def _tracklets(
             "area_um2": AREA_UM2 * c.dna_at(middle) ** 0.8,
             "n_slippages": int(own.get("subtype") == Subtype.SLIPPAGE),
             "event_id": own.get("event_id", pd.NA),
+            "verdict": own.get("verdict", ""), "p_verdict": own.get("p_verdict", np.nan),
             "mitosis_class": own.get("mitosis_class", ""), "p_abnormal": own.get("p_abnormal", np.nan),
             "p_none": own.get("p_none", np.nan),
         })  # fmt: skip

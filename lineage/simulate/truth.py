@@ -265,6 +265,7 @@ def lineage_graph(
         }
         if event is not None:
             node |= {CellKey.EVENT_ID: event["event_id"], CellKey.MITOSIS: event["mitosis_class"]}
+            node[CellKey.VERDICT] = event["mitosis_class"]
             node[SUBTYPE] = event[SUBTYPE]
         graph.add_node(track.label, **{str(key): value for key, value in node.items()})
     graph.add_edges_from((p, label) for label in sorted(parents) for p in parents[label])

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lineage import discarded, labels, records
 from lineage.outputs import read_table
+from lineage.schema import EVIDENCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -70,7 +71,7 @@ def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEv
         records.write_events(_looked_at(found, job, quality, lineage, progress), folder.proposed)
         return ()
 
-    settings = [told, judged, likelihoods.digest()]
+    settings = [told, judged, likelihoods.digest(), EVIDENCE]  # what was measured of an event
     job.once("events", do, after=("track",), settings=settings, files=(folder.proposed,))
     return records.read_events(folder.proposed)
 

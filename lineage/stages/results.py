@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from lineage import labels, tables
 from lineage.export import graphml
 from lineage.outputs import read_table, write_table
-from lineage.schema import Flag
+from lineage.schema import EVENT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,7 @@ def annotate(
     lineage: Lineage,
     events: list[MitosisEvent],
     predictions: Predictions,
-    kept: set[int],
+    persons: dict[int, str],
 ) -> nx.DiGraph:
     """The tree, and every table and graph that people take away."""
     from lineage.export import geff
@@ -45,9 +45,9 @@ def annotate(
             video_name=video.path.name,
             dose_gy=dose_gy,
             last_usable_frame=quality.last_usable_frame,
-            kept=kept,
+            persons=persons,
         )
-        table = _event_table(job, events, predictions, kept)
+        table = _event_table(job, events, predictions, persons)
         tracklets, lineages = tables.tables(tree, table)
         write_table(table, folder.events)
         write_table(tracklets, folder.tracklets)
@@ -57,23 +57,22 @@ def annotate(
         return ()
 
     files = (folder.events, folder.tracklets, folder.lineages, folder.geff, folder.graphml)
-    job.once("tree", do, after=("mend",), settings=[dose_gy, video.path.name], files=files)
+    told = [dose_gy, video.path.name, EVENT_COLUMNS]
+    job.once("tree", do, after=("mend",), settings=told, files=files)
     return graphml.read(folder.graphml)
 
 
 def _event_table(
-    job: Job, events: list[MitosisEvent], predictions: Predictions, kept: set[int]
+    job: Job, events: list[MitosisEvent], predictions: Predictions, persons: dict[int, str]
 ) -> pd.DataFrame:
     squares = read_table(job.folder.squares, text=("flags",))
-    flags = dict(zip(squares["event_id"], squares["flags"], strict=True))
-    flags |= {e: f"{flags.get(e, '')} {Flag.NONE_AGAINST_TRACKING}".strip() for e in kept}
     return tables.event_table(
         events,
         predictions,
         minutes_per_frame=job.video.minutes_per_frame,
         side_um=dict(zip(squares["event_id"], squares["side_um"], strict=True)),
-        flags=flags,
-        kept=kept,
+        flags=dict(zip(squares["event_id"], squares["flags"], strict=True)),
+        persons=persons,
     )
 
 
@@ -88,7 +87,7 @@ def report(job: Job, quality: FrameQuality, tree: nx.DiGraph) -> None:
             folder.report,
             tree=tree,
             detections=read_table(folder.detections),
-            events=read_table(folder.events, text=("daughter_ids", "flags")),
+            events=read_table(folder.events, text=("daughter_ids", "verdict_because", "flags")),
             quality=quality,
             crops_dir=folder.crops,
             run=folder.record | {"warnings": folder.warnings},

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage import labels, records
+from lineage import labels, records, verdict
 from lineage.integrity import RUN_AGAIN, reading
 from lineage.outputs import read_table, write_table
-from lineage.schema import IMAGE_BOXES, EventType, Flag, Predictions
+from lineage.schema import IMAGE_BOXES, Decision, EventType, Flag, InputError, Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from lineage.outputs import RunFolder
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
 
@@ -88,29 +89,47 @@ def _classified(squares: pd.DataFrame, films: Path, weights: Path, progress: Pro
     return table
 
 
+def corrections(folder: RunFolder) -> dict[int, str]:
+    """event_id -> the class that a person gave it, from the run folder's `corrections.csv` if there is one.
+
+    Raises:
+        InputError: a table with other columns or classes.
+    """
+    if not folder.corrections.exists():
+        return {}
+    table = read_table(folder.corrections, text=("mitosis_class",), columns=("event_id", "mitosis_class"))
+    if not pd.api.types.is_integer_dtype(table["event_id"]) and len(table):
+        raise InputError(f"{folder.corrections}: event_id holds what is no whole number; put it right")
+    pairs = zip(table["event_id"].tolist(), table["mitosis_class"].tolist(), strict=True)
+    return {int(event): told for event, told in pairs if told in verdict.BY_PERSON}
+
+
 def mend(
-    job: Job, lineage: Lineage, events: list[MitosisEvent], predictions: Predictions
-) -> tuple[Lineage, list[MitosisEvent], set[int]]:
-    """The lineage without what the classifier rejects; also whose `none` is not followed."""
+    job: Job,
+    lineage: Lineage,
+    events: list[MitosisEvent],
+    predictions: Predictions,
+    persons: dict[int, str],
+) -> tuple[Lineage, list[MitosisEvent]]:
+    """The lineage without what is no mitosis."""
     from lineage.mend import mend
-    from lineage.tree import verdicts
 
     folder, video = job.folder, job.video
 
     def do(progress: Progress) -> Iterable[str]:
-        classes = {event: said["mitosis_class"] for event, said in verdicts(predictions).items()}
-        mended, judged, kept = mend(lineage, events, classes)
+        told = verdict.judge(events, predictions, persons)
+        rejected = {event for event, said in told.items() if said["verdict"] == Decision.NOT_A_MITOSIS}
+        mended, judged = mend(lineage, events, rejected)
         labels.write_tracked(
             folder.labels, mended.detections, pixel_size_um=video.pixel_size_um,
             minutes=video.minutes_per_frame, progress=progress,
         )  # fmt: skip
         records.write_lineage(mended, **folder.mended)
         records.write_events(judged, folder.judged)
-        write_table(pd.DataFrame({"event_id": sorted(kept)}), folder.unfollowed)
         return ()
 
     of_labels = [folder.labels / name for name in (labels.TRACKED, ".zgroup", ".zattrs")]
-    files = (*folder.mended.values(), folder.judged, folder.unfollowed, *of_labels)
-    job.once("mend", do, after=("events", "classify"), settings=None, files=files)
-    kept = set(read_table(folder.unfollowed, columns=("event_id",))["event_id"].astype(int))
-    return records.read_lineage(**folder.mended), records.read_events(folder.judged), kept
+    files = (*folder.mended.values(), folder.judged, *of_labels)
+    settings = [verdict.digest(), sorted(persons.items())]
+    job.once("mend", do, after=("events", "classify"), settings=settings, files=files)
+    return records.read_lineage(**folder.mended), records.read_events(folder.judged)

@@ -48,7 +48,9 @@ def analyse_command(
     correct: Annotated[bool, typer.Option(help="correct for the classifier's errors, beside the raw")] = True,
     reviewed: Annotated[
         Path | None,
-        typer.Option(help="movie, event_id, mitosis_class: a blinded person's; corrects instead of clips"),
+        typer.Option(
+            help="movie, event_id, mitosis_class: a blinded person's; overrules verdicts, corrects instead of clips"
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier analysis")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,

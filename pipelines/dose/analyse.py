@@ -23,6 +23,7 @@ from pipelines.dose import (
     marginal,
     measures,
     movies,
+    reviewed,
 )
 from pipelines.dose.collect import Tables, collect, together
 from pipelines.dose.columns import MAP_COLUMNS, SERIES, WELL_ROW, series_name
@@ -87,9 +88,12 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
     for sentence in missing:
         screen.say(sentence, "yellow")
     parts = []
+    sample = reviewed.read(options.reviewed) if options.reviewed else None
     with screen.stage("read") as progress:
         for i, (root, row) in enumerate(found, 1):
-            parts.append(collect(movies.read(root, row)))
+            mine = sample[sample["movie"] == row["movie"]] if sample is not None else None
+            told = {} if mine is None else dict(zip(mine["event_id"], mine["mitosis_class"], strict=True))
+            parts.append(collect(movies.read(root, row), told))
             progress(i, len(found))
     rows = together(parts)
     if not rows.movies["n_cells"].any():
@@ -140,7 +144,7 @@ def results_of(
     unit = options.unit or _unit(rows.movies)
     of_wells, of_positions = (
         compare.corrected(
-            _with_map(_measured(rows, keys, context, progress), rows.movies, keys),
+            compare.with_calls(_with_map(_measured(rows, keys, context, progress), rows.movies, keys), known),
             keys,
             known,
             proposals,

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lineage.schema import Subtype
-from pipelines.dose.collect import JUDGED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,7 +42,7 @@ def assessed(mitoses: pd.DataFrame, kind: str) -> pd.Series:
 def marked(mitoses: pd.DataFrame, movies: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Mitoses with a column KIND_assessed, movies with how many of the judged were: n_assessed_KIND."""
     found = {kind: assessed(mitoses, kind) for kind in FINE_KINDS}
-    judged = mitoses["mitosis_class"].isin(JUDGED)
+    judged = mitoses["judged"]
     counts = {k: (which & judged).groupby(mitoses["movie"]).sum() for k, which in found.items()}
     per_movie = {k: movies["movie"].map(n).fillna(0).astype(int) for k, n in counts.items()}
     return (
@@ -74,7 +73,8 @@ def notes(movies: pd.DataFrame, mitoses: pd.DataFrame) -> list[str]:
         if known.all():
             continue
         unknown = movies.loc[known.index[~known]]
-        seen = int(((mitoses["subtype"] == kind) & mitoses["movie"].isin(unknown["movie"])).sum())
+        in_these = mitoses["movie"].isin(unknown["movie"]) & (mitoses["counted_class"] == "abnormal")
+        seen = int(((mitoses["subtype"] == kind) & in_these).sum())
         found.append(
             f"{kind.replace('_', ' ').capitalize()}: not assessable in {len(unknown)} of {len(known)} movies "
             f"({pixel_sizes(unknown)} a pixel), which are missing in its shares and not 0."

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lineage.schema import MitosisClass
 from pipelines.dose import correction, reviewed
-from pipelines.dose.collect import JUDGED
+from pipelines.dose.collect import kinds_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,5 +64,5 @@ def of_lines(
 
 
 def _kinds_of_abnormal(mitoses: pd.DataFrame) -> pd.Series:
-    judged = mitoses[mitoses["mitosis_class"].isin(JUDGED)]
-    return judged.loc[judged["counted_class"] == MitosisClass.ABNORMAL.value, "subtype"]
+    kinds = kinds_of(mitoses[mitoses["judged"]])
+    return kinds[kinds != ""]

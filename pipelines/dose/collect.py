@@ -7,28 +7,31 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from lineage.schema import MITOTIC_STATES, Fate, MitosisClass, State, counted_class
+from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, Decision, Fate, MitosisClass, State
+from pipelines.dose.columns import UNSPECIFIED
 from pipelines.dose.motility import displacements
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipelines.dose.movies import Movie
 
-JUDGED = (MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value)
-MITOSES = (*JUDGED, MitosisClass.UNCLASSIFIED.value)
+JUDGED = (Decision.NORMAL.value, Decision.ABNORMAL.value)
+MITOSES = (*JUDGED, Decision.UNDECIDED.value)
+OF_PERSON = MappingProxyType({MitosisClass.NONE.value: Decision.NOT_A_MITOSIS.value})
 DEATHS = ("death_in_mitosis", "death_in_interphase")
 DEATH_FATES = (Fate.DIED_INTERPHASE.value, Fate.DIED_MITOSIS.value)
 GONE = (Fate.LEFT_FIELD.value, Fate.LOST.value)
 ENDS = ("division", "abnormal_exit", "death", "fusion")  # competing; what else ends a track censors
 DNA_BIN_H = 12.0
 GENERATIONS = 6  # how far clones are followed
-CLASSES = ["mitosis_class", "counted_class", "generation"]  # of an interval's mitosis
+CLASSES = ["verdict", "mitosis_class", "counted_class", "generation"]  # of an interval's mitosis
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,10 +62,15 @@ def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
         return pd.concat(filled, ignore_index=True)
 
 
-def collect(movie: Movie) -> Tables:
-    """All rows of one movie."""
-    mitoses = _mitoses(movie)
-    cells = _cells(movie)
+def collect(movie: Movie, persons: Mapping[int, str] = MappingProxyType({})) -> Tables:
+    """All rows of one movie.
+
+    Args:
+        movie: as it was run.
+        persons: event_id -> a person's class (normal, abnormal or none), which overrules the verdict.
+    """
+    mitoses = _mitoses(movie, persons)
+    cells = _cells(movie, persons)
     live = _live(movie)
     mitoses = _with_descent(mitoses, cells)
     tables = {
@@ -101,11 +109,11 @@ def _events(movie: Movie, which: pd.Series) -> pd.DataFrame:
     return table
 
 
-def _mitoses(movie: Movie) -> pd.DataFrame:
-    table = _events(
-        movie, (movie.events["event_type"] == "mitosis") & movie.events["mitosis_class"].isin(MITOSES)
-    )
-    table["counted_class"] = _counted(table)
+def _mitoses(movie: Movie, persons: Mapping[int, str]) -> pd.DataFrame:
+    table = _events(movie, (movie.events["event_type"] == "mitosis") & movie.events["verdict"].isin(MITOSES))
+    table["counted_class"] = _counted(table, persons)
+    # Where the classifier was not asked only abnormal mitoses are known: of these no fraction is one.
+    table["judged"] = table["counted_class"].isin(JUDGED) & is_classified(table)
     table["pixel_size_um"] = movie.pixel_size_um
     held = table["time_min"] - pd.to_numeric(table["onset_min"], errors="coerce")
     # Seen condensed first at onset, seen separate first at the event: each a frame late at most.
@@ -114,10 +122,23 @@ def _mitoses(movie: Movie) -> pd.DataFrame:
     return table
 
 
-def _counted(table: pd.DataFrame) -> list[str]:
-    """The class that each mitosis is counted under (`lineage.schema.counted_class`); empty of no mitosis."""
-    pairs = zip(table["mitosis_class"].tolist(), table["subtype"].tolist(), strict=True)
-    return [counted_class(called, subtype).value if called else "" for called, subtype in pairs]
+def is_classified(mitoses: pd.DataFrame) -> pd.Series:
+    """Whether the classifier gave each mitosis a class."""
+    return mitoses["mitosis_class"].isin((MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value))
+
+
+def kinds_of(mitoses: pd.DataFrame) -> pd.Series:
+    """What each abnormal mitosis was seen to be, UNSPECIFIED where that is no kind; empty of the others."""
+    abnormal = mitoses["counted_class"] == MitosisClass.ABNORMAL.value
+    seen = mitoses["subtype"].where(mitoses["subtype"].isin(ABNORMAL_SUBTYPES), UNSPECIFIED)
+    return seen.where(abnormal, "")
+
+
+def _counted(table: pd.DataFrame, persons: Mapping[int, str]) -> list[str]:
+    """What each mitosis counts as: its verdict, or a person's in its place; empty of no mitosis."""
+    of_persons = {event: OF_PERSON.get(told, told) for event, told in persons.items()}
+    pairs = zip(table["event_id"].tolist(), table["verdict"].tolist(), strict=True)
+    return [of_persons.get(event, said) if said else "" for event, said in pairs]
 
 
 def _with_descent(mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
@@ -125,7 +146,7 @@ def _with_descent(mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     return mitoses.join(descent, on="mother_id")
 
 
-def _cells(movie: Movie) -> pd.DataFrame:
+def _cells(movie: Movie, persons: Mapping[int, str]) -> pd.DataFrame:
     """One row a cell, with its end among ENDS, or `censored` or `lost`."""
     t = movie.tracklets.copy()
     first = _first_usable(movie)
@@ -138,8 +159,8 @@ def _cells(movie: Movie) -> pd.DataFrame:
     subtype = movie.events.drop_duplicates("event_id").set_index("event_id")["subtype"]
     at_event = t["event_id"].map(event_min)
     t["subtype"] = t["event_id"].map(subtype).fillna("")
-    t["mitosis_class"] = t["mitosis_class"].fillna("")
-    t["counted_class"] = _counted(t)
+    t[["verdict", "mitosis_class"]] = t[["verdict", "mitosis_class"]].fillna("")
+    t["counted_class"] = _counted(t, persons)
     abnormal = t["counted_class"] == MitosisClass.ABNORMAL.value
     fate = t["fate"]
     t["end"] = np.select(
@@ -261,9 +282,10 @@ def _clones(movie: Movie, cells: pd.DataFrame, mitoses: pd.DataFrame) -> pd.Data
 
 def _facts(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     proposals = movie.events["event_type"] == "mitosis"
-    rejected = proposals & (movie.events["mitosis_class"] == MitosisClass.NONE.value)
-    called, abnormal = mitoses["mitosis_class"], mitoses["counted_class"] == MitosisClass.ABNORMAL.value
-    unclassified = called == MitosisClass.UNCLASSIFIED.value
+    rejected = proposals & (movie.events["verdict"] == Decision.NOT_A_MITOSIS.value)
+    called, counted = mitoses["mitosis_class"], mitoses["counted_class"]
+    abnormal, judged = counted == Decision.ABNORMAL.value, mitoses["judged"]
+    unclassified = ~is_classified(mitoses)
     usable = movie.quality["usable"].astype(bool)
     start, end = _hours(movie, np.array([0.0, (movie.n_frames - 1) * movie.minutes_per_frame]))
     row = {
@@ -276,8 +298,10 @@ def _facts(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataF
         "to_h": float(end),
         "n_founders": int((cells["generation"] == 0).sum()),
         "n_cells": len(cells),
-        "n_judged": int((~unclassified).sum()),
-        "n_abnormal": int((abnormal & ~unclassified).sum()),
+        "n_mitoses": len(mitoses),
+        "n_judged": int(judged.sum()),
+        "n_abnormal": int((abnormal & judged).sum()),
+        "n_undecided": int((counted == Decision.UNDECIDED.value).sum()),
         "n_seen_abnormal_called_normal": int((abnormal & (called == MitosisClass.NORMAL.value)).sum()),
         "n_unclassified": int(unclassified.sum()),
         "n_seen_abnormal_unclassified": int((abnormal & unclassified).sum()),

@@ -15,12 +15,12 @@ SERIES = ("cell_line", "treatment", "drug_uM")  # within one, doses are compared
 WELL = ("experiment_date", "plate", "well")
 WELL_ROW = (*WELL, *SERIES, "dose_gy")
 EVENTS_NEEDED = (
-    "event_id", "mother_id", "frame", "time_min", "event_type", "subtype", "mitosis_class", "onset_min",
-    "n_micronuclei", "bridge",
+    "event_id", "mother_id", "frame", "time_min", "event_type", "subtype", "verdict", "mitosis_class",
+    "onset_min", "n_micronuclei", "bridge",
 )  # fmt: skip
 
 # Kinds of abnormal mitosis, as events.csv names them.
-UNSPECIFIED = "abnormal"  # the classifier calls it abnormal, tracking saw nothing
+UNSPECIFIED = "abnormal"  # its verdict is abnormal, and no kind was seen
 SUBTYPES = (
     "tripolar", "tetrapolar", "furrow_regression", "slippage", "death_in_mitosis", "lagging_chromatin",
     "micronuclei", UNSPECIFIED,

@@ -100,10 +100,7 @@ def doses(
 
 
 def as_called(parts: pd.DataFrame) -> pd.DataFrame:
-    """Parts of the plate with the fraction that the classifier calls abnormal in place of the counted one.
-
-    The correction works on this: sensitivity and specificity are those of the classifier alone.
-    """
+    """Parts of the plate with the fraction that the correction starts from in place of the counted one."""
     return parts.assign(value=parts["called"], k=parts["called"] * parts["n"])
 
 
@@ -265,14 +262,28 @@ def trends(units: pd.DataFrame) -> pd.DataFrame:
     return _adjusted(pd.DataFrame(rows), holm)
 
 
+def with_calls(table: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.DataFrame:
+    """With `called`, the fraction abnormal by those calls whose errors are known.
+
+    A person's sample tells the errors of the runs' verdicts; the paper's clips those of the classifier.
+
+    Args:
+        table: of `measures.measure`, with `called` and `by_verdict`.
+        classifiers: cell line -> what corrects its fractions.
+    """
+    of_verdicts = table["cell_line"].map(lambda line: classifiers[line].of_verdicts).astype(bool)
+    called = table["by_verdict"].where(of_verdicts, table["called"])
+    return table.assign(called=called).drop(columns="by_verdict")
+
+
 def corrected(
     table: pd.DataFrame, keys: Sequence[str], classifiers: Mapping[str, Classifier], proposals: Proposals
 ) -> pd.DataFrame:
     """With the corrected share beside the raw one, of the fraction abnormal and of each kind.
 
-    The fraction abnormal is corrected from what the classifier itself calls abnormal, whose errors are known.
-    A kind that was seen to happen is corrected for those that were not proposed; the kind that the classifier
-    alone tells is what these leave of the corrected fraction.
+    The fraction abnormal is corrected from `called`, the calls whose errors are known (`with_calls`).
+    A kind that was seen to happen is corrected for those that were not proposed; what is of
+    no told kind is what these leave of the corrected fraction.
 
     Args:
         table: one row a part of the plate, measure and stratum.

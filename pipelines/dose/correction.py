@@ -1,4 +1,4 @@
-"""Fraction called abnormal -> fraction abnormal, corrected for the classifier's errors.
+"""Fraction called abnormal -> fraction abnormal, corrected for the errors of the calls.
 
 Rogan & Gladen 1978 (Am J Epidemiol 107:71), with the uncertainty of sensitivity and specificity as Lang &
 Reiczigel 2014 (Prev Vet Med 113:13) add it. Who proposes a mitosis, and who calls it none, may lose abnormal
@@ -26,10 +26,11 @@ ALL = "all"  # the row of all cell lines together
 class Classifier:
     """What a classifier makes of mitoses whose class is known, and where that is known from."""
 
-    normal: tuple[float, float, float]  # truly normal: called normal, abnormal, none
+    normal: tuple[float, float, float]  # truly normal: called normal, abnormal, none or undecided
     abnormal: tuple[float, float, float]  # truly abnormal: likewise
     source: str
     recall: Recall = ALL_PROPOSED
+    of_verdicts: bool = False  # errors of the runs' verdicts; else of the classifier by itself
 
     @property
     def sensitivity(self) -> float:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipelines.dose.collect import JUDGED
 from pipelines.dose.columns import SERIES, WELL, series_name
 from pipelines.dose.estimates import LEVEL, Estimate, exponential
 
@@ -159,7 +158,7 @@ def by_series(mitoses: pd.DataFrame, unit: str) -> dict[tuple[Any, ...], Margina
         mitoses: one row a mitosis, with the plate map's columns.
         unit: well or experiment.
     """
-    judged = mitoses[mitoses["mitosis_class"].isin(JUDGED)]
+    judged = mitoses[mitoses["judged"]]
     found = {}
     for key, mine in judged.groupby(list(SERIES), dropna=False):
         columns = list(WELL) if unit == "well" else ["experiment_date"]

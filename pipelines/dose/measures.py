@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lineage.schema import MitosisClass
+from lineage.schema import Decision, MitosisClass
 from pipelines.dose import clones, kinship
 from pipelines.dose.assessed import FINE_KINDS
-from pipelines.dose.collect import ENDS, JUDGED, Tables
+from pipelines.dose.collect import ENDS, JUDGED, Tables, is_classified, kinds_of
 from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
 from pipelines.dose.ends import ends_of
 from pipelines.dose.incidence import CENSORED, aalen_johansen
@@ -47,7 +47,10 @@ class Row(NamedTuple):
     value: float
     n: int  # what it was counted from
     k: float = np.nan  # of a share, how many
-    called: float = np.nan  # of a fraction abnormal, the share that the classifier itself calls so
+    # Of a fraction abnormal: the share that the classifier itself calls so, and that by the verdicts alone,
+    # of whose undecided ones, and of a person's, nothing is in it.
+    called: float = np.nan
+    by_verdict: float = np.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,17 +69,23 @@ def measure(part: Tables, context: Context) -> Iterator[Row]:
 
 
 def fractions(part: Tables, _: Context) -> Iterator[Row]:
-    """Abnormal, of the mitoses that were judged; by generation and by time; each subtype; unclassified."""
+    """Abnormal, of the mitoses that were judged; by generation and by time; each kind; undecided, of all."""
     m = part.mitoses
-    judged = m[m["mitosis_class"].isin(JUDGED)]
-    for stratum, rows in (("all", judged), *strata(judged)):
-        counted, called = (rows[c] == MitosisClass.ABNORMAL.value for c in ("counted_class", "mitosis_class"))
-        share = _share(PRIMARY, stratum, rows, counted)
-        yield share._replace(called=_share(PRIMARY, stratum, rows, called).value)
+    judged = m[m["judged"]]
+    classified = m[is_classified(m)]
+    for stratum, rows in (("all", classified), *strata(classified)):
+        share = _share_abnormal(stratum, rows[rows["judged"]], "counted_class")
+        called = _share_abnormal(stratum, rows, "mitosis_class")
+        by_verdict = _share_abnormal(stratum, rows[rows["verdict"].isin(JUDGED)], "verdict")
+        yield share._replace(called=called.value, by_verdict=by_verdict.value)
     for subtype in SUBTYPES:
         rows = judged[judged[f"{subtype}_assessed"]] if subtype in FINE_KINDS else judged
-        yield _share(fraction(subtype), "all", rows, rows["subtype"] == subtype)
-    yield _share("fraction_unclassified", "all", m, ~m["mitosis_class"].isin(JUDGED))
+        yield _share(fraction(subtype), "all", rows, kinds_of(rows) == subtype)
+    yield _share("fraction_undecided", "all", m, m["counted_class"] == Decision.UNDECIDED.value)
+
+
+def _share_abnormal(stratum: str, rows: pd.DataFrame, column: str) -> Row:
+    return _share(PRIMARY, stratum, rows, rows[column] == MitosisClass.ABNORMAL.value)
 
 
 def fraction(subtype: str) -> str:

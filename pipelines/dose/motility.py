@@ -30,7 +30,7 @@ def displacements(
         minutes_per_frame: interval.
 
     Returns:
-        COLUMNS; `mitosis_class` is the class that the mitoses are counted under; lags up to two hours;
+        COLUMNS; `mitosis_class` is the verdict that the mitoses are counted under; lags up to two hours;
         `n_cells` that were averaged.
     """
     interphase = live[live["state"] == State.INTERPHASE.value]

@@ -119,7 +119,8 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
         raise InputError(
             f"{root.name} was run with {told:g} Gy, the plate map says {row['dose_gy']:g}; put one right"
         )
-    text = ("daughter_ids", "event_type", "subtype", "mitosis_class", "n_micronuclei", "bridge", "flags")
+    text = ("daughter_ids", "event_type", "subtype", "verdict", "verdict_because", "mitosis_class",
+            "n_micronuclei", "bridge", "flags")  # fmt: skip
     return Movie(
         row=row,
         root=root,

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 COUNTED = (
     "n_founders",
     "n_cells",
+    "n_mitoses",
     "n_judged",
     "n_abnormal",
+    "n_undecided",
     "n_seen_abnormal_called_normal",
     "n_unclassified",
     "n_seen_abnormal_unclassified",

@@ -1,4 +1,4 @@
-"""A person's verdicts on a sample of this plate's events -> the classifier's errors on this very plate."""
+"""A person's classes of a sample of this plate's events -> the errors of the verdicts on this very plate."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage.schema import InputError, MitosisClass
+from lineage.schema import Decision, InputError, MitosisClass
+from pipelines.dose.collect import is_classified
 from pipelines.dose.correction import Classifier
 from pipelines.sheet import lines_of, text_of
 
@@ -16,12 +17,16 @@ if TYPE_CHECKING:
 
 COLUMNS = ("movie", "event_id", "mitosis_class")
 CLASSES = (MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value, MitosisClass.NONE.value)
+# What a run may have said of an event that it classified: the last two are no verdict on its kind.
+VERDICTS = (
+    Decision.NORMAL.value, Decision.ABNORMAL.value, Decision.NOT_A_MITOSIS.value, Decision.UNDECIDED.value,
+)  # fmt: skip
 DRAWS, SEED = 2000, 1
 LEAST = 10  # of truly normal, and of truly abnormal mitoses; fewer say too little
 
 
 def read(path: Path) -> pd.DataFrame:
-    """COLUMNS, one row a judged event; judged without seeing dose or the classifier's word.
+    """COLUMNS, one row a judged event; judged without seeing dose or verdict.
 
     Raises:
         InputError: no such table, one with other columns or classes, or an event judged twice.
@@ -56,7 +61,7 @@ def _table(path: Path) -> pd.DataFrame:
 
 
 def classifier(sample: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame) -> Classifier | None:
-    """Sensitivity and specificity from a sample stratified by dose and predicted class.
+    """Sensitivity and specificity of the verdicts from a sample stratified by dose and verdict.
 
     Within a stratum the judged events are known, and the truth of the others is drawn from what the judged
     ones say, with Jeffreys' prior; so a stratum in which no error was found leaves room for some. The counts
@@ -64,30 +69,33 @@ def classifier(sample: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame
 
     Args:
         sample: of `read`.
-        mitoses: of one cell line: `movie, event_id, mitosis_class, dose_gy`.
+        mitoses: of one cell line: `movie, event_id, verdict, mitosis_class, dose_gy`; what the classifier was
+            not asked about is left out.
         movies: of the same: `movie, dose_gy, n_rejected`.
 
     Returns:
         None if the sample holds too few of this line.
     """
     mine = sample.merge(movies[["movie", "dose_gy"]], on="movie")
-    told = mitoses[["movie", "event_id", "mitosis_class"]].rename(columns={"mitosis_class": "called"})
+    told = mitoses[["movie", "event_id"]].assign(called=mitoses["verdict"].where(is_classified(mitoses), ""))
     mine = mine.merge(told, on=["movie", "event_id"], how="left")
-    mine["called"] = mine["called"].fillna(CLASSES[2])  # what is no mitosis was rejected
-    mine = mine[mine["called"].isin(CLASSES)]
+    mine["called"] = mine["called"].fillna(Decision.NOT_A_MITOSIS.value)  # what is no mitosis was rejected
+    mine = mine[mine["called"].isin(VERDICTS)]
     if min((mine["mitosis_class"] == true).sum() for true in CLASSES[:2]) < LEAST:
         return None
-    n_called = mitoses.groupby(["dose_gy", "mitosis_class"]).size()
+    n_called = mitoses[is_classified(mitoses)].groupby(["dose_gy", "verdict"]).size()
     n_rejected = movies.groupby("dose_gy")["n_rejected"].sum()
     rng = np.random.default_rng(SEED)
-    truth = np.zeros((DRAWS, len(CLASSES), len(CLASSES)))  # draws, truth, called
+    truth = np.zeros((DRAWS, len(CLASSES), len(VERDICTS)))  # draws, truth, called
     for (dose, called), judged in mine.groupby(["dose_gy", "called"]):
-        there = n_rejected.get(dose, 0) if called == CLASSES[2] else n_called.get((dose, called), 0)
+        rejected = called == Decision.NOT_A_MITOSIS
+        there = n_rejected.get(dose, 0) if rejected else n_called.get((dose, called), 0)
         seen = np.array([(judged["mitosis_class"] == true).sum() for true in CLASSES])
         others = max(int(there) - len(judged), 0)
-        truth[:, :, CLASSES.index(called)] += seen + others * rng.dirichlet(seen + 0.5, DRAWS)
+        truth[:, :, VERDICTS.index(called)] += seen + others * rng.dirichlet(seen + 0.5, DRAWS)
     counts = [_of_same_precision(truth[:, i], i) for i in (0, 1)]
-    return Classifier(counts[0], counts[1], f"{len(mine)} reviewed events of this plate")
+    source = f"{len(mine)} reviewed events of this plate"
+    return Classifier(counts[0], counts[1], source, of_verdicts=True)
 
 
 def _of_same_precision(drawn: np.ndarray, true: int) -> tuple[float, float, float]:
@@ -98,4 +106,4 @@ def _of_same_precision(drawn: np.ndarray, true: int) -> tuple[float, float, floa
     toss = max(share * (1 - share), 1 / (4 * total))
     n = toss / (float(right.var()) + toss / total)
     called = n * drawn.mean(axis=0) / total
-    return float(called[0]), float(called[1]), float(called[2])
+    return float(called[0]), float(called[1]), float(called[2:].sum())

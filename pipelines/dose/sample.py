@@ -16,7 +16,7 @@ from lineage.outputs import RunFolder, whole
 from lineage.report.strips import film_strip
 from lineage.schema import EventType, InputError, MitosisClass
 from pipelines.dose import movies
-from pipelines.dose.reviewed import CLASSES
+from pipelines.dose.reviewed import CLASSES, VERDICTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from jinja2 import Template
 
-STRATUM = ["cell_line", "dose_gy", "mitosis_class"]
+STRATUM = ["cell_line", "dose_gy", "verdict"]
 NORMAL_TIMES = 3
 TILE_PX = 84
 
 
 def candidates(folder: Path, plate: Path | None) -> pd.DataFrame:
-    """One row an event that has a verdict and a crop: `movie, event_id`, STRATUM, `crop, side_um`.
+    """One row an event that was classified and has a crop: `movie, event_id`, STRATUM, `crop, side_um`.
 
     Raises:
         InputError: the plate map, the folder or a run cannot be used, or there is no such event.
@@ -41,7 +41,9 @@ def candidates(folder: Path, plate: Path | None) -> pd.DataFrame:
         events = movies.read(root, row).events
         check(root, read_record(root), RunFolder(root).crops)
         mine = events[
-            (events["event_type"] == EventType.MITOSIS.value) & events["mitosis_class"].isin(CLASSES)
+            (events["event_type"] == EventType.MITOSIS.value)
+            & events["verdict"].isin(VERDICTS)
+            & (events["mitosis_class"] != MitosisClass.UNCLASSIFIED.value)
         ]
         crops: list[Any] = [RunFolder(root).crops / name(i) for i in mine["event_id"].tolist()]
         mine = mine.assign(crop=crops, **{k: row[k] for k in ("movie", "cell_line", "dose_gy")})
@@ -59,8 +61,8 @@ def draw(events: pd.DataFrame, *, each: int, seed: int) -> pd.DataFrame:
     """
     rng = np.random.default_rng(seed)
     chosen = []
-    for (*_, called), rows in events.groupby(STRATUM):
-        n = each * (NORMAL_TIMES if called == MitosisClass.NORMAL else 1)
+    for (*_, said), rows in events.groupby(STRATUM):
+        n = each * (NORMAL_TIMES if said == MitosisClass.NORMAL else 1)
         chosen.append(rows.iloc[rng.permutation(len(rows))[:n]])
     table = pd.concat(chosen)
     return table.iloc[rng.permutation(len(table))].reset_index(drop=True)

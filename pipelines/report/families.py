@@ -58,7 +58,8 @@ def _forest(dose: Any, cells: pd.DataFrame, mitoses: pd.DataFrame, *, n_frames: 
     svg = row(tree, pd.concat(events), families)
     svg = re.sub(r' href="#event-\d+"', "", svg).replace("; click to see it", "")
     columns = ["dose_gy", "drawn_as", "movie", "well", "position", "founder_id", "tracklet_id", "parent_ids",
-               "generation", "entry_h", "exit_h", "end", "fate", "mitosis_class", "subtype"]  # fmt: skip
+               "generation", "entry_h", "exit_h", "end", "fate", "verdict", "mitosis_class",
+               "subtype"]  # fmt: skip
     table = pd.concat(data).reindex(columns=columns)
     return Figure(
         f"lineages_{dose:g}_gy".replace(".", "p"),
@@ -90,8 +91,9 @@ def _add(tree: nx.DiGraph, clone: pd.DataFrame, name: Mapping[int, int]) -> None
             CellKey.FOUNDER: name.get(cell["founder_id"], 0),
             CellKey.GENERATION: _whole(cell["generation"]),
         }
-        if not told.get(CellKey.MITOSIS):
-            told.pop(CellKey.MITOSIS, None)
+        for key in (CellKey.MITOSIS, CellKey.VERDICT):
+            if not told.get(key):
+                told.pop(key, None)
         tree.add_node(name[cell["tracklet_id"]], **told)
         tree.add_edges_from((name[int(p)], name[cell["tracklet_id"]]) for p in cell["parent_ids"].split())
 

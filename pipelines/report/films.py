@@ -9,6 +9,7 @@ import pandas as pd
 
 from lineage.outputs import RunFolder
 from lineage.report.strips import film_strip
+from lineage.report.words import reasons
 from lineage.schema import Flag
 from pipelines.report.drawing import Figure, dose_words
 
@@ -22,8 +23,8 @@ SURE = 2.0  # log-odds of the tracking, from which on a mitosis may be called ty
 # What the strip shows was not all filmed.
 MADE_UP = "|".join((Flag.FRAME_REPLACED, Flag.SQUARE_PADDED, Flag.WINDOW_PADDED))
 COLUMNS = (
-    "movie", "well", "position", "dose_gy", "event_id", "frame", "hours", "mitosis_class", "counted_class",
-    "subtype", "p_abnormal", "confidence", "flags",
+    "movie", "well", "position", "dose_gy", "event_id", "frame", "hours", "verdict", "p_verdict",
+    "verdict_because", "mitosis_class", "counted_class", "subtype", "p_abnormal", "confidence", "flags",
 )  # fmt: skip
 
 
@@ -39,9 +40,9 @@ class Film:
 def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film], list[Film]]:
     """Strips of typical mitoses, one of each class and dose, and of the most doubtful of all.
 
-    The class is the one that a mitosis is counted under. Typical is the one in the middle of its class and
-    dose by the classifier's probability, of those that it judged and the tracking is sure of, and of these of
-    those filmed whole, if there are any; doubtful are those with the smallest log-odds of the tracking.
+    The class is the verdict that a mitosis is counted under. Typical is the one in the middle of its class
+    and dose by the verdict's probability, of those that are judged and the tracking is sure of, and of these
+    of those filmed whole, if there are any; doubtful are those with the smallest log-odds of the tracking.
 
     Args:
         mitoses: of one series.
@@ -52,7 +53,7 @@ def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film],
     if not len(there):
         return [], []
     there = there.assign(confidence=pd.to_numeric(there["confidence"], errors="coerce"))
-    judged = there[there["mitosis_class"].isin(("normal", "abnormal"))]
+    judged = there[there["judged"]]
     sure = judged[~(judged["confidence"].abs() < SURE)]
     typical = [_middle(_filmed_whole(t)) for _, t in sure.groupby(["dose_gy", "counted_class"])]
     doubt = there[there["confidence"].notna()].sort_values("confidence", key=abs, kind="stable")
@@ -75,17 +76,14 @@ def _filmed_whole(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _middle(rows: pd.DataFrame) -> pd.Series:
-    return rows.sort_values(["p_abnormal", "movie", "event_id"]).iloc[len(rows) // 2]
+    return rows.sort_values(["p_verdict", "movie", "event_id"]).iloc[len(rows) // 2]
 
 
 def _film(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Film:
     words = (
         dose_words(row["dose_gy"]),
         str(row["subtype"]).replace("_", " "),
-        f"the classifier: {row['mitosis_class']}" if row["mitosis_class"] != row["counted_class"] else "",
-        f"p(abnormal) {row['p_abnormal']:.2f}"
-        if row["p_abnormal"] == row["p_abnormal"]
-        else "not classified",
+        reasons(row.to_dict()) if row["verdict"] == row["counted_class"] else "by a person",
         f"log-odds {row['confidence']:.1f}" if row["confidence"] == row["confidence"] else "",
         f"well {row['well']}, position {row['position']}, event {row['event_id']}",
         f"{row['hours']:.1f} h",

@@ -141,10 +141,10 @@ def _analysis(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield (
         "Each proposed mitosis was cut out in twelve frames ten minutes apart and called normal, abnormal "
         f"or none by {'the bundled classifier' if model in ('', 'None') else model.rsplit('/', 1)[-1]}; "
-        "divisions that it called none were undone. A mitosis counts as abnormal if the classifier called it "
-        "so, or if it was seen to be: more than two poles, daughters that reunite within two hours, no "
-        "separation, death, lagging chromatin or micronuclei. Mitoses that were not classified enter no "
-        "fraction."
+        "divisions that are none were undone. The verdict on a mitosis is a logistic sum of the classifier's "
+        "probability and of what was seen (more than two poles, daughters that reunite within two hours, no "
+        "separation, death, unequal daughters, a long duration, lagging chromatin, micronuclei), weighed by "
+        "how sure the tracking is. Mitoses that are undecided, or were not classified, enter no fraction."
     )
 
 
@@ -176,7 +176,8 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
     if any(c["corrects"] for c in record["classifiers"].values()):
         sources = "; ".join(sorted({c["source"] for c in record["classifiers"].values() if c["corrects"]}))
         yield (
-            "Corrected fractions start from what the classifier itself called abnormal, for which its errors "
+            "Corrected fractions start from what the classifier itself called abnormal, or from the verdicts "
+            "where a person judged a sample of them, whose errors "
             f"are known (Rogan & Gladen 1978), and rest on: {sources}. They are constrained to 0 to 100 % in "
             "figures and summary; the tables hold the unconstrained estimates as well."
         )

@@ -75,7 +75,7 @@ def levels(
 def fraction_superplot(tables: Tables) -> Figure:
     """Each mitosis pale, each well strong: the fraction abnormal."""
     m = tables["mitoses"]
-    judged = m[m["mitosis_class"].isin(("normal", "abnormal"))]
+    judged = m[m["judged"]]
     cells = judged.assign(value=PERCENT * (judged["counted_class"] == "abnormal"))
     data = levels(tables, PRIMARY, "all", cells, PERCENT)
 
@@ -100,7 +100,7 @@ def fraction_superplot(tables: Tables) -> Figure:
         "fraction_superplot",
         "Abnormal mitoses, at every level",
         "Pale: mitoses, one dot each, in the two bands with their numbers. Small: positions. Large: wells. "
-        f"{INTERVALS}. Abnormal: called so by the classifier, or seen to be; uncorrected.",
+        f"{INTERVALS}. Abnormal: by the verdict on each mitosis; uncorrected.",
         draw(paint, size=(6.2, 4.2)),
         data,
         half=True,
@@ -187,11 +187,12 @@ def response(tables: Tables) -> Figure:
 
 
 INK_OF = {-1: "#0072B2", 1: "#D55E00"}
-COUNTED = "As counted: called abnormal by the classifier, or seen to be."
+COUNTED = "As counted: by the verdict on each mitosis; the undecided are left out."
 CORRECTED = (
-    "Corrected: what the classifier itself called abnormal, corrected for its errors (Rogan and Gladen), its "
-    "own uncertainty in the interval; estimate and interval are constrained to 0 to 100 %. At 0 % fewer may "
-    "have been called abnormal than false alarms alone would give: doses.csv and the numbers of this figure "
+    "Corrected: what the classifier itself called abnormal, or the verdicts where a person judged a "
+    "sample of them, corrected for the errors of these calls (Rogan and Gladen), whose uncertainty "
+    "is in the interval; estimate and interval are constrained to 0 to 100 %. At 0 % fewer may have "
+    "been called abnormal than false alarms alone would give: doses.csv and the numbers of this figure "
     "hold the unconstrained estimate (corrected) and the constrained one (corrected_constrained)."
 )
 

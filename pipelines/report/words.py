@@ -72,7 +72,6 @@ def summary(tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], name:
     if not described:
         return [f"In {name} cells, no mitosis was called normal or abnormal."]
     told = [f"In {name} cells, the fraction of abnormal mitoses was {_listed(described)}."]
-    told += _overruled(counts.values())
     told += _corrected(doses)
     if unseen := [f"{d:g}" for d in doses.loc[doses["estimate"].isna(), "dose_gy"]]:
         told.append(f"At {_listed(unseen)} Gy no mitosis was called normal or abnormal.")
@@ -137,23 +136,7 @@ def _corrected(doses: pd.DataFrame) -> list[str]:
     if not described:
         return []
     return [
-        "Corrected for the classifier's errors, from its own calls, and constrained to 0 to 100 %, it was "
-        f"{_listed(described)}."
-    ]
-
-
-def _overruled(counts: Iterable[Mapping[str, Any]]) -> list[str]:
-    """How many of those counted as abnormal the classifier called normal; nothing where it called none so."""
-    sums = Counter[str]()
-    for n in counts:
-        sums.update({k: int(n[k]) for k in ("n_abnormal", "n_seen_abnormal_called_normal")})
-    seen = sums["n_seen_abnormal_called_normal"]
-    if not seen:
-        return []
-    return [
-        f"Of the {_count(sums['n_abnormal'], 'mitosis', 'mitoses')} counted as abnormal, {seen} "
-        f"{'was' if seen == 1 else 'were'} called normal by the classifier and seen to be abnormal (more "
-        "than two poles, daughters that reunite, no separation, death, lagging chromatin or micronuclei)."
+        f"Corrected for the errors of the calls, and constrained to 0 to 100 %, it was {_listed(described)}."
     ]
 
 
@@ -219,20 +202,16 @@ def _refused(record: Mapping[str, Any]) -> list[str]:
             else f"{line}: not corrected for the classifier's errors (sensitivity + specificity below "
             f"{LEAST_YOUDEN}, or not asked for)."
         )
-    return told + [_lost(n) for n in record["n"] if n["n_unclassified"]]
+    return told + [_lost(n) for n in record["n"] if n["n_undecided"] or n["n_seen_abnormal_unclassified"]]
 
 
 def _lost(n: Mapping[str, Any]) -> str:
-    """Of the mitoses of a dose that were not classified."""
-    words = (
-        f"{_count(n['n_unclassified'], 'mitosis', 'mitoses')} at {n['dose_gy']:g} Gy could not be "
-        "classified, and no fraction counts them"
-    )
+    """Of the mitoses of a dose that no fraction counts."""
     seen = n["n_seen_abnormal_unclassified"]
+    more = f", nor {seen} that {'was' if seen == 1 else 'were'} seen to be abnormal and not classified"
     return (
-        f"{words}; {seen} of these {'was' if seen == 1 else 'were'} seen to be abnormal."
-        if seen
-        else f"{words}."
+        f"At {n['dose_gy']:g} Gy {_count(n['n_undecided'], 'mitosis is', 'mitoses are')} undecided: no "
+        f"fraction counts {'it' if n['n_undecided'] == 1 else 'them'}{more if seen else ''}."
     )
 
 

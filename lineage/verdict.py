@@ -1,0 +1,307 @@
+"""What was seen of a mitosis, and what the classifier says of it -> one verdict, and why.
+
+The log-odds that a mitosis is abnormal are a sum: what the classifier says, and what was seen to happen, the
+latter by how sure the tracking is. A second sum says whether it is a mitosis at all. Every weight stands in
+`verdict.json`, which `benchmarks/fit_verdict.py` fits. Where the classifier was not asked another set of
+weights holds, and what was not seen to be abnormal is undecided: never normal.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from lineage.schema import DECIDED, Decision, EventType, MitosisClass, p_abnormal, verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from lineage.schema import MitosisEvent, Predictions
+
+    Weights = Mapping[str, Mapping[str, float]]
+
+PATH = Path(__file__).with_name("verdict.json")
+SUREST = 0.01  # nearer to 0 or 1 the classifier is not heard
+SOON_MIN = 30.0  # daughters that are one again by then may be a slip of the tracking
+LONG_MIN = 90.0  # longer a mitosis seldom takes
+LONGEST = 2.0  # twofold and fourfold of that count; beyond, nothing is added
+MOST_UNEQUAL = 1.5  # |log| of the daughters' DNA, beyond which nothing is added
+SUREST_TRACKING = 4.0  # log-odds, beyond which nothing is added
+LEAST_TERM = 0.1  # log-odds; what adds less is no reason
+
+CLASSIFIER, NONE = "classifier", "classifier_none"
+FACTS = (
+    "four_daughters", "three_daughters", "reunited_soon", "reunited_later", "never_separated",
+    "died_in_mitosis", "one_daughter_lost", "unequal_daughters", "took_long", "bridge", "micronuclei",
+)  # fmt: skip
+SOURCES = ("condensed", "end_of_track", "half_division")  # who proposes events that no division follows
+NOT_A_MITOSIS = (NONE, "weak_tracking", *(f"from_{source}" for source in SOURCES))
+NOT_CLASSIFIED, CONTRADICTED, PERSON = "not_classified", "contradicted", "person"
+BY_PERSON: Mapping[str, tuple[Decision, float | None]] = MappingProxyType({
+    MitosisClass.NORMAL.value: (Decision.NORMAL, 0.0),
+    MitosisClass.ABNORMAL.value: (Decision.ABNORMAL, 1.0),
+    MitosisClass.NONE.value: (Decision.NOT_A_MITOSIS, None),
+})  # fmt: skip
+# Every reason there is; a number in it is minutes, or the classifier's probability.
+REASON = re.compile(
+    r"four_daughters|three_daughters|reunited_\d+_min|never_separated|died_in_mitosis|one_daughter_lost"
+    r"|unequal_daughters|took_\d+_min|bridge|micronuclei|classifier_[01]\.\d\d|classifier_none_[01]\.\d\d"
+    r"|weak_tracking|from_condensed|from_end_of_track|from_half_division|not_classified|contradicted|person"
+)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What an event counts as."""
+
+    verdict: Decision
+    p: float | None  # of abnormal, given that it is a mitosis; None of what is none
+    because: tuple[str, ...]  # each as in REASON, the strongest first
+
+    def __str__(self) -> str:
+        """As in `verdict_because`."""
+        return " ".join(self.because)
+
+
+def features(event: MitosisEvent, p_abnormal: float | None, p_none: float | None) -> dict[str, float]:
+    """What the weights are multiplied with.
+
+    Args:
+        event: a mitosis; its daughters are not looked at, so that it may have been undone.
+        p_abnormal: the classifier's, given that it is a mitosis; None where it was not asked.
+        p_none: the classifier's, that it is no mitosis; None where it was not asked, or does not know it.
+
+    Returns:
+        Name -> value. `classifier` and `classifier_none` are log-odds, and missing where there is no
+        probability; FACTS are 0 or more, by how sure the tracking is; `weak_tracking` is in log-odds.
+
+    >>> from lineage.schema import MitosisEvent
+    >>> sure = MitosisEvent(1, 1, (), 9, 0, 0, 0, 0, "division", n_poles=3, confidence=20.0)
+    >>> found = features(sure, 0.5, None)
+    >>> found["classifier"], round(found["three_daughters"], 6), "classifier_none" in found
+    (0.0, 1.0, False)
+    """
+    trust = 1.0 if math.isnan(event.confidence) else _logistic(event.confidence)
+    said = {CLASSIFIER: p_abnormal, NONE: p_none}
+    weak = 0.0 if math.isnan(event.confidence) else -event.confidence
+    return (
+        {name: log_odds(p) for name, p in said.items() if p is not None}
+        | {name: trust * amount for name, amount in _facts(event).items()}
+        | {"weak_tracking": min(max(weak, -SUREST_TRACKING), SUREST_TRACKING)}
+        | {f"from_{source}": float(event.source == source) for source in SOURCES}
+    )
+
+
+def _facts(event: MitosisEvent) -> dict[str, float]:
+    """FACTS -> how much of each was seen; 0 where nothing was, or could be."""
+    reunited, lasts = event.refused_after_min, event.evidence.get("lasts_min", math.nan)
+    ratio = event.evidence.get("daughters_mass_ratio", math.nan)
+    long = math.log2(lasts / LONG_MIN) if lasts > LONG_MIN else 0.0
+    unequal = -math.log(max(ratio, 1e-9)) if ratio < 1 else 0.0
+    amounts = (
+        event.n_poles > 3,
+        event.n_poles == 3,
+        reunited is not None and reunited <= SOON_MIN,
+        reunited is not None and reunited > SOON_MIN,
+        event.returned,
+        not event.separated and event.died_after_min is not None,
+        event.source == SOURCES[2],
+        min(unequal, MOST_UNEQUAL),
+        min(long, LONGEST),
+        bool(event.bridge),
+        bool(event.n_micronuclei),
+    )
+    return {name: float(amount) for name, amount in zip(FACTS, amounts, strict=True)}
+
+
+def decide(
+    event: MitosisEvent,
+    p_abnormal: float | None,
+    p_none: float | None,
+    *,
+    person: str | None = None,
+    weights: Weights | None = None,
+) -> Verdict:
+    """The verdict on a mitosis.
+
+    Args:
+        event: as in `features`.
+        p_abnormal: likewise.
+        p_none: likewise.
+        person: a person's class, which overrules all else: normal, abnormal or none.
+        weights: as in `verdict.json`, which they are read from if left out.
+
+    >>> from lineage.schema import MitosisEvent
+    >>> three = MitosisEvent(1, 1, (), 9, 0, 0, 0, 0, "division", n_poles=3, separated=True, confidence=9.0)
+    >>> found = decide(three, 0.3, 0.02)
+    >>> found.verdict.value, str(found)
+    ('abnormal', 'three_daughters')
+    >>> str(decide(three, None, None, person="normal"))
+    'person'
+    """
+    if person is not None:
+        kind, p = BY_PERSON[person]
+        return Verdict(kind, p, (PERSON,))
+    model = load() if weights is None else weights
+    limits = model["limits"]
+    found = features(event, p_abnormal, p_none)
+    words = _words(event, p_abnormal, p_none)
+    none = _terms(found, model["not_a_mitosis"])
+    refused = p_none is not None and model["not_a_mitosis"]["offset"] + sum(none.values()) >= 0
+    sure = event.confidence >= limits["sure_tracking"]
+    if refused and not sure:
+        return Verdict(Decision.NOT_A_MITOSIS, None, _reasons(none, words, up=True) or (words[NONE],))
+    if refused or p_abnormal is None:
+        # Of what it takes for no mitosis, the classifier's word on which kind of mitosis it is says nothing.
+        return _unasked(found, words, model, against=(CONTRADICTED, words[NONE]) if refused else ())
+    return _asked(found, words, model)
+
+
+def _asked(found: Mapping[str, float], words: Mapping[str, str], model: Weights) -> Verdict:
+    """Of a mitosis that the classifier calls normal or abnormal."""
+    limits = model["limits"]
+    terms = _terms(found, model["with_classifier"])
+    p = round(_logistic(model["with_classifier"]["offset"] + sum(terms.values())), 6)
+    said = terms[CLASSIFIER]
+    seen = sum(terms.values()) - said
+    every = _reasons(terms, words)
+    if said * seen < 0 and min(abs(said), abs(seen)) > limits["contradiction"]:
+        return Verdict(Decision.UNDECIDED, p, (CONTRADICTED, *every))
+    if limits["normal_to"] < p < limits["abnormal_from"]:
+        return Verdict(Decision.UNDECIDED, p, every or (words[CLASSIFIER],))
+    is_abnormal = p >= limits["abnormal_from"]
+    kind = Decision.ABNORMAL if is_abnormal else Decision.NORMAL
+    return Verdict(kind, p, _reasons(terms, words, up=is_abnormal) or (words[CLASSIFIER],))
+
+
+def _unasked(
+    found: Mapping[str, float], words: Mapping[str, str], model: Weights, *, against: tuple[str, ...]
+) -> Verdict:
+    """Of a mitosis on whose kind the classifier is not heard: abnormal if that was seen, else undecided."""
+    terms = _terms(found, model["without_classifier"])
+    p = round(_logistic(model["without_classifier"]["offset"] + sum(terms.values())), 6)
+    seen, why = _reasons(terms, words), against or (NOT_CLASSIFIED,)
+    if p >= model["limits"]["abnormal_from"]:
+        return Verdict(Decision.ABNORMAL, p, (*seen, *why))
+    return Verdict(Decision.UNDECIDED, p, (*why, *seen))
+
+
+def _terms(found: Mapping[str, float], weights: Mapping[str, float]) -> dict[str, float]:
+    """Name -> what it adds to the log-odds."""
+    return {name: weights[name] * found[name] for name in weights if name in found}
+
+
+def _reasons(
+    terms: Mapping[str, float], words: Mapping[str, str], *, up: bool | None = None
+) -> tuple[str, ...]:
+    """The terms in words, the largest first; only those that raise (`up`) or lower the log-odds, if told."""
+    told = {k: t for k, t in terms.items() if abs(t) >= LEAST_TERM and (up is None or (t > 0) == up)}
+    return tuple(words[name] for name in sorted(told, key=lambda name: -abs(told[name])))
+
+
+def _words(event: MitosisEvent, p_abnormal: float | None, p_none: float | None) -> dict[str, str]:
+    """Name of a feature -> how it stands among the reasons."""
+    reunited = f"reunited_{event.refused_after_min or 0:.0f}_min"
+    lasts = event.evidence.get("lasts_min", math.nan)
+    return {name: name for name in (*FACTS, *NOT_A_MITOSIS)} | {
+        CLASSIFIER: f"classifier_{p_abnormal or 0:.2f}",
+        NONE: f"classifier_none_{p_none or 0:.2f}",
+        "reunited_soon": reunited,
+        "reunited_later": reunited,
+        "took_long": f"took_{0 if math.isnan(lasts) else lasts:.0f}_min",
+    }
+
+
+def log_odds(p: float) -> float:
+    """Of a probability, held between 0.01 and 0.99.
+
+    >>> log_odds(0.5), round(log_odds(1.0), 3)
+    (0.0, 4.595)
+    """
+    p = min(max(p, SUREST), 1 - SUREST)
+    return math.log(p / (1 - p))
+
+
+def _logistic(total: float) -> float:
+    """Log-odds -> probability, without overflow."""
+    return 0.5 * (1 + math.tanh(0.5 * total))
+
+
+# --- All events of a run
+
+
+def judge(
+    events: Iterable[MitosisEvent],
+    predictions: Predictions,
+    persons: Mapping[int, str] = MappingProxyType({}),
+) -> dict[int, dict[str, Any]]:
+    """event_id -> what `events.csv` says of a mitosis's class; fusions and deaths are left out.
+
+    Args:
+        events: of a lineage.
+        predictions: of the classifier, matched by event_id.
+        persons: event_id -> a person's class, which overrules the verdict.
+
+    Returns:
+        `verdict`, `verdict_because` and `mitosis_class`; and where there are such, `p_verdict`, `p_abnormal`
+        and `p_none`. `mitosis_class` is the classifier's class, and `unclassified` where it was not asked or
+        where its `none` is not followed.
+    """
+    said = predicted(predictions)
+    told: dict[int, dict[str, Any]] = {}
+    for event in events:
+        if event.event_type is not EventType.MITOSIS:
+            continue
+        found = said.get(event.event_id, {})
+        p, none = found.get("p_abnormal"), found.get("p_none")
+        one = decide(event, p, none, person=persons.get(event.event_id))
+        called = MitosisClass.UNCLASSIFIED if p is None else verdict(p, none)
+        if called is MitosisClass.NONE and one.verdict is not Decision.NOT_A_MITOSIS:
+            called = MitosisClass.UNCLASSIFIED
+        words = {"verdict": one.verdict.value, "verdict_because": str(one), "mitosis_class": called.value}
+        told[event.event_id] = words | ({} if one.p is None else {"p_verdict": one.p}) | found
+    return told
+
+
+def is_none_refused(said: Mapping[str, Any]) -> bool:
+    """Whether the classifier's `none` is not followed, since the tracking is sure of the mitosis.
+
+    Args:
+        said: of one event, as `judge` gives it.
+    """
+    refused = said.get("p_none", 0.0) >= DECIDED and said["verdict"] != Decision.NOT_A_MITOSIS
+    return refused and said["verdict_because"] != PERSON
+
+
+def predicted(predictions: Predictions) -> dict[int, dict[str, float]]:
+    """event_id -> p_abnormal and, where the model knows that class, p_none."""
+    columns = {"p_abnormal": p_abnormal(predictions.probabilities, predictions.classes)}
+    if MitosisClass.NONE in predictions.classes:
+        columns["p_none"] = predictions.probabilities[:, predictions.classes.index(MitosisClass.NONE)]
+    # Rounded before the verdict, so that the tables contradict nobody who applies the rule to them.
+    return {
+        event_id: {name: round(float(p[i]), 6) for name, p in columns.items()}
+        for i, event_id in enumerate(predictions.event_ids.tolist())
+    }
+
+
+# --- The weights
+
+
+@lru_cache(maxsize=1)
+def load() -> dict[str, Any]:
+    """All of `verdict.json`: four sets of numbers, and how the verdicts did on held-out cells."""
+    return json.loads(PATH.read_text(encoding="utf-8"))
+
+
+def digest() -> str:
+    """Of all the numbers, for a run's record."""
+    import hashlib
+
+    return hashlib.sha256(PATH.read_bytes()).hexdigest()
