@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "Card", "load", "read_card", "save", "sha256"]
 
-FORMAT = "mitosis-classifier-2"
+FORMAT = "mitosis-classifier-3"
 FOREST = "forest."
 
 
