@@ -61,11 +61,13 @@ def warnings(minutes_per_frame: float, has_phase: bool, longest_interval_min: fl
         )
     elif abs(minutes_per_frame - CROP_INTERVAL_MIN) > 0.1 * CROP_INTERVAL_MIN:
         said.append(
-            f"the classifier learned from films at {CROP_INTERVAL_MIN:g} min a frame; this movie has one "
+            f"the classifier learned from clips at {CROP_INTERVAL_MIN:g} min a frame; this movie has one "
             f"every {minutes_per_frame:g} min and shows it the nearest: its verdicts are less sure"
         )
     if not has_phase:
-        said.append("no phase contrast: verdicts rest on the DNA stain alone and are less sure")
+        said.append(
+            "no phase contrast: whether cells round up is not seen, and mitoses are found by the DNA stain alone"
+        )
     return said
 
 

@@ -44,7 +44,7 @@ FLAGS = {
     ),
     Flag.NO_PHASE: (
         "no phase contrast",
-        "the movie has no phase contrast: the prediction rests on the DNA stain alone and is less sure",
+        "the movie has no phase contrast: whether cells round up was not seen",
     ),
 }  # fmt: skip
 
@@ -83,11 +83,9 @@ def limits(held_out: Mapping[str, Any] | None) -> str:
         held_out: of `verdict.json`: `n` mitoses, the `sensitivity`, `specificity` and share `undecided` of
             their verdicts, their `lines` and `minutes_per_frame`; None where it was not measured.
 
-    >>> limits({"n": 90, "sensitivity": 0.8, "specificity": 0.9, "undecided": 0.1, "lines": ["PC3", "U251"],
-    ...         "minutes_per_frame": 10})
-    >>> limits({"n": 90, "sensitivity": 0.8, "specificity": 0.9, "undecided": 0.1,
-    ...         "lines": ["PC3", "U251"], "minutes_per_frame": 10})
-    and movies without phase contrast were not measured.'
+    >>> told = {"n": 90, "sensitivity": 0.8, "specificity": 0.9, "undecided": 0.1, "lines": ["PC3", "U251"]}
+    >>> limits(told | {"minutes_per_frame": 10})[:74]
+    'On 90 held-out mitoses of PC3 and U251 at 10 min a frame, of the abnormal '
     >>> limits(None)
     'How often such verdicts are right was not measured.'
     """

@@ -49,7 +49,7 @@ def analyse_command(
     reviewed: Annotated[
         Path | None,
         typer.Option(
-            help="movie, event_id, mitosis_class: a blinded person's; overrules verdicts, corrects instead of clips"
+            help="movie, event_id, mitosis_class: a blinded person's; overrules verdicts, replaces clips"
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier analysis")] = False,
