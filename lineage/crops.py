@@ -65,9 +65,7 @@ def warnings(minutes_per_frame: float, has_phase: bool, longest_interval_min: fl
             f"every {minutes_per_frame:g} min and shows it the nearest: its verdicts are less sure"
         )
     if not has_phase:
-        said.append(
-            "no phase contrast: whether cells round up is not seen, and mitoses are found by the DNA stain alone"
-        )
+        said.append("no phase contrast: whether cells round up is not seen")
     return said
 
 
