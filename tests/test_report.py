@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import tifffile
 import worlds
+from conftest import BY_HAND as WEIGHTS
 from test_tree import NOTHING, annotate, event_table
 from worlds import as_lineage, divisions, told
 
@@ -24,8 +25,6 @@ from lineage.report.strips import film_strip, montage
 from lineage.report.svg import BLUE, VERMILLION
 from lineage.report.words import FLAGS, limits
 from lineage.schema import EventType, Flag, FrameQuality, MitosisEvent
-
-WEIGHTS = verdict.load()
 
 N_FRAMES = 40
 

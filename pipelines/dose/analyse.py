@@ -144,7 +144,7 @@ def results_of(
     unit = options.unit or _unit(rows.movies)
     of_wells, of_positions = (
         compare.corrected(
-            compare.with_calls(_with_map(_measured(rows, keys, context, progress), rows.movies, keys), known),
+            _with_map(_measured(rows, keys, context, progress), rows.movies, keys),
             keys,
             known,
             proposals,

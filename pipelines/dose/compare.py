@@ -262,26 +262,12 @@ def trends(units: pd.DataFrame) -> pd.DataFrame:
     return _adjusted(pd.DataFrame(rows), holm)
 
 
-def with_calls(table: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.DataFrame:
-    """With `called`, the fraction abnormal by those calls whose errors are known.
-
-    A person's sample tells the errors of the runs' verdicts; the paper's clips those of the classifier.
-
-    Args:
-        table: of `measures.measure`, with `called` and `by_verdict`.
-        classifiers: cell line -> what corrects its fractions.
-    """
-    of_verdicts = table["cell_line"].map(lambda line: classifiers[line].of_verdicts).astype(bool)
-    called = table["by_verdict"].where(of_verdicts, table["called"])
-    return table.assign(called=called).drop(columns="by_verdict")
-
-
 def corrected(
     table: pd.DataFrame, keys: Sequence[str], classifiers: Mapping[str, Classifier], proposals: Proposals
 ) -> pd.DataFrame:
     """With the corrected share beside the raw one, of the fraction abnormal and of each kind.
 
-    The fraction abnormal is corrected from `called`, the calls whose errors are known (`with_calls`).
+    The fraction abnormal is corrected from `called`, the runs' own verdicts, whose errors are known.
     A kind that was seen to happen is corrected for those that were not proposed; what is of
     no told kind is what these leave of the corrected fraction.
 

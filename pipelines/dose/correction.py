@@ -30,7 +30,6 @@ class Classifier:
     abnormal: tuple[float, float, float]  # truly abnormal: likewise
     source: str
     recall: Recall = ALL_PROPOSED
-    of_verdicts: bool = False  # errors of the runs' verdicts; else of the classifier by itself
 
     @property
     def sensitivity(self) -> float:
@@ -141,7 +140,7 @@ class Classifier:
 
 
 def out_of_fold(cell_line: str) -> Classifier:
-    """The bundled classifier, by the paper's clips that it had not seen; all, of a line that is not there.
+    """The verdicts, by the paper's clips in movies that they had not seen; all, of a line that is not there.
 
     >>> out_of_fold("U251").usable, out_of_fold("HeLa").source.split(":")[0]
     (True, 'all')
@@ -161,7 +160,7 @@ def out_of_fold(cell_line: str) -> Classifier:
     return Classifier(
         (normal[0], normal[1], normal[2]),
         (abnormal[0], abnormal[1], abnormal[2]),
-        f"{name}: {sum(normal) + sum(abnormal)} of the paper's clips, held out; model-based",
+        f"{name}: {sum(normal) + sum(abnormal)} of the paper's clips in movies, held out; model-based",
     )
 
 

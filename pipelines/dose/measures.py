@@ -47,10 +47,7 @@ class Row(NamedTuple):
     value: float
     n: int  # what it was counted from
     k: float = np.nan  # of a share, how many
-    # Of a fraction abnormal: the share that the classifier itself calls so, and that by the verdicts alone,
-    # of whose undecided ones, and of a person's, nothing is in it.
-    called: float = np.nan
-    by_verdict: float = np.nan
+    called: float = np.nan  # of a fraction abnormal: by the verdicts alone, a person's left out
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,9 +72,8 @@ def fractions(part: Tables, _: Context) -> Iterator[Row]:
     classified = m[is_classified(m)]
     for stratum, rows in (("all", classified), *strata(classified)):
         share = _share_abnormal(stratum, rows[rows["judged"]], "counted_class")
-        called = _share_abnormal(stratum, rows, "mitosis_class")
-        by_verdict = _share_abnormal(stratum, rows[rows["verdict"].isin(JUDGED)], "verdict")
-        yield share._replace(called=called.value, by_verdict=by_verdict.value)
+        called = _share_abnormal(stratum, rows[rows["verdict"].isin(JUDGED)], "verdict")
+        yield share._replace(called=called.value)
     for subtype in SUBTYPES:
         rows = judged[judged[f"{subtype}_assessed"]] if subtype in FINE_KINDS else judged
         yield _share(fraction(subtype), "all", rows, kinds_of(rows) == subtype)

@@ -95,7 +95,7 @@ def classifier(sample: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame
         truth[:, :, VERDICTS.index(called)] += seen + others * rng.dirichlet(seen + 0.5, DRAWS)
     counts = [_of_same_precision(truth[:, i], i) for i in (0, 1)]
     source = f"{len(mine)} reviewed events of this plate"
-    return Classifier(counts[0], counts[1], source, of_verdicts=True)
+    return Classifier(counts[0], counts[1], source)
 
 
 def _of_same_precision(drawn: np.ndarray, true: int) -> tuple[float, float, float]:

@@ -176,8 +176,7 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
     if any(c["corrects"] for c in record["classifiers"].values()):
         sources = "; ".join(sorted({c["source"] for c in record["classifiers"].values() if c["corrects"]}))
         yield (
-            "Corrected fractions start from what the classifier itself called abnormal, or from the verdicts "
-            "where a person judged a sample of them, whose errors "
+            "Corrected fractions start from the runs' verdicts, whose errors "
             f"are known (Rogan & Gladen 1978), and rest on: {sources}. They are constrained to 0 to 100 % in "
             "figures and summary; the tables hold the unconstrained estimates as well."
         )

@@ -189,11 +189,11 @@ def response(tables: Tables) -> Figure:
 INK_OF = {-1: "#0072B2", 1: "#D55E00"}
 COUNTED = "As counted: by the verdict on each mitosis; the undecided are left out."
 CORRECTED = (
-    "Corrected: what the classifier itself called abnormal, or the verdicts where a person judged a "
-    "sample of them, corrected for the errors of these calls (Rogan and Gladen), whose uncertainty "
-    "is in the interval; estimate and interval are constrained to 0 to 100 %. At 0 % fewer may have "
-    "been called abnormal than false alarms alone would give: doses.csv and the numbers of this figure "
-    "hold the unconstrained estimate (corrected) and the constrained one (corrected_constrained)."
+    "Corrected: the verdicts, put right for their errors on held-out or reviewed mitoses (Rogan and "
+    "Gladen), whose uncertainty is in the interval; estimate and interval are constrained to 0 to 100 %. "
+    "At 0 % fewer may have been called abnormal than false alarms alone would give: doses.csv and the "
+    "numbers of this figure hold the unconstrained estimate (corrected) and the constrained one "
+    "(corrected_constrained)."
 )
 
 
