@@ -1,4 +1,4 @@
-"""What all tests here stand on."""
+"""What all tests stand on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from lineage import verdict
 
-BY_HAND = json.loads((Path(__file__).parent / "verdict_by_hand.json").read_text(encoding="utf-8"))
+BY_HAND = json.loads((Path(__file__).parent / "tests" / "verdict_by_hand.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(autouse=True)
