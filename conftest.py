@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from lineage import verdict
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 BY_HAND = json.loads((Path(__file__).parent / "tests" / "verdict_by_hand.json").read_text(encoding="utf-8"))
 
 
-@pytest.fixture(autouse=True)
-def weights_by_hand(request, monkeypatch):
-    """Round weights for the verdict: what is counted here stays the same when the real ones are fitted anew.
-
-    Tests marked `shipped_weights` have the real ones.
-    """
-    if "shipped_weights" not in request.keywords:
-        monkeypatch.setattr(verdict, "load", lambda: BY_HAND)
+@pytest.fixture(autouse=True, scope="session")
+def weights_by_hand() -> Iterator[None]:
+    """Round weights for the verdict: what is counted stays the same when real ones are fitted anew."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verdict, "load", lambda: BY_HAND)
+        yield

@@ -138,7 +138,7 @@ def test_a_verdict_is_the_same_once_a_division_was_undone():
 
 
 def test_the_packaged_weights_are_finite_and_facts_only_speak_for_abnormal():
-    model = verdict.load()
+    model = json.loads(verdict.PATH.read_text(encoding="utf-8"))
     for name in ("with_classifier", "without_classifier"):
         assert set(FACTS) <= set(model[name])
         assert all(math.isfinite(w) for w in model[name].values())
