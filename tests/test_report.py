@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import tifffile
 import worlds
-from conftest import BY_HAND as WEIGHTS
 from test_tree import NOTHING, annotate, event_table
 from worlds import as_lineage, divisions, told
 
+from conftest import BY_HAND as WEIGHTS
 from lineage import crops, tables, verdict
 from lineage.report import write_report
 from lineage.report.cards import doubt
