@@ -41,7 +41,9 @@ class Card:
     calibration: Calibration = field(default_factory=Calibration)
     without_dna: Calibration = field(default_factory=Calibration)  # where the forest has nothing to measure
     none: Calibration = field(default_factory=Calibration)  # of no mitosis; the forest has no say
-    eyes: dict[str, str] = field(default_factory=dict)  # SHA-256 of the models whose measures it learned from
+    nucleus_models: dict[str, str] = field(
+        default_factory=dict
+    )  # SHA-256 of the models whose measures it learned from
     training: dict[str, Any] = field(default_factory=dict)  # settings, data hash, counts
     held_out: dict[str, Any] = field(default_factory=dict)  # figures on clips that the model has not seen
     licence: str = ""
@@ -105,7 +107,7 @@ def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
             f"{path.name} wants crops normalised by {card.normalisation}; this version does "
             f"{NORMALISATIONS.get(name)}; use version {card.version} or train again"
         )
-    if card.eyes and card.eyes != digests():
+    if card.nucleus_models and card.nucleus_models != digests():
         raise InputError(
             f"{path.name} learned from what other models of nuclei see than this version's; use version "
             f"{card.version} or train again"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from classifier.pixels import DNA, DNA_PERCENTILES, PHASE, VIEW_PX
+from classifier.pixels import VIEW_PX, empty
 from lineage.schema import CROP_FRAMES
 
 SIDES_PX = (40, 34, 28)  # of quiet squares, the widest that fits
@@ -71,9 +71,7 @@ def quiet_square(pixels: np.ndarray) -> tuple[int, int, int] | None:
 def around(pixels: np.ndarray, y: int, x: int) -> np.ndarray:
     """(T, 2, VIEW_PX, VIEW_PX) float32 with (y, x) in the middle; background where the clip has ended."""
     half = VIEW_PX // 2
-    padded = np.pad(pixels.astype(np.float32), ((0, 0), (0, 0), (half, half), (half, half)))
-    padded[:, PHASE] = np.median(pixels[:, PHASE])
-    padded[:, DNA] = np.percentile(pixels[:, DNA], DNA_PERCENTILES[0])
+    padded = empty(pixels, *(n + 2 * half for n in pixels.shape[-2:]))
     padded[:, :, half:-half, half:-half] = pixels
     return padded[:, :, y : y + VIEW_PX, x : x + VIEW_PX]
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from classifier.figures import curves, figures, intervals, reliability, within
 from classifier.model import VOLUME
-from classifier.pixels import DNA, PHASE, by_percentiles, read_clip, resample
+from classifier.pixels import DNA, PHASE, by_percentiles, pixel_size, read_clip, resample
 from classifier.saliency import weighed
 from lineage.schema import MitosisClass, verdict
 
@@ -72,7 +72,7 @@ def mistake(clip: Clip, p: float, classifier: Classifier) -> dict[str, str]:
     if classifier.card.model == VOLUME:  # it has no maps of single frames
         shares, heat = np.zeros(len(pixels)), np.zeros((len(pixels), FRAME_PX, FRAME_PX))
     else:
-        shares, heat = weighed(classifier, pixels)
+        shares, heat = weighed(classifier, pixels, pixel_size(clip.path))
     return {
         "name": clip.path.name,
         "label": clip.label.value,

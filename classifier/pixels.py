@@ -86,11 +86,17 @@ def at_scale(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
     if abs(zoom - 1) > SAME:
         height, width = (max(1, round(n * zoom)) for n in pixels.shape[-2:])
         pixels = resample(pixels, (height, width))
-    view = np.empty((*pixels.shape[:2], VIEW_PX, VIEW_PX), np.float32)
-    view[:, PHASE] = np.median(pixels[:, PHASE])
-    view[:, DNA] = np.percentile(pixels[:, DNA], DNA_PERCENTILES[0])
+    view = empty(pixels, VIEW_PX, VIEW_PX)
     (from_y, to_y), (from_x, to_x) = (_middle(n) for n in pixels.shape[-2:])
     view[:, :, to_y, to_x] = pixels[:, :, from_y, from_x]
+    return view
+
+
+def empty(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """(T, 2, height, width) float32: the background of a crop, by its phase's median and its DNA's darkest."""
+    view = np.empty((*pixels.shape[:2], height, width), np.float32)
+    view[:, PHASE] = np.median(pixels[:, PHASE])
+    view[:, DNA] = np.percentile(pixels[:, DNA], DNA_PERCENTILES[0])
     return view
 
 

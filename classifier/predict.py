@@ -38,10 +38,10 @@ class Classifier:
     card: checkpoint.Card
     sha256: str = ""
 
-    def film(self, pixels: np.ndarray, rows: np.ndarray | None = None) -> np.ndarray:
-        """What the networks are shown of a crop, (12, 2, H, W): (12, C, S, S), or its measures."""
+    def network_input(self, pixels: np.ndarray, pixel_size_um: float = PIXEL_UM) -> np.ndarray:
+        """What the networks take of a crop, (12, 2, H, W): its measures, (12, F), or (12, C, S, S)."""
         if self.takes_measures:
-            return measures(pixels, PIXEL_UM) if rows is None else rows
+            return measures(pixels, pixel_size_um)
         return shown(pixels, side=self.card.side_px, normalisation=self.card.normalisation["name"])
 
     @property
@@ -67,10 +67,9 @@ class Classifier:
 
         from classifier.learn import probabilities
 
-        measured = self.forest is not None or self.takes_measures
-        rows = measures(pixels, pixel_size_um) if measured else None
-        film = torch.from_numpy(self.film(pixels, rows))[None]
-        found = probabilities(self.models, film, mirrored=True).numpy()
+        given = self.network_input(pixels, pixel_size_um)
+        found = probabilities(self.models, torch.from_numpy(given)[None], mirrored=True).numpy()
+        rows = given if self.takes_measures else measures(pixels, pixel_size_um) if self.forest else None
         return calibrated(found, self.trees(rows), self.card)[0]
 
     def trees(self, rows: np.ndarray | None) -> np.ndarray | None:

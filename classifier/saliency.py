@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from classifier.predict import Classifier
 
 
-def weighed(classifier: Classifier, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def weighed(
+    classifier: Classifier, pixels: np.ndarray, pixel_size_um: float
+) -> tuple[np.ndarray, np.ndarray]:
     """What spoke for abnormal rather than normal in the first network.
 
     Args:
         classifier: one of those that look at single frames.
         pixels: (12, 2, H, W), raw numbers.
+        pixel_size_um: side of a pixel.
 
     Returns:
         (12,) each frame's share, and (12, S, S) maps in 0..1, S the side that the network is shown; maps of
@@ -30,7 +33,7 @@ def weighed(classifier: Classifier, pixels: np.ndarray) -> tuple[np.ndarray, np.
     import torch
     from torch.nn.functional import interpolate
 
-    film = torch.from_numpy(classifier.film(pixels))  # (12, C, S, S)
+    film = torch.from_numpy(classifier.network_input(pixels, pixel_size_um))  # (12, C, S, S)
     model, classes = classifier.models[0], classifier.card.classes
     if classifier.takes_measures:
         return _of_measures(model, film, classes), np.zeros((len(film), 1, 1), np.float32)

@@ -86,7 +86,7 @@ def train_all(
         side_px=recipe.side_px,
         normalisation=NORMALISATIONS[recipe.normalisation],
         calibration=UNCALIBRATED if recipe.forest else Calibration(),
-        eyes=digests() if recipe.forest or not recipe.side_px else {},
+        nucleus_models=digests() if recipe.forest or not recipe.side_px else {},
         licence=LICENCE,
         version=__version__,
     )

@@ -42,7 +42,7 @@ def files(package: str) -> list[Path]:
     return found
 
 
-def test_the_classifier_knows_nothing_of_the_pipeline_but_its_words_its_eyes_and_whether_a_run_is_whole():
+def test_the_classifier_knows_of_the_pipeline_its_words_what_sees_nuclei_and_whole_runs():
     for file in files("classifier"):
         known = {".".join(n.split(".")[:2]) for n in own(imports(file), "lineage")}
         assert known <= {"lineage", *KNOWN, *(SEES if file.name == "nuclei.py" else ())}, file

@@ -305,13 +305,14 @@ def test_a_damaged_table_is_one_line_that_names_it(tmp_path, text, words):
     assert "\n" not in str(refused.value)
 
 
-def test_what_tables_hold_passes():
-    check_values(
-        pd.DataFrame({
-            "event_id": [1, 2], "fate": ["lost", None], "separated": [True, None], "frame": [1.0, 2.0],
-            "n_micronuclei": ["not assessable", 1], "y_um": [1.5, np.nan], "note": ["anything", 3],
-        })
-    )  # fmt: skip
+def test_what_tables_hold_passes_and_one_wrong_value_among_it_does_not():
+    table = pd.DataFrame({
+        "event_id": [1, 2], "fate": ["lost", None], "separated": [True, None], "frame": [1.0, 2.0],
+        "n_micronuclei": ["not assessable", 1], "y_um": [1.5, np.nan], "note": ["anything", 3],
+    })  # fmt: skip
+    check_values(table)
+    with pytest.raises(ValueError, match="fate is 'eaten' in row 2"):
+        check_values(table.assign(fate=["lost", "eaten"]))
 
 
 def test_a_damaged_forest_does_not_go_round_for_ever():

@@ -149,7 +149,7 @@ def test_a_model_for_another_normalisation_is_refused(tmp_path):
 
 
 def test_a_model_that_learned_from_what_other_models_see_is_refused(tmp_path):
-    found = small_classifier(eyes={"nuclei": "0" * 64, "appearance": "0" * 64})
+    found = small_classifier(nucleus_models={"nuclei": "0" * 64, "appearance": "0" * 64})
     checkpoint.save(found.models, found.forest, found.card, tmp_path / "m.safetensors")
     with pytest.raises(InputError, match=r"m\.safetensors learned from what other models of nuclei see"):
         checkpoint.load(tmp_path / "m.safetensors")
