@@ -35,7 +35,7 @@ from lineage.evaluate.truth import read_truth
 from lineage.outputs import read_table, whole
 from lineage.schema import ABNORMAL_SUBTYPES, Decision, EventType, InputError, MitosisClass, Predictions
 from lineage.subtypes import subtype
-from lineage.verdict import CLASSIFIER, FACTS, NONE, SOURCES
+from lineage.verdict import CLASSIFIER, FACTS, NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,8 +53,7 @@ HAND_SET = dict(zip(FACTS, (3.5, 3.0, 2.0, 2.5, 2.5, 3.0, 0.3, 0.5, 0.5, 2.0, 2.
 PRIOR = {
     "with_classifier": {"offset": 0.0, CLASSIFIER: 1.0} | HAND_SET,
     "without_classifier": {"offset": -1.0} | HAND_SET,
-    "not_a_mitosis": {"offset": 0.0, NONE: 1.0, "weak_tracking": 0.0}
-    | {f"from_{source}": 0.0 for source in SOURCES},
+    "not_a_mitosis": {"offset": 0.0, NONE: 1.0},
 }
 
 
@@ -242,8 +241,8 @@ def weights_of(known: Sequence[Known]) -> dict[str, Any]:
     return {
         "with_classifier": fit(asked, [k.is_abnormal for k in asked], "with_classifier"),
         "without_classifier": fit(mitoses, [k.is_abnormal for k in mitoses], "without_classifier"),
-        # Not fitted: in simulated movies weak tracking means that there is no mitosis, and in mosaics it does
-        # not. Fitted on both, it rejected 39 of the 403 real mitoses of the mosaics in place of 6.
+        # Not fitted. Weak tracking as a sign that there is no mitosis, which it is in simulated movies and not in
+        # mosaics, rejected 39 of the 403 real mitoses of the mosaics in place of 6.
         "not_a_mitosis": PRIOR["not_a_mitosis"],
         "limits": verdict.load()["limits"],
     }
@@ -360,11 +359,11 @@ def rejections(pairs: Sequence[tuple[Known, dict[str, Any]]]) -> pd.DataFrame:
     for kind in (MOSAIC, SIMULATED):
         mine = [(k, w) for k, w in pairs if k.kind == kind and k.p_none is not None]
         false = np.array([k.true == NOTHING for k, _ in mine], bool)
-        for name in ("p(none) alone", "verdict") if mine else ():
-            gone = np.array([_rejected(k, w, alone=name != "verdict") for k, w in mine])
+        if mine:
+            gone = np.array([_rejected(k, w) for k, w in mine])
             n, m = int(false.sum()), int((~false).sum())
             rows.append({
-                "movies": kind, "by": name, "mitoses": m, "of these rejected": int((gone & ~false).sum()),
+                "movies": kind, "mitoses": m, "of these rejected": int((gone & ~false).sum()),
                 "others": n, "of those rejected": int((gone & false).sum()),
             })  # fmt: skip
     return pd.DataFrame(rows)
@@ -390,9 +389,8 @@ def confusion(pairs: Sequence[tuple[Known, dict[str, Any]]]) -> pd.DataFrame:
     return counts.reset_index()
 
 
-def _rejected(known: Known, weights: dict[str, Any], *, alone: bool) -> bool:
-    model = weights | {"not_a_mitosis": PRIOR["not_a_mitosis"]} if alone else weights
-    found = verdict.decide(known.event, known.p_abnormal, known.p_none, weights=model)
+def _rejected(known: Known, weights: dict[str, Any]) -> bool:
+    found = verdict.decide(known.event, known.p_abnormal, known.p_none, weights=weights)
     return found.verdict is Decision.NOT_A_MITOSIS
 
 

@@ -93,7 +93,7 @@ def at_scale(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
 
 
 def empty(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(T, 2, height, width) float32: the background of a crop, by its phase's median and its DNA's darkest."""
+    """(T, 2, height, width) float32: background alone, by a crop's median phase and darkest DNA."""
     view = np.empty((*pixels.shape[:2], height, width), np.float32)
     view[:, PHASE] = np.median(pixels[:, PHASE])
     view[:, DNA] = np.percentile(pixels[:, DNA], DNA_PERCENTILES[0])

@@ -32,7 +32,6 @@ SOON_MIN = 30.0  # daughters that are one again by then may be a slip of the tra
 LONG_MIN = 90.0  # longer a mitosis seldom takes
 LONGEST = 2.0  # twofold and fourfold of that count; beyond, nothing is added
 MOST_UNEQUAL = 1.5  # |log| of the daughters' DNA, beyond which nothing is added
-SUREST_TRACKING = 4.0  # log-odds, beyond which nothing is added
 LEAST_TERM = 0.1  # log-odds; what adds less is no reason
 
 CLASSIFIER, NONE = "classifier", "classifier_none"
@@ -40,8 +39,7 @@ FACTS = (
     "four_daughters", "three_daughters", "reunited_soon", "reunited_later", "never_separated",
     "died_in_mitosis", "one_daughter_lost", "unequal_daughters", "took_long", "bridge", "micronuclei",
 )  # fmt: skip
-SOURCES = ("condensed", "end_of_track", "half_division")  # who proposes events that no division follows
-NOT_A_MITOSIS = (NONE, "weak_tracking", *(f"from_{source}" for source in SOURCES))
+HALF_DIVISION = "half_division"  # the source of events of which one daughter was lost from sight
 NOT_CLASSIFIED, CONTRADICTED, PERSON = "not_classified", "contradicted", "person"
 BY_PERSON: Mapping[str, tuple[Decision, float | None]] = MappingProxyType({
     MitosisClass.NORMAL.value: (Decision.NORMAL, 0.0),
@@ -52,7 +50,7 @@ BY_PERSON: Mapping[str, tuple[Decision, float | None]] = MappingProxyType({
 REASON = re.compile(
     r"four_daughters|three_daughters|reunited_\d+_min|never_separated|died_in_mitosis|one_daughter_lost"
     r"|unequal_daughters|took_\d+_min|bridge|micronuclei|classifier_[01]\.\d\d|classifier_none_[01]\.\d\d"
-    r"|weak_tracking|from_condensed|from_end_of_track|from_half_division|not_classified|contradicted|person"
+    r"|not_classified|contradicted|person"
 )
 
 
@@ -79,7 +77,7 @@ def features(event: MitosisEvent, p_abnormal: float | None, p_none: float | None
 
     Returns:
         Name -> value. `classifier` and `classifier_none` are log-odds, and missing where there is no
-        probability; FACTS are 0 or more, by how sure the tracking is; `weak_tracking` is in log-odds.
+        probability; FACTS are 0 or more, by how sure the tracking is.
 
     >>> from lineage.schema import MitosisEvent
     >>> sure = MitosisEvent(1, 1, (), 9, 0, 0, 0, 0, "division", n_poles=3, confidence=20.0)
@@ -89,13 +87,9 @@ def features(event: MitosisEvent, p_abnormal: float | None, p_none: float | None
     """
     trust = 1.0 if math.isnan(event.confidence) else _logistic(event.confidence)
     said = {CLASSIFIER: p_abnormal, NONE: p_none}
-    weak = 0.0 if math.isnan(event.confidence) else -event.confidence
-    return (
-        {name: log_odds(p) for name, p in said.items() if p is not None}
-        | {name: trust * amount for name, amount in _facts(event).items()}
-        | {"weak_tracking": min(max(weak, -SUREST_TRACKING), SUREST_TRACKING)}
-        | {f"from_{source}": float(event.source == source) for source in SOURCES}
-    )
+    return {name: log_odds(p) for name, p in said.items() if p is not None} | {
+        name: trust * amount for name, amount in _facts(event).items()
+    }
 
 
 def _facts(event: MitosisEvent) -> dict[str, float]:
@@ -111,7 +105,7 @@ def _facts(event: MitosisEvent) -> dict[str, float]:
         reunited is not None and reunited > SOON_MIN,
         event.returned,
         not event.separated and event.died_after_min is not None,
-        event.source == SOURCES[2],
+        event.source == HALF_DIVISION,
         min(unequal, MOST_UNEQUAL),
         min(long, LONGEST),
         bool(event.bridge),
@@ -209,7 +203,7 @@ def _words(event: MitosisEvent, p_abnormal: float | None, p_none: float | None) 
     """Name of a feature -> how it stands among the reasons."""
     reunited = f"reunited_{event.refused_after_min or 0:.0f}_min"
     lasts = event.evidence.get("lasts_min", math.nan)
-    return {name: name for name in (*FACTS, *NOT_A_MITOSIS)} | {
+    return {name: name for name in FACTS} | {
         CLASSIFIER: f"classifier_{p_abnormal or 0:.2f}",
         NONE: f"classifier_none_{p_none or 0:.2f}",
         "reunited_soon": reunited,
