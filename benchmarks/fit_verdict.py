@@ -241,8 +241,8 @@ def weights_of(known: Sequence[Known]) -> dict[str, Any]:
     return {
         "with_classifier": fit(asked, [k.is_abnormal for k in asked], "with_classifier"),
         "without_classifier": fit(mitoses, [k.is_abnormal for k in mitoses], "without_classifier"),
-        # Not fitted. Weak tracking as a sign that there is no mitosis, which it is in simulated movies and not in
-        # mosaics, rejected 39 of the 403 real mitoses of the mosaics in place of 6.
+        # Not fitted. Weak tracking, taken as a sign that there is no mitosis, as in simulated movies and not
+        # in mosaics, rejected 39 of the 403 real mitoses of the mosaics in place of 6.
         "not_a_mitosis": PRIOR["not_a_mitosis"],
         "limits": verdict.load()["limits"],
     }
