@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lineage import verdict
+from lineage.mitosis import verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

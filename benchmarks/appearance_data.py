@@ -16,10 +16,10 @@ import samples
 from fit_likelihoods import DOSES_GY
 from real_lineages import covered, zoom
 
-from lineage import appearance
-from lineage.background import background
 from lineage.evaluate.truth import read_truth
-from lineage.measure import measures_of
+from lineage.nuclei import appearance
+from lineage.nuclei.background import background
+from lineage.nuclei.measure import measures_of
 from lineage.schema import CROP_FRAMES, LOOKS, SEPARATION_INDEX, State
 from lineage.simulate.movie import truth_folder
 from lineage.simulate.settings import CellLine, Settings
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lineage.evaluate.truth import Truth
-    from lineage.measure import Measures
+    from lineage.nuclei.measure import Measures
     from lineage.schema import Video
 
 SIDE = 46  # cut larger than is seen, to be turned and zoomed

@@ -1,4 +1,4 @@
-"""Pictures of nuclei -> the network of `lineage/appearance.py`, to be copied there.
+"""Pictures of nuclei -> the network of `lineage/nuclei/appearance.py`, to be copied there.
 
     python benchmarks/fit_appearance.py REAL FIT MOSAICS HELD_OUT OUT [--without hela02]
 
@@ -21,7 +21,7 @@ from appearance_data import Pictures
 from safetensors.torch import save_file
 from torch.nn import functional
 
-from lineage import appearance
+from lineage.nuclei import appearance
 from lineage.schema import LOOKS
 
 if TYPE_CHECKING:

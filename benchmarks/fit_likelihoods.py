@@ -1,4 +1,4 @@
-"""Simulated movies -> `lineage/likelihoods.json`: `python benchmarks/fit_likelihoods.py OUT`.
+"""Simulated movies -> `lineage/tracking/likelihoods.json`: `python benchmarks/fit_likelihoods.py OUT`.
 
 Eight movies of a day (two lines, four doses) are simulated in OUT and segmented as `lineage.run` would; what
 is there is not made again. Eight longer ones are simulated as nuclei alone, with a
@@ -22,9 +22,9 @@ import pandas as pd
 from samples import imagined, movie_settings, read_sample, run_of, true_states
 from true_hypotheses import attempted, considered
 
-from lineage import likelihoods, state
 from lineage.progress import Screen
 from lineage.simulate.settings import CellLine
+from lineage.tracking import likelihoods, state
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Runs whose mitoses are known -> the weights of the verdict, to be copied to `lineage/verdict.json`.
+"""Runs whose mitoses are known -> the weights of the verdict, to be copied to `lineage/mitosis/verdict.json`.
 
     python benchmarks/fit_verdict.py --mosaic RUN MOSAIC.csv FOLD --simulated RUN TRUTH --out FILE
     python benchmarks/fit_verdict.py --list RUNS.csv --out FILE
@@ -27,15 +27,16 @@ import numpy as np
 import pandas as pd
 
 from classifier.data import parse_name
-from lineage import records, verdict
 from lineage.evaluate import events as matching
 from lineage.evaluate import mosaic
 from lineage.evaluate.runs import read_run
 from lineage.evaluate.truth import read_truth
-from lineage.outputs import read_table, whole
+from lineage.io import records
+from lineage.io.run_folder import read_table, whole
+from lineage.mitosis import verdict
+from lineage.mitosis.subtypes import subtype
+from lineage.mitosis.verdict import CLASSIFIER, FACTS, NONE
 from lineage.schema import ABNORMAL_SUBTYPES, Decision, EventType, InputError, MitosisClass, Predictions
-from lineage.subtypes import subtype
-from lineage.verdict import CLASSIFIER, FACTS, NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -427,7 +428,7 @@ def main() -> None:
     parser.add_argument("--mosaic", nargs=3, action="append", default=[], metavar=("RUN", "TABLE", "FOLD"))
     parser.add_argument("--simulated", nargs=2, action="append", default=[], metavar=("RUN", "TRUTH"))
     parser.add_argument("--list", type=Path, action="append", default=[], help="kind,run,truth,group")
-    parser.add_argument("--out", type=Path, required=True, help="the weights, as lineage/verdict.json")
+    parser.add_argument("--out", type=Path, required=True, help="lineage/mitosis/verdict.json")
     parser.add_argument(
         "--confusion",
         type=Path,

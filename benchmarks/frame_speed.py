@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
-from lineage import segment
+from lineage.nuclei import segment
 from lineage.quality import drift, measures
 from lineage.stardist import model, normalise, predict, scale
 

@@ -35,8 +35,8 @@ import numpy as np
 import typer
 from damages import damage
 
-from lineage.resolve import Unsolved
 from lineage.schema import InputError
+from lineage.tracking.resolve import Unsolved
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -177,7 +177,7 @@ def _masks() -> list[Kind]:
     }  # fmt: skip
 
     def read(case: Path, file: str) -> str:
-        from lineage.masks import as_video, open_masks
+        from lineage.nuclei.masks import as_video, open_masks
 
         path = case / "in" / file
         video = as_video(path, **UNITS)
@@ -462,8 +462,8 @@ def _write_plate_of_runs(case: Path) -> None:
 
 def _write_run_and_truth(case: Path) -> None:
     """The truth of a run is the run itself."""
-    from lineage import labels
     from lineage.export import ctc, graphml
+    from lineage.io import labels
 
     _write_run(case)
     run, truth = case / "in" / "m.lineage", case / "whole" / "m.truth"
@@ -555,7 +555,7 @@ def _write_simulated_dose(case: Path) -> None:
     import dose_plates
     import pandas as pd
 
-    from lineage.crops import name
+    from lineage.mitosis.crops import name
 
     dose_plates.write_plate(case / "in", doses=(0, 8), wells=1, founders=4, frames=73)
     for run in (case / "in").glob("*.lineage"):

@@ -2,8 +2,9 @@
 
 Draws divisions with the simulator's chromatin, haze and noise: daughters with one micronucleus of a known
 diameter (its middle 0.5 to 3 um beyond the nucleus's longer half-axis, as the simulator has it), or with
-chromatin between their plates, or with neither. The bundled network finds the nuclei, `lineage.micronuclei`
-counts. Prints recall and false positives; with `--write` also the limits, to `lineage/micronuclei.json`.
+chromatin between their plates, or with neither. The bundled network finds the nuclei, `mitosis.micronuclei`
+counts. Prints recall and false positives; with `--write` also the limits,
+to `lineage/mitosis/micronuclei.json`.
 
 The drawn blur is that of the paper's 20x widefield (a standard deviation of 1.7 um and more, thickness
 included) at every pixel size: a sharper objective shows smaller bodies than these limits say (`--sharper 2`).
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage.micronuclei import LIMITS, Views, bridged, count
+from lineage.mitosis.micronuclei import LIMITS, Views, bridged, count
 from lineage.schema import QUALITY_COLUMNS, Fate, FrameQuality, Video
 from lineage.simulate.bodies import paint
 from lineage.simulate.camera import expose, haze, uneven
@@ -234,7 +235,7 @@ def main() -> None:
     parser.add_argument("--fields", type=int, default=8, help="of 36 divisions each, a pixel size")
     parser.add_argument("--sharper", type=float, default=1.0, help="divides the blur")
     parser.add_argument("--pixel-sizes-um", type=float, nargs="+", default=PIXEL_SIZES_UM)
-    parser.add_argument("--write", action="store_true", help="the limits, to lineage/micronuclei.json")
+    parser.add_argument("--write", action="store_true", help="to lineage/mitosis/micronuclei.json")
     args = parser.parse_args()
     print("| um a pixel | micronuclei from, um | false | between: from, share of DNA | false | recall |")
     print("|---|---|---|---|---|---|")

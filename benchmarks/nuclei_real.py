@@ -25,8 +25,8 @@ import numpy as np
 import tifffile
 from nuclei_real_data import BORDER_PX, LEARNT, MARKER_PX, plate_aside
 
+from lineage.nuclei.segment import StarDistFinder
 from lineage.processes import cores, in_order
-from lineage.segment import StarDistFinder
 from lineage.stardist import model
 from lineage.stardist.scale import diameter_px, zoom_of
 

@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-from lineage.background import background
+from lineage.nuclei.background import background
+from lineage.nuclei.segment import StarDistFinder
 from lineage.processes import cores, in_order
-from lineage.segment import StarDistFinder
 from lineage.simulate.movie import truth_folder
 from lineage.stardist import model
 from lineage.video import open_video

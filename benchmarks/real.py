@@ -26,7 +26,7 @@ from real_lineages import MASKS, MISTAKES, PIXELS, Real
 from tracking import matched_nuclei
 
 from lineage.evaluate import ctc, junctions, links
-from lineage.pieces import diameter_um
+from lineage.tracking.tracklet_arrays import diameter_um
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,7 +16,7 @@ from scipy.ndimage import binary_dilation
 
 from lineage.config import SegmentSettings
 from lineage.evaluate.truth import Truth, read_truth
-from lineage.segment import StarDistFinder, measure
+from lineage.nuclei.segment import StarDistFinder, measure
 from lineage.video import open_video
 
 if TYPE_CHECKING:

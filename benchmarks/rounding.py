@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 import tifffile
 
-from lineage.rounding import rounding
+from lineage.nuclei.rounding import rounding
 from lineage.simulate.course import condition
 from lineage.simulate.dish import area_ratio
 from lineage.simulate.movie import truth_folder

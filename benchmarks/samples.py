@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tifffile
 
-from lineage import config, labels
+from lineage import config
 from lineage.export import graphml
-from lineage.outputs import RunFolder, read_table
+from lineage.io import labels
+from lineage.io.run_folder import RunFolder, read_table
 from lineage.schema import NUCLEUS_COLUMNS, State
 from lineage.simulate.course import SHRINKING_MIN, breaks_up_min
 from lineage.simulate.detections import detect, imperfect

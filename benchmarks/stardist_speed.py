@@ -46,9 +46,9 @@ def tensorflow(model: str) -> Run:
 
 
 def ours(model: str) -> Run:
-    """As `lineage.segment` does: a process a core, each with one thread."""
+    """As `lineage.nuclei.segment` does: a process a core, each with one thread."""
+    from lineage.nuclei.segment import StarDistFinder
     from lineage.processes import cores
-    from lineage.segment import StarDistFinder
 
     pool = ProcessPoolExecutor(cores(), get_context("spawn"))
     find = StarDistFinder(model, zoom=1.0)

@@ -14,13 +14,14 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from lineage import config, state
-from lineage.events import propose
-from lineage.hypotheses import consider
-from lineage.resolve import resolve
+from lineage import config
+from lineage.mitosis.events import propose
+from lineage.mitosis.subtypes import subtype
 from lineage.schema import CellKey, Decision, EventType, Fate, MitosisClass
-from lineage.subtypes import subtype
-from lineage.track import link, usable_time
+from lineage.tracking import state
+from lineage.tracking.hypotheses import consider
+from lineage.tracking.resolve import resolve
+from lineage.tracking.track import link, usable_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -183,7 +184,7 @@ def btrack_tracks(
     gap_frames: int = BTRACK_HYPOTHESES["time_thresh"],
 ) -> Any:
     """A tracker that has linked the nuclei; `gap_frames` are those its solver may close."""
-    from lineage import btrack_library
+    from lineage.tracking import btrack_library
 
     btrack_library.install()
     import btrack

@@ -22,14 +22,14 @@ import numpy as np
 import trackers
 import tracking_speed
 
-from lineage import state
 from lineage.evaluate.match import Matches, Nuclei
 from lineage.evaluate.runs import Run
 from lineage.evaluate.score import pooled, score
 from lineage.evaluate.truth import Truth
-from lineage.outputs import RunFolder
+from lineage.io.run_folder import RunFolder
 from lineage.simulate.detections import Detections, detect, imperfect
 from lineage.simulate.settings import CellLine, Settings
+from lineage.tracking import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

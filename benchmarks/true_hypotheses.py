@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage import episodes, hypotheses, track
-from lineage.pieces import Pieces, diameter_um
-from lineage.resolve import resolve
+from lineage.mitosis import episodes
 from lineage.schema import Hypothesis
 from lineage.simulate.course import breaks_up_min
+from lineage.tracking import hypotheses, track
+from lineage.tracking.resolve import resolve
+from lineage.tracking.tracklet_arrays import Pieces, diameter_um
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     import networkx as nx
     from samples import Sample
 
-    from lineage.hypotheses import Candidates
     from lineage.simulate.cells import Cell
+    from lineage.tracking.hypotheses import Candidates
 
 
 def considered(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> list[tuple[Candidates, np.ndarray]]:

@@ -6,7 +6,7 @@ import csv
 from typing import TYPE_CHECKING
 
 from classifier.data import Clip, ClipName
-from lineage.integrity import check, read_record, reading
+from lineage.io.integrity import check, read_record, reading
 from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:

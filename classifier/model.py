@@ -30,7 +30,7 @@ class NucleiLSTM(Network):
     """The default: an LSTM in both directions over measures of the nuclei, attention over the frames.
 
     What is seen in a frame was learned elsewhere, from far more nuclei than there are clips: StarDist
-    outlines them and `lineage.appearance` tells what each looks like. What is learned here is time.
+    outlines them and `lineage.nuclei.appearance` tells what each looks like. What is learned here is time.
 
     Args:
         n_classes: K.

@@ -1,7 +1,7 @@
 """A crop -> what its nuclei are like in each frame: how many near the middle, how large, what they look like.
 
 The crop is brought to the scale of the paper's clips, so that a giant nucleus is seen to be one. StarDist
-outlines the nuclei of all frames at once, and `lineage.appearance` says what each looks like.
+outlines the nuclei of all frames at once, and `lineage.nuclei.appearance` says what each looks like.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from functools import cache
 import numpy as np
 
 from classifier.pixels import DNA, PIXEL_UM, VIEW_PX, at_scale
-from lineage import appearance
-from lineage.background import background
-from lineage.measure import Measures, measures_of
+from lineage.nuclei import appearance
+from lineage.nuclei.background import background
+from lineage.nuclei.measure import Measures, measures_of
 from lineage.schema import LOOKS
 from lineage.stardist import model as stardist
 from lineage.stardist.predict import predict

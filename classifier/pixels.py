@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.io.tiff import finite, open_tiff, read_image
 from lineage.schema import CROP_FRAMES, InputError
-from lineage.tiff import finite, open_tiff, read_image
 from lineage.video.units import CREDIBLE_UM, is_credible, length
 
 if TYPE_CHECKING:

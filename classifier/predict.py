@@ -15,7 +15,7 @@ from classifier.console import one_line_errors
 from classifier.data import tiff_paths
 from classifier.measures import course, measures
 from classifier.pixels import PIXEL_UM, pixel_size, read_clip, shown
-from lineage.integrity import check, read_record
+from lineage.io.integrity import check, read_record
 from lineage.schema import InputError, MitosisClass, Predictions, p_abnormal, verdict
 
 if TYPE_CHECKING:

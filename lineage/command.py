@@ -10,7 +10,7 @@ import typer
 from lineage.console import one_line_errors
 
 if TYPE_CHECKING:
-    from lineage.outputs import RunFolder
+    from lineage.io.run_folder import RunFolder
     from lineage.progress import Screen
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -85,8 +85,8 @@ def default_out(video: Path, position: str | None = None) -> Path:
 
 def say_result(folder: RunFolder, screen: Screen) -> None:
     """What was found, what to be wary of, and where to look."""
-    from lineage.counts import count, mitoses_of
-    from lineage.outputs import read_table
+    from lineage.io.run_folder import read_table
+    from lineage.mitosis.counts import count, mitoses_of
     from lineage.schema import EventType
 
     events = read_table(folder.events)

@@ -20,7 +20,7 @@ def one_line_errors(*, debug: bool, stopped: str = "what was finished is kept") 
 
     A lineage that the solver cannot find within its time is the settings' matter, and so exit code 2 too.
     """
-    from lineage.resolve import Unsolved
+    from lineage.tracking.resolve import Unsolved
 
     try:
         yield

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from lineage.outputs import RunFolder, check_space
+from lineage.io.run_folder import RunFolder, check_space
 from lineage.schema import InputError
 from lineage.stages.cells import propose, track
 from lineage.stages.movie import open_movie, start

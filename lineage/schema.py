@@ -51,7 +51,7 @@ class MitosisClass(StrEnum):
 
 
 class Decision(StrEnum):
-    """What an event counts as, all evidence together (`lineage.verdict`)."""
+    """What an event counts as, all evidence together (`lineage.mitosis.verdict`)."""
 
     NORMAL = "normal"
     ABNORMAL = "abnormal"
@@ -82,7 +82,7 @@ class EventType(StrEnum):
 
 
 class Subtype(StrEnum):
-    """What kind of mitosis, fusion or death it was; which goes first is told in `lineage.subtypes`."""
+    """What kind of mitosis, fusion or death it was; which goes first: `lineage.mitosis.subtypes`."""
 
     NORMAL = "normal"
     TRIPOLAR = "tripolar"
@@ -169,13 +169,13 @@ def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
     return MitosisClass.ABNORMAL if p_abnormal >= DECIDED else MitosisClass.NORMAL
 
 
-# What a nucleus may look like (`lineage.appearance`): a state, or one that says nothing of the cell cycle.
+# What a nucleus may look like (`lineage.nuclei.appearance`): a state, or what says nothing of its cycle.
 LOOKS = (*(s.value for s in State), "debris", "multinucleated")
 
 # y_px, x_px: where the nucleus lies in that frame's image.
 # y_um, x_um: the same place with the stage's drift taken out (in the first usable frame's coordinates).
 # look_*: how likely it looks so, as if all looks were equally frequent; NaN where there are no grey levels.
-# rounding: of the cell around it, from phase contrast (`lineage.rounding`); NaN where a movie has none.
+# rounding: of the cell around it, from phase contrast (`lineage.nuclei.rounding`); NaN without it.
 LOOK_COLUMNS = tuple(f"look_{name}" for name in LOOKS)
 NUCLEUS_COLUMNS = (
     "detection_id", "frame", "time_min", "label", "y_px", "x_px", "y_um", "x_um", "area_um2", "dna_mass",

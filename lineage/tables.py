@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from lineage.counts import count, mitoses_of
+from lineage.mitosis.counts import count, mitoses_of
+from lineage.mitosis.subtypes import subtype
+from lineage.mitosis.verdict import is_none_refused, judge
 from lineage.schema import (
     EVENT_COLUMNS,
     EVIDENCE,
@@ -20,9 +22,7 @@ from lineage.schema import (
     Flag,
     MitosisClass,
 )
-from lineage.subtypes import subtype
 from lineage.tree import daughters, mothers
-from lineage.verdict import is_none_refused, judge
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
+from lineage.mitosis.subtypes import subtype
+from lineage.mitosis.verdict import judge
 from lineage.schema import (
     CellKey,
     Decision,
@@ -24,8 +26,6 @@ from lineage.schema import (
     Predictions,
     Subtype,
 )
-from lineage.subtypes import subtype
-from lineage.verdict import judge
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence

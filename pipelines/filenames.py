@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lineage.outputs import whole
+from lineage.io.run_folder import whole
 from lineage.schema import InputError
 from lineage.video import positions
 from lineage.video.names import Kind

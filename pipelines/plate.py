@@ -7,8 +7,8 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lineage.integrity import read_record
-from lineage.outputs import write_table
+from lineage.io.integrity import read_record
+from lineage.io.run_folder import write_table
 from lineage.schema import InputError
 from pipelines.cluster import KEY
 from pipelines.columns import COPY, RUN_FOLDER
@@ -168,7 +168,7 @@ def as_they_end(futures: Iterable[Future], place: Place, screen: Screen) -> Iter
 
 def shared_out(movie: Movie, processes: int | None) -> Config:
     """The movie's settings, with the processes that share its frames where the plate map leaves that open."""
-    from lineage.segment import WORTH_PROCESSES
+    from lineage.nuclei.segment import WORTH_PROCESSES
 
     config = movie.config
     if config.segment.workers or processes is None:
@@ -211,7 +211,7 @@ def reason_of(future: Future) -> str:
     """Why a movie failed, in a line."""
     from distributed import KilledWorker
 
-    from lineage.resolve import Unsolved
+    from lineage.tracking.resolve import Unsolved
 
     if future.status != "error":
         return "dask lost it; give the same command again"

@@ -182,7 +182,7 @@ def _tidy(cells: Mapping[str, str]) -> dict[str, str]:
 
 def _open(cells: Mapping[str, str]) -> tuple[list[Movie], list[str]]:
     """The movie with its settings, or what is wrong with them."""
-    from lineage.segment import MaskFinder
+    from lineage.nuclei.segment import MaskFinder
     from lineage.stardist import model
     from lineage.video import open_video
 

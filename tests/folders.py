@@ -10,12 +10,13 @@ import worlds
 from test_tree import NOTHING, annotate
 from worlds import divisions
 
-from lineage import labels, tables
+from lineage import tables
 from lineage.evaluate.match import match
 from lineage.evaluate.runs import Run
 from lineage.evaluate.score import score
 from lineage.export import ctc, graphml
-from lineage.outputs import FORMAT, FORMAT_VERSION, RunFolder
+from lineage.io import labels
+from lineage.io.run_folder import FORMAT, FORMAT_VERSION, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -2,9 +2,10 @@ import nuclei
 import numpy as np
 import pytest
 
-from lineage import appearance, state
-from lineage.measure import measures_of
+from lineage.nuclei import appearance
+from lineage.nuclei.measure import measures_of
 from lineage.schema import LOOK_COLUMNS, LOOKS, State
+from lineage.tracking import state
 
 
 def two_nuclei(shape=(120, 160), radius=12):

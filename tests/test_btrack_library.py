@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from lineage import btrack_library
+from lineage.tracking import btrack_library
 
 
 @pytest.fixture

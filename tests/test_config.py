@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from lineage import config, crops, events, hypotheses, quality, resolve, segment, track
+from lineage import config, quality
+from lineage.mitosis import crops, events
+from lineage.nuclei import segment
 from lineage.schema import InputError
+from lineage.tracking import hypotheses, resolve, track
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 import tifffile
 import worlds
 
-from lineage import crops
+from lineage.mitosis import crops
 from lineage.schema import IMAGE_BOXES, SEPARATION_INDEX, Flag
 
 WINDOW = {"minutes_per_frame": 10.0, "has_phase": True}

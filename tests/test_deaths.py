@@ -1,7 +1,7 @@
 import networkx as nx
 import nuclei
 
-from lineage.deaths import with_deaths
+from lineage.tracking.deaths import with_deaths
 
 
 def lineage_of(cells, edges=(), dead=()):

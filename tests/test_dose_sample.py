@@ -10,7 +10,7 @@ import tifffile
 from dose_plates import write_plate
 from typer.testing import CliRunner
 
-from lineage.crops import name
+from lineage.mitosis.crops import name
 from lineage.schema import CROP_FRAMES
 from pipelines.dose.__main__ import app
 from pipelines.dose.sample import STRATUM, candidates, draw

@@ -5,9 +5,9 @@ import pytest
 import worlds
 from worlds import as_lineage, condensed, dying, pyknotic
 
-from lineage.events import ALONE, DIVISION, ENDED, HALF, propose
+from lineage.mitosis.events import ALONE, DIVISION, ENDED, HALF, propose
+from lineage.mitosis.subtypes import subtype
 from lineage.schema import EventType, Lineage, Subtype
-from lineage.subtypes import subtype
 
 LAST = 39
 

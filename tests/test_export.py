@@ -19,7 +19,7 @@ from worlds import as_lineage, divisions, told
 from lineage import tables
 from lineage.export import csv, ctc, geff, graphml
 from lineage.export.__main__ import app
-from lineage.outputs import whole
+from lineage.io.run_folder import whole
 from lineage.schema import InputError, Lineage
 
 

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lineage import state
-from lineage.hypotheses import CUT_AT, FOLLOWED_FRAMES, Models, Reach, consider, cut, of_pieces
-from lineage.pieces import Pieces
-from lineage.resolve import resolve, solve
 from lineage.schema import LOOK_COLUMNS, Hypothesis, Tracklets
+from lineage.tracking import state
+from lineage.tracking.hypotheses import CUT_AT, FOLLOWED_FRAMES, Models, Reach, consider, cut, of_pieces
+from lineage.tracking.resolve import resolve, solve
+from lineage.tracking.tracklet_arrays import Pieces
 
 H = Hypothesis
 

@@ -12,9 +12,14 @@ STAGES = {
     "quality", "segment", "masks", "state", "track", "btrack_library", "hypotheses", "resolve", "episodes",
     "events", "micronuclei", "crops", "mend", "stardist", "simulate", "report",
 }  # fmt: skip
-KNOWN = {"lineage.schema", "lineage.integrity", "lineage.tiff", "lineage.video"}
+KNOWN = {"lineage.schema", "lineage.io.integrity", "lineage.io.tiff", "lineage.video"}
 # What sees the nuclei of a frame: the classifier measures them in its crops.
-SEES = {"lineage.stardist", "lineage.appearance", "lineage.background", "lineage.measure"}
+SEES = {
+    "lineage.stardist",
+    "lineage.nuclei.appearance",
+    "lineage.nuclei.background",
+    "lineage.nuclei.measure",
+}
 HELPERS = {
     "segment": {"masks", "stardist"}, "track": {"btrack_library"}, "stardist": {"simulate"},
     "events": {"episodes"},

@@ -17,11 +17,13 @@ from typer.testing import CliRunner
 from classifier import predict
 from classifier.corrected import corrected
 from classifier.forest import Forest
-from lineage import command, integrity, verdict
+from lineage import command
 from lineage.evaluate.runs import read_run
 from lineage.evaluate.truth import read_truth
 from lineage.export.__main__ import app as export
-from lineage.outputs import RunFolder, read_table
+from lineage.io import integrity
+from lineage.io.run_folder import RunFolder, read_table
+from lineage.mitosis import verdict
 from lineage.schema import InputError, check_values
 from lineage.stardist import keras, model
 from pipelines.dose import movies

@@ -5,7 +5,7 @@ import pytest
 import tifffile
 import zarr
 
-from lineage.masks import as_video, open_masks, shared_labels
+from lineage.nuclei.masks import as_video, open_masks, shared_labels
 from lineage.schema import InputError
 
 MASKS = np.arange(3 * 20 * 30, dtype=np.uint16).reshape(3, 20, 30) % 7

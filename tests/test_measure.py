@@ -10,8 +10,8 @@ import pytest
 import tifffile
 from skimage.measure import label, regionprops_table
 
-from lineage.background import background
-from lineage.measure import measures_of
+from lineage.nuclei.background import background
+from lineage.nuclei.measure import measures_of
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "demo.tif"
 SHAPE = (40, 60)
@@ -130,7 +130,7 @@ def test_the_background_is_that_of_filters_over_every_pixel(shape, taken):
 def test_it_compiles_where_nothing_can_be_kept():
     code = (
         "from numba.core.caching import CacheImpl; CacheImpl._locator_classes = []\n"
-        "import numpy as np; from lineage.measure import measures_of\n"
+        "import numpy as np; from lineage.nuclei.measure import measures_of\n"
         "print(measures_of(np.eye(3, dtype=int), np.eye(3)).area_px)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ import pytest
 import worlds
 from worlds import as_lineage, divisions
 
-from lineage.mend import mend
+from lineage.mitosis.reject import mend
 from lineage.schema import EventType
 
 

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lineage import micronuclei
-from lineage.micronuclei import Beside, beside, between, bodies, limits, persistent
+from lineage.mitosis import micronuclei
+from lineage.mitosis.micronuclei import Beside, beside, between, bodies, limits, persistent
 
 SIZE, PIXEL_UM = 120, 0.65
 LEFT, RIGHT = (60, 40), (60, 80)  # y, x in pixels; 26 um apart

@@ -5,7 +5,7 @@ import math
 import pytest
 import worlds
 
-from lineage import records
+from lineage.io import records
 from lineage.schema import EventType, MitosisEvent
 
 PLACE = {"y_px": 10.5, "x_px": 20.25, "y_um": 21.0, "x_um": 40.5}

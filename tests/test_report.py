@@ -17,7 +17,8 @@ from test_tree import NOTHING, annotate, event_table
 from worlds import as_lineage, divisions, told
 
 from conftest import BY_HAND as WEIGHTS
-from lineage import crops, tables, verdict
+from lineage import tables
+from lineage.mitosis import crops, verdict
 from lineage.report import write_report
 from lineage.report.cards import doubt
 from lineage.report.forest import columns, forest, lone_strip, split

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import worlds
 
-from lineage import resolve as program
-from lineage.resolve import Unsolved, against_next_best, resolve, solve
 from lineage.schema import DETECTION_COLUMNS, Hypotheses, Hypothesis
+from lineage.tracking import resolve as program
+from lineage.tracking.resolve import Unsolved, against_next_best, resolve, solve
 
 H = Hypothesis
 FOREVER = {"time_limit_s": 60.0}

@@ -6,8 +6,8 @@ import movies
 import numpy as np
 import pytest
 
-from lineage import segment
-from lineage.rounding import rounding
+from lineage.nuclei import segment
+from lineage.nuclei.rounding import rounding
 from lineage.simulate.bodies import Body
 from lineage.simulate.phase import phase_image
 

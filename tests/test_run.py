@@ -109,7 +109,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 KILLED = """
 import os, signal, sys
-import lineage.outputs as outputs
+import lineage.io.run_folder as outputs
 left, replace = [int(sys.argv[1])], os.replace
 def deadly(*paths):
     left[0] -= 1

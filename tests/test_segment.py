@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lineage import labels, segment
+from lineage.io import labels
+from lineage.nuclei import segment
 from lineage.schema import NUCLEUS_COLUMNS
 
 SHAPE = (128, 160)

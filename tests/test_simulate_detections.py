@@ -6,8 +6,8 @@ import pytest
 import tifffile
 
 from lineage.export import graphml
+from lineage.nuclei.segment import measure
 from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
-from lineage.segment import measure
 from lineage.simulate.detections import MERGED_UM, TRUE_COLUMNS, Detections, detect, imperfect
 from lineage.simulate.movie import simulate
 from lineage.simulate.settings import Settings

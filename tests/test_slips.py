@@ -2,7 +2,7 @@ import networkx as nx
 import nuclei
 import pytest
 
-from lineage.slips import without_slips
+from lineage.tracking.slips import without_slips
 
 
 def lineage_of(cells, edges, **of_cell):

@@ -4,8 +4,8 @@ import nuclei
 import numpy as np
 import pytest
 
-from lineage import likelihoods, state
 from lineage.schema import STATE_COLUMNS, State
+from lineage.tracking import likelihoods, state
 
 
 def of(table, name, frames):

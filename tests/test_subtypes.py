@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from lineage import subtypes
+from lineage.mitosis import subtypes
+from lineage.mitosis.subtypes import subtype
 from lineage.schema import EventType, MitosisClass, MitosisEvent, Subtype
-from lineage.subtypes import subtype
 
 DIVISION = MitosisEvent(1, 1, (2, 3), 10, 0, 0, 0, 0, "drawn", n_poles=2, separated=True)
 ATTEMPT = replace(DIVISION, daughters=(), n_poles=0, separated=False)

@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lineage import state, track
-from lineage.hypotheses import consider
-from lineage.resolve import resolve
 from lineage.schema import DETECTION_COLUMNS, NUCLEUS_COLUMNS, STATE_COLUMNS
 from lineage.simulate.detections import detect, imperfect
 from lineage.simulate.settings import Settings
+from lineage.tracking import state, track
+from lineage.tracking.hypotheses import consider
+from lineage.tracking.resolve import resolve
 
 DIAMETER = 2 * np.sqrt(150 / np.pi)  # of a nucleus as `nuclei.table` draws it
 FIELD = {"shape_um": nuclei.SHAPE_UM, "minutes_per_frame": 10.0}

@@ -8,9 +8,9 @@ from itertools import product
 import pytest
 import worlds
 
-from lineage import verdict
+from lineage.mitosis import verdict
+from lineage.mitosis.verdict import FACTS, REASON, decide, features, judge
 from lineage.schema import Decision, EventType, MitosisEvent
-from lineage.verdict import FACTS, REASON, decide, features, judge
 
 DIVISION = MitosisEvent(
     1, 1, (2, 3), 10, 0, 0, 0, 0, "division", n_poles=2, separated=True, confidence=8.0,

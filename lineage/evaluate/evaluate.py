@@ -12,8 +12,8 @@ from lineage.evaluate.runs import read_events, read_run
 from lineage.evaluate.score import Scores, by_dose, pairs_of, pooled, score
 from lineage.evaluate.told import FORMAT, FORMAT_VERSION, plain, told, told_mistakes
 from lineage.evaluate.truth import read_truth
-from lineage.integrity import check, read_record
-from lineage.outputs import RunFolder, whole, write_table
+from lineage.io.integrity import check, read_record
+from lineage.io.run_folder import RunFolder, whole, write_table
 from lineage.schema import InputError
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage import crops
-from lineage.records import read_quality
+from lineage.io.records import read_quality
+from lineage.mitosis import crops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

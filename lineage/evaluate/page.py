@@ -8,7 +8,7 @@ from lineage.evaluate import charts, events, junctions, slippage, text
 from lineage.evaluate.calibration import calibrate
 from lineage.evaluate.films import films
 from lineage.evaluate.mistakes import KINDS
-from lineage.outputs import whole
+from lineage.io.run_folder import whole
 from lineage.report.forest import MINUTES_PER_HOUR, mark
 from lineage.report.page import template
 from lineage.report.strips import tile_pixels

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage import labels
-from lineage.integrity import RUN_AGAIN, Damaged, check, read_record
-from lineage.outputs import RunFolder, read_table
-from lineage.records import read_quality
+from lineage.io import labels
+from lineage.io.integrity import RUN_AGAIN, Damaged, check, read_record
+from lineage.io.records import read_quality
+from lineage.io.run_folder import RunFolder, read_table
 from lineage.schema import Decision, EventType, InputError
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
+from lineage.io.tiff import read_image
 from lineage.schema import InputError
-from lineage.tiff import read_image
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -178,7 +178,7 @@ def _read_graph(path: Path) -> nx.DiGraph | None:
 
 
 def _read_events(path: Path) -> pd.DataFrame | None:
-    from lineage.outputs import read_table
+    from lineage.io.run_folder import read_table
 
     if not path.exists():
         return None

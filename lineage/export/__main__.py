@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lineage.console import one_line_errors
-from lineage.integrity import RECORD, RUN_AGAIN, check, read_record, reading
-from lineage.outputs import RunFolder, read_table
+from lineage.io.integrity import RECORD, RUN_AGAIN, check, read_record, reading
+from lineage.io.run_folder import RunFolder, read_table
 from lineage.schema import DETECTION_COLUMNS, InputError
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 @app.command()
 def ctc(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: Debug = False) -> None:
     """Cell Tracking Challenge: 01_RES/mask000.tif ... and res_track.txt."""
-    from lineage import labels
     from lineage.export import ctc
+    from lineage.io import labels
 
     with one_line_errors(debug=debug):
         refuse_existing(out_dir / ctc.RESULT, out_dir / ctc.KEY, overwrite=overwrite)
@@ -54,8 +54,8 @@ def graphml(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, de
 @app.command()
 def geff(run_dir: RunDir, out_dir: OutPath, overwrite: Overwrite = False, debug: Debug = False) -> None:
     """GEFF, for napari, motile, traccuracy and others: one node for each nucleus in each frame."""
-    from lineage import labels
     from lineage.export import geff
+    from lineage.io import labels
 
     with one_line_errors(debug=debug):
         if out_dir.suffix != ".geff":

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from lineage.integrity import Damaged
-from lineage.outputs import read_table, whole
+from lineage.io.integrity import Damaged
+from lineage.io.run_folder import read_table, whole
 from lineage.schema import (
     DETECTION_COLUMNS,
     EVENT_COLUMNS,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.outputs import whole
+from lineage.io.run_folder import whole
 from lineage.schema import InputError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
-from lineage.outputs import whole
+from lineage.io.run_folder import whole
 from lineage.schema import CellKey
 
 if TYPE_CHECKING:

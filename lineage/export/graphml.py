@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from lineage.outputs import whole
+from lineage.io.run_folder import whole
 from lineage.schema import InputError
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage import discarded, verdict
-from lineage.counts import count, mitoses_of
-from lineage.outputs import whole
+from lineage.io.run_folder import whole
+from lineage.mitosis import discarded, verdict
+from lineage.mitosis.counts import count, mitoses_of
 from lineage.report.cards import cards
 from lineage.report.charts import Series, bands, line_chart, steps
 from lineage.report.forest import COLOURS, MINUTES_PER_HOUR, forest, lone_strip, mark, split
@@ -125,7 +125,7 @@ def template(name: str) -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     pages = Environment(
-        loader=PackageLoader("lineage", "templates"),
+        loader=PackageLoader("lineage.report", "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

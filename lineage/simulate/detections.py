@@ -1,7 +1,7 @@
 """Settings -> the nuclei that a segmentation of the movie would measure, and the truth: no movie is drawn.
 
-Masks are the truth's, as in a movie, and measured as `lineage.segment` measures. `imperfect` then makes the
-mistakes that segmentations make.
+Masks are the truth's, as in a movie, and measured as `lineage.nuclei.segment` does. `imperfect` then makes
+the mistakes that segmentations make.
 """
 
 from __future__ import annotations

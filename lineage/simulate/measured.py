@@ -1,4 +1,4 @@
-"""Sharp light and masks -> measured nuclei, by the definitions of `lineage.segment.measure`.
+"""Sharp light and masks -> measured nuclei, by the definitions of `lineage.nuclei.segment.measure`.
 
 Glow and local background are worked out on a grid of blocks, noise is taken into account and not drawn: ten
 times as fast as an image, and within a few per cent of what is measured on it.
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 MEASURED = (
     "y_px", "x_px", "area_um2", "dna_mass", "mean_intensity", "eccentricity", "solidity", "texture",
 )  # fmt: skip
-LEAST_AREA_UM2 = 12.0  # what lineage.segment leaves out
-BACKGROUND_UM, HALO_BLOCKS = 17.0, 1  # as lineage.segment looks for the background
+LEAST_AREA_UM2 = 12.0  # what lineage.nuclei.segment leaves out
+BACKGROUND_UM, HALO_BLOCKS = 17.0, 1  # as lineage.nuclei.segment looks for the background
 BLOCK = 4  # pixels, a side of the coarse grid
 ON_THE_LINE = 0.2  # pixels on a hull's border, which scikit-image counts in, for each pixel of its diameter
 _COUNT, _Y, _X, _YY, _XX, _YX, _LIGHT, _SQUARE = range(8)  # of what is summed over a mask
 
 
 def measure(scene: Scene, frame: int, density: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """(N, 1 + M): cell and MEASURED of each mask, by the definitions of `lineage.segment.measure`."""
+    """(N, 1 + M): cell and MEASURED of each mask, by the definitions of `lineage.nuclei.segment.measure`."""
     pixel = scene.settings.pixel_size_um
     bleached = 1 - scene.settings.bleaching * min(frame / BLEACHED_AT, 1)
     sharp = density * (scene.microscope.dna_gain * bleached / pixel**2)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.outputs import FORMAT, FORMAT_VERSION, RunFolder, write_table
+from lineage.io.run_folder import FORMAT, FORMAT_VERSION, RunFolder, write_table
 from lineage.schema import DETECTION_COLUMNS, QUALITY_COLUMNS, TRACKLET_COLUMNS, Fate, State
 from lineage.simulate.cells import REGRESSION_MIN, Cell, Subtype
 from lineage.simulate.truth import frame_of

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage import discarded, labels, records
-from lineage.outputs import read_table
+from lineage.io import labels, records
+from lineage.io.run_folder import read_table
+from lineage.mitosis import discarded
 from lineage.schema import EVIDENCE
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 def track(job: Job, quality: FrameQuality) -> Lineage:
     """Nuclei to cells, cells to mothers and daughters."""
-    from lineage import likelihoods, state
-    from lineage.hypotheses import consider
-    from lineage.resolve import resolve
-    from lineage.track import link, usable_time
+    from lineage.tracking import likelihoods, state
+    from lineage.tracking.hypotheses import consider
+    from lineage.tracking.resolve import resolve
+    from lineage.tracking.track import link, usable_time
 
     folder, video, config = job.folder, job.video, job.config
     link_told, consider_told, resolve_told = (
@@ -57,7 +58,8 @@ def track(job: Job, quality: FrameQuality) -> Lineage:
 
 def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEvent]:
     """Divisions, fusions, deaths, and attempts to divide that came to nothing."""
-    from lineage import events, likelihoods
+    from lineage.mitosis import events
+    from lineage.tracking import likelihoods
 
     folder, video, config = job.folder, job.video, job.config
     judged = video.intensities and video.minutes_per_frame <= config.crop.longest_interval_min
@@ -80,7 +82,7 @@ def _looked_at(
     events: list[MitosisEvent], job: Job, quality: FrameQuality, lineage: Lineage, progress: Progress
 ) -> list[MitosisEvent]:
     """The events, divisions with what lies beside their daughters and between them."""
-    from lineage import micronuclei
+    from lineage.mitosis import micronuclei
 
     by_cell = dict(tuple(lineage.detections.groupby("tracklet_id")))
     raw = labels.open_array(job.folder.labels, labels.RAW)

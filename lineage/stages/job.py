@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lineage.config import Config
-    from lineage.outputs import RunFolder
+    from lineage.io.run_folder import RunFolder
     from lineage.progress import Screen
     from lineage.schema import Video
 

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from lineage import __version__
-from lineage.outputs import content_sha256, fingerprint
+from lineage.io.run_folder import content_sha256, fingerprint
 from lineage.schema import InputError
 from lineage.stages.job import Job
 from lineage.stages.verdicts import THREADS
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lineage.config import Config
-    from lineage.outputs import RunFolder
+    from lineage.io.run_folder import RunFolder
     from lineage.progress import Screen
     from lineage.schema import Video
 
@@ -28,8 +28,8 @@ def open_movie(path: Path, config: Config) -> Video:
     Raises:
         InputError: one of them cannot.
     """
-    from lineage.masks import as_video
-    from lineage.segment import MaskFinder
+    from lineage.nuclei.masks import as_video
+    from lineage.nuclei.segment import MaskFinder
     from lineage.stardist import model
     from lineage.video import open_video
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage import labels
-from lineage.integrity import RUN_AGAIN, reading
-from lineage.outputs import fingerprint, whole, write_table
-from lineage.records import read_quality
+from lineage.io import labels
+from lineage.io.integrity import RUN_AGAIN, reading
+from lineage.io.records import read_quality
+from lineage.io.run_folder import fingerprint, whole, write_table
 from lineage.schema import NUCLEUS_COLUMNS
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _about_size(diameter_px: float | None, pixel_size_um: float) -> tuple[str, .
 
 def segment(job: Job, quality: FrameQuality) -> None:
     """Label images and measured nuclei, frame by frame."""
-    from lineage import appearance, segment
+    from lineage.nuclei import appearance, segment
     from lineage.quality import check_with_trackpy
     from lineage.stardist import model
 
@@ -134,7 +134,7 @@ def segment(job: Job, quality: FrameQuality) -> None:
 
 def _of_masks(find: object, stored: Path) -> list[str]:
     """What is to be said of masks that were given."""
-    from lineage import masks, segment
+    from lineage.nuclei import masks, segment
 
     if not isinstance(find, segment.MaskFinder):
         return []

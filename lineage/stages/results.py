@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lineage import labels, tables
+from lineage import tables
 from lineage.export import graphml
-from lineage.outputs import read_table, write_table
+from lineage.io import labels
+from lineage.io.run_folder import read_table, write_table
 from lineage.schema import EVENT_COLUMNS
 
 if TYPE_CHECKING:

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage import labels, records, verdict
-from lineage.integrity import RUN_AGAIN, reading
-from lineage.outputs import read_table, write_table
+from lineage.io import labels, records
+from lineage.io.integrity import RUN_AGAIN, reading
+from lineage.io.run_folder import read_table, write_table
+from lineage.mitosis import verdict
 from lineage.schema import IMAGE_BOXES, Decision, EventType, Flag, InputError, Predictions
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from lineage.outputs import RunFolder
+    from lineage.io.run_folder import RunFolder
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
 
@@ -26,7 +27,7 @@ BATCH = 32  # events classified together
 
 def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[MitosisEvent]) -> None:
     """A film of each event."""
-    from lineage import crops
+    from lineage.mitosis import crops
 
     folder, video, told = job.folder, job.video, job.config.crop
 
@@ -74,7 +75,7 @@ def _classified(squares: pd.DataFrame, films: Path, weights: Path, progress: Pro
     import torch
 
     from classifier import predict
-    from lineage import crops
+    from lineage.mitosis import crops
 
     torch.set_num_threads(THREADS)
     classifier = predict.load(weights)
@@ -112,7 +113,7 @@ def mend(
     persons: dict[int, str],
 ) -> tuple[Lineage, list[MitosisEvent]]:
     """The lineage without what is no mitosis."""
-    from lineage.mend import mend
+    from lineage.mitosis.reject import mend
 
     folder, video = job.folder, job.video
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.io.tiff import SUFFIXES, finite, read_image
 from lineage.schema import InputError
-from lineage.tiff import SUFFIXES, finite, read_image
 
 if TYPE_CHECKING:
     from pathlib import Path

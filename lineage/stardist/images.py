@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.outputs import whole
+from lineage.io.run_folder import whole
+from lineage.io.tiff import SUFFIXES, check_image, finite, read_image
 from lineage.processes import cores, in_order
 from lineage.schema import InputError
-from lineage.tiff import SUFFIXES, check_image, finite, read_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from lineage.io.tiff import SUFFIXES
 from lineage.schema import InputError
-from lineage.tiff import SUFFIXES
 from lineage.video.names import FIELD_OR_FRAME, Field, Kind, is_hidden, no_frames, read_name, same_pattern
 from lineage.video.source import MAX_CHANNELS, listed
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.io.tiff import finite
 from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, InputError, Video
-from lineage.tiff import finite
 from lineage.video.arrange import choose_position
 from lineage.video.channels import choose_channels
 from lineage.video.folder import channels_as_frames, find_positions, read_folder

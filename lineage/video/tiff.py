@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineage.io.tiff import check_planes, damaged, dark_is_low, is_inverted, open_tiff, series_of
 from lineage.schema import InputError
-from lineage.tiff import check_planes, damaged, dark_is_low, is_inverted, open_tiff, series_of
 from lineage.video.folder import join_parts
 from lineage.video.metadata import Metadata, micro_manager_summary, settle_interval
 from lineage.video.ome import read_ome_xml

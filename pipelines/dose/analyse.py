@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.outputs import whole, write_table
+from lineage.io.run_folder import whole, write_table
 from lineage.schema import InputError
 from pipelines.dose import (
     assessed,

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.crops import name
-from lineage.integrity import RUN_AGAIN, check, read_record, reading
-from lineage.outputs import RunFolder, whole
+from lineage.io.integrity import RUN_AGAIN, check, read_record, reading
+from lineage.io.run_folder import RunFolder, whole
+from lineage.mitosis.crops import name
 from lineage.report.strips import film_strip
 from lineage.schema import EventType, InputError, MitosisClass
 from pipelines.dose import movies

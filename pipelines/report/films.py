@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from lineage.outputs import RunFolder
+from lineage.io.run_folder import RunFolder
 from lineage.report.strips import film_strip
 from lineage.report.words import reasons
 from lineage.schema import Flag

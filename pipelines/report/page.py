@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lineage.outputs import whole, write_table
+from lineage.io.run_folder import whole, write_table
 from lineage.report.forest import COLOURS, mark
 from lineage.report.svg import picture
 from pipelines.dose.columns import SERIES, series_name
@@ -94,7 +94,7 @@ def template(name: str = "dose_report.html.j2") -> Template:
 
     pages = Environment(
         loader=ChoiceLoader(
-            [PackageLoader("pipelines.report", "templates"), PackageLoader("lineage", "templates")]
+            [PackageLoader("pipelines.report", "templates"), PackageLoader("lineage.report", "templates")]
         ),
         autoescape=True,
         undefined=StrictUndefined,

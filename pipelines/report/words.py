@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.outputs import RunFolder
+from lineage.io.run_folder import RunFolder
 from pipelines.dose.columns import series_name
 from pipelines.dose.correction import LEAST_YOUDEN
 from pipelines.dose.estimates import ALIKE as ALIKE_UNITS

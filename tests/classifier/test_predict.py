@@ -16,7 +16,7 @@ from classifier.figures import figures, intervals, within
 from classifier.measures import measures
 from classifier.pixels import PIXEL_UM, decode
 from classifier.predict import Classifier, classify
-from lineage import integrity
+from lineage.io import integrity
 from lineage.schema import Crops, p_abnormal, verdict
 
 NORMAL, ABNORMAL, NONE = np.eye(3)

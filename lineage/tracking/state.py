@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage import likelihoods
 from lineage.schema import LOOK_COLUMNS, LOOKS, MITOTIC_STATES, NUCLEUS_COLUMNS, State, check_columns
+from lineage.tracking import likelihoods
 
 if TYPE_CHECKING:
     import pandas as pd

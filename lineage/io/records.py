@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import pandas as pd
 
-from lineage.integrity import RUN_AGAIN, reading
-from lineage.outputs import read_table, write_table
+from lineage.io.integrity import RUN_AGAIN, reading
+from lineage.io.run_folder import read_table, write_table
 from lineage.schema import EventType, FrameQuality, Lineage, MitosisEvent
 
 if TYPE_CHECKING:

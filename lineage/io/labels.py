@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.integrity import RUN_AGAIN, reading
+from lineage.io.integrity import RUN_AGAIN, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable

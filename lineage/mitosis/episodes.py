@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage import likelihoods
-from lineage.pieces import diameter_um
+from lineage.tracking import likelihoods
+from lineage.tracking.tracklet_arrays import diameter_um
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage.pieces import NONE
+from lineage.tracking.tracklet_arrays import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lineage import outputs
-from lineage.outputs import RunFolder, read_table, whole, write_table
+from lineage.io import run_folder
+from lineage.io.run_folder import RunFolder, read_table, whole, write_table
 from lineage.schema import InputError
 
 
@@ -21,7 +21,7 @@ def video(tmp_path):
 def started(root, video) -> RunFolder:
     folder = RunFolder.open(root, video=video, overwrite=False)
     known = {"path": str(video.resolve())}
-    folder.start({"video": known, "input": {"sha256": outputs.content_sha256(video)}})
+    folder.start({"video": known, "input": {"sha256": run_folder.content_sha256(video)}})
     return folder
 
 
@@ -130,11 +130,11 @@ def test_tables_come_back_as_they_are_after_one_writing(tmp_path):
 
 
 def test_the_sum_of_a_movie_is_the_one_that_other_tools_give(video):
-    assert outputs.content_sha256(video) == hashlib.sha256(b"pixels").hexdigest()
-    assert outputs.content_sha256(video.parent) != outputs.content_sha256(video)
+    assert run_folder.content_sha256(video) == hashlib.sha256(b"pixels").hexdigest()
+    assert run_folder.content_sha256(video.parent) != run_folder.content_sha256(video)
 
 
 def test_a_small_disk_is_noticed_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match="MB free, this run may need"):
-        outputs.check_space(tmp_path / "run", n_frames=10**9, shape=(1024, 1024))
+        run_folder.check_space(tmp_path / "run", n_frames=10**9, shape=(1024, 1024))
     assert not (tmp_path / "run").exists()

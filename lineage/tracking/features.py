@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.pieces import EARLY
+from lineage.tracking.tracklet_arrays import EARLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lineage.pieces import Pieces
+    from lineage.tracking.tracklet_arrays import Pieces
 
 SAMPLES = 24  # nuclei that stand for a long tracklet
 BORDER = 0.7  # diameters, over which the edge of the image counts less and less

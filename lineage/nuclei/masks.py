@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineage.io.tiff import SUFFIXES, read_image
 from lineage.schema import InputError, Video
-from lineage.tiff import SUFFIXES, read_image
 from lineage.video.source import listed
 
 if TYPE_CHECKING:

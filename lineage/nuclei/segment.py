@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage import labels as label_store
-from lineage.outputs import read_table, write_table
+from lineage.io import labels as label_store
+from lineage.io.run_folder import read_table, write_table
+from lineage.nuclei.rounding import rounding
 from lineage.processes import cores, in_order
-from lineage.rounding import rounding
 from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from lineage.masks import Masks
+    from lineage.nuclei.masks import Masks
     from lineage.schema import FrameQuality, Video
 
     Finder = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -70,7 +70,7 @@ def workers_for(video: Video) -> int:
 
 @lru_cache(1)
 def _opened(path: Path, n_frames: int, shape: tuple[int, int]) -> Masks:
-    from lineage.masks import open_masks
+    from lineage.nuclei.masks import open_masks
 
     return open_masks(path, n_frames=n_frames, shape=shape)
 
@@ -186,13 +186,14 @@ def measure(
     Returns:
         NUCLEUS_COLUMNS. `dna_mass` is the sum of grey levels above the local background, `mean_intensity`
         the mean of the same, `texture` their standard deviation over their mean; eccentricity and solidity
-        are scikit-image's (`lineage.measure`), `rounding` is that of `lineage.rounding`, NaN without phase.
+        are scikit-image's (`lineage.nuclei.measure`), `rounding` is that of `lineage.nuclei.rounding`, NaN
+        without phase.
     """
     import pandas as pd
 
-    from lineage.appearance import looks
-    from lineage.background import background
-    from lineage.measure import measures_of
+    from lineage.nuclei.appearance import looks
+    from lineage.nuclei.background import background
+    from lineage.nuclei.measure import measures_of
 
     above = image.astype(np.float32) - background(image, labels, pixel_size_um=pixel_size_um)
     found = measures_of(labels, above)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.outputs import whole
+from lineage.io.run_folder import whole
 from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, IMAGE_BOXES, SEPARATION_INDEX, Crops, Flag
 
 if TYPE_CHECKING:

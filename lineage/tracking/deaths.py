@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.pieces import NONE, diameter_um
+from lineage.tracking.tracklet_arrays import NONE, diameter_um
 
 if TYPE_CHECKING:
     import networkx as nx

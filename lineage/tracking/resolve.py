@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
-from lineage.deaths import with_deaths
-from lineage.numbering import numbered
 from lineage.processes import cores
 from lineage.schema import Hypothesis, Lineage
-from lineage.slips import without_slips
+from lineage.tracking.deaths import with_deaths
+from lineage.tracking.numbering import numbered
+from lineage.tracking.slips import without_slips
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,7 +18,7 @@ from lineage.schema import LOOKS
 if TYPE_CHECKING:
     import torch
 
-    from lineage.measure import Measures
+    from lineage.nuclei.measure import Measures
 
 PATH = Path(__file__).with_name("appearance.safetensors")
 SIDE = 32  # of what the network sees, pixels

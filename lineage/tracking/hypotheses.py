@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage import likelihoods
-from lineage.features import division_features, ends_and_starts, fusion_features, link_features
-from lineage.pieces import NONE, Pieces, diameter_um, near
 from lineage.schema import Hypotheses, Hypothesis
+from lineage.tracking import likelihoods
+from lineage.tracking.features import division_features, ends_and_starts, fusion_features, link_features
+from lineage.tracking.tracklet_arrays import NONE, Pieces, diameter_um, near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage import likelihoods
-from lineage.episodes import Episode, episodes, in_view, is_alone, log_odds, onset
+from lineage.mitosis.episodes import Episode, episodes, in_view, is_alone, log_odds, onset
 from lineage.schema import DECIDED, EventType, MitosisEvent
+from lineage.tracking import likelihoods
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import networkx as nx
 import numpy as np
 
-from lineage.numbering import numbered
 from lineage.schema import EventType, Lineage
+from lineage.tracking.numbering import numbered
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

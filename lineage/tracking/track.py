@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.pieces import diameter_um
 from lineage.schema import (
     DETECTION_COLUMNS,
     HYPOTHESIS_COLUMNS,
@@ -20,6 +19,7 @@ from lineage.schema import (
     Tracklets,
     check_columns,
 )
+from lineage.tracking.tracklet_arrays import diameter_um
 
 if TYPE_CHECKING:
     from btrack import BayesianTracker
@@ -205,7 +205,7 @@ def check(settings: dict[str, Any]) -> None:
 
 
 def _tracker(settings: dict[str, Any], volume: tuple[tuple[float, float], ...]) -> BayesianTracker:
-    from lineage import btrack_library
+    from lineage.tracking import btrack_library
 
     btrack_library.install()
     import btrack

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lineage.integrity import (
+from lineage.io.integrity import (
     FORMAT,
     FORMAT_VERSION,
     RECORD,

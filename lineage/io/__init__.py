@@ -1,0 +1,1 @@
+"""Files: the run folder, what is written whole, what is read with care."""

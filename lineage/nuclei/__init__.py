@@ -1,0 +1,1 @@
+"""A frame -> its nuclei, outlined and measured."""

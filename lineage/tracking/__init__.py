@@ -1,0 +1,1 @@
+"""Nuclei -> cells, and who is whose daughter."""
