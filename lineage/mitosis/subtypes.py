@@ -2,7 +2,7 @@
 
 What it counts as, all evidence together, is decided in `lineage.mitosis.verdict`. Here what was seen goes
 before the classifier's word. Of a mitosis the first that holds, in this order: death in mitosis, slippage,
-tetrapolar (four poles or more), tripolar, furrow regression, lagging chromatin (or a bridge), micronuclei; then
+tetrapolar (four poles on), tripolar, furrow regression, lagging chromatin (or a bridge), micronuclei; then
 `abnormal` or `normal` as the classifier says, or `unclassified` where it was not asked. So a tripolar
 division whose daughters reunite is tripolar.
 """
