@@ -133,17 +133,17 @@ class Config(_Settings):
 
 # Settings of earlier versions -> their names now; they are read for one version more, with a warning.
 RENAMED = {
-    "segment.min_area": "segment.min_area",
-    "track.min_step": "track.min_step",
+    "segment.least_area": "segment.min_area",
+    "track.least_step": "track.min_step",
     "hypotheses.division_reach": "track.division_reach",
     "hypotheses.fusion_reach": "track.fusion_reach",
-    "hypotheses.max_gap_frames": "track.max_gap_frames",
+    "hypotheses.most_gap_frames": "track.max_gap_frames",
     "resolve.time_limit_s": "track.time_limit_s",
-    "events.min_log_odds": "events.min_log_odds",
-    "events.min_log_odds_unclassified": "events.min_log_odds_unclassified",
-    "crop.min_side_um": "crop.min_side_um",
-    "crop.max_side_um": "crop.max_side_um",
-    "crop.max_interval_min": "crop.max_interval_min",
+    "events.least_log_odds": "events.min_log_odds",
+    "events.least_log_odds_unjudged": "events.min_log_odds_unclassified",
+    "crop.least_side_um": "crop.min_side_um",
+    "crop.most_side_um": "crop.max_side_um",
+    "crop.longest_interval_min": "crop.max_interval_min",
 }
 
 
@@ -209,7 +209,7 @@ def _rename(settings: dict[str, Any], warn: Callable[[str], None]) -> None:
         if not isinstance(given, dict) or key not in given:
             continue
         value = given.pop(key)
-        if key == "max_gap_frames" and isinstance(value, int):
+        if key == "most_gap_frames" and isinstance(value, int):
             value -= 1  # it counted the frames from one nucleus to the next
         new_section, new_key = new.split(".")
         if settings.get(new_section, {}).get(new_key, value) != value:

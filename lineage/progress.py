@@ -18,8 +18,8 @@ LOG_EVERY_S = 30.0
 class Screen:
     """One line a stage: a bar on a terminal, a line now and then in a log."""
 
-    def __init__(self) -> None:
-        self.console = Console(stderr=False, highlight=False, soft_wrap=True)
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.console = Console(stderr=False, highlight=False, soft_wrap=True, quiet=quiet)
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print one line."""

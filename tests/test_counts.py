@@ -22,19 +22,23 @@ def test_every_mitosis_counts_once_by_its_verdict():
 
     # Of eight kinds one is normal. The seven others are abnormal where the classifier says so, or is not
     # heard; where it is sure that they are normal they are undecided.
-    seven_and_slippage = 7 + 7 + 1
+    unclassified = 7 + 7 + 1
     assert found == MitosisCounts(
-        normal=1, abnormal=8 + seven_and_slippage, undecided=7 + 2, rejected=8, unasked=seven_and_slippage
+        normal=1,
+        abnormal=8 + unclassified,
+        undecided=7 + 2,
+        rejected=8,
+        unclassified=unclassified,
     )
     assert found.mitoses == len(table) - 8
 
 
 def test_percent_abnormal_is_of_those_decided_and_classified():
     """Of the others nobody knows which are normal, so those seen to be abnormal would be overcounted."""
-    counts = MitosisCounts(6, 5, 9, 0, unasked=3)
-    assert counts.judged == 8
+    counts = MitosisCounts(6, 5, 9, 0, unclassified=3)
+    assert counts.decided == 8
     assert counts.abnormal_percent == 25
-    masks_alone = MitosisCounts(0, 3, 9, 0, unasked=3)
+    masks_alone = MitosisCounts(0, 3, 9, 0, unclassified=3)
     assert masks_alone.abnormal_percent is None
 
 

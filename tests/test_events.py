@@ -7,19 +7,14 @@ from worlds import as_lineage, condensed, dying, pyknotic
 
 from lineage.mitosis.events import ALONE, DIVISION, ENDED, HALF, propose
 from lineage.mitosis.subtypes import subtype
-from lineage.schema import EventType, Lineage, Subtype
+from lineage.schema import EventType, Geometry, Lineage, Subtype
 
 LAST = 39
 
 
 def events_of(lineage, **settings):
-    settings = {
-        "minutes_per_frame": worlds.MINUTES,
-        "last_usable_frame": LAST,
-        "shape": worlds.SHAPE,
-        "pixel_size_um": worlds.PIXEL_UM,
-    } | settings
-    return propose(lineage, **settings)
+    geometry = Geometry(LAST + 1, worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
+    return propose(lineage, geometry=geometry, **{"last_usable_frame": LAST} | settings)
 
 
 def kinds(events):
@@ -93,8 +88,8 @@ def lone(frames=range(40), **options):
 @pytest.mark.parametrize("n_frames", [3, 6, 12])
 def test_a_slippage_is_found_on_a_track_that_never_branches(n_frames):
     lineage = lone()
-    assert events_of(lineage, judged=False) == []
-    (event,) = events_of(condensed(lineage, 1, range(15, 15 + n_frames)), judged=False)
+    assert events_of(lineage, classified=False) == []
+    (event,) = events_of(condensed(lineage, 1, range(15, 15 + n_frames)), classified=False)
     assert kinds([event]) == [Subtype.SLIPPAGE]
     assert (event.mother, event.daughters, event.source) == (1, (), ALONE)
     assert (event.onset_frame, event.frame) == (15, 15 + n_frames)
@@ -147,10 +142,10 @@ def test_a_doubtful_attempt_is_proposed_only_to_a_classifier():
     lineage = condensed(lone(), 1, [15])
     at = lineage.detections["frame"] == 15
     lineage.detections.loc[at, ["condensation", "p_mitotic", "area_um2"]] = [1.1, 0.35, 140.0]
-    (event,) = events_of(lineage, judged=True, min_log_odds=-20)
+    (event,) = events_of(lineage, classified=True, min_log_odds=-20)
     assert event.confidence < 0
-    assert events_of(lineage, judged=False) == []
-    assert events_of(lineage, judged=True, min_log_odds=event.confidence + 0.01) == []
+    assert events_of(lineage, classified=False) == []
+    assert events_of(lineage, classified=True, min_log_odds=event.confidence + 0.01) == []
 
 
 def test_a_cell_that_tracking_sees_die_is_a_death_of_its_own():

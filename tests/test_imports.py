@@ -35,7 +35,11 @@ ARROWS = {
         "config", "progress", "io", "video", "quality", "stardist", "nuclei", "tracking", "mitosis", "tree",
         "tables", "export", "report",
     },
-    "run": {"config", "progress", "io", "stages", "command"},
+    "run": {"config", "progress", "io", "stages", "command", "mitosis"},
+    "api": {
+        "config", "progress", "io", "video", "quality", "nuclei", "tracking", "mitosis", "tree", "tables",
+        "export", "run",
+    },
     "command": {"config", "progress", "io", "run", "mitosis", "console"},
 }  # fmt: skip
 # What the classifier knows of the pipeline: its words, files, and what sees the nuclei of a frame.

@@ -1,4 +1,4 @@
-"""A damaged run folder is one clear line, or is mended; never a traceback, never a silently wrong result."""
+"""A damaged run folder is one clear line, or is made anew; never a traceback or a silently wrong result."""
 
 import json
 import shutil
@@ -78,9 +78,9 @@ def overwrite(path):
 
 FILES = (
     "detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml", "report.html",
-    "stages/quality.csv", "stages/nuclei.csv", "stages/tracked_detections.csv", "stages/tracked_edges.csv",
-    "stages/tracked_cells.csv", "stages/events.csv", "stages/squares.csv", "stages/predictions.csv",
-    "stages/edges.csv", "stages/cells.csv", "stages/judged_events.csv",
+    "stages/quality.csv", "stages/nuclei.csv", "stages/tracked_nuclei.csv", "stages/tracked_edges.csv",
+    "stages/tracked_cells.csv", "stages/proposed_events.csv", "stages/crop_windows.csv",
+    "stages/predictions.csv",
     "labels.zarr/raw/3/0/0", "labels.zarr/.zgroup", "labels.zarr/.zattrs",
     "labels.zarr/tracked/3/0/0", "crops/event_0001.tif", "lineage.geff/nodes/ids/0",
 )  # fmt: skip
@@ -348,7 +348,7 @@ def of_earlier_version(run):
         table.drop(columns=gone).to_csv(run / name, index=False)
     without_sums(run)
     record = json.loads((run / "run.json").read_text())
-    for stage in ("events", "mend", "tree"):
+    for stage in ("events", "reject", "tree"):
         record["stages"][stage]["key"] = "earlier"
     (run / "run.json").write_text(json.dumps(record))
 
@@ -365,7 +365,7 @@ def test_other_weights_do_again_what_follows_from_verdicts_and_nothing_else(
 
     assert result.exit_code == 0, result.output
     after = keys(run)
-    assert {stage for stage in before if before[stage] != after[stage]} == {"mend", "tree", "report"}
+    assert {stage for stage in before if before[stage] != after[stage]} == {"reject", "tree", "report"}
 
 
 def test_a_persons_corrections_are_the_verdicts_when_the_run_is_given_again(movie, run):

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lineage.io import run_folder
+from lineage.io import files
 from lineage.io.files import atomic_write, read_table, write_table
 from lineage.io.run_folder import RunFolder
 from lineage.schema import InputError
@@ -22,7 +22,7 @@ def video(tmp_path):
 def started(root, video) -> RunFolder:
     folder = RunFolder.open(root, video=video, overwrite=False)
     known = {"path": str(video.resolve())}
-    folder.start({"video": known, "input": {"sha256": run_folder.content_sha256(video)}})
+    folder.start({"video": known, "input": {"sha256": files.content_sha256(video)}})
     return folder
 
 
@@ -30,7 +30,7 @@ def do(folder, stage, *, settings=None, after=()):
     key = folder.key(stage, settings=settings, after=after)
     done = folder.is_done(stage, key)
     if not done:
-        with folder.doing(stage, key, folder.root / f"{stage}.csv"):
+        with folder.record_stage(stage, key, folder.root / f"{stage}.csv"):
             (folder.root / f"{stage}.csv").write_text("x\n")
     return done
 
@@ -62,14 +62,14 @@ def test_a_stage_whose_file_is_gone_is_not_done(tmp_path, video):
 def test_a_stage_that_fails_is_not_done(tmp_path, video):
     folder = started(tmp_path / "run", video)
     key = folder.key("a", settings=None, after=())
-    with pytest.raises(ZeroDivisionError), folder.doing("a", key):
+    with pytest.raises(ZeroDivisionError), folder.record_stage("a", key):
         raise ZeroDivisionError
     assert not started(tmp_path / "run", video).is_done("a", key)
 
 
 def test_warnings_are_kept_for_the_next_start(tmp_path, video):
     folder = started(tmp_path / "run", video)
-    with folder.doing("a", "key") as warnings:
+    with folder.record_stage("a", "key") as warnings:
         warnings.append("look out")
     assert started(tmp_path / "run", video).warnings == ["look out"]
 
@@ -131,11 +131,11 @@ def test_tables_come_back_as_they_are_after_one_writing(tmp_path):
 
 
 def test_the_sum_of_a_movie_is_the_one_that_other_tools_give(video):
-    assert run_folder.content_sha256(video) == hashlib.sha256(b"pixels").hexdigest()
-    assert run_folder.content_sha256(video.parent) != run_folder.content_sha256(video)
+    assert files.content_sha256(video) == hashlib.sha256(b"pixels").hexdigest()
+    assert files.content_sha256(video.parent) != files.content_sha256(video)
 
 
 def test_a_small_disk_is_noticed_before_anything_is_written(tmp_path):
     with pytest.raises(InputError, match="MB free, this run may need"):
-        run_folder.check_space(tmp_path / "run", n_frames=10**9, shape=(1024, 1024))
+        files.check_space(tmp_path / "run", n_frames=10**9, shape=(1024, 1024))
     assert not (tmp_path / "run").exists()

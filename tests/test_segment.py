@@ -7,7 +7,7 @@ import pytest
 
 from lineage.io import labels
 from lineage.nuclei import segment
-from lineage.schema import NUCLEUS_COLUMNS
+from lineage.schema import NUCLEUS_COLUMNS, Geometry
 
 SHAPE = (128, 160)
 
@@ -134,7 +134,7 @@ def test_unusable_frames_are_empty_and_count_as_done(tmp_path):
 def test_tracked_labels_are_the_raw_ones_numbered_by_cell(tmp_path):
     table = run(tmp_path, lambda t, image: (two_discs(), np.ones(2)))
     table["tracklet_id"] = np.where(table["label"] == 1, 70_000, -1)
-    labels.write_tracked(tmp_path / "labels.zarr", table, pixel_size_um=1.0, minutes=10.0)
+    labels.write_tracked(tmp_path / "labels.zarr", table, Geometry(4, (32, 32), 1.0, 10.0))
     raw = labels.open_array(tmp_path / "labels.zarr", labels.RAW)[3]
     tracked = labels.open_array(tmp_path / "labels.zarr", labels.TRACKED)[3]
     assert set(np.unique(raw)) == {0, 1, 2}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from lineage.video.source import listed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from pathlib import Path
 
     from lineage.io.labels import Labels
 
@@ -61,13 +61,13 @@ class Masks:
         return [*self.warnings, *shared_labels(np.asarray(labels[t]) for t in range(labels.shape[0]))]
 
 
-def open_masks(path: Path, *, n_frames: int, shape: tuple[int, int]) -> Masks:
+def open_masks(path: Path | np.ndarray, *, n_frames: int, shape: tuple[int, int]) -> Masks:
     """Open existing masks in place of a segmentation.
 
     Args:
         path: a TIFF stack (T, Y, X), a folder of TIFFs one a frame (CTC's `mask000.tif`, `man_seg000.tif`,
             `man_track000.tif`), or a Zarr array (T, Y, X), also as the first array of a group. Further axes
-            of length one are passed over, and whole numbers may be kept as floats.
+            of length one are passed over, and whole numbers may be kept as floats. Or an array (T, Y, X).
         n_frames: of the movie.
         shape: (Y, X) of the movie.
 
@@ -76,11 +76,15 @@ def open_masks(path: Path, *, n_frames: int, shape: tuple[int, int]) -> Masks:
     """
     masks = _open(path)
     if masks.shape != (n_frames, *shape):
-        raise InputError(f"{path.name}: masks are {masks.shape} (T, Y, X), the movie is {(n_frames, *shape)}")
+        raise InputError(
+            f"{masks.name}: masks are {masks.shape} (T, Y, X), the movie is {(n_frames, *shape)}"
+        )
     return masks
 
 
-def as_video(path: Path, *, pixel_size_um: float | None, minutes_per_frame: float | None) -> Video:
+def as_video(
+    path: Path | np.ndarray, *, pixel_size_um: float | None, minutes_per_frame: float | None
+) -> Video:
     """Masks as a movie of their own, where there are no intensities: 1 within a nucleus, 0 outside.
 
     Args:
@@ -91,15 +95,15 @@ def as_video(path: Path, *, pixel_size_um: float | None, minutes_per_frame: floa
     Raises:
         InputError: no such masks, or their pixel size or interval is not given.
     """
+    masks = _open(path)
     if pixel_size_um is None or minutes_per_frame is None:
         raise InputError(
-            f"{path.name}: masks alone tell neither the size of their pixels nor the time between frames; "
+            f"{masks.name}: masks alone tell neither the size of their pixels nor the time between frames; "
             "give --pixel-size-um and --minutes-per-frame"
         )
-    masks = _open(path)
     n_frames, *shape = masks.shape
     return Video(
-        path=path,
+        path=path if isinstance(path, Path) else Path(masks.name),
         n_frames=n_frames,
         shape=(shape[0], shape[1]),
         dtype=np.dtype(np.uint8),
@@ -154,7 +158,13 @@ def _in_pieces(mask: np.ndarray) -> list[int]:
     return found
 
 
-def _open(path: Path) -> Masks:
+def _open(path: Path | np.ndarray) -> Masks:
+    if not isinstance(path, Path):
+        array = path
+        if array.ndim != 3:
+            raise InputError(f"masks have {array.ndim} axes {array.shape}; wanted three, (T, Y, X)")
+        masks = Masks(tuple(array.shape), lambda t: np.asarray(array[t]), "masks")
+        return _as_binary(masks) if _is_binary(masks) else masks
     if not path.exists():
         raise InputError(f"no such masks: {path}; give a TIFF stack, a folder of TIFFs or a Zarr")
     if path.suffix == ".zarr" or (path / "zarr.json").exists() or (path / ".zarray").exists():

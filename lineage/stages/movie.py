@@ -36,9 +36,8 @@ def open_movie(path: Path, config: Config) -> Video:
     from lineage.nuclei.masks import as_video
     from lineage.video import open_video
 
+    _check_files(config)
     if path == config.labels:
-        if not path.exists():
-            raise InputError(f"{path} is not there: check the name")
         units = config.video
         return as_video(path, pixel_size_um=units.pixel_size_um, minutes_per_frame=units.minutes_per_frame)
     return open_video(path, **config.video.model_dump())
@@ -49,13 +48,18 @@ def check_inputs(video: Video, config: Config) -> None:
     from lineage.nuclei.masks import open_masks
     from lineage.stardist import model
 
-    for given in (config.labels, config.classify.model):
-        if given and not given.exists():
-            raise InputError(f"{given} is not there: check the name")
+    _check_files(config)
     if config.labels:
         open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)
     else:
         model.find(config.segment.model)
+
+
+def _check_files(config: Config) -> None:
+    """Raise InputError if a file that the settings name is not there."""
+    for given in (config.labels, config.classify.model):
+        if given and not given.exists():
+            raise InputError(f"{given} is not there: check the name")
 
 
 def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Job:

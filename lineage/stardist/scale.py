@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 SMALLER, LARGER = (1.0, 0.5, 0.25), (2.0, 4.0)  # zooms to look at; the larger ones if nothing is seen
 LEAST_NUCLEI = 5  # fewer say nothing of the size
+SAME = 0.2  # |log| of two diameters, below which they are the same
 BETTER = 1.3  # a smaller zoom must explain this much more of the image than a larger one
 FRAGMENT = 0.45  # objects below this part of the usual diameter are no nuclei
 MIDDLE_PX = 20.0  # nuclei of another size than the model knows are brought to this one
@@ -78,12 +79,23 @@ def look(model: Model, images: Sequence[np.ndarray]) -> Look:
     best = at(SMALLER[0])
     for zoom in SMALLER[1:]:
         other = at(zoom)
+        if (
+            best.diameter_px
+            and other.diameter_px
+            and abs(np.log(other.diameter_px / best.diameter_px)) < SAME
+        ):
+            break  # fragments grow as the image shrinks; what stays as large are nuclei
         if other.diameter_px and other.explained > BETTER * best.explained:
             best = other
     for zoom in LARGER:
         if best.diameter_px is None:
             best = at(zoom)
     return best
+
+
+def _is_same(one: float | None, other: float | None) -> bool:
+    """Whether two diameters are about equal; not where one is unknown."""
+    return bool(one and other and abs(np.log(other / one)) < SAME)
 
 
 def diameter_px(model: Model, images: Sequence[np.ndarray]) -> float | None:

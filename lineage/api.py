@@ -1,0 +1,454 @@
+"""The toolkit from Python: open a movie, segment it, track it, or do all of it at once.
+
+`import lineage` gives these functions; heavy libraries load when one of them is called.
+
+>>> import lineage
+>>> masks = "examples/demo.truth/TRA"             # one label image a frame, as any segmentation gives them
+>>> nuclei = lineage.from_masks(masks, pixel_size_um=1.1518, minutes_per_frame=10.0, quiet=True)
+>>> nuclei.table[["frame", "label", "area_um2"]].head(2).round(0)
+   frame  label  area_um2
+0      0      1     230.0
+1      0      2     301.0
+>>> tracks = lineage.track(nuclei, quiet=True)
+>>> divisions = tracks.events.query("event_type == 'mitosis' and separated")
+>>> len(divisions) > 15, max(life["generation"] for _, life in tracks.tree.nodes(data=True))
+(True, 2)
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from lineage.schema import InputError, Predictions, Video
+
+if TYPE_CHECKING:
+    import networkx as nx
+    import numpy as np
+    import pandas as pd
+
+    from lineage.config import Config
+    from lineage.io.labels import Labels
+    from lineage.io.run_folder import RunFolder
+    from lineage.nuclei.segment import Finder
+    from lineage.progress import Screen
+    from lineage.schema import FrameQuality, Geometry
+
+
+@dataclass(frozen=True, eq=False)
+class Nuclei:
+    """The nuclei of a movie, outlined and measured."""
+
+    table: pd.DataFrame  # NUCLEUS_COLUMNS, one row a nucleus
+    labels: Labels  # (T, Y, X), read a frame at a time: `labels[t]`
+    quality: FrameQuality  # which frames can be used, and the drift
+    geometry: Geometry
+    n_too_small: int = 0  # objects that were outlined and are not in the table
+    warnings: tuple[str, ...] = ()
+    _store: TemporaryDirectory[str] | None = field(default=None, repr=False)  # holds the labels
+
+
+@dataclass(frozen=True, eq=False)
+class Tracks:
+    """Cells, and who became whom."""
+
+    tree: nx.DiGraph  # a node is one cell's life, an edge goes from mother to daughter
+    nuclei: pd.DataFrame  # DETECTION_COLUMNS, one row a nucleus; `tracklet_id` is its cell, -1 for none
+    events: pd.DataFrame  # EVENT_COLUMNS, one row a mitosis, fusion or death; not classified
+    cells: pd.DataFrame  # TRACKLET_COLUMNS, one row a cell
+    lineages: pd.DataFrame  # LINEAGE_COLUMNS, one row a founder
+    notes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Result:
+    """All that is known of a movie, read from its run folder when it is asked for."""
+
+    def __init__(self, folder: RunFolder, store: TemporaryDirectory[str] | None = None) -> None:
+        self._folder = folder
+        self._store = store  # holds the folder until it is saved elsewhere
+
+    def __repr__(self) -> str:
+        video = self.record["video"]
+        return f"<Result of {video['name']}: {len(self.cells)} cells, {len(self.events)} events>"
+
+    @property
+    def path(self) -> Path:
+        """The run folder."""
+        return self._folder.root
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What `run.json` holds: settings, versions, timings, what was assumed."""
+        return self._folder.record
+
+    @property
+    def warnings(self) -> list[str]:
+        """Those of every stage, in order."""
+        return self._folder.warnings
+
+    @cached_property
+    def tree(self) -> nx.DiGraph:
+        """The annotated lineage: a node is one cell's life, an edge goes from mother to daughter."""
+        from lineage.export import graphml
+
+        return graphml.read(self._folder.graphml)
+
+    @cached_property
+    def events(self) -> pd.DataFrame:
+        """EVENT_COLUMNS, one row a mitosis, fusion or death."""
+        return self._read(self._folder.events, "daughter_ids", "verdict", "verdict_because", "flags")
+
+    @cached_property
+    def nuclei(self) -> pd.DataFrame:
+        """DETECTION_COLUMNS, one row a nucleus; `tracklet_id` is its cell, -1 for none."""
+        return self._read(self._folder.detections)
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """TRACKLET_COLUMNS, one row a cell."""
+        return self._read(self._folder.tracklets, "parent_ids", "daughter_ids")
+
+    @cached_property
+    def lineages(self) -> pd.DataFrame:
+        """LINEAGE_COLUMNS, one row a founder."""
+        return self._read(self._folder.lineages)
+
+    @property
+    def labels(self) -> Labels:
+        """(T, Y, X) label images numbered by cell, read a frame at a time: `labels[t]`."""
+        from lineage.io import labels
+
+        return labels.open_array(self._folder.labels, labels.TRACKED)
+
+    def crop(self, event_id: int) -> np.ndarray:
+        """(12, 2, Y, X) what the classifier saw of a mitosis; channels are phase and DNA.
+
+        Raises:
+            InputError: there is no crop of this event.
+        """
+        import tifffile
+
+        from lineage.mitosis import crops
+
+        path = self._folder.crops / crops.name(event_id)
+        if not path.is_file():
+            raise InputError(f"there is no crop of event {event_id}: only mitoses of movies have one")
+        return tifffile.imread(path)
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> Path:
+        """Keep the run folder.
+
+        Args:
+            path: where, `video.lineage` by custom.
+            overwrite: replace a run that lies there.
+
+        Raises:
+            InputError: something lies there already.
+        """
+        from lineage.io.files import atomic_write
+
+        path = Path(path)
+        if path.exists() and not overwrite:
+            raise InputError(f"{path} is there already; give another path, or overwrite=True")
+        with atomic_write(path) as part:
+            shutil.copytree(self.path, part)
+        self._folder = load(path)._folder
+        return path
+
+    def _read(self, path: Path, *text: str) -> pd.DataFrame:
+        from lineage.io.files import read_table
+
+        return read_table(path, text=text)
+
+
+def open(
+    movie: str | Path | np.ndarray,
+    *,
+    position: str | None = None,
+    nucleus_channel: int | None = None,
+    phase_channel: int | None = None,
+    pixel_size_um: float | None = None,
+    minutes_per_frame: float | None = None,
+) -> Video:
+    """Open a movie; frames are read when they are asked for.
+
+    Args:
+        movie: TIFF, OME-TIFF, a folder of TIFFs, OME-Zarr or ND2; or an array (T, Y, X) or (T, C, Y, X).
+        position: which of several that the names in a folder tell apart.
+        nucleus_channel: the channel with the DNA stain, counted from 0.
+        phase_channel: the channel with phase contrast, counted from 0.
+        pixel_size_um: side of a pixel, micrometres; needed for an array.
+        minutes_per_frame: time from one frame to the next; needed for an array.
+
+    Returns:
+        Video: `frame(t, channel)`, `n_frames`, `shape`, `channels`, `pixel_size_um`, `minutes_per_frame`;
+        `assumed` says what neither the arguments nor the file settled.
+
+    Raises:
+        InputError: nothing that can be read as a movie, damage, or units that are not credible.
+    """
+    from lineage.video import open_array, open_video
+
+    options = {
+        "nucleus_channel": nucleus_channel,
+        "phase_channel": phase_channel,
+        "pixel_size_um": pixel_size_um,
+        "minutes_per_frame": minutes_per_frame,
+    }
+    if isinstance(movie, (str, Path)):
+        return open_video(Path(movie), position=position, **options)
+    return open_array(movie, **options)
+
+
+def segment(
+    movie: str | Path | Video,
+    *,
+    model: str = "sir-dna",
+    nucleus_diameter_um: float | None = None,
+    min_area: float = 0.08,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> Nuclei:
+    """Find and measure the nuclei of a movie.
+
+    Args:
+        movie: of `lineage.open`, or a path.
+        model: StarDist model: the bundled one, a folder, or a name of StarDist's own.
+        nucleus_diameter_um: of an interphase nucleus; estimated from the movie if left out.
+        min_area: objects below this share of the median nucleus's area are left out.
+        workers: processes; as many as pay if left out.
+        quiet: show no progress.
+
+    Raises:
+        InputError: the movie or the model cannot be used.
+    """
+    from lineage.nuclei import segment
+    from lineage.nuclei.scale import estimate_scale
+
+    video, screen = _opened(movie), _screen(quiet)
+    quality = _assess(video, screen)
+    with screen.stage("scale"):
+        scale = estimate_scale(video, quality, model=model, diameter_um=nucleus_diameter_um)
+    find = segment.StarDistFinder(model, scale.zoom)
+    warnings = (*video.warnings, *quality.warnings, *scale.warnings(video.pixel_size_um))
+    return _measured(video, quality, find, screen, warnings, min_area=min_area, workers=workers)
+
+
+def from_masks(
+    masks: str | Path | np.ndarray,
+    *,
+    movie: str | Path | Video | None = None,
+    pixel_size_um: float | None = None,
+    minutes_per_frame: float | None = None,
+    min_area: float = 0.08,
+    quiet: bool = False,
+) -> Nuclei:
+    """Measure nuclei that another program outlined.
+
+    Args:
+        masks: (T, Y, X) whole numbers, 0 for background, as an array; or a TIFF stack, a folder of TIFFs, a
+            Zarr.
+        movie: gives the grey levels; without one areas stand for DNA.
+        pixel_size_um: side of a pixel, micrometres; needed without a movie.
+        minutes_per_frame: time from one frame to the next; needed without a movie.
+        min_area: objects below this share of the median nucleus's area are left out.
+        quiet: show no progress.
+
+    Raises:
+        InputError: no masks of instances, or not of the movie's shape.
+    """
+    from lineage.nuclei import segment
+    from lineage.nuclei.masks import as_video, open_masks
+
+    source = Path(masks) if isinstance(masks, str) else masks
+    if movie is None:
+        video = as_video(source, pixel_size_um=pixel_size_um, minutes_per_frame=minutes_per_frame)
+    else:
+        video = _opened(movie)
+    screen = _screen(quiet)
+    opened = open_masks(source, n_frames=video.n_frames, shape=video.shape)
+    quality = _assess(video, screen)
+    found = _measured(video, quality, segment.MaskFinder(opened), screen, (), min_area=min_area, workers=1)
+    warnings = (*video.warnings, *quality.warnings, *opened.warnings_of(found.labels))
+    return Nuclei(
+        found.table, found.labels, quality, video.geometry, found.n_too_small, warnings, found._store
+    )
+
+
+def track(
+    nuclei: Nuclei,
+    movie: str | Path | Video | None = None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+    quiet: bool = False,
+) -> Tracks:
+    """Follow the cells, through divisions, fusions and deaths.
+
+    Args:
+        nuclei: of `segment` or `from_masks`.
+        movie: the movie that they are of; given, micronuclei and bridges beside daughters are looked for.
+        settings: of `lineage.tracking.track.track`, by name: `{"max_speed": 0.1}`.
+        quiet: show no progress.
+
+    Returns:
+        Tracks. Nothing is classified: verdicts rest on what was seen, and are `undecided` where nothing
+        abnormal was. For the classifier's verdicts use `analyse`.
+
+    Raises:
+        Unsolved: no lineage was found within the time limit.
+    """
+    import numpy as np
+
+    from lineage import tables
+    from lineage.mitosis.event_table import event_table
+    from lineage.mitosis.events import propose
+    from lineage.mitosis.micronuclei import look_beside_daughters
+    from lineage.mitosis.verdict import decide_all
+    from lineage.tracking.track import track
+    from lineage.tree import annotate
+
+    quality, geometry, screen = nuclei.quality, nuclei.geometry, _screen(quiet)
+    with screen.stage("track"):
+        lineage = track(nuclei.table, usable=quality.usable, geometry=geometry, **settings or {})
+    events = propose(
+        lineage, geometry=geometry, last_usable_frame=quality.last_usable_frame, classified=False
+    )
+    if movie is not None:
+        with screen.stage("events") as progress:
+            events = look_beside_daughters(
+                events, lineage, _opened(movie), quality, nuclei.labels.__getitem__, progress=progress
+            )
+    nothing = Predictions(np.zeros(0, np.int64), np.zeros((0, 2), np.float32), ("normal", "abnormal"))
+    verdicts = decide_all(events, nothing)
+    tree = annotate(
+        lineage,
+        events,
+        verdicts,
+        geometry=geometry,
+        video_name="",
+        last_usable_frame=quality.last_usable_frame,
+    )
+    table = event_table(events, verdicts, minutes_per_frame=geometry.minutes_per_frame)
+    cells, lineages = tables.tables(tree, table)
+    return Tracks(tree, lineage.detections, table, cells, lineages, lineage.notes, lineage.warnings)
+
+
+def analyse(
+    movie: str | Path | Video,
+    *,
+    out: str | Path | None = None,
+    masks: str | Path | None = None,
+    dose_gy: float | None = None,
+    settings: Config | str | Path | Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    quiet: bool = False,
+) -> Result:
+    """Take a movie all the way, as `python -m lineage.run` does.
+
+    Args:
+        movie: of `lineage.open`, or a path.
+        out: the run folder; a run that was stopped there goes on. In a temporary folder if left out, which
+            is gone with the result unless it is saved.
+        masks: existing masks in place of a segmentation.
+        dose_gy: dose the cells were given; carried into the results.
+        settings: a TOML file, or settings by dotted name: `{"segment.model": "2D_versatile_fluo"}`.
+        overwrite: throw away an earlier run in `out`.
+        quiet: show no progress.
+
+    Raises:
+        InputError: the movie, a setting or the folder cannot be used.
+    """
+    from lineage import config
+    from lineage.run import run
+
+    file = Path(settings) if isinstance(settings, (str, Path)) else None
+    if isinstance(settings, config.Config):
+        chosen = settings
+    else:
+        given: dict[str, Any] = dict(settings) if isinstance(settings, Mapping) else {}
+        given |= {"dose_gy": dose_gy, "labels": None if masks is None else Path(masks)}
+        chosen = config.read(file, given)
+    source = Path(movie) if isinstance(movie, str) else movie
+    if isinstance(source, Path) and source != chosen.labels:
+        source = open(source, **chosen.video.model_dump())
+    store = TemporaryDirectory(prefix="lineage-") if out is None else None
+    folder = Path(store.name) / "movie.lineage" if store else Path(str(out))
+    done = run(source, folder, chosen, screen=_screen(quiet), overwrite=overwrite)
+    return Result(done, store)
+
+
+def load(path: str | Path) -> Result:
+    """Read a run folder.
+
+    Args:
+        path: what `python -m lineage.run`, `analyse` or `Result.save` wrote.
+
+    Raises:
+        InputError: it is no run, its run has not ended, or files were changed since it was written.
+    """
+    from lineage.io.integrity import check, read_record
+    from lineage.io.run_folder import RunFolder
+
+    root = Path(path)
+    record = read_record(root)
+    if "tree" not in record["stages"]:
+        raise InputError(f"the run in {root} has not ended: give the same `python -m lineage.run` again")
+    folder = RunFolder(root, record)
+    check(root, record, folder.events, folder.detections, folder.tracklets, folder.lineages, folder.graphml)
+    return Result(folder)
+
+
+def _opened(movie: str | Path | Video) -> Video:
+    return movie if isinstance(movie, Video) else open(movie)
+
+
+def _screen(quiet: bool) -> Screen:
+    from lineage.progress import Screen
+
+    return Screen(quiet=quiet)
+
+
+def _assess(video: Video, screen: Screen) -> FrameQuality:
+    from lineage.quality import assess
+
+    with screen.stage("quality") as progress:
+        return assess(video, progress=progress)
+
+
+def _measured(
+    video: Video,
+    quality: FrameQuality,
+    find: Finder,
+    screen: Screen,
+    warnings: tuple[str, ...],
+    *,
+    min_area: float,
+    workers: int | None,
+) -> Nuclei:
+    """Labels in a temporary folder, so that memory does not grow with the movie, and their measurements."""
+    from lineage.io import labels
+    from lineage.nuclei import segment
+
+    store = TemporaryDirectory(prefix="lineage-")
+    path, journal = Path(store.name) / "labels.zarr", Path(store.name) / "journal"
+    journal.mkdir()
+    with screen.stage("segment") as progress:
+        table, n_too_small = segment.segment(
+            video,
+            quality,
+            find,
+            labels=path,
+            journal=journal,
+            min_area=min_area,
+            workers=workers or segment.workers_for(video),
+            progress=progress,
+        )
+    shutil.rmtree(journal)
+    array = labels.open_array(path, labels.RAW)
+    return Nuclei(table, array, quality, video.geometry, n_too_small, warnings, store)
