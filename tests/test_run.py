@@ -109,14 +109,14 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 KILLED = """
 import os, signal, sys
-import lineage.io.run_folder as outputs
+from lineage.io import files
 left, replace = [int(sys.argv[1])], os.replace
 def deadly(*paths):
     left[0] -= 1
     if left[0] < 0:
         os.kill(os.getpid(), signal.SIGKILL)
     replace(*paths)
-outputs.os.replace = deadly
+files.os.replace = deadly
 from lineage.command import app
 app(sys.argv[2:])
 """

@@ -79,11 +79,7 @@ def look(model: Model, images: Sequence[np.ndarray]) -> Look:
     best = at(SMALLER[0])
     for zoom in SMALLER[1:]:
         other = at(zoom)
-        if (
-            best.diameter_px
-            and other.diameter_px
-            and abs(np.log(other.diameter_px / best.diameter_px)) < SAME
-        ):
+        if _is_same(best.diameter_px, other.diameter_px):
             break  # fragments grow as the image shrinks; what stays as large are nuclei
         if other.diameter_px and other.explained > BETTER * best.explained:
             best = other
