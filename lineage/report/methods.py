@@ -88,8 +88,8 @@ def _mitoses(
         "Each proposed mitosis was classified as normal, abnormal or no mitosis from twelve frames ten "
         f"minutes apart by {classifier} (Delgado-Rodriguez et al. 2024). Its prediction and {seen} were "
         "combined by logistic regression into a probability of being abnormal: mitoses of "
-        f"{abnormal_from:g} or more were counted as abnormal, those of {normal_to:g} or less as normal, and those between, or with "
-        "contradictory evidence, as undecided."
+        f"{abnormal_from:g} or more were counted as abnormal, those of {normal_to:g} or less as normal, and "
+        "those between, or with contradictory evidence, as undecided."
     )
 
 

@@ -76,10 +76,8 @@ def hour_step(span_h: float, max_pieces: int) -> float:
     >>> hour_step(120, 10), hour_step(16.5, 6), hour_step(1e4, 8)
     (12, 3, 2000.0)
     """
-    return next(
-        (h for h in (0.5, 1, 2, 3, 4, 6, 8, 12, 24, 48, 96) if span_h / h <= max_pieces),
-        nice_step(span_h, max_pieces),
-    )
+    of_a_clock = (0.5, 1, 2, 3, 4, 6, 8, 12, 24, 48, 96)
+    return next((h for h in of_a_clock if span_h / h <= max_pieces), nice_step(span_h, max_pieces))
 
 
 def hatching(x: float, y: float, width: float, height: float, step: float) -> str:

@@ -44,24 +44,30 @@ class Choice:
 def choose_channels(source: Source, file: str, nucleus: int | None, phase: int | None) -> Choice:
     """Pick the nucleus and the phase channel.
 
-    What is given stands. Otherwise names decide; of two channels, one known leaves the other; and where no
-    name says anything, the nuclei are the channel that looks like sparse bright spots on a dark ground.
+    Given channels are kept. Otherwise names decide; of two channels, the one that is left is taken; and where
+    names do not help, the nuclei are the channel that looks like sparse bright spots on a dark ground.
+
+    Args:
+        source: the movie.
+        file: its name, for messages.
+        nucleus: the given nucleus channel, counted from 0; None to find it.
+        phase: the given phase channel, likewise.
 
     Raises:
         InputError: a channel that is not there, one channel for both, or no way to tell.
     """
     names = source.channels
     _check_options(names, file, nucleus, phase)
-    everyone = range(len(names))
+    every = range(len(names))
     assumed: list[str] = []
     notes: list[str] = []
     if phase is None:
-        named = _matching(names, _PHASE, everyone, but=nucleus)
+        named = _matching(names, _PHASE, every, but=nucleus)
         phase = named[0] if named else None
         if phase is not None:
             notes.append(f"phase channel: {_called(names, phase)}, by its name")
     if nucleus is None:
-        free = [i for i in everyone if i != phase]
+        free = [i for i in every if i != phase]
         named = _matching(names, _NUCLEUS, free)
         if not free:
             raise InputError(f"{file} has only {_called(names, 0)}; a channel of stained nuclei is wanted")
