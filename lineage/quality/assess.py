@@ -33,26 +33,26 @@ def assess(
 ) -> FrameQuality:
     """Find the frames that cannot be used, and the drift of the stage in those that can.
 
-    Reads every frame once for what it looks like, and the usable ones once more for the drift; one frame is
-    in memory at a time. A frame that cannot be used has the drift of the one before it.
+    Reads every frame once to measure it, and the usable ones once more for the drift; one frame is in memory
+    at a time. A frame that cannot be used gets the drift of the one before it.
 
     Args:
         video: the movie; drift is read from the nucleus and the phase channel together.
-        progress: called with the frames done and the frames there are, counting both readings.
-        min_peak_snr: blank, if no place of the size of a nucleus stands out of the noise by this many
-            standard deviations.
-        min_relative_contrast: blank too, below this fraction of the contrast of the frames around it.
-        max_saturated_fraction: saturated, if the pixels at the camera's highest value are more, by this
-            fraction of all, than one and a half times those of the frames around it; or half of all.
-        min_relative_focus: out of focus, below this fraction of the focus of the frames around it; a Gaussian
-            blur of 2 px leaves 0.54 of the paper's nuclei.
-        window_frames: how many are around it.
-        max_jump_px: the stage may jump this far from frame to frame, by y and by x.
-        min_shift_px: smaller displacements are taken for none.
+        progress: called with (done, total) frames, counting both readings.
+        min_peak_snr: a frame is blank if nothing of the size of a nucleus stands out of the noise by this
+            many standard deviations.
+        min_relative_contrast: it is blank, too, below this fraction of the contrast of the frames around it.
+        max_saturated_fraction: it is saturated if the fraction of pixels at the camera's highest value
+            exceeds one and a half times that of the frames around it by this much, or is above one half.
+        min_relative_focus: it is out of focus below this fraction of the focus of the frames around it; a
+            Gaussian blur of 2 px leaves 0.54 of the focus of the paper's nuclei.
+        window_frames: how many frames count as around it.
+        max_jump_px: how far the stage may jump from frame to frame, in y and in x, pixels.
+        min_shift_px: smaller displacements count as none, pixels.
 
     Returns:
-        FrameQuality; `warnings` says where no frame can be used, many pixels are saturated throughout, or
-        the motion between two frames could not be told.
+        FrameQuality; `warnings` has a sentence if no frame can be used, if many pixels are saturated
+        throughout, and if the movement between two frames is not known.
     """
     total = 2 * video.n_frames
     report = progress or (lambda done, total: None)
@@ -100,16 +100,16 @@ def assess(
 
 
 def taken_as_they_are(video: Video) -> FrameQuality:
-    """Of masks alone: every frame that is there can be used, and there is nothing to read the drift from."""
+    """Quality of a movie that is masks alone: every frame that exists is usable, and the drift is 0."""
     n = video.n_frames
-    there = ~np.isin(np.arange(n), video.missing)
+    exists = ~np.isin(np.arange(n), video.missing)
     return FrameQuality(
         pd.DataFrame(
             {
                 "frame": np.arange(n),
                 "time_min": np.arange(n) * video.minutes_per_frame,
-                "usable": there,
-                "reason": np.where(there, "", "missing"),
+                "usable": exists,
+                "reason": np.where(exists, "", "missing"),
                 **dict.fromkeys(
                     ("mean_intensity", "saturated_fraction", "focus", "drift_y_px", "drift_x_px"), 0.0
                 ),
@@ -136,7 +136,7 @@ def _warn(quality: pd.DataFrame, unknown: list[int]) -> tuple[str, ...]:
     if unknown:
         listed = ", ".join(map(str, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
         warnings.append(
-            f"the field could not be found again in {len(unknown)} frames ({listed}): "
+            f"drift: how far the stage moved is not known in {len(unknown)} frames ({listed}): "
             "they are taken not to have moved since the frame before"
         )
     return tuple(warnings)
