@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 SATURATION = 8.0  # how far bright chromatin is compressed
-MIN_SPAN_SIGMAS = (
-    20.0  # of noise, so that an image without nuclei is not stretched until its noise looks like nuclei
-)
+MIN_SPAN_SIGMAS = 20.0  # of noise: else the noise of an image without nuclei would look like nuclei
 
 
 def arcsinh(image: np.ndarray) -> np.ndarray:
