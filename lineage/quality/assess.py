@@ -54,8 +54,8 @@ def assess(
         FrameQuality; `warnings` has a sentence if no frame can be used, if many pixels are saturated
         throughout, and if the movement between two frames is not known.
     """
-    total = 2 * video.n_frames
     report = progress or (lambda done, total: None)
+    total = 2 * video.n_frames
     measures: list[FrameMeasures] = []
     for t in range(video.n_frames):
         measures.append(measure(video.frame(t, video.nucleus)))
@@ -70,25 +70,17 @@ def assess(
         window_frames=window_frames,
     )
     missing = table.index.isin(video.missing)
-    table = table.assign(usable=table["usable"] & ~missing, reason=table["reason"].mask(missing, "missing"))
-
+    usable = table["usable"] & ~missing
     tracker = DriftTracker(max_jump_px=max_jump_px, min_shift_px=min_shift_px)
-    drift = np.zeros((video.n_frames, 2))
-    unknown: list[int] = []
-    for t in range(video.n_frames):
-        if table["usable"].iloc[t]:
-            drift[t], known = tracker.follow(_view(video, t))
-            unknown += [] if known else [t]
-        elif t > 0:
-            drift[t] = drift[t - 1]
-        report(video.n_frames + t + 1, total)
-
+    drift, unknown = _follow(
+        tracker, video, usable.to_numpy(bool), lambda done: report(video.n_frames + done, total)
+    )
     quality = pd.DataFrame(
         {
             "frame": np.arange(video.n_frames),
             "time_min": np.arange(video.n_frames) * video.minutes_per_frame,
-            "usable": table["usable"],
-            "reason": table["reason"],
+            "usable": usable,
+            "reason": table["reason"].mask(missing, "missing"),
             "mean_intensity": [m.mean for m in measures],
             "saturated_fraction": table["saturated_fraction"],
             "focus": [m.focus for m in measures],
@@ -97,6 +89,22 @@ def assess(
         }
     )
     return FrameQuality(quality, _warn(quality, unknown))
+
+
+def _follow(
+    tracker: DriftTracker, video: Video, usable: np.ndarray, report: Callable[[int], None]
+) -> tuple[np.ndarray, list[int]]:
+    """(T, 2) drift in y and x, pixels; and the usable frames in which it is not known."""
+    drift = np.zeros((video.n_frames, 2))
+    unknown: list[int] = []
+    for t in range(video.n_frames):
+        if usable[t]:
+            drift[t], is_known = tracker.follow(_view(video, t))
+            unknown += [] if is_known else [t]
+        elif t > 0:
+            drift[t] = drift[t - 1]
+        report(t + 1)
+    return drift, unknown
 
 
 def taken_as_they_are(video: Video) -> FrameQuality:

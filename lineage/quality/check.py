@@ -10,7 +10,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from lineage.schema import FrameQuality
 
-_MIN_LINKED = 5  # nuclei found in both of two frames, for their mean displacement to say anything
+_MIN_LINKED = 5  # nuclei found in both of two frames, for their mean displacement to count
 _MAX_RANDOM_WALK = 4.0  # standard deviations that the sum of random steps may reach
 
 

@@ -29,7 +29,7 @@ _MIN_BLOCKS = 3
 _FEW_BLOCKS = 6  # fewer must agree outright, as their scatter cannot be estimated
 _AGREEMENT_PX = 2.0  # movie pixels
 _LOCALISATION_PX = 0.3  # movie pixels; blocks that stand still scatter by less
-_JUMP_ADVANTAGE = 1.5  # a jump must explain so many times the blocks that no jump does
+_JUMP_ADVANTAGE = 1.5  # a jump must explain this many times the blocks that no jump explains
 _MIN_STANDARD_ERRORS = 4.5  # by which a displacement must exceed 0
 _MAX_ERROR_PX = 1.0  # an anchor that gives the median no better than this is replaced
 

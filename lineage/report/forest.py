@@ -299,6 +299,9 @@ def mark(verdict: str, x: float, y: float, r: float = 4.6) -> str:
         x: its middle, SVG units.
         y: likewise.
         r: radius, SVG units.
+
+    Returns:
+        One element.
     """
     colour, s = COLOURS[Decision(verdict)], 1.35 * r
     if verdict == Decision.ABNORMAL:

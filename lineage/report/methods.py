@@ -15,6 +15,9 @@ def methods(run: Mapping[str, Any], verdict_limits: Mapping[str, float], *, clas
         run: what run.json holds.
         verdict_limits: of `verdict.json`: `abnormal_from` and `normal_to`, probabilities of abnormal.
         classified: whether the classifier was asked about any mitosis.
+
+    Returns:
+        Some sentences.
     """
     return " ".join(
         [*_movie(run), *_nuclei(run), *_tracking(run), *_mitoses(run, verdict_limits, classified=classified)]

@@ -34,7 +34,17 @@ def _value(value: object) -> str:
 
 
 def text(words: str, x: float, y: float, **attributes: object) -> str:
-    """A line of text; markup in it is escaped."""
+    """A line of text; markup in it is escaped.
+
+    Args:
+        words: the text.
+        x: where it is anchored, SVG units.
+        y: its baseline.
+        **attributes: as in `tag`.
+
+    Returns:
+        One element.
+    """
     return tag("text", escape(words), x=x, y=y, **attributes)
 
 
@@ -51,6 +61,9 @@ def picture(content: str, width: float, height: float, label: str) -> str:
         width: of the drawing, SVG units.
         height: likewise.
         label: is read to those who cannot see it.
+
+    Returns:
+        An `svg` element.
     """
     box = f"0 0 {width:g} {height:g}"
     return tag(
@@ -89,6 +102,9 @@ def hatching(x: float, y: float, width: float, height: float, step: float) -> st
         width: of the rectangle.
         height: of the rectangle.
         step: from one line to the next.
+
+    Returns:
+        For the attribute `d` of a path.
 
     >>> hatching(0, 0, 4, 4, 4)
     'M0.0 4.0L4.0 0.0'

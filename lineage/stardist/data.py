@@ -104,7 +104,7 @@ def patch(pair: Annotated, rng: np.random.Generator, size: int) -> tuple[np.ndar
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = turn * [1, rng.choice([-1, 1])] / zoom
-    # Reflected beyond its edges, a small image fills the square; it begins where it needs the least of that.
+    # A small image is reflected to fill the square; the square lies where that is needed least.
     spare = np.maximum(np.array(pair.image.shape) - size / zoom, 0) / 2
     middle = np.array(pair.image.shape) / 2 + rng.uniform(-spare, spare)
     offset = middle - matrix @ np.full(2, size / 2)

@@ -129,9 +129,13 @@ def _config(settings: dict[str, Any], path: Path) -> StarDistConfig:
         if name not in ACTIVATIONS:
             raise refuse(key, "one of " + ", ".join(ACTIVATIONS))
     return StarDistConfig(
-        **numbers, grid=grid[0], unet_kernel_size=kernel[0], unet_activation=activation,
-        unet_last_activation=last, unet_batch_norm=bool(settings.get("unet_batch_norm", False)),
-    )  # fmt: skip
+        **numbers,
+        grid=grid[0],
+        unet_kernel_size=kernel[0],
+        unet_activation=activation,
+        unet_last_activation=last,
+        unet_batch_norm=bool(settings.get("unet_batch_norm", False)),
+    )
 
 
 def _is_square(sides: object) -> bool:

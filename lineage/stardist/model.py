@@ -107,7 +107,7 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
         network = StarDist(config)
         network.load_state_dict(weights)
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder}: the weights do not fit {CONFIG}; copy the whole folder again") from error
+        raise InputError(f"{folder}: the weights do not fit {CONFIG}; copy the folder again") from error
     return Model(ready(network, device or best_device()), prob, nms, **options)
 
 

@@ -139,6 +139,9 @@ def train(
             model, and must otherwise be the same.
         device: CUDA, MPS or CPU; the best available if None.
         log: called with one line at every report.
+
+    Returns:
+        The model, with the thresholds that suit it best.
     """
     device = device or best_device()
     torch.manual_seed(schedule.seed)

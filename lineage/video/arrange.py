@@ -31,7 +31,7 @@ class Position:
 
 @dataclass(frozen=True)
 class Image:
-    """One file, by what its name says."""
+    """One file, and what its name says of it."""
 
     path: Path
     position: Position
@@ -141,8 +141,8 @@ class _Names:
                 listed(sorted({f.value for f in self.columns[i]}, key=natural_key), 3) for i in numbers
             )
             raise InputError(
-                f"{self.folder}: the names of its files count several things ({found}) and do not say which "
-                "is time: write t before it, s before positions, c before channels"
+                f"{self.folder}: the names of its files count several things ({found}), and it is not clear "
+                "which is time: write t before it, s before positions, c before channels"
             )
         if numbers:
             self.kinds[numbers[0]] = Kind.TIME
@@ -210,7 +210,7 @@ def _sort(names: _Names, warnings: list[str]) -> Sorted:
             images = tuple(map(Image, names.files, positions, channels, times))
             return Sorted(images, in_minutes, bool(ways), tuple(names.assumed), tuple(warnings))
     raise InputError(
-        f"{names.folder}: names as {listed((f.name for f in names.files), 3)} do not tell frames apart; "
+        f"{names.folder}: names as {listed((f.name for f in names.files), 3)} do not distinguish the frames; "
         "number the frames, t001 and on, or give one of the files"
     )
 
@@ -237,6 +237,9 @@ def choose_position(found: Sequence[Position], wanted: str | None, name: str) ->
         found: those that there are.
         wanted: name or well of one; None where none was given.
         name: of the movie, for the message.
+
+    Returns:
+        One of `found`.
 
     Raises:
         InputError: there are several and none is chosen, or the chosen one is not there.

@@ -53,8 +53,11 @@ def choose_channels(source: Source, file: str, nucleus: int | None, phase: int |
         nucleus: the given nucleus channel, counted from 0; None to find it.
         phase: the given phase channel, likewise.
 
+    Returns:
+        Choice; `assumed` and `notes` have a sentence for each channel that was not given.
+
     Raises:
-        InputError: a channel that is not there, one channel for both, or no way to tell.
+        InputError: a channel that is not there, one channel for both, or names and images that leave it open.
     """
     names = source.channels
     _check_options(names, file, nucleus, phase)
@@ -74,7 +77,7 @@ def choose_channels(source: Source, file: str, nucleus: int | None, phase: int |
         if len(named) > 1:
             raise InputError(
                 f"{file} has {len(named)} channels that may show the nuclei ({_listed(names, named)}): "
-                "say which with --nucleus-channel"
+                "choose one with --nucleus-channel"
             )
         if named:
             nucleus = named[0]
@@ -127,7 +130,7 @@ def _by_images(source: Source, among: list[int], file: str) -> int:
     if not skewness[best] - skewness[second] >= _CLEAR_DIFFERENCE:
         raise InputError(
             f"{file} has {len(source.channels)} channels ({_listed(source.channels, among)}), "
-            "and neither names nor images tell which shows the nuclei: say so with --nucleus-channel"
+            "and neither names nor images show which has the nuclei: choose it with --nucleus-channel"
         )
     return among[best]
 

@@ -44,6 +44,9 @@ def read_folder(folder: Path, read: Callable[[Path], Source], position: str | No
         read: opens one of them.
         position: which of several.
 
+    Returns:
+        Source.
+
     Raises:
         InputError: names that do not say which frame is which, several positions, or images that differ.
     """
@@ -80,7 +83,7 @@ def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source
     if len(missing) > _MAX_MISSING * n_planned:
         raise InputError(
             f"{folder}: by their names, {len(missing)} of {n_planned} frames are not there; "
-            "number the frames through, or say what is missing"
+            "number the frames without gaps, or give the missing files"
         )
     n_frames, holes, holes_warned = without_missing(missing, n_planned, "were not taken, by the files' names")
     files = ((t, k, grid[t, c]) for t in range(n_frames) if t not in holes for k, c in enumerate(channels))

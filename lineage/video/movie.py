@@ -67,7 +67,7 @@ def open_video(
     Args:
         path: TIFF, BigTIFF, OME-TIFF or ImageJ stack, a folder with one TIFF a frame and channel, OME-Zarr,
             or ND2.
-        position: which of several that the names in a folder tell apart.
+        position: which of several that the names in a folder distinguish.
         nucleus_channel: the channel with the DNA stain, counted from 0.
         phase_channel: the channel with phase contrast, counted from 0.
         pixel_size_um: side of a pixel, micrometres.
@@ -157,7 +157,7 @@ def _channels_or_frames(source: Source) -> Source:
     """Decide whether an axis without a name holds frames or channels.
 
     Images of one channel change little from one to the next, so where neighbours along that axis are about as
-    alike as images that lie a whole round apart, they are frames.
+    alike as images that lie a full round apart, they are frames.
     """
     rounds = np.unique(np.linspace(0, source.n_frames - 2, _PROBED_STEPS).astype(int))
     if source.n_frames < 2 or len(set(source.dtypes)) > 1:
@@ -186,8 +186,8 @@ def _warn_of_length(n_frames: int, minutes_per_frame: float) -> tuple[str, ...]:
     if lasts >= wanted:
         return ()
     return (
-        f"the movie lasts {lasts:.3g} min, and a mitosis is judged on {wanted:g} min: "
-        "its crops show the first or the last frame again",
+        f"the movie lasts {lasts:.3g} min, and a crop of a mitosis {wanted:g} min: "
+        "the crops repeat the first or the last frame",
     )
 
 

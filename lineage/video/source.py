@@ -83,6 +83,9 @@ def read_axes(names: str, sizes: tuple[int, ...], file: str) -> Axes:
         sizes: the length of each axis.
         file: its name, for messages.
 
+    Returns:
+        Axes.
+
     Raises:
         InputError: no Y or X, or more axes longer than one than a movie has.
 
@@ -157,7 +160,5 @@ def without_missing(
     if n < n_planned:
         warnings.append(f"the movie stops early: {n} of {n_planned} planned frames are there")
     if holes:
-        warnings.append(
-            f"{len(holes)} of {n} frames {what} ({listed(holes)}): unusable frames stand in their place"
-        )
+        warnings.append(f"{len(holes)} of {n} frames {what} ({listed(holes)}): these frames are unusable")
     return n, holes, warnings

@@ -80,7 +80,7 @@ def _describe(series: TiffPageSeries, metadata: Metadata, path: Path, as_stored:
     notes = list(metadata.notes)
     inverted = is_inverted(series.keyframe) and not as_stored
     if inverted:
-        notes.append("grey values are turned over: the file says that 0 is white")
+        notes.append("grey values are inverted: in the file 0 is white")
     plane = _plane_reader(series, axes, path)
     holes = frozenset(missing)
     dtype = np.dtype(series.dtype)
