@@ -94,7 +94,7 @@ def _write_folder(path: Path) -> None:
 
 def _movie_writers() -> dict[str, tuple[str, Callable[[Path], object]]]:
     """Format -> name of the movie, and what writes it."""
-    import test_video
+    import video_files
 
     stack = pixels()
     writers: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -104,12 +104,12 @@ def _movie_writers() -> dict[str, tuple[str, Callable[[Path], object]]]:
         "BigTIFF, tiled, LZW": (
             "m.tif", partial(_write_plain, bigtiff=True, compression="lzw", tile=(16, 16)),
         ),
-        "OME-TIFF": ("m.ome.tif", lambda p: test_video.write_ome(p, stack)),
-        "ImageJ": ("m.tif", lambda p: test_video.write_imagej(p, stack)),
+        "OME-TIFF": ("m.ome.tif", lambda p: video_files.write_ome(p, stack)),
+        "ImageJ": ("m.tif", lambda p: video_files.write_imagej(p, stack)),
         "folder of TIFFs": ("frames", _write_folder),
-        "OME-Zarr, Zarr 2": ("m.zarr", lambda p: test_video.write_ngff(p, stack, 2)),
-        "OME-Zarr, Zarr 3": ("m.zarr", lambda p: test_video.write_ngff(p, stack, 3)),
-        "ND2": ("m.nd2", lambda p: test_video.write_nd2(p, stack.astype(np.uint16), ("phase", "SiR-DNA"))),
+        "OME-Zarr, Zarr 2": ("m.zarr", lambda p: video_files.write_ngff(p, stack, 2)),
+        "OME-Zarr, Zarr 3": ("m.zarr", lambda p: video_files.write_ngff(p, stack, 3)),
+        "ND2": ("m.nd2", lambda p: video_files.write_nd2(p, stack.astype(np.uint16), ("phase", "SiR-DNA"))),
     }  # fmt: skip
     if ND2.exists():
         writers["ND2, of a microscope"] = ("m.nd2", lambda p: shutil.copyfile(ND2, p))

@@ -282,6 +282,6 @@ def test_a_film_is_shown_under_the_class_it_counts_under(out):
                        verdict="abnormal", p_verdict=0.9, verdict_because="three_daughters")  # fmt: skip
     (film,), _ = films(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
     assert film.mitosis_class == "abnormal"
-    assert "p 0.90: three daughters" in film.words
+    assert "probability of abnormal: 0.90 (three daughters)" in film.words
     of_person, _ = films(mine.assign(verdict="normal"), {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
     assert "by a person" in of_person[0].words

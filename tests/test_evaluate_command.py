@@ -14,7 +14,7 @@ import pytest
 import tifffile
 import worlds
 from folders import write_run, write_truth
-from test_report import Page
+from pages import Page
 from typer.testing import CliRunner
 from worlds import as_lineage, divisions, told
 

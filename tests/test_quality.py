@@ -50,9 +50,17 @@ def movie(drift: np.ndarray = STILL, walk_px: float = 0.0) -> list[np.ndarray]:
 def as_video(frames: list[np.ndarray], phase: list[np.ndarray] | None = None) -> Video:
     channels = [frames] if phase is None else [frames, phase]
     return Video(
-        Path("movie.tif"), len(frames), frames[0].shape, frames[0].dtype, ("dna", "phase")[: len(channels)],
-        0, None if phase is None else 1, 1.0, 10.0, lambda t, c: channels[c][t],
-    )  # fmt: skip
+        path=Path("movie.tif"),
+        n_frames=len(frames),
+        shape=frames[0].shape,
+        dtype=frames[0].dtype,
+        channels=("dna", "phase")[: len(channels)],
+        nucleus=0,
+        phase=None if phase is None else 1,
+        pixel_size_um=1.0,
+        minutes_per_frame=10.0,
+        read=lambda t, c: channels[c][t],
+    )
 
 
 def reasons(quality: FrameQuality) -> dict[int, str]:
@@ -184,15 +192,17 @@ def nuclei(drift: np.ndarray, walk_px: float = 1.0) -> pd.DataFrame:
 def quality_with(drift: np.ndarray, unusable: tuple[int, ...] = ()) -> FrameQuality:
     n = len(drift)
     usable = ~np.isin(np.arange(n), unusable)
+    table = pd.DataFrame({"frame": np.arange(n), "time_min": np.arange(n) * 10.0, "usable": usable})
     return FrameQuality(
-        pd.DataFrame(
-            {
-                "frame": np.arange(n), "time_min": np.arange(n) * 10.0, "usable": usable, "reason": "",
-                "mean_intensity": 0.0, "saturated_fraction": 0.0, "focus": 0.0,
-                "drift_y_px": drift[:, 0], "drift_x_px": drift[:, 1],
-            }
+        table.assign(
+            reason="",
+            mean_intensity=0.0,
+            saturated_fraction=0.0,
+            focus=0.0,
+            drift_y_px=drift[:, 0],
+            drift_x_px=drift[:, 1],
         )
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize("unusable", [(), (6, 7)])

@@ -1,4 +1,4 @@
-"""The network, the bundled model, the sizes of nuclei, and the commands."""
+"""The network, the bundled model, the sizes of nuclei, and `... predict`."""
 
 import json
 from dataclasses import replace
@@ -7,21 +7,14 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-from scipy.ndimage import binary_dilation
 from scipy.ndimage import zoom as enlarge
-from typer.testing import CliRunner
+from stardist_models import SMALL, command
 
 from lineage.schema import InputError
 from lineage.simulate.bodies import Body, paint
 from lineage.simulate.nuclei import nucleus_field
-from lineage.stardist import data, images, model, predict, scale
-from lineage.stardist.__main__ import app
-from lineage.stardist.network import Block, StarDist, StarDistConfig, half_precision, ready
-
-SMALL = StarDistConfig(
-    unet_n_depth=2, unet_n_filter_base=4, net_conv_after_unet=8, unet_batch_norm=True, unshuffle=True,
-    sparse=True,
-)  # fmt: skip
+from lineage.stardist import images, model, predict, scale
+from lineage.stardist.network import Block, StarDist, half_precision, ready
 
 
 @pytest.fixture(scope="module")
@@ -176,10 +169,6 @@ def test_tiles_show_what_the_whole_image_shows(bundled, monkeypatch):
     assert ((whole > 0) == (tiled > 0)).mean() > 0.999
 
 
-def command(*words):
-    return CliRunner().invoke(app, [str(w) for w in words])
-
-
 def test_predict_writes_a_label_image_under_the_same_name(bundled, tmp_path):
     source, out = tmp_path / "images", tmp_path / "labels"
     source.mkdir()
@@ -203,7 +192,7 @@ def test_predict_writes_a_label_image_under_the_same_name(bundled, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("make", "told"),
+    ("make", "message"),
     [
         (lambda p: p.mkdir(), "no TIFF there"),
         (lambda p: p.write_bytes(b"II*\0 and then nothing"), "bad.tif is damaged"),
@@ -211,11 +200,11 @@ def test_predict_writes_a_label_image_under_the_same_name(bundled, tmp_path):
     ],
 )
 @pytest.mark.filterwarnings("ignore")
-def test_predict_says_what_is_wrong_with_an_image(tmp_path, make, told):
+def test_predict_says_what_is_wrong_with_an_image(tmp_path, make, message):
     make(tmp_path / "bad.tif")
     done = command("predict", tmp_path / "bad.tif", tmp_path / "out", "--workers", 1)
     assert done.exit_code == 2
-    assert told in " ".join(done.output.split())
+    assert message in " ".join(done.output.split())
     assert not (tmp_path / "out").exists()
 
 
@@ -234,115 +223,6 @@ def test_a_model_says_the_same_after_it_was_saved(tmp_path, bundled):
     image, _ = drawn(nucleus(40, 40), plate(90, 100))
     assert np.array_equal(found(again, image), found(bundled, image))
     assert again.facts == bundled.facts
-
-
-@pytest.fixture(scope="module")
-def pairs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("pairs")
-    for kind in ("images", "masks"):
-        (folder / kind).mkdir()
-    for k in range(6):
-        image, mask = nucleus_field(np.random.default_rng(k), size=96, n_nuclei=8)
-        tifffile.imwrite(folder / "images" / f"{k}.tif", image)
-        tifffile.imwrite(folder / "masks" / f"{k}.tif", mask)
-    return folder
-
-
-def test_training_goes_on_from_its_checkpoint_and_leaves_a_model(pairs, tmp_path, monkeypatch):
-    from lineage.stardist import train
-
-    monkeypatch.setattr(train, "_save", stopping_after := StopAfter(train._save, 1))
-    words = [
-        "train", pairs / "images", pairs / "masks", "--out", tmp_path, "--steps", 6, "--batch", 2,
-        "--aside", 0.5, "--device", "cpu", "--start", "sir-dna",
-    ]  # fmt: skip
-    assert isinstance(command(*words).exception, KeyboardInterrupt | SystemExit)
-    stopping_after.calls = -100
-    done = command(*words)
-    assert done.exit_code == 0, done.output
-    assert "step 1 of 6" not in done.output
-    assert "step 2 of 6" in done.output
-    assert "step 6 of 6" in done.output
-    assert "AP@0.5" in done.output
-    trained = model.load(tmp_path, torch.device("cpu"))
-    assert trained.facts["n_train"] + trained.facts["n_validation"] == 6
-    assert 0 < trained.prob_threshold < 1
-
-
-def test_a_network_with_more_filters_begins_with_what_the_smaller_one_says():
-    from lineage.stardist.train import widened
-
-    torch.manual_seed(0)
-    small = StarDist(SMALL)
-    large = StarDist(replace(SMALL, unet_n_filter_base=8))
-    large.load_state_dict(widened(small.state_dict(), large.state_dict()))
-    x = torch.rand(1, 1, 32, 32)
-    with torch.inference_mode():
-        for before, after in zip(small.eval()(x), large.eval()(x), strict=True):
-            assert torch.allclose(before, after, atol=1e-5)
-
-
-def test_training_widens_the_network_it_goes_on_from(pairs, tmp_path):
-    small = tmp_path / "small"
-    model.save(model.Model(StarDist(SMALL), 0.5, 0.4), small)
-    done = command(
-        "train", pairs / "images", pairs / "masks", "--out", tmp_path / "large", "--steps", 1, "--batch", 1,
-        "--size", 64, "--aside", 0.5, "--device", "cpu", "--start", small, "--filters", 8,
-    )  # fmt: skip
-    assert done.exit_code == 0, done.output
-    assert model.load(tmp_path / "large").network.config.unet_n_filter_base == 8
-
-
-class StopAfter:
-    """A killed run: the function works `calls` times more, then the process is interrupted."""
-
-    def __init__(self, function, calls):
-        self.function, self.calls = function, calls
-
-    def __call__(self, *args):
-        self.function(*args)
-        self.calls -= 1
-        if self.calls == 0:
-            raise KeyboardInterrupt
-
-
-def test_training_wants_images_for_both_of_its_parts(pairs, tmp_path):
-    done = command("train", pairs / "images", pairs / "masks", "--out", tmp_path / "m", "--aside", 0.01)
-    assert done.exit_code == 2
-    assert "for validation" in done.output
-
-
-def test_the_images_set_aside_are_the_same_every_time_and_for_each_purpose_others():
-    every = [data.Annotated(str(k), np.zeros((1, 1)), np.zeros((1, 1))) for k in range(200)]
-    kept, aside = data.split(every, 0.2)
-    assert 20 < len(aside) < 60
-    assert data.split(every[::-1], 0.2)[1] == aside[::-1]
-    assert data.split(kept, 0.2, "validation")[1], "a share of the rest, not what was set aside before"
-
-
-def test_patches_show_the_same_nuclei_in_image_and_mask():
-    image, mask = nucleus_field(np.random.default_rng(8), size=128, n_nuclei=12)
-    pair = data.Annotated("one", image, mask)
-    for seed in range(5):
-        seen, labels = data.patch(pair, np.random.default_rng(seed), 96)
-        assert seen.shape == labels.shape == (96, 96)
-        if labels.any():
-            assert seen[labels > 0].mean() > seen[labels == 0].mean() + 3
-        assert set(np.unique(labels)) == set(range(labels.max() + 1))
-        assert data.disturb(seen, labels, np.random.default_rng(seed)).shape == (96, 96)
-
-
-def test_spots_holes_and_light_around_change_grey_levels_only_where_they_should():
-    image, mask = nucleus_field(np.random.default_rng(8), size=128, n_nuclei=12)
-    low = float(np.percentile(image, 5))
-    large, large_mask = enlarge(image, 3, order=1), enlarge(mask, 3, order=0)
-    far = binary_dilation(large_mask > 0, iterations=6)
-    for seed in range(5):
-        spotted = data._textured(large, large_mask, low, np.random.default_rng(seed))
-        assert np.allclose(spotted[~far], large[~far], rtol=0.01)
-        assert not np.allclose(spotted[large_mask > 0], large[large_mask > 0], rtol=0.01)
-        glowing = data._glowing(image, mask, low, np.random.default_rng(seed))
-        assert (glowing >= image - 1e-3).all()
 
 
 def test_many_nuclei_make_a_wider_label_image(bundled, tmp_path, monkeypatch):

@@ -139,7 +139,7 @@ def test_projections_alone_are_the_frames(tmp_path: Path) -> None:
         ([f"t{t}.tif" for t in (0, 1, 2, 500)], "497 of 501 frames are not there"),
         ([f"x_{m}min.tif" for m in (0, 10, 20, 34, 44)], "not evenly spaced"),
         (["one.tif", "two.tif", "three.tif"], "3 positions"),
-        (["t3.tif", "t03.tif"] + [f"t{t}.tif" for t in range(4, 9)], "do not tell frames apart"),
+        (["t3.tif", "t03.tif"] + [f"t{t}.tif" for t in range(4, 9)], "do not distinguish the frames"),
     ],
 )
 def test_names_that_do_not_tell_are_refused_in_one_line(tmp_path: Path, names: list[str], words: str) -> None:

@@ -31,7 +31,7 @@ LARGEST_LABEL = int(np.iinfo(np.uint16).max)
 
 @dataclass(frozen=True)
 class Track:
-    """One line of res_track.txt, and the cell that it is (a part of). `last_frame` is inclusive."""
+    """One line of res_track.txt, and the cell that it belongs to. `last_frame` is inclusive."""
 
     label: int
     first_frame: int
@@ -42,15 +42,15 @@ class Track:
 
 
 def write(tree: nx.DiGraph, tracked: Any, out_dir: Path) -> list[str]:
-    """Write `01_RES/` and, beside it, the table that says which label is which cell.
+    """Write `01_RES/` and, beside it, the table of labels and cells.
 
     Args:
         tree: annotated tree.
         tracked: (T, Y, X) array of cell ids, 0 for background; read a frame at a time.
-        out_dir: made if it is not there; what it holds under these two names is replaced.
+        out_dir: made if it is not there; files of these two names are replaced.
 
     Returns:
-        What the layout cannot say, a sentence each.
+        Remarks on what the layout cannot hold, a sentence each.
 
     Raises:
         InputError: labels and tree are not of the same run, or there are more labels than uint16 holds.
@@ -131,7 +131,7 @@ def _labels(stretches: Mapping[int, Sequence[range]]) -> dict[int, list[int]]:
 
 
 def _birth(tree: nx.DiGraph, cell: int, labels: Mapping[int, Sequence[int]]) -> tuple[int, str]:
-    """The label of the cell's parent, 0 for none, and what is lost in saying so."""
+    """The label of the cell's parent, 0 for none, and a note of what that leaves out."""
     parents = sorted(tree.predecessors(cell))
     if len(parents) > 1:
         return 0, f"fusion of cells {' '.join(map(str, parents))}"

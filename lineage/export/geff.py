@@ -23,10 +23,10 @@ MEASURES = ("y_um", "x_um", "area_um2", "dna_mass", "mean_intensity")
 
 
 def write(tree: nx.DiGraph, detections: pd.DataFrame, path: Path, *, labels: Path) -> None:
-    """Write the graph, whole or not at all.
+    """Write the graph; the folder is written completely or not at all.
 
-    Coordinates are frames and pixels of the image, so that they lie on the labels; `y_um, x_um` are the
-    places with the stage's drift taken out.
+    Coordinates are frames and pixels of the image, so that they lie on the labels; `y_um, x_um` are
+    drift-corrected positions.
 
     Args:
         tree: annotated tree.
@@ -62,25 +62,32 @@ def write(tree: nx.DiGraph, detections: pd.DataFrame, path: Path, *, labels: Pat
 
 
 def properties(tree: nx.DiGraph, nuclei: pd.DataFrame) -> dict[str, Any]:
-    """Name -> the values over `nuclei`, and where there are none.
+    """Name -> the values over `nuclei`, and where they are missing.
 
-    A nucleus has its own place and measures, and the lineage, fate, generation and mitosis of its cell.
+    A nucleus has its own position and measurements; lineage, fate, generation and mitosis are its cell's.
+
+    Args:
+        tree: annotated tree.
+        nuclei: DETECTION_COLUMNS, those in cells.
+
+    Returns:
+        As `geff.core_io.write_arrays` takes them.
     """
     cell = nuclei["tracklet_id"]
-    words = {"mitosis_class": CellKey.MITOSIS, "verdict": CellKey.VERDICT}
-    mitosis = {name: cell.map(dict(tree.nodes(key))) for name, key in words.items()}
-    places: dict[str, Any] = {"t": nuclei["frame"], "y": nuclei["y_px"], "x": nuclei["x_px"]}
+    keys = {"mitosis_class": CellKey.MITOSIS, "verdict": CellKey.VERDICT}
+    mitosis = {name: cell.map(dict(tree.nodes(key))) for name, key in keys.items()}
+    position: dict[str, Any] = {"t": nuclei["frame"], "y": nuclei["y_px"], "x": nuclei["x_px"]}
     lives = {
         "lineage": cell.map(_components(tree)).astype(np.int64),
         "tracklet": cell.map(_chains(tree)).astype(np.int64),
         "generation": cell.map(dict(tree.nodes(CellKey.GENERATION))).astype(np.int64),
         "fate": cell.map(dict(tree.nodes(CellKey.FATE))).astype(str),
     }
-    values = places | {"seg_id": cell} | lives | {name: nuclei[name] for name in MEASURES}
+    values = position | {"seg_id": cell} | lives | {name: nuclei[name] for name in MEASURES}
     arrays = {name: {"values": _plain(column), "missing": None} for name, column in values.items()}
     return arrays | {
-        name: {"values": _plain(told.fillna("").astype(str)), "missing": told.isna().to_numpy(bool)}
-        for name, told in mitosis.items()
+        name: {"values": _plain(column.fillna("").astype(str)), "missing": column.isna().to_numpy(bool)}
+        for name, column in mitosis.items()
     }
 
 

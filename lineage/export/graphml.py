@@ -17,7 +17,7 @@ FORBIDDEN = re.compile("[^\t\n\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def write(tree: nx.DiGraph, path: Path) -> None:
-    """Write the tree, whole or not at all.
+    """Write the tree; the file is written completely or not at all.
 
     Args:
         tree: int nodes; attributes bool, int, float or str, one type a key; missing keys are left out.
@@ -47,7 +47,7 @@ def read(path: Path) -> nx.DiGraph:
         tree = nx.read_graphml(path, node_type=int)
     except OSError:
         raise
-    except Exception as error:  # networkx meets damage with whatever its parsing runs into
+    except Exception as error:  # networkx raises all kinds of errors on damaged files
         raise InputError(f"{path} is not a GraphML file of a lineage: {error}") from error
     if not tree.is_directed() or tree.is_multigraph():
         raise InputError(f"{path} holds an undirected or multiple graph; a lineage is a directed one")

@@ -33,31 +33,31 @@ def assess(
 ) -> FrameQuality:
     """Find the frames that cannot be used, and the drift of the stage in those that can.
 
-    Reads every frame once for what it looks like, and the usable ones once more for the drift; one frame is
-    in memory at a time. A frame that cannot be used has the drift of the one before it.
+    Reads every frame once to measure it, and the usable ones once more for the drift; one frame is in memory
+    at a time. A frame that cannot be used gets the drift of the one before it.
 
     Args:
         video: the movie; drift is read from the nucleus and the phase channel together.
-        progress: called with the frames done and the frames there are, counting both readings.
-        min_peak_snr: blank, if no place of the size of a nucleus stands out of the noise by this many
-            standard deviations.
-        min_relative_contrast: blank too, below this fraction of the contrast of the frames around it.
-        max_saturated_fraction: saturated, if the pixels at the camera's highest value are more, by this
-            fraction of all, than one and a half times those of the frames around it; or half of all.
-        min_relative_focus: out of focus, below this fraction of the focus of the frames around it; a Gaussian
-            blur of 2 px leaves 0.54 of the paper's nuclei.
-        window_frames: how many are around it.
-        max_jump_px: the stage may jump this far from frame to frame, by y and by x.
-        min_shift_px: smaller displacements are taken for none.
+        progress: called with (done, total) frames, counting both readings.
+        min_peak_snr: a frame is blank if nothing of the size of a nucleus stands out of the noise by this
+            many standard deviations.
+        min_relative_contrast: it is blank, too, below this fraction of the contrast of the frames around it.
+        max_saturated_fraction: it is saturated if the fraction of pixels at the camera's highest value
+            exceeds one and a half times that of the frames around it by this much, or is above one half.
+        min_relative_focus: it is out of focus below this fraction of the focus of the frames around it; a
+            Gaussian blur of 2 px leaves 0.54 of the focus of the paper's nuclei.
+        window_frames: how many frames count as around it.
+        max_jump_px: how far the stage may jump from frame to frame, in y and in x, pixels.
+        min_shift_px: smaller displacements count as none, pixels.
 
     Returns:
-        FrameQuality; `warnings` says where no frame can be used, many pixels are saturated throughout, or
-        the motion between two frames could not be told.
+        FrameQuality; `warnings` has a sentence if no frame can be used, if many pixels are saturated
+        throughout, and if the movement between two frames is not known.
     """
     if not video.intensities:
         return _of_masks(video)
-    total = 2 * video.n_frames
     report = progress or (lambda done, total: None)
+    total = 2 * video.n_frames
     measures: list[FrameMeasures] = []
     for t in range(video.n_frames):
         measures.append(measure(video.frame(t, video.nucleus)))
@@ -72,25 +72,17 @@ def assess(
         window_frames=window_frames,
     )
     missing = table.index.isin(video.missing)
-    table = table.assign(usable=table["usable"] & ~missing, reason=table["reason"].mask(missing, "missing"))
-
+    usable = table["usable"] & ~missing
     tracker = DriftTracker(max_jump_px=max_jump_px, min_shift_px=min_shift_px)
-    drift = np.zeros((video.n_frames, 2))
-    unknown: list[int] = []
-    for t in range(video.n_frames):
-        if table["usable"].iloc[t]:
-            drift[t], known = tracker.follow(_view(video, t))
-            unknown += [] if known else [t]
-        elif t > 0:
-            drift[t] = drift[t - 1]
-        report(video.n_frames + t + 1, total)
-
+    drift, unknown = _follow(
+        tracker, video, usable.to_numpy(bool), lambda done: report(video.n_frames + done, total)
+    )
     quality = pd.DataFrame(
         {
             "frame": np.arange(video.n_frames),
             "time_min": np.arange(video.n_frames) * video.minutes_per_frame,
-            "usable": table["usable"],
-            "reason": table["reason"],
+            "usable": usable,
+            "reason": table["reason"].mask(missing, "missing"),
             "mean_intensity": [m.mean for m in measures],
             "saturated_fraction": table["saturated_fraction"],
             "focus": [m.focus for m in measures],
@@ -101,17 +93,33 @@ def assess(
     return FrameQuality(quality, _warn(quality, unknown))
 
 
+def _follow(
+    tracker: DriftTracker, video: Video, usable: np.ndarray, report: Callable[[int], None]
+) -> tuple[np.ndarray, list[int]]:
+    """(T, 2) drift in y and x, pixels; and the usable frames in which it is not known."""
+    drift = np.zeros((video.n_frames, 2))
+    unknown: list[int] = []
+    for t in range(video.n_frames):
+        if usable[t]:
+            drift[t], is_known = tracker.follow(_view(video, t))
+            unknown += [] if is_known else [t]
+        elif t > 0:
+            drift[t] = drift[t - 1]
+        report(t + 1)
+    return drift, unknown
+
+
 def _of_masks(video: Video) -> FrameQuality:
-    """Of masks alone: every frame that is there can be used, and there is nothing to read the drift from."""
+    """Quality of a movie that is masks alone: every frame that exists is usable, and the drift is 0."""
     n = video.n_frames
-    there = ~np.isin(np.arange(n), video.missing)
+    exists = ~np.isin(np.arange(n), video.missing)
     return FrameQuality(
         pd.DataFrame(
             {
                 "frame": np.arange(n),
                 "time_min": np.arange(n) * video.minutes_per_frame,
-                "usable": there,
-                "reason": np.where(there, "", "missing"),
+                "usable": exists,
+                "reason": np.where(exists, "", "missing"),
                 **dict.fromkeys(
                     ("mean_intensity", "saturated_fraction", "focus", "drift_y_px", "drift_x_px"), 0.0
                 ),
@@ -138,7 +146,7 @@ def _warn(quality: pd.DataFrame, unknown: list[int]) -> tuple[str, ...]:
     if unknown:
         listed = ", ".join(map(str, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
         warnings.append(
-            f"the field could not be found again in {len(unknown)} frames ({listed}): "
+            f"drift: how far the stage moved is not known in {len(unknown)} frames ({listed}): "
             "they are taken not to have moved since the frame before"
         )
     return tuple(warnings)

@@ -10,8 +10,8 @@ import pandas as pd
 if TYPE_CHECKING:
     from lineage.schema import FrameQuality
 
-_MIN_LINKED = 5  # nuclei found in both of two frames, for their mean displacement to say anything
-_WANDERING = 4.0  # standard deviations that the sum of random steps may reach
+_MIN_LINKED = 5  # nuclei found in both of two frames, for their mean displacement to count
+_MAX_RANDOM_WALK = 4.0  # standard deviations that the sum of random steps may reach
 
 
 def check_with_trackpy(
@@ -21,24 +21,24 @@ def check_with_trackpy(
     search_range_px: float = 15.0,
     max_disagreement_px: float = 3.0,
 ) -> tuple[str, ...]:
-    """Compare the stage drift with the nuclei: once it is taken out, they should not move on the whole.
+    """Compare the stage drift with the nuclei: after its correction their mean should not move.
 
-    Two things are looked at: single steps, and the way over the whole movie. Cells that walk at random have
-    a mean that wanders too, and that is allowed for.
+    Single steps are compared, and the displacement over the movie. The mean of cells that walk at random
+    moves too, and that is allowed for.
 
     Args:
-        detections: `frame, y_px, x_px`, places in the images.
+        detections: `frame, y_px, x_px`, positions in the images.
         quality: what `assess` found.
         search_range_px: how far a nucleus may move by itself between two frames.
-        max_disagreement_px: what is worth a warning.
+        max_disagreement_px: larger differences are warned of.
 
     Returns:
-        Warnings, a sentence each; none where the two agree, or where there is too little to compare.
+        Warnings, a sentence each; none where the two agree, or where there are too few nuclei to compare.
     """
     import trackpy
     from trackpy.linking.utils import SubnetOversizeException
 
-    table = _dish_coordinates(detections, quality)
+    table = _without_drift(detections, quality)
     if table["frame"].nunique() < 2:
         return ()
     trackpy.quiet()
@@ -54,13 +54,13 @@ def check_with_trackpy(
     return _compare(steps.dropna(), np.flatnonzero(quality.usable), max_disagreement_px)
 
 
-def _dish_coordinates(detections: pd.DataFrame, quality: FrameQuality) -> pd.DataFrame:
-    """Places with the drift taken out, in usable frames, renumbered: trackpy takes a gap for an end."""
+def _without_drift(detections: pd.DataFrame, quality: FrameQuality) -> pd.DataFrame:
+    """Drift-corrected positions in usable frames, which are renumbered, as trackpy ends tracks at a gap."""
     kept = detections[quality.usable[detections["frame"].to_numpy(int)]]
     frames = kept["frame"].to_numpy(int)
-    places = kept[["y_px", "x_px"]].to_numpy(float) - quality.drift_px[frames]
+    positions = kept[["y_px", "x_px"]].to_numpy(float) - quality.drift_px[frames]
     number = np.cumsum(quality.usable) - 1
-    return pd.DataFrame({"frame": number[frames], "y": places[:, 0], "x": places[:, 1]})
+    return pd.DataFrame({"frame": number[frames], "y": positions[:, 0], "x": positions[:, 1]})
 
 
 def _linked_nuclei(linked: pd.DataFrame) -> pd.Series:
@@ -71,7 +71,13 @@ def _linked_nuclei(linked: pd.DataFrame) -> pd.Series:
 
 
 def _compare(steps: pd.DataFrame, usable: np.ndarray, max_disagreement_px: float) -> tuple[str, ...]:
-    """Warnings, of (N, 2) mean displacements between consecutive usable frames."""
+    """The warnings.
+
+    Args:
+        steps: (N, 2) mean displacements of the nuclei between consecutive usable frames, y and x, pixels.
+        usable: which frames these are.
+        max_disagreement_px: larger displacements are warned of.
+    """
     if steps.empty:
         return ()
     warnings = []
@@ -79,15 +85,15 @@ def _compare(steps: pd.DataFrame, usable: np.ndarray, max_disagreement_px: float
     far = steps.index.to_numpy(int)[sizes > max_disagreement_px]
     if len(far):
         warnings.append(
-            f"drift: in {len(far)} frames (first: {usable[far[0]]}) the nuclei moved on the whole by up to "
+            f"drift: in {len(far)} frames (first: {usable[far[0]]}) the nuclei moved on average by up to "
             f"{sizes.max():.1f} px that the images do not show; look at the drift before trusting links there"
         )
     middle = steps.median()
-    wandering = 1.2533 * float((steps - middle).abs().to_numpy().mean()) * np.sqrt(len(steps))
-    way = float(np.linalg.norm(steps.sum()))
-    if not len(far) and way > max_disagreement_px + _WANDERING * wandering:
+    random_walk = 1.2533 * float((steps - middle).abs().to_numpy().mean()) * np.sqrt(len(steps))
+    total = float(np.linalg.norm(steps.sum()))
+    if not len(far) and total > max_disagreement_px + _MAX_RANDOM_WALK * random_walk:
         warnings.append(
-            f"drift: over the movie the nuclei moved on the whole by {way:.1f} px that the images do not "
+            f"drift: over the movie the nuclei moved on average by {total:.1f} px that the images do not "
             "show; the cells may migrate together, or slow drift was missed"
         )
     return tuple(warnings)

@@ -1,10 +1,9 @@
-"""Frames -> where the stage was: sub-pixel phase correlation, put to the vote over the whole field.
+"""Frames -> drift of the stage, as the median shift of many blocks by sub-pixel phase correlation.
 
-Stage drift moves everything; cells move one by one. So a shift counts only if it is that of many places:
-blocks are cut around the objects of an earlier frame, each is looked for by itself, and the median of their
-shifts is the drift where it stands clear of their scatter. A loose cell, however bright, is one block of
-many. Otherwise nothing has moved, exactly; and frames are compared with an old one for as long as they
-resemble it, so that a stage that stands still does not seem to wander.
+Stage drift moves everything; cells move one by one. So blocks are cut around the objects of an earlier frame,
+each is looked for by itself, and the median of their shifts is the drift if it is clearly larger than their
+scatter; otherwise it is exactly 0. A loose cell, however bright, is one block of many. Frames are compared
+with an old one as long as they resemble it, so that errors do not add up while the stage stands still.
 """
 
 from __future__ import annotations
@@ -24,15 +23,15 @@ _UPSAMPLING = 20  # registration in twentieths of a working pixel
 _BAND_PX = (1.0, 8.0)  # Gaussian sigmas, working pixels: noise is finer, shading coarser than nuclei
 _NOISE_IN_BAND = 0.28  # of white noise, by the finer of them: 1 / (2 sqrt(pi))
 _NOISE_CUT = 3.0  # standard deviations
-_MIN_ENERGY = 0.15  # of the richest place's: poorer places are no objects
+_MIN_ENERGY = 0.15  # of the highest in the field: below it there is no object
 _MIN_MATCH = 0.5  # correlation of a block with its counterpart, to count as found
 _MIN_BLOCKS = 3
 _FEW_BLOCKS = 6  # fewer must agree outright, as their scatter cannot be estimated
 _AGREEMENT_PX = 2.0  # movie pixels
 _LOCALISATION_PX = 0.3  # movie pixels; blocks that stand still scatter by less
-_JUMP_ADVANTAGE = 1.5  # a jump must explain so many times the blocks that no jump does
-_CLEAR = 4.5  # standard errors
-_BLUNT_PX = 1.0  # an anchor that gives the median no better than this is replaced
+_JUMP_ADVANTAGE = 1.5  # a jump must explain this many times the blocks that no jump explains
+_MIN_STANDARD_ERRORS = 4.5  # by which a displacement must exceed 0
+_MAX_ERROR_PX = 1.0  # an anchor that gives the median no better than this is replaced
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +72,12 @@ class Votes:
 
     @property
     def is_found(self) -> bool:
-        """Half of the blocks were found again, and they tell the median."""
-        return len(self.shifts) >= self.n_blocks / 2 and self.standard_error < _BLUNT_PX
+        """Half of the blocks were found again, and they give the median precisely."""
+        return len(self.shifts) >= self.n_blocks / 2 and self.standard_error < _MAX_ERROR_PX
 
     @property
     def is_rigid(self) -> bool:
-        """Half of the blocks agree: there is no need to look further."""
+        """Half of the blocks agree, so no other displacement need be tried."""
         return self.n_agreeing >= max(_MIN_BLOCKS, self.n_blocks / 2)
 
 
@@ -87,6 +86,9 @@ def prepare(channels: list[np.ndarray]) -> View:
 
     Args:
         channels: one or more, each (Y, X); nucleus, and phase contrast where there is some.
+
+    Returns:
+        View.
     """
     scale = 1
     while max(channels[0].shape) > _WORKING_PX * scale:
@@ -96,12 +98,15 @@ def prepare(channels: list[np.ndarray]) -> View:
 
 
 def vote(reference: View, view: View, offset_px: np.ndarray) -> Votes:
-    """Look for each object of the reference in the view, near the place `offset_px` away.
+    """Look for each object of the reference in the view, about `offset_px` away.
 
     Args:
         reference: where the blocks are cut.
         view: where they are looked for.
         offset_px: (2,) expected displacement, y and x, movie pixels.
+
+    Returns:
+        Votes of the blocks that were found.
     """
     step = np.rint(offset_px / view.scale).astype(int)
     side = max(min(view.image.shape) // _BLOCKS_A_SIDE, min(_MIN_BLOCK_PX, *view.image.shape))
@@ -111,41 +116,57 @@ def vote(reference: View, view: View, offset_px: np.ndarray) -> Votes:
     middles = corners + step + side // 2
     corners = corners[((middles >= 0) & (middles < view.image.shape)).all(axis=1)]
     blocks = _cut_all(reference.image, corners, side) * window
-    found, places = _find(blocks, window, padded, corners + step)
-    return Votes((places - corners[found]) * view.scale, len(corners))
+    found, positions = _find(blocks, window, padded, corners + step)
+    return Votes((positions - corners[found]) * view.scale, len(corners))
 
 
 def _find(
     blocks: np.ndarray, window: np.ndarray, padded: np.ndarray, expected: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Where windowed blocks are in an image that was padded by their side.
+    """Find windowed blocks in an image that was padded by their side.
+
+    Args:
+        blocks: (N, side, side), each multiplied by the window.
+        window: (side, side).
+        padded: the image.
+        expected: (N, 2) corners where they should be, working pixels before padding.
 
     Returns:
         Indices (M,) of those that were found, and their corners (M, 2), to parts of a pixel.
     """
     side = len(window)
-    places, rest = expected.copy(), np.zeros(expected.shape)
-    is_there, look = np.ones(len(blocks), bool), np.arange(len(blocks))
-    for _ in range(2):  # registered again where it was found, as half of what is out of the frame misleads
-        there = _cut_all(padded, places[look] + side, side)
-        is_there[look] = there.any(axis=(1, 2))
-        look, there = look[is_there[look]], there[is_there[look]]
-        if not len(look):
+    corners, fraction = expected.copy(), np.zeros(expected.shape)
+    is_inside, active = np.ones(len(blocks), bool), np.arange(len(blocks))
+    # A block that has moved is registered again at its new position: the first time it was cut in part.
+    for _ in range(2):
+        cut = _cut_all(padded, corners[active] + side, side)
+        is_inside[active] = cut.any(axis=(1, 2))
+        active, cut = active[is_inside[active]], cut[is_inside[active]]
+        if not len(active):
             break
         # Windowed on one side only: on both, the windows would pull the shift towards zero.
-        moved = -shifts(blocks[look], there, upsampling=_UPSAMPLING)
-        whole = np.rint(moved).astype(int)
-        places[look] += whole
-        rest[look] = moved - whole
-        look = look[whole.any(axis=1)]
-    matches = _cut_all(padded, places + side, side) * window
+        moved = -shifts(blocks[active], cut, upsampling=_UPSAMPLING)
+        pixels = np.rint(moved).astype(int)
+        corners[active] += pixels
+        fraction[active] = moved - pixels
+        active = active[pixels.any(axis=1)]
+    matches = _cut_all(padded, corners + side, side) * window
     close = np.array([_correlate(a, b) >= _MIN_MATCH for a, b in zip(blocks, matches, strict=True)], bool)
-    found = np.flatnonzero(is_there & close)
-    return found, places[found] + rest[found]
+    found = np.flatnonzero(is_inside & close)
+    return found, corners[found] + fraction[found]
 
 
 def propose_jump(reference: View, view: View, max_shift_px: float) -> np.ndarray | None:
-    """The displacement that phase correlation of the whole fields suggests, movie pixels; None if too far."""
+    """The displacement that phase correlation of the complete fields suggests.
+
+    Args:
+        reference: the earlier frame.
+        view: the later one.
+        max_shift_px: by y and by x, movie pixels.
+
+    Returns:
+        (2,) y, x, movie pixels; None if it is too far, or one of the two shows nothing.
+    """
     from skimage.registration import phase_cross_correlation
 
     if not (reference.image.any() and view.image.any()):
@@ -158,8 +179,8 @@ def propose_jump(reference: View, view: View, max_shift_px: float) -> np.ndarray
 class DriftTracker:
     """Follows the stage through the usable frames, in order.
 
-    Two earlier frames are kept: the anchor, old, which displacements are measured from so that errors do not
-    add up; and the last one, for jumps, and for when the cells no longer resemble the anchor.
+    Two earlier frames are kept: an old one, the anchor, from which displacements are measured so that errors
+    do not add up; and the last one, for jumps, and for when the cells no longer resemble the anchor.
     """
 
     def __init__(self, *, max_jump_px: float, min_shift_px: float) -> None:
@@ -169,9 +190,9 @@ class DriftTracker:
         self._last: tuple[View, np.ndarray] | None = None
 
     def follow(self, view: View) -> tuple[np.ndarray, bool]:
-        """Where the field is now, as displacement (y, x) since the first frame, and whether that is known.
+        """The displacement (y, x) of the field since the first frame, and whether it is known.
 
-        It is where it was in the last frame unless it is clearly elsewhere.
+        It is that of the last frame unless the field has clearly moved.
         """
         if self._anchor is None or self._last is None:
             self._anchor = self._last = (view, np.zeros(2))
@@ -190,18 +211,18 @@ class DriftTracker:
         position = self._choose(before, candidates)
         self._last = (view, position)
         if jumped:
-            self._anchor = self._last  # much of the old one is out of view
+            self._anchor = self._last  # much of the old anchor is out of view
         return position, len(votes.shifts) >= min(_MIN_BLOCKS, votes.n_blocks)
 
     def _choose(self, before: np.ndarray, candidates: list[tuple[np.ndarray, float]]) -> np.ndarray:
-        """The best known position that is clearly not the one before, or else that."""
+        """The most precise position that clearly differs from the one before, or else the one before."""
         for position, error in sorted(candidates, key=lambda c: c[1]):
-            if np.linalg.norm(position - before) > max(self._min_shift_px, _CLEAR * error):
+            if np.linalg.norm(position - before) > max(self._min_shift_px, _MIN_STANDARD_ERRORS * error):
                 return position
         return before
 
     def _vote_on_jump(self, reference: View, view: View) -> tuple[Votes, bool]:
-        """The votes since the last frame, and whether they are for a jump."""
+        """The votes since the last frame, and whether the stage has jumped."""
         stay = vote(reference, view, np.zeros(2))
         offset = None if stay.is_rigid else propose_jump(reference, view, 1.5 * self._max_jump_px)
         if offset is None:
@@ -212,11 +233,11 @@ class DriftTracker:
 
 
 def _flatten(image: np.ndarray) -> np.ndarray:
-    """Take out shading and noise, and compress, so that no bright mitosis or debris outweighs the field."""
+    """Take out shading and noise, and compress, so that no bright mitosis or debris dominates."""
     from lineage.blur import blurred
 
     band = blurred(image, _BAND_PX[0]) - blurred(image, _BAND_PX[1], truncate=3)
-    # Of differences in both directions little is left but noise: four pixels' worth.
+    # Differences in both directions are little but noise, that of four pixels.
     noise = 1.4826 * float(np.median(np.abs(np.diff(np.diff(image, axis=0), axis=1)))) / 2
     signal = np.sign(band) * np.maximum(np.abs(band) - _NOISE_CUT * _NOISE_IN_BAND * noise, 0)
     present = signal != 0
@@ -226,7 +247,7 @@ def _flatten(image: np.ndarray) -> np.ndarray:
 
 
 def _find_blocks(image: np.ndarray, side: int) -> np.ndarray:
-    """(N, 2) corners of squares around the richest places, at least a third of a side apart."""
+    """(N, 2) corners of blocks around the most structured spots, at least a third of a side apart."""
     from skimage.feature import peak_local_max
 
     from lineage.blur import blurred
@@ -245,13 +266,13 @@ def _find_blocks(image: np.ndarray, side: int) -> np.ndarray:
 
 
 def _cut_all(image: np.ndarray, corners: np.ndarray, side: int) -> np.ndarray:
-    """(N, side, side): the squares at these corners; zeros where one is not wholly inside."""
-    squares = np.zeros((len(corners), side, side), image.dtype)
+    """(N, side, side): the blocks at these corners; zeros where one does not lie inside completely."""
+    blocks = np.zeros((len(corners), side, side), image.dtype)
     inside = ((corners >= 0) & (corners + side <= image.shape)).all(axis=1)
     for k in np.flatnonzero(inside):
         y, x = corners[k]
-        squares[k] = image[y : y + side, x : x + side]
-    return squares
+        blocks[k] = image[y : y + side, x : x + side]
+    return blocks
 
 
 def _correlate(a: np.ndarray, b: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""One frame -> a few numbers: brightness, saturation, contrast, focus. And which of the frames are bad."""
+"""A frame -> brightness, saturation, contrast and focus; and which frames are bad by them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-_LEVELS = 5  # block means of 2, 4, 8, 16 and 32 px: details from the edge of a nucleus to the whole of it
+_LEVELS = 5  # block means of 2, 4, 8, 16 and 32 px: details from the edge of a nucleus to its full size
 _OUTLYING_SPREADS = 6
-_HOPELESSLY_SATURATED = 0.5  # of the pixels, whatever the frames around have
+_MAX_SATURATED = 0.5  # of the pixels, whatever the frames around have
 _BIT_DEPTHS = (8, 10, 12, 14, 16, 32)
 
 
@@ -19,19 +19,19 @@ class FrameMeasures:
 
     mean: float
     top: float  # the highest value
-    at_top: float  # fraction of pixels that have it
+    at_top: float  # fraction of pixels with that value
     contrast: float  # standard deviation of 4 x 4 means
-    peak_snr: float  # highest 12-px place above the median, in standard deviations of noise there
+    peak_snr: float  # brightest 12-px spot above the median, in standard deviations of its noise
     focus: float  # curvature at 4 px, relative to the detail of 2 to 32 px, noise taken out of both
 
 
 def measure(frame: np.ndarray) -> FrameMeasures:
     """Measure a frame.
 
-    Detail is told from block means: what the means over squares of 2 px have more of variance than those
-    over 4 px is the detail of 2 to 4 px, and so on. White noise has a known share in each, and is taken out,
-    since it stays when the nuclei blur. Of the paper's nuclei, a Gaussian blur of 2 px leaves 0.54 of the
-    focus, one of 3 px 0.34.
+    Detail is measured by block means: the variance of means over 2 x 2 px less that of means over 4 x 4 px is
+    the detail of 2 to 4 px, and so on. White noise has a known share in each and is taken out, since it stays
+    when the nuclei blur. A Gaussian blur of 2 px leaves 0.54 of the focus of the paper's nuclei, one of 3 px
+    0.34.
 
     Args:
         frame: (Y, X), any grey values.
@@ -43,7 +43,7 @@ def measure(frame: np.ndarray) -> FrameMeasures:
     means = [image]
     for _ in range(_LEVELS):
         means.append(halved(means[-1]))
-    shift = float(means[2].mean())  # variances of large numbers: take the mean out first
+    shift = float(means[2].mean())  # so that variances are not those of large numbers
     power = [float(np.mean(np.square(m - shift, dtype=np.float32), dtype=np.float64)) for m in means]
     detail = -np.diff(power)  # [k]: between squares of 2**k and of 2**(k + 1) px
     signal = np.maximum(detail[1:] - detail[0] / 4.0 ** np.arange(1, _LEVELS), 0)
@@ -88,7 +88,16 @@ def find_bad_frames(
     min_relative_focus: float,
     window_frames: int,
 ) -> pd.DataFrame:
-    """Tell the bad frames.
+    """Find the bad frames.
+
+    Args:
+        measures: of every frame.
+        dtype: of the movie.
+        min_peak_snr: this and the others as in `lineage.quality.assess`.
+        min_relative_contrast: see there.
+        max_saturated_fraction: see there.
+        min_relative_focus: see there.
+        window_frames: see there.
 
     Returns:
         A row a frame: usable, reason ("" where usable), saturated_fraction.
@@ -100,7 +109,7 @@ def find_bad_frames(
     blank |= table["contrast"] < min_relative_contrast * usual_contrast
     # A movie whose nuclei are clipped throughout is badly exposed, but no single frame of it is bad.
     usual_saturation = _running_median(saturated.where(~blank), window_frames)
-    clipped = saturated > np.minimum(1.5 * usual_saturation + max_saturated_fraction, _HOPELESSLY_SATURATED)
+    clipped = saturated > np.minimum(1.5 * usual_saturation + max_saturated_fraction, _MAX_SATURATED)
     good = ~blank & ~clipped
     blurred = good & _is_outlying(table["focus"].where(good), min_relative_focus, window_frames)
     reason = np.select([blank, clipped, blurred], ["blank", "saturated", "out_of_focus"], "")
@@ -108,7 +117,7 @@ def find_bad_frames(
 
 
 def _is_outlying(focus: pd.Series, min_relative_focus: float, window_frames: int) -> pd.Series:
-    """Frames much less sharp than those around them; where few cells make it vary, much is more."""
+    """Frames much less sharp than those around them; where focus varies much the limit is lower."""
     relative = focus / _running_median(focus, window_frames).replace(0.0, np.nan)
     if relative.isna().all():
         return pd.Series(False, index=focus.index)

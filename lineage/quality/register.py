@@ -1,4 +1,4 @@
-"""Pairs of small images -> how far each has moved, as scikit-image's phase correlation tells it."""
+"""Pairs of small images -> how far each has moved; the numbers of scikit-image's phase correlation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def shifts(references: np.ndarray, moved: np.ndarray, *, upsampling: int) -> np.
     Args:
         references: (N, Y, X) float32, at least one.
         moved: (N, Y, X) float32.
-        upsampling: to this part of a pixel.
+        upsampling: precision, in parts of a pixel: 20 for a twentieth.
 
     Returns:
         (N, 2) float32: y, x. As `skimage.registration.phase_cross_correlation` without normalisation.
@@ -22,20 +22,20 @@ def shifts(references: np.ndarray, moved: np.ndarray, *, upsampling: int) -> np.
 
     product = fft2(references) * fft2(moved).conj()
     size = np.array(product.shape[1:])
-    whole = _highest(ifft2(product))
-    whole = np.where(whole > size // 2, whole - size, whole)
+    pixels = _highest(ifft2(product))
+    pixels = np.where(pixels > size // 2, pixels - size, pixels)
     # The correlation again, finely, in a square of 1.5 px around the highest.
     down, across = (
-        fine * np.exp(2j * np.pi * (-whole[:, axis, None] * frequencies))[:, None]
+        fine * np.exp(2j * np.pi * (-pixels[:, axis, None] * frequencies))[:, None]
         for axis, (fine, frequencies) in enumerate(_fine(int(n), upsampling) for n in size)
     )
     fine = down.astype(np.complex64) @ product.conj() @ across.astype(np.complex64).transpose(0, 2, 1)
-    found = whole + (_highest(fine) - _reach(upsampling)) / upsampling
+    found = pixels + (_highest(fine) - _reach(upsampling)) / upsampling
     return np.where(size == 1, 0, found).astype(np.float32)
 
 
 def _highest(correlation: np.ndarray) -> np.ndarray:
-    """(N, 2) where each of (N, Y, X) is highest."""
+    """(N, 2) index of the highest value of each of (N, Y, X)."""
     flat = np.abs(correlation).reshape(len(correlation), -1)
     return np.stack(np.unravel_index(flat.argmax(axis=1), correlation.shape[1:]), axis=1)
 

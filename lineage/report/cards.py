@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from lineage.report.forest import MINUTES_PER_HOUR
 from lineage.report.strips import film_strip, tile_pixels
-from lineage.report.words import flags, heading, prediction, reasons
+from lineage.report.words import confidence, flags, heading, prediction, reasons
 from lineage.schema import DECIDED, Decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     import pandas as pd
 
 
-def cards(mitoses: pd.DataFrame, crops_dir: Path) -> Iterator[dict[str, Any]]:
+def cards(mitoses: pd.DataFrame, crops_dir: Path, *, page_dir: Path) -> Iterator[dict[str, Any]]:
     """One mitosis after another, in order of frame.
 
     Args:
         mitoses: of `counts.mitoses_of`.
         crops_dir: holds `event_0007.tif`.
+        page_dir: where the page will lie; links to crops are relative to it.
+
+    Yields:
+        The columns of `mitoses`, and words, film strip and link of the mitosis.
     """
     tile_px = tile_pixels(len(mitoses))
     events = mitoses.sort_values(["frame", "event_id"], kind="stable").to_dict("records")
@@ -29,16 +35,20 @@ def cards(mitoses: pd.DataFrame, crops_dir: Path) -> Iterator[dict[str, Any]]:
     rank = {event["event_id"]: k for k, event in enumerate(most_doubtful)}
     for event in events:
         crop = crops_dir / f"event_{event['event_id']:04d}.tif"
+        daughters = _daughters(event["daughter_ids"])
         yield {
             **{str(name): value for name, value in event.items()},
             "hours": event["time_min"] / MINUTES_PER_HOUR,
-            "daughters": _daughters(event["daughter_ids"]),
+            "daughters": daughters,
+            "cells": [str(event["mother_id"]), *daughters],
             "heading": heading(event),
             "prediction": prediction(event),
             "reasons": reasons(event),
+            "confidence": confidence(event["confidence"]),
             "flags": flags(event),
             "doubt": rank[event["event_id"]],
             "strip": film_strip(crop, side_um=event["side_um"], tile_px=tile_px) if crop.exists() else None,
+            "crop": _link(crop, page_dir) if crop.exists() else None,
         }
 
 
@@ -49,9 +59,14 @@ def doubt(event: Mapping[Any, Any]) -> tuple[bool, float, float]:
     from one half, in steps of a tenth; then by the tracking's log-odds, 0 where there are none.
     """
     probabilities = [p for p in (event["p_verdict"], event["p_none"]) if p == p]  # NaN where there is none
-    apart = min((abs(p - DECIDED) for p in probabilities), default=0.0)
-    confidence = event["confidence"] if event["confidence"] == event["confidence"] else 0.0
-    return event["verdict"] != Decision.UNDECIDED, round(apart, 1), confidence
+    distance = min((abs(p - DECIDED) for p in probabilities), default=0.0)
+    log_odds = event["confidence"] if event["confidence"] == event["confidence"] else 0.0
+    return event["verdict"] != Decision.UNDECIDED, round(distance, 1), log_odds
+
+
+def _link(file: Path, page_dir: Path) -> str:
+    """A relative address, with / between folders whatever the system."""
+    return quote(Path(os.path.relpath(file, page_dir)).as_posix())
 
 
 def _daughters(ids: Any) -> list[str]:

@@ -66,9 +66,12 @@ def line_chart(
         hours: length of the movie.
         unusable: (from, to) in hours.
         label: what the chart shows, for screen readers.
-        width: of the drawing.
-        height: of the drawing.
+        width: of the drawing, SVG units.
+        height: likewise.
         from_zero: start the vertical axis at 0.
+
+    Returns:
+        One SVG.
     """
     finite = np.concatenate([[0.0] if from_zero else []] + [s.values[np.isfinite(s.values)] for s in series])
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
@@ -112,12 +115,14 @@ def _axes(frame: Frame, step: float) -> list[str]:
 
 
 def _line(series: Series, frame: Frame) -> str:
-    words, pen_down = [], False
+    strokes, pen_down = [], False
     for h, v in zip(series.hours.tolist(), series.values.tolist(), strict=True):
         if np.isfinite(v):
-            words.append(f"{'L' if pen_down else 'M'}{frame.x(h):.1f} {frame.y(v):.1f}")
+            strokes.append(f"{'L' if pen_down else 'M'}{frame.x(h):.1f} {frame.y(v):.1f}")
         pen_down = bool(np.isfinite(v))
-    path = tag("path", d="".join(words), class_="series", stroke=series.colour, stroke_dasharray=series.dash)
+    path = tag(
+        "path", d="".join(strokes), class_="series", stroke=series.colour, stroke_dasharray=series.dash
+    )
     if not series.end:
         return path
     x, y = frame.x(float(series.hours[-1])), frame.y(float(series.values[-1]))
@@ -130,9 +135,9 @@ def steps(times_h: np.ndarray, hours: float) -> tuple[np.ndarray, np.ndarray]:
     >>> [a.tolist() for a in steps(np.array([2.0, 1.0]), 4.0)]
     [[0.0, 1.0, 1.0, 2.0, 2.0, 4.0], [0.0, 0.0, 1.0, 1.0, 2.0, 2.0]]
     """
-    at = np.sort(times_h)
-    count = np.arange(len(at) + 1, dtype=float)
-    return np.concatenate([[0.0], np.repeat(at, 2), [hours]]), np.repeat(count, 2)
+    rises = np.sort(times_h)
+    count = np.arange(len(rises) + 1, dtype=float)
+    return np.concatenate([[0.0], np.repeat(rises, 2), [hours]]), np.repeat(count, 2)
 
 
 def bands(usable: np.ndarray, hours_per_frame: float) -> list[tuple[float, float]]:

@@ -48,6 +48,13 @@ COLOURS = {
 def split(tree: nx.DiGraph, mothers: Iterable[int]) -> tuple[list[list[int]], list[int]]:
     """The families, most cells first, and the cells that neither divide, fuse nor go through a mitosis.
 
+    Args:
+        tree: mother -> daughter.
+        mothers: cells of the events that are drawn.
+
+    Returns:
+        The cells of each family, and the cells alone.
+
     >>> split(nx.DiGraph([(8, 9), (1, 2), (1, 3)]), mothers=[])
     ([[1, 2, 3], [8, 9]], [])
     """
@@ -60,28 +67,37 @@ def split(tree: nx.DiGraph, mothers: Iterable[int]) -> tuple[list[list[int]], li
 
 
 def columns(tree: nx.DiGraph, family: Sequence[int]) -> dict[int, float]:
-    """Cell -> its column: ends of lines side by side, mothers over the middle of their daughters.
+    """Cell -> its column: the last cells side by side, mothers over the middle of their daughters.
 
-    A fused cell hangs from its lowest-numbered parent.
+    A fused cell is drawn below its lowest-numbered parent.
 
     >>> columns(nx.DiGraph([(1, 2), (1, 3), (2, 4), (3, 4)]), [1, 2, 3, 4])
     {4: 0.0, 3: 1.0, 2: 0.0, 1: 0.5}
     """
-    hangs = nx.DiGraph()
-    hangs.add_nodes_from(family)
-    hangs.add_edges_from((min(tree.predecessors(c)), c) for c in family if tree.in_degree(c))
-    order = [c for root in family if not hangs.in_degree(root) for c in nx.dfs_preorder_nodes(hangs, root)]
-    at: dict[int, float] = {}
-    for cell in [c for c in order if not hangs.out_degree(c)]:
-        at[cell] = float(len(at))
+    one_parent = nx.DiGraph()
+    one_parent.add_nodes_from(family)
+    one_parent.add_edges_from((min(tree.predecessors(c)), c) for c in family if tree.in_degree(c))
+    roots = [cell for cell in family if not one_parent.in_degree(cell)]
+    order = [cell for root in roots for cell in nx.dfs_preorder_nodes(one_parent, root)]
+    column: dict[int, float] = {}
+    for cell in [c for c in order if not one_parent.out_degree(c)]:
+        column[cell] = float(len(column))
     for cell in reversed(order):
-        if below := [at[d] for d in hangs.successors(cell)]:
-            at[cell] = (min(below) + max(below)) / 2
-    return at
+        if below := [column[d] for d in one_parent.successors(cell)]:
+            column[cell] = (min(below) + max(below)) / 2
+    return column
 
 
 def pack(widths: Sequence[float], room: float, gap: float) -> list[list[int]]:
-    """Indices of things, row by row: each goes into the first row that still has room for it.
+    """Put things into rows: each goes into the first row that still has room for it.
+
+    Args:
+        widths: of the things, SVG units.
+        room: width of a row.
+        gap: between two things.
+
+    Returns:
+        For each row, the indices of its things.
 
     >>> pack([60, 50, 30], room=100, gap=10)
     [[0, 2], [1]]
@@ -104,6 +120,9 @@ def forest(tree: nx.DiGraph, events: pd.DataFrame) -> list[str]:
     Args:
         tree: annotated tree.
         events: EVENT_COLUMNS; rejected proposals are not drawn.
+
+    Returns:
+        An SVG for each row.
     """
     shown = _mitoses(events)
     families, _ = split(tree, shown)
@@ -132,6 +151,9 @@ def row(tree: nx.DiGraph, events: pd.DataFrame, families: Sequence[Sequence[int]
         tree: annotated tree; its `n_frames` and `minutes_per_frame` say how far down the time goes.
         events: as in `forest`.
         families: cells of each; `row_room` says how many fit.
+
+    Returns:
+        One SVG.
     """
     shown = _mitoses(events)
     left, pieces = AXIS, _clock(tree, HEIGHT)
@@ -228,7 +250,7 @@ def _life(tree: nx.DiGraph, cell: int, x: float, height: float, *, thickness: fl
         tag("line", x1=x, x2=x, y1=top, y2=bottom, stroke=colour, stroke_width=width)
         for colour, width in ((INK, thickness), ("transparent", max(4 * thickness, LONE_COLUMN)))
     ]
-    return tag("g", hover(_story(tree, cell)) + "".join(lines) + end, class_="cell")
+    return tag("g", hover(_story(tree, cell)) + "".join(lines) + end, class_="cell", data_cell=cell)
 
 
 def _end(fate: str, x: float, y: float, r: float) -> str:
@@ -247,18 +269,18 @@ def _end(fate: str, x: float, y: float, r: float) -> str:
 def _bar(tree: nx.DiGraph, cell: int, x: Mapping[int, float]) -> str:
     """The horizontal line from a cell to what it becomes; double where cells fuse."""
     below = list(tree.successors(cell))
-    places = [x[cell], *(x[d] for d in below)]
+    across = [x[cell], *(x[d] for d in below)]
     y = _y(tree, _split_min(tree, cell), HEIGHT)
     if all(is_fused(tree, d) for d in below):
         colour, width, heights = INK, 1.2, [y - 1.8, y + 1.8]
     else:
-        said = Decision(tree.nodes[cell].get(CellKey.VERDICT, Decision.UNDECIDED))
-        colour, width, heights = COLOURS[said], 2.4, [y]
+        verdict = Decision(tree.nodes[cell].get(CellKey.VERDICT, Decision.UNDECIDED))
+        colour, width, heights = COLOURS[verdict], 2.4, [y]
     return "".join(
         tag(
             "line",
-            x1=min(places),
-            x2=max(places),
+            x1=min(across),
+            x2=max(across),
             y1=at,
             y2=at,
             stroke=colour,
@@ -270,7 +292,17 @@ def _bar(tree: nx.DiGraph, cell: int, x: Mapping[int, float]) -> str:
 
 
 def mark(verdict: str, x: float, y: float, r: float = 4.6) -> str:
-    """The sign of a mitosis; its shape tells as much as its colour, for whoever prints in grey."""
+    """The sign of a mitosis; its shape says the same as its colour, for prints in grey.
+
+    Args:
+        verdict: one of `Decision`.
+        x: its middle, SVG units.
+        y: likewise.
+        r: radius, SVG units.
+
+    Returns:
+        One element.
+    """
     colour, s = COLOURS[Decision(verdict)], 1.35 * r
     if verdict == Decision.ABNORMAL:
         corners = f"M{x:.1f} {y - s:.1f}l{s:.1f} {s:.1f}l{-s:.1f} {s:.1f}l{-s:.1f} {-s:.1f}z"

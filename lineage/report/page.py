@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from lineage.io.files import atomic_write
 from lineage.mitosis import discarded, verdict
 from lineage.mitosis.counts import count, mitoses_of
 from lineage.report.cards import cards
-from lineage.report.charts import Series, bands, line_chart, steps
 from lineage.report.forest import COLOURS, MINUTES_PER_HOUR, forest, lone_strip, mark, split
-from lineage.report.svg import BLUE, INK, VERMILLION, picture
-from lineage.report.words import legend, limits
+from lineage.report.methods import methods
+from lineage.report.over_time import count_charts, quality_charts
+from lineage.report.svg import picture
+from lineage.report.words import confidence, kind, legend, limits
 from lineage.schema import (
     ABNORMAL_SUBTYPES,
     EVENT_COLUMNS,
@@ -54,7 +53,12 @@ REFERENCES = (
     ),
 )
 ROWS_OPEN = 10  # rows of lineages that are not folded away, so that the mitoses stay within reach
-CLASSES = (Decision.NORMAL.value, Decision.ABNORMAL.value, Decision.UNDECIDED.value)
+# Tables that a run folder holds beside the page, and what a row of each is.
+TABLES = {
+    "events.csv": "one row for each mitosis, fusion or death",
+    "tracklets.csv": "one row for each cell",
+    "detections.csv": "one row for each nucleus in each frame",
+}
 
 
 def write_report(
@@ -67,7 +71,9 @@ def write_report(
     crops_dir: Path,
     run: Mapping[str, Any],
 ) -> None:
-    """Write one page that needs nothing beside it, whole or not at all.
+    """Write one page that is complete by itself; it links to the tables and crops that lie beside it.
+
+    The file is written completely or not at all.
 
     Args:
         path: report.html; replaced if it is there.
@@ -81,34 +87,28 @@ def write_report(
             `discarded`.
     """
     check_columns(events, EVENT_COLUMNS, "events")
-    others = events[events["event_type"] != EventType.MITOSIS]
     mitoses = mitoses_of(events)
-    page = template("report.html.j2")
-    families, lone = split(tree, mitoses.loc[mitoses["verdict"] != Decision.NOT_A_MITOSIS, "mother_id"])
-    html = page.render(
+    weights = verdict.load()
+    html = template("report.html.j2").render(
         video=run["video"],
         dose_gy=run.get("dose_gy"),
         cautions=_cautions(run, quality),
+        tables=[(name, words) for name, words in TABLES.items() if (path.parent / name).exists()],
         facts=facts(tree),
         left_out=discarded.in_words(run["discarded"]) if run.get("discarded") else "",
         n=count(mitoses),
-        limits=limits(verdict.load().get("held_out")),
-        n_families=len(families),
-        n_lone=len(lone),
-        lone_fates=_fates(tree, lone),
-        forest=forest(tree, mitoses),
-        rows_open=ROWS_OPEN,
-        lone_strip=lone_strip(tree, mitoses),
+        limits=limits(weights.get("held_out")),
         sign={name: picture(mark(name, 8, 8), 16, 16, name) for name in COLOURS},
-        counts=_count_charts(tree, detections, mitoses, quality),
-        quality=_quality_charts(tree, quality),
-        unusable=quality.table.loc[~quality.usable, ["frame", "time_min", "reason"]].to_dict("records"),
-        cards=list(cards(mitoses, crops_dir)),
+        counts=count_charts(tree, detections, mitoses, quality),
+        lineages=_lineages(tree, mitoses),
+        cards=list(cards(mitoses, crops_dir, page_dir=path.parent)),
         legend=legend(mitoses.to_dict("records")),
-        kinds=kinds(mitoses),
-        others=others.assign(
-            kind=others["subtype"].str.replace("_", " "), hours=others["time_min"] / MINUTES_PER_HOUR
-        ).to_dict("records"),
+        abnormal_kinds=abnormal_kinds(mitoses),
+        all_kinds=Counter(mitoses["subtype"]).most_common(),
+        others=_fusions_and_deaths(events),
+        quality=quality_charts(tree, quality, run.get("settings", {}).get("quality", {})),
+        unusable=quality.table.loc[~quality.usable, ["frame", "time_min", "reason"]].to_dict("records"),
+        methods=methods(run, weights["limits"], classified=bool(mitoses["p_abnormal"].notna().any())),
         notes=[
             (title, flat(run[key]))
             for title, key in (("Settings", "settings"), ("Versions", "versions"), ("Stages", "stages"))
@@ -146,7 +146,7 @@ def facts(tree: nx.DiGraph) -> dict[str, Any]:
     }
 
 
-def kinds(mitoses: pd.DataFrame) -> list[tuple[str, int]]:
+def abnormal_kinds(mitoses: pd.DataFrame) -> list[tuple[str, int]]:
     """What the abnormal mitoses were seen to be, the most frequent first.
 
     Args:
@@ -154,7 +154,7 @@ def kinds(mitoses: pd.DataFrame) -> list[tuple[str, int]]:
     """
     subtypes = mitoses.loc[mitoses["verdict"] == Decision.ABNORMAL, "subtype"]
     seen = ABNORMAL_SUBTYPES - {Subtype.ABNORMAL}
-    return Counter(s.replace("_", " ") if s in seen else "of no told kind" for s in subtypes).most_common()
+    return Counter(kind(s) if s in seen else "unspecified" for s in subtypes).most_common()
 
 
 def flat(values: Any, name: str = "") -> list[tuple[str, str]]:
@@ -179,61 +179,29 @@ def _cautions(run: Mapping[str, Any], quality: FrameQuality) -> dict[str, list[s
     return {"assumed": assumed, "warnings": [w for w in dict.fromkeys(warned) if w not in assumed]}
 
 
-def _fates(tree: nx.DiGraph, cells: list[int]) -> list[tuple[str, int]]:
-    ends = Counter(tree.nodes[cell][CellKey.FATE].replace("_", " ") for cell in cells)
-    return ends.most_common()
+def _lineages(tree: nx.DiGraph, mitoses: pd.DataFrame) -> dict[str, Any]:
+    """The drawings of the lineages, those first that are not folded away, and of the cells alone."""
+    families, lone = split(tree, mitoses.loc[mitoses["verdict"] != Decision.NOT_A_MITOSIS, "mother_id"])
+    rows = forest(tree, mitoses)
+    return {
+        "n": len(families),
+        "open": rows[:ROWS_OPEN],
+        "folded": rows[ROWS_OPEN:],
+        "n_lone": len(lone),
+        "lone": lone_strip(tree, mitoses),
+        "lone_fates": Counter(kind(tree.nodes[cell][CellKey.FATE]) for cell in lone).most_common(),
+    }
 
 
-def _count_charts(
-    tree: nx.DiGraph, detections: pd.DataFrame, mitoses: pd.DataFrame, quality: FrameQuality
-) -> list[tuple[str, str]]:
-    frame_h = tree.graph["minutes_per_frame"] / MINUTES_PER_HOUR
-    n_frames = tree.graph["n_frames"]
-    hours = n_frames * frame_h
-    unusable = bands(quality.usable, frame_h)
-    nuclei = np.bincount(detections["frame"].to_numpy(int), minlength=n_frames).astype(float)
-    nuclei[~quality.usable] = np.nan
-    found = [Series("nuclei", np.arange(n_frames) * frame_h, nuclei, INK)]
-    so_far = []
-    for name in CLASSES:
-        times = mitoses.loc[mitoses["verdict"] == name, "time_min"].to_numpy(float) / MINUTES_PER_HOUR
-        if len(times) or name != Decision.UNDECIDED:
-            colour = COLOURS[Decision(name)]
-            so_far.append(Series(name, *steps(times, hours), colour, end=f"{len(times)}"))
+def _fusions_and_deaths(events: pd.DataFrame) -> list[dict[str, Any]]:
+    """The events that are no mitoses, as rows of a table."""
+    others = events[events["event_type"] != EventType.MITOSIS]
     return [
-        ("Nuclei in each frame", line_chart(found, hours=hours, unusable=unusable, label="nuclei a frame")),
-        ("Mitoses so far", line_chart(so_far, hours=hours, unusable=unusable, label="cumulative mitoses")),
-    ]
-
-
-def _quality_charts(tree: nx.DiGraph, quality: FrameQuality) -> list[tuple[str, str]]:
-    frame_h = tree.graph["minutes_per_frame"] / MINUTES_PER_HOUR
-    hours, table = tree.graph["n_frames"] * frame_h, quality.table
-    at = table["frame"].to_numpy(float) * frame_h
-    unusable = bands(quality.usable, frame_h)
-
-    def chart(*lines: tuple[str, str, str | None], from_zero: bool, label: str) -> str:
-        series = [Series(c, at, table[c].to_numpy(float), colour, dash) for c, colour, dash in lines]
-        return line_chart(
-            series,
-            hours=hours,
-            unusable=unusable,
-            label=label,
-            width=370.0,
-            height=190.0,
-            from_zero=from_zero,
-        )
-
-    return [
-        ("Focus (higher is sharper)", chart(("focus", INK, None), from_zero=True, label="focus")),
-        ("Mean intensity", chart(("mean_intensity", INK, None), from_zero=True, label="mean intensity")),
-        (
-            "Stage drift, px: y solid, x dashed",
-            chart(
-                ("drift_y_px", BLUE, None),
-                ("drift_x_px", VERMILLION, "5 4"),
-                from_zero=False,
-                label="stage drift",
-            ),
-        ),
+        {
+            **{str(name): value for name, value in event.items()},
+            "kind": kind(event["subtype"]),
+            "hours": event["time_min"] / MINUTES_PER_HOUR,
+            "confidence": confidence(event["confidence"]),
+        }
+        for event in others.to_dict("records")
     ]

@@ -1,6 +1,6 @@
-"""The crops of an event -> a film strip: SiR-DNA above, phase below, minutes from separation under it.
+"""A crop -> a film strip: SiR-DNA above, phase below, and under them the minutes from separation.
 
-What of a crop lies outside the image is hatched: its pixels repeat the image's edge and show nothing.
+What of a crop lies outside the image is hatched: its pixels only repeat the image's edge.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TILE, SEAM = 90.0, 2.0  # SVG units
 LEFT, TOP, BOTTOM = 58.0, 10.0, 22.0
 BAR_UM = 20.0
 HATCH, HATCH_STEP = "#5B6675", 7.0
-OUTSIDE = "#20262E"  # what lies outside the image, beneath the hatching
+OUTSIDE = "#20262E"  # colour beneath the hatching
 PHASE, DNA = 0, 1  # order of the channels in a crop
 
 
@@ -46,7 +46,15 @@ def stretch(channel: np.ndarray, percentiles: tuple[float, float]) -> np.ndarray
 
 
 def montage(pixels: np.ndarray, side: int) -> np.ndarray:
-    """(12, 2, H, W) -> (rows * side, 12 * side) uint8: SiR-DNA, then phase where there is any."""
+    """All frames of a crop as one image: SiR-DNA, and phase below it where there is any.
+
+    Args:
+        pixels: (12, 2, H, W).
+        side: of a frame in the result, pixels.
+
+    Returns:
+        (rows * side, 12 * side) uint8.
+    """
     from skimage.transform import resize
 
     rows = [stretch(pixels[:, DNA], (1.0, 99.8))]
@@ -71,12 +79,15 @@ def jpeg_uri(image: np.ndarray, quality: int = 82) -> str:
 
 
 def film_strip(crop: Path, *, side_um: float, tile_px: int) -> str:
-    """Draw one event.
+    """Draw the film strip of one event.
 
     Args:
         crop: TIFF of (12, 2, H, W), channels (phase, dna).
-        side_um: side of the square; no scale bar if it is not known.
-        tile_px: pixels a frame in the page.
+        side_um: side of the crop window, micrometres; 0 if it is not known, and then there is no scale bar.
+        tile_px: side of a frame in the page, pixels.
+
+    Returns:
+        SVG, with the pixels in it as JPEG.
     """
     pixels, boxes = read_crop(crop)
     inside = _inside(boxes, pixels.shape[2:])
@@ -114,9 +125,9 @@ def read_crop(crop: Path) -> tuple[np.ndarray, np.ndarray]:
 
     with tifffile.TiffFile(crop) as tif:
         pixels = tif.asarray()
-        known = (tif.imagej_metadata or {}).get(IMAGE_BOXES)
+        stated = (tif.imagej_metadata or {}).get(IMAGE_BOXES)
     height, width = pixels.shape[-2:]
-    boxes = json.loads(known) if known else [[0, height, 0, width]] * CROP_FRAMES
+    boxes = json.loads(stated) if stated else [[0, height, 0, width]] * CROP_FRAMES
     return pixels.reshape(CROP_FRAMES, 2, height, width), np.array(boxes)
 
 
@@ -145,18 +156,16 @@ def _outside(boxes: np.ndarray, shape: tuple[int, ...], n_rows: int) -> list[str
 
 
 def _around(top: float, bottom: float, left: float, right: float) -> list[tuple[float, float, float, float]]:
-    """What of a tile lies around a box: (x, y, width, height) of up to four rectangles.
+    """The part of a tile around a box, as up to four rectangles (x, y, width, height).
 
     >>> _around(30.0, 90.0, 0.0, 90.0)
     [(0.0, 0.0, 90.0, 30.0)]
     """
     if bottom <= top or right <= left:
         return [(0.0, 0.0, TILE, TILE)]
-    rectangles = [
-        (0.0, 0.0, TILE, top), (0.0, bottom, TILE, TILE - bottom),
-        (0.0, top, left, bottom - top), (right, top, TILE - right, bottom - top),
-    ]  # fmt: skip
-    return [r for r in rectangles if r[2] > 0 and r[3] > 0]
+    above, below = (0.0, 0.0, TILE, top), (0.0, bottom, TILE, TILE - bottom)
+    beside = (0.0, top, left, bottom - top), (right, top, TILE - right, bottom - top)
+    return [r for r in (above, below, *beside) if r[2] > 0 and r[3] > 0]
 
 
 def _frame(x: float, y: float, top: float, bottom: float, left: float, right: float) -> str:
@@ -174,9 +183,9 @@ def _seam(x: float, y: float, dx: float, dy: float) -> str:
 
 def _minutes(k: int, y: float) -> str:
     minutes = (k - SEPARATION_INDEX) * CROP_INTERVAL_MIN
-    words = f"{minutes:+.0f}" if minutes else "0 min"
+    label = f"{minutes:+.0f}" if minutes else "0 min"
     return text(
-        words.replace("-", "−"),
+        label.replace("-", "−"),
         LEFT + (k + 0.5) * TILE,
         y,
         text_anchor="middle",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 from lineage.schema import ABNORMAL_SUBTYPES, DECIDED, Decision, Flag, MitosisClass, Subtype
@@ -10,33 +12,46 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PREDICTED = {
-    MitosisClass.NORMAL: "normal", MitosisClass.ABNORMAL: "abnormal", MitosisClass.NONE: "no mitosis",
-}  # fmt: skip
+    MitosisClass.NORMAL: "normal",
+    MitosisClass.ABNORMAL: "abnormal",
+    MitosisClass.NONE: "no mitosis",
+}
 
-# Flag -> how it is called on the page, and what it means.
+# Words of `verdict_because` that underscores made into spaces would leave unclear.
+REASONS = (
+    (r"reunited_(\d+)_min", r"daughters reunited after \1 min"),
+    (r"classifier_none_([\d.]+)", r"classifier: no mitosis \1"),
+    ("not_classified", "the classifier was not asked"),
+    ("contradicted", "the classifier contradicts what was seen"),
+    ("person", "set by a person"),
+)
+
+# Flag -> its name on the page, and what it means.
 FLAGS = {
     Flag.NONE_AGAINST_TRACKING: (
         "a mitosis or not?",
-        "the classifier takes it for no mitosis, the tracking is sure that it is one: it stays in the "
-        "lineage, undecided unless it was seen to be abnormal",
+        "the classifier sees no mitosis here, but the tracking is sure of one: the event stays in the "
+        "lineage, and is undecided unless something abnormal was seen",
     ),
     Flag.SQUARE_PADDED: (
         "beyond the image's edge",
-        "part of the crop lies outside the image and is hatched here. In crops/*.tif, as the classifier sees "
-        "them, the outermost pixels are repeated there: streaks, which are no cells",
+        "the cell is so near the edge of the image that part of its crop lies outside; that part is hatched "
+        "here. In crops/*.tif, as the classifier sees them, it is filled by repeating the outermost pixels: "
+        "the streaks are no cells",
     ),
     Flag.WINDOW_PADDED: (
         "beyond the movie's ends",
-        "the movie begins or ends within the two hours of the strip: its first or last frame is repeated",
+        "the movie begins or ends within the two hours of the film strip: its first or last frame is "
+        "repeated to fill the twelve",
     ),
     Flag.FRAME_REPLACED: (
         "unusable frame replaced",
-        "a frame that could not be used is replaced by the nearest one that could",
+        "a frame that was blank, saturated, out of focus or missing is replaced by the nearest usable one",
     ),
     Flag.RESAMPLED: (
         "other frame interval",
-        "the movie's frames are not ten minutes apart, as those are that the classifier learned from: the "
-        "nearest are shown, some twice or not at all, and the prediction is less sure",
+        "the classifier learned from frames ten minutes apart, and those of this movie are not: the nearest "
+        "in time are shown, some twice, others not at all, and the prediction is less certain",
     ),
     Flag.INTERVAL_TOO_LONG: (
         "frame interval too long",
@@ -44,9 +59,9 @@ FLAGS = {
     ),
     Flag.NO_PHASE: (
         "no phase contrast",
-        "the movie has no phase contrast: whether cells round up was not seen",
+        "the movie has no phase contrast, so it is not known whether the cell rounded up",
     ),
-}  # fmt: skip
+}
 
 
 def heading(event: Mapping[Any, Any]) -> str:
@@ -57,50 +72,67 @@ def heading(event: Mapping[Any, Any]) -> str:
     >>> heading({"verdict": "not_a_mitosis", "subtype": "tripolar"})
     'rejected'
     """
-    said, subtype = event["verdict"], event["subtype"]
-    if said == Decision.NOT_A_MITOSIS:
+    verdict, subtype = event["verdict"], event["subtype"]
+    if verdict == Decision.NOT_A_MITOSIS:
         return "rejected"
-    told = said == Decision.ABNORMAL and subtype in ABNORMAL_SUBTYPES - {Subtype.ABNORMAL}
-    return f"{said}: {subtype.replace('_', ' ')}" if told else str(said)
+    if verdict == Decision.ABNORMAL and subtype in ABNORMAL_SUBTYPES - {Subtype.ABNORMAL}:
+        return f"{verdict}: {kind(subtype)}"
+    return str(verdict)
+
+
+def kind(subtype: object) -> str:
+    """A subtype in words.
+
+    >>> kind("death_in_mitosis")
+    'death in mitosis'
+    """
+    return str(subtype).replace("_", " ")
 
 
 def reasons(event: Mapping[Any, Any]) -> str:
-    """Why, the strongest reason first, and how probable it is to be abnormal.
+    """How probable it is to be abnormal, and why, the strongest reason first.
 
     >>> reasons({"verdict_because": "three_daughters classifier_0.93", "p_verdict": 0.9812})
-    'p 0.98: three daughters, classifier 0.93'
+    'probability of abnormal: 0.98 (three daughters, classifier 0.93)'
     """
     because = event["verdict_because"]
-    words = ", ".join(w.replace("_", " ") for w in because.split()) if isinstance(because, str) else ""
+    words = ", ".join(map(_reason, because.split())) if isinstance(because, str) else ""
     p = event["p_verdict"]
-    return f"p {p:.2f}: {words}" if p == p else words  # NaN where there is none
+    return f"probability of abnormal: {p:.2f} ({words})" if p == p else words  # NaN where there is none
+
+
+def _reason(name: str) -> str:
+    """One word of `verdict_because`, in plain words."""
+    for pattern, words in REASONS:
+        if found := re.fullmatch(pattern, name):
+            return found.expand(words)
+    return name.replace("_", " ")
 
 
 def limits(held_out: Mapping[str, Any] | None) -> str:
-    """How far verdicts can be trusted, in one sentence or two.
+    """How far verdicts can be trusted, in a few sentences.
 
     Args:
         held_out: of `verdict.json`: `n` mitoses, the `sensitivity`, `specificity` and share `undecided` of
             their verdicts, their `lines` and `minutes_per_frame`; None where it was not measured.
 
-    >>> told = {"n": 90, "sensitivity": 0.8, "specificity": 0.9, "undecided": 0.1, "lines": ["PC3", "U251"]}
-    >>> limits(told | {"minutes_per_frame": 10})[:74]
-    'On 90 held-out mitoses of PC3 and U251 at 10 min a frame, of the abnormal '
+    >>> measured = {"n": 90, "sensitivity": 0.8, "specificity": 0.9, "undecided": 0.1, "lines": ["PC3"]}
+    >>> limits(measured | {"minutes_per_frame": 10})[:87]
+    'Of 90 known mitoses of PC3 at 10 min a frame that were kept out of training, 10 % were '
     >>> limits(None)
     'How often such verdicts are right was not measured.'
     """
     if not held_out or not held_out.get("n"):
         return "How often such verdicts are right was not measured."
-    n, lines = held_out["n"], " and ".join(held_out["lines"])
-    minutes = (
-        f" at {held_out['minutes_per_frame']:g} min a frame" if held_out.get("minutes_per_frame") else ""
-    )
+    lines = " and ".join(held_out["lines"])
+    minutes = held_out.get("minutes_per_frame")
     return (
-        f"On {n} held-out mitoses{f' of {lines}' if lines else ''}{minutes}, of the abnormal "
-        f"{_percent(held_out['sensitivity'])} were called abnormal and of the normal "
-        f"{_percent(held_out['specificity'])} normal, where a verdict was given; "
-        f"{_percent(held_out['undecided'])} were undecided. Other cell lines, other intervals, and movies "
-        "without phase contrast were not measured."
+        f"Of {held_out['n']} known mitoses{f' of {lines}' if lines else ''}"
+        f"{f' at {minutes:g} min a frame' if minutes else ''} that were kept out of training, "
+        f"{_percent(held_out['undecided'])} were left undecided; of the others, "
+        f"{_percent(held_out['sensitivity'])} of the abnormal mitoses were called abnormal and "
+        f"{_percent(held_out['specificity'])} of the normal ones normal. Other cell lines, other frame "
+        "intervals, and movies without phase contrast were not measured."
     )
 
 
@@ -109,7 +141,7 @@ def _percent(share: float | None) -> str:
 
 
 def predicted(event: Mapping[Any, Any]) -> MitosisClass | None:
-    """The classifier's own class, also where it is not followed; None where it gave none.
+    """The classifier's own class, even if the verdict does not follow it; None where it gave none.
 
     >>> predicted({"mitosis_class": "unclassified", "p_abnormal": 0.1, "p_none": 0.7}).value
     'none'
@@ -122,15 +154,31 @@ def predicted(event: Mapping[Any, Any]) -> MitosisClass | None:
 def prediction(event: Mapping[Any, Any]) -> str:
     """The classifier's class and probabilities.
 
-    >>> prediction({"mitosis_class": "normal", "p_abnormal": 0.07, "p_none": float("nan")})
-    'the classifier says normal, p(abnormal) 0.07'
+    >>> prediction({"mitosis_class": "normal", "p_abnormal": 0.07, "p_none": 0.02})
+    'classifier alone: normal (abnormal: 0.07, no mitosis: 0.02)'
+    >>> prediction({"mitosis_class": "unclassified", "p_abnormal": float("nan")})
+    'not classified'
     """
     found = predicted(event)
     if found is None:
         return "not classified"
-    named = (("abnormal", event["p_abnormal"]), ("no mitosis", event.get("p_none", float("nan"))))
-    probabilities = [f"p({name}) {p:.2f}" for name, p in named if p == p]  # NaN where there is none
-    return ", ".join((f"the classifier says {PREDICTED[found]}", *probabilities))
+    named = (("abnormal", event["p_abnormal"]), ("no mitosis", event.get("p_none", math.nan)))
+    probabilities = ", ".join(f"{name}: {p:.2f}" for name, p in named if p == p)  # NaN where there is none
+    return f"classifier alone: {PREDICTED[found]}" + (f" ({probabilities})" if probabilities else "")
+
+
+def confidence(log_odds: float) -> str:
+    """How sure the tracking is of an event; empty where that is not known.
+
+    >>> confidence(3.04), confidence(12.0), confidence(-7.0), confidence(float("nan"))
+    ('tracking 95 % sure (log-odds 3.0)', 'tracking over 99 % sure (log-odds 12.0)',
+    'tracking under 1 % sure (log-odds -7.0)', '')
+    """
+    if math.isnan(log_odds):
+        return ""
+    percent = 50 * (1 + math.tanh(log_odds / 2))
+    words = "over 99" if percent > 99 else "under 1" if percent < 1 else f"{percent:.0f}"
+    return f"tracking {words} % sure (log-odds {log_odds:.1f})"
 
 
 def flags(event: Mapping[Any, Any]) -> list[tuple[str, str, str]]:
@@ -144,8 +192,8 @@ def flags(event: Mapping[Any, Any]) -> list[tuple[str, str, str]]:
 
 
 def explained(flag: str) -> tuple[str, str, str]:
-    """A flag's name, words and meaning; one that is not known has no meaning."""
-    known = {str(name): said for name, said in FLAGS.items()}
+    """A flag's name, words and meaning; an unknown flag has no meaning."""
+    known = {str(name): words_and_meaning for name, words_and_meaning in FLAGS.items()}
     return (flag, *known.get(flag, (flag.replace("_", " "), "")))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path  # noqa: TC003
 from typing import Annotated
 
 import typer
-from rich import print as say
+from rich import print as log
 
 from lineage.console import one_line_errors
 
@@ -65,28 +65,43 @@ def train(
         config = StarDistConfig(
             unet_n_depth=depth, unet_n_filter_base=filters, unet_batch_norm=True, unshuffle=True, sparse=True
         )
-        where = torch.device(device) if device else None
-        first = model.load(start, where) if start else None
+        torch_device = torch.device(device) if device else None
+        first = model.load(start, torch_device) if start else None
         if first:
             known = first.network.config
             config = replace(known, unet_n_filter_base=max(known.unet_n_filter_base, filters))
         schedule = Schedule(
-            steps=steps, batch=batch, size=size, simulated=simulated, learning_rate=learning_rate, seed=seed,
+            steps=steps,
+            batch=batch,
+            size=size,
+            simulated=simulated,
+            learning_rate=learning_rate,
+            seed=seed,
             workers=workers,
-        )  # fmt: skip
+        )
         trained = fit(
-            pairs, validation, config, schedule, start=first,
-            checkpoint=out / "checkpoint.pt", teacher=model.load(teacher, where) if teacher else None,
-            device=where, say=say,
-        )  # fmt: skip
+            pairs,
+            validation,
+            config,
+            schedule,
+            start=first,
+            checkpoint=out / "checkpoint.pt",
+            teacher=model.load(teacher, torch_device) if teacher else None,
+            device=torch_device,
+            log=log,
+        )
         scores = {f"AP@{iou}": round(ap, 4) for iou, ap in average_precisions(trained, validation).items()}
         trained.facts.update(
-            n_train=len(pairs), n_validation=len(validation), data_sha256=data.digest(pairs + validation),
-            schedule=vars(schedule), teacher=model.digest(teacher) if teacher else None,
-            start=first.facts if first else None, validation=scores,
-        )  # fmt: skip
+            n_train=len(pairs),
+            n_validation=len(validation),
+            data_sha256=data.digest(pairs + validation),
+            schedule=vars(schedule),
+            teacher=model.digest(teacher) if teacher else None,
+            start=first.facts if first else None,
+            validation=scores,
+        )
         model.save(trained, out)
-        say(f"validation {scores}, thresholds {trained.prob_threshold}, {trained.nms_threshold}: {out}")
+        log(f"validation {scores}, thresholds {trained.prob_threshold}, {trained.nms_threshold}: {out}")
 
 
 @app.command()
@@ -110,11 +125,16 @@ def predict(
 
     screen = Screen()
     with one_line_errors(debug=debug), screen.stage("predict") as progress:
-        load(model)  # one that cannot be read is refused before a folder is made
+        load(model)  # an unreadable model is refused before a folder is made
         found = label_images(
-            source, out, model=model, nucleus_diameter_px=nucleus_diameter_px, workers=workers,
-            overwrite=overwrite, progress=progress,
-        )  # fmt: skip
+            source,
+            out,
+            model=model,
+            nucleus_diameter_px=nucleus_diameter_px,
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+        )
     screen.say(f"{found} nuclei: {out}")
 
 

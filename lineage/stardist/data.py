@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 DIAMETER_RANGE_PX = (8.0, 60.0)  # nuclei are shown to the network at any size between these
 ZOOM_RANGE = (0.3, 3.0)
 OWN_SIZE = 0.5  # share of the patches whose nuclei keep about their own size
-UNDISTURBED = 0.3  # share of the patches whose grey levels are left alone
+UNDISTURBED = 0.3  # share of the patches whose grey levels are not changed
 HAZE_STEP = 8  # haze is smooth: drawn this much coarser
 TEXTURED_PX = 30.0  # nuclei of this diameter and more may show spots and holes
 
@@ -56,12 +56,21 @@ def read_folders(images: Path, masks: Path) -> list[Annotated]:
 def split(
     pairs: list[Annotated], fraction: float, purpose: str = ""
 ) -> tuple[list[Annotated], list[Annotated]]:
-    """Put about `fraction` of the images aside, by a hash of their names: the same ones for every purpose."""
+    """Set about `fraction` of the images aside, chosen by a hash of their names.
 
-    def aside(pair: Annotated) -> bool:
+    Args:
+        pairs: images with their masks.
+        fraction: of the images, between 0 and 1.
+        purpose: other words choose other images.
+
+    Returns:
+        The others, and those set aside.
+    """
+
+    def is_aside(pair: Annotated) -> bool:
         return int(hashlib.sha256((purpose + pair.name).encode()).hexdigest(), 16) % 1000 < 1000 * fraction
 
-    return [p for p in pairs if not aside(p)], [p for p in pairs if aside(p)]
+    return [p for p in pairs if not is_aside(p)], [p for p in pairs if is_aside(p)]
 
 
 def digest(pairs: list[Annotated]) -> str:
@@ -77,7 +86,12 @@ def median_diameter_px(mask: np.ndarray) -> float:
 
 
 def patch(pair: Annotated, rng: np.random.Generator, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """A random square of the pair, zoomed so that its nuclei have a random size, turned and flipped.
+    """A random square of the pair, zoomed so that its nuclei have a random size, rotated and flipped.
+
+    Args:
+        pair: image and mask.
+        rng: the only source of chance.
+        size: side of the square, pixels.
 
     Returns:
         image (size, size) float32, raw grey levels, and mask (size, size) int32.
@@ -90,7 +104,7 @@ def patch(pair: Annotated, rng: np.random.Generator, size: int) -> tuple[np.ndar
     angle = rng.uniform(0, 2 * np.pi)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     matrix = turn * [1, rng.choice([-1, 1])] / zoom
-    # Reflected beyond its edges, a small image fills the square; it begins where it needs the least of that.
+    # A small image is reflected to fill the square; the square lies where that is needed least.
     spare = np.maximum(np.array(pair.image.shape) - size / zoom, 0) / 2
     middle = np.array(pair.image.shape) / 2 + rng.uniform(-spare, spare)
     offset = middle - matrix @ np.full(2, size / 2)
@@ -103,12 +117,15 @@ def patch(pair: Annotated, rng: np.random.Generator, size: int) -> tuple[np.ndar
 
 
 def disturb(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Unequal, spotted and glowing nuclei, blur, haze, contrast, noise and few grey levels, as movies have.
+    """Add, at random, what movies have: unequal, spotted and glowing nuclei, blur, haze, noise and the like.
 
     Args:
         image: (Y, X) grey levels.
         mask: (Y, X) its instances.
         rng: the only source of chance.
+
+    Returns:
+        (Y, X) float32.
     """
     from scipy.ndimage import gaussian_filter, zoom
 
@@ -132,9 +149,8 @@ def disturb(image: np.ndarray, mask: np.ndarray, rng: np.random.Generator) -> np
         haze = zoom(haze, HAZE_STEP, order=1)[: image.shape[0], : image.shape[1]]
         haze = (haze - haze.min()) / max(float(np.ptp(haze)), 1e-9)
         image = image + haze * span * rng.uniform(0.05, 0.5)
-    if (
-        rng.random() < 0.4
-    ):  # a brighter neighbourhood with edges: a cell's own light, a fold, a seam between fields
+    # A brighter neighbourhood with edges: a cell's own light, a fold, a seam between fields.
+    if rng.random() < 0.4:
         image = image + span * rng.uniform(0.03, 0.3) * _region(image.shape, rng)
     if rng.random() < 0.3:
         image = image - image.min()
@@ -162,7 +178,7 @@ def _textured(image: np.ndarray, mask: np.ndarray, low: float, rng: np.random.Ge
 
 
 def _glowing(image: np.ndarray, mask: np.ndarray, low: float, rng: np.random.Generator) -> np.ndarray:
-    """The light of some nuclei around them, and ghosts out of focus elsewhere: neither is a nucleus."""
+    """Halos around some nuclei, and out-of-focus ghosts of them elsewhere: neither is a nucleus."""
     from scipy.ndimage import gaussian_filter
 
     chosen = rng.random(int(mask.max()) + 1) < rng.uniform(0.2, 0.8)
@@ -191,7 +207,16 @@ def _region(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
 
 
 def targets(mask: np.ndarray, n_rays: int, grid: int) -> tuple[np.ndarray, np.ndarray]:
-    """(Y, X) instances -> probability (Y/g, X/g), distances (n_rays, Y/g, X/g), as StarDist defines them."""
+    """What the network is to predict, as StarDist defines it.
+
+    Args:
+        mask: (Y, X) instances.
+        n_rays: of each polygon.
+        grid: one prediction every so many pixels, g.
+
+    Returns:
+        Probability (Y/g, X/g) and distances (n_rays, Y/g, X/g), pixels.
+    """
     from stardist.geometry import star_dist
     from stardist.utils import edt_prob
 

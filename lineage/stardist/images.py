@@ -34,9 +34,9 @@ def label_images(
         source: a TIFF, (Y, X) or (Y, X, C), or a folder of them.
         out: the folder; made if it is not there.
         model: as `lineage.stardist.model.find` knows it.
-        nucleus_diameter_px: of the nuclei; each image's own if None.
-        workers: processes; all cores if None.
-        overwrite: replace labels that are there.
+        nucleus_diameter_px: of the nuclei; estimated for each image if None.
+        workers: processes; one for each core if None.
+        overwrite: replace existing labels.
         progress: called with (done, total) images.
 
     Returns:
@@ -56,9 +56,9 @@ def label_images(
         raise InputError(f"{source}: no TIFF there; give an image or a folder of them")
     if out.resolve() == images[0].parent.resolve():
         raise InputError(f"{out} holds the images themselves; give another folder for the labels")
-    there = [p.name for p in images if (out / p.name).exists()]
-    if there and not overwrite:
-        raise InputError(f"{out / there[0]} is already there; give another folder or --overwrite")
+    existing = [p.name for p in images if (out / p.name).exists()]
+    if existing and not overwrite:
+        raise InputError(f"{out / existing[0]} is already there; give another folder or --overwrite")
     for path in images:
         check_image(path)
     is_new = not out.exists()

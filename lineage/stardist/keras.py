@@ -25,19 +25,27 @@ DEFAULT_THRESHOLDS = {"prob": 0.5, "nms": 0.4}  # StarDist's own
 
 # What the network is built for; StarDist's defaults, so that `config.json` may leave them out.
 FIXED: dict[str, Any] = {
-    "n_dim": 2, "axes": "YXC", "backbone": "unet", "unet_pool": [2, 2], "unet_expansion": 2,
-}  # fmt: skip
-NUMBERS = {  # StarDist's default, and the least that makes sense
-    "n_rays": (32, 3), "n_channel_in": (1, 1), "unet_n_depth": (3, 0), "unet_n_filter_base": (32, 1),
-    "unet_n_conv_per_depth": (2, 1), "net_conv_after_unet": (128, 0),
-}  # fmt: skip
+    "n_dim": 2,
+    "axes": "YXC",
+    "backbone": "unet",
+    "unet_pool": [2, 2],
+    "unet_expansion": 2,
+}
+NUMBERS = {  # StarDist's default, and the smallest that makes sense
+    "n_rays": (32, 3),
+    "n_channel_in": (1, 1),
+    "unet_n_depth": (3, 0),
+    "unet_n_filter_base": (32, 1),
+    "unet_n_conv_per_depth": (2, 1),
+    "net_conv_after_unet": (128, 0),
+}
 
 
 def read(folder: Path) -> tuple[StarDistConfig, dict[str, torch.Tensor]]:
     """Read a StarDist2D model.
 
-    Dropout does nothing at prediction and is passed over; so is the head that tells classes apart, which
-    changes neither probability nor distances.
+    Dropout, which does nothing at prediction, is left out, and so is the head for classes, which changes
+    neither probability nor distances.
 
     Args:
         folder: with `config.json` and `weights_best.h5` or `weights_last.h5`, from Keras 2 or 3; files of
@@ -50,20 +58,20 @@ def read(folder: Path) -> tuple[StarDistConfig, dict[str, torch.Tensor]]:
         InputError: a file is missing or damaged, they do not belong together, or the architecture is one
             that the network cannot express.
     """
-    said = _json(folder / "config.json")
-    config = _config(said, folder / "config.json")
-    return config, _state(config, _weights(folder), classes=said.get("n_classes") is not None)
+    settings = _json(folder / "config.json")
+    config = _config(settings, folder / "config.json")
+    return config, _state(config, _weights(folder), classes=settings.get("n_classes") is not None)
 
 
 def thresholds(folder: Path) -> tuple[float, float]:
-    """Of probability and of non-maximum suppression, from `thresholds.json`.
+    """The thresholds of probability and of non-maximum suppression, from `thresholds.json`.
 
     As in StarDist, 0.5 and 0.4 where the file is missing or a value is not between 0 and 1.
     """
     path = folder / "thresholds.json"
-    said = _json(path) if path.exists() else {}
+    stated = _json(path) if path.exists() else {}
     prob, nms = (
-        float(said[name]) if _is_share(said.get(name)) else default
+        float(stated[name]) if _is_share(stated.get(name)) else default
         for name, default in DEFAULT_THRESHOLDS.items()
     )
     return prob, nms
@@ -94,36 +102,40 @@ def _weights(folder: Path) -> Path:
     return min(files, key=lambda path: ("best" not in path.name, "last" not in path.name, path.name))
 
 
-def _config(said: dict[str, Any], path: Path) -> StarDistConfig:
+def _config(settings: dict[str, Any], path: Path) -> StarDistConfig:
     def refuse(key: str, wanted: str) -> InputError:
         return InputError(
-            f"{path}: {key} is {json.dumps(said[key])}, and this reader wants {wanted}; "
+            f"{path}: {key} is {json.dumps(settings[key])}, and this reader wants {wanted}; "
             f"use a StarDist2D model that was trained so"
         )
 
     for key, wanted in FIXED.items():
-        if said.get(key, wanted) != wanted:
+        if settings.get(key, wanted) != wanted:
             raise refuse(key, json.dumps(wanted))
-    numbers = {key: said.get(key, default) for key, (default, _) in NUMBERS.items()}
+    numbers = {key: settings.get(key, default) for key, (default, _) in NUMBERS.items()}
     for key, number in numbers.items():
-        least = NUMBERS[key][1]
-        most = DEEPEST if key == "unet_n_depth" else LARGEST
-        if type(number) is not int or not least <= number <= most:
-            raise refuse(key, f"a whole number from {least} to {most}")
-    grid, kernel = said.get("grid", [1, 1]), said.get("unet_kernel_size", [3, 3])
+        smallest = NUMBERS[key][1]
+        largest = DEEPEST if key == "unet_n_depth" else LARGEST
+        if type(number) is not int or not smallest <= number <= largest:
+            raise refuse(key, f"a whole number from {smallest} to {largest}")
+    grid, kernel = settings.get("grid", [1, 1]), settings.get("unet_kernel_size", [3, 3])
     if not _is_square(grid) or grid[0].bit_count() != 1:
         raise refuse("grid", "a power of two, the same for both axes")
     if not _is_square(kernel) or kernel[0] % 2 == 0:
         raise refuse("unet_kernel_size", "an odd number, the same for both axes")
-    activation = said.get("unet_activation", "relu")
-    last = said.get("unet_last_activation", "relu") or activation
+    activation = settings.get("unet_activation", "relu")
+    last = settings.get("unet_last_activation", "relu") or activation
     for key, name in {"unet_activation": activation, "unet_last_activation": last}.items():
         if name not in ACTIVATIONS:
             raise refuse(key, "one of " + ", ".join(ACTIVATIONS))
     return StarDistConfig(
-        **numbers, grid=grid[0], unet_kernel_size=kernel[0], unet_activation=activation,
-        unet_last_activation=last, unet_batch_norm=bool(said.get("unet_batch_norm", False)),
-    )  # fmt: skip
+        **numbers,
+        grid=grid[0],
+        unet_kernel_size=kernel[0],
+        unet_activation=activation,
+        unet_last_activation=last,
+        unet_batch_norm=bool(settings.get("unet_batch_norm", False)),
+    )
 
 
 def _is_square(sides: object) -> bool:
@@ -134,7 +146,7 @@ def _is_square(sides: object) -> bool:
 
 
 def _state(config: StarDistConfig, path: Path, *, classes: bool) -> dict[str, torch.Tensor]:
-    """Layers by their order: some of their names count on from other models built in the same session."""
+    """The weights, matched by the order of layers: numbers in names depend on what else the session built."""
     layers = _layers(path)
     found: dict[type[nn.Module], list[Layer]] = {
         nn.Conv2d: [layer for layer in layers if layer[0].ndim == 4],
@@ -172,7 +184,7 @@ def _shapes(arrays: Iterable[torch.Tensor]) -> str:
 
 
 def _without_classes(convolutions: list[Layer], *, features: bool) -> list[Layer]:
-    """Without the head for classes: the last one, and its features, which follow those of the other heads."""
+    """Leave out the head for classes: the last layer, and its features, which follow those of the others."""
     kept = convolutions[:-1]
     return kept[:-3] + kept[-2:] if features else kept
 
@@ -196,14 +208,14 @@ def _layers(path: Path) -> list[Layer]:
 
 
 def _check_length(path: Path) -> None:
-    """Raise ValueError unless a file is as long as it says: the HDF5 library may read a longer one for ever.
+    """Raise ValueError unless a file has the length that its header states; HDF5 may hang on a longer one.
 
     Format: https://support.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html, "Superblock".
     """
     with path.open("rb") as file:
         head = file.read(64)
-    at = {0: 40, 1: 44, 2: 28, 3: 28}.get(head[8] if len(head) > 8 else -1)
-    if at is None or int.from_bytes(head[at : at + 8], "little") != path.stat().st_size:
+    offset = {0: 40, 1: 44, 2: 28, 3: 28}.get(head[8] if len(head) > 8 else -1)
+    if offset is None or int.from_bytes(head[offset : offset + 8], "little") != path.stat().st_size:
         raise ValueError("its length is not the one that it was written with")
 
 

@@ -32,7 +32,7 @@ class Model:
     prob_threshold: float
     nms_threshold: float
     normalisation: Normalisation = "arcsinh"  # see `lineage.stardist.normalise`
-    diameters_px: tuple[float, float] | None = None  # of nuclei that it knows; images are zoomed to them
+    diameters_px: tuple[float, float] | None = None  # of nuclei it was trained on; images are zoomed to them
     half: bool = (
         False  # bfloat16 where the processor has it; StarDist's own keep float32, and its very labels
     )
@@ -63,11 +63,11 @@ def find(name: str | Path) -> Path:
 
 
 def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Model:
-    """Read a model of ours or of the stardist package.
+    """Read a model of this package or of the stardist package.
 
     Args:
         name: a folder, or what `find` knows.
-        device: where it shall compute; the best there is if None.
+        device: CUDA, MPS or CPU; the best available if None.
 
     Raises:
         InputError: no such model, or its files do not fit together.
@@ -83,14 +83,14 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
         prob, nms = keras.thresholds(folder)
         options: dict[str, Any] = {"normalisation": "percentile"}
     else:
-        told = _json(folder / CONFIG)
+        settings = _json(folder / CONFIG)
         weights = _tensors(folder / TENSORS)
         try:
-            config = StarDistConfig(**told["network"])
+            config = StarDistConfig(**settings["network"])
             options = {
-                "normalisation": told["normalisation"],
-                "diameters_px": told["diameters_px"],
-                "half": told["half"],
+                "normalisation": settings["normalisation"],
+                "diameters_px": settings["diameters_px"],
+                "half": settings["half"],
             }
             prob, nms = (float(_json(folder / THRESHOLDS)[k]) for k in ("prob", "nms"))
             _check(prob, nms, **options)
@@ -107,12 +107,12 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
         network = StarDist(config)
         network.load_state_dict(weights)
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder}: the weights do not fit {CONFIG}; copy the whole folder again") from error
+        raise InputError(f"{folder}: the weights do not fit {CONFIG}; copy the folder again") from error
     return Model(ready(network, device or best_device()), prob, nms, **options)
 
 
 def _check(prob: float, nms: float, *, normalisation: Any, diameters_px: Any, half: Any) -> None:
-    """Raise ValueError for what no model of ours has."""
+    """Raise ValueError for settings that no model of this package has."""
     if not (0 < prob < 1 and 0 < nms < 1):
         raise ValueError(f"thresholds {prob:g} and {nms:g} are not between 0 and 1")
     if normalisation not in get_args(Normalisation):
@@ -142,19 +142,19 @@ def save(model: Model, folder: Path) -> None:
     weights = {k: v.to("cpu", torch.float16).contiguous() for k, v in model.network.state_dict().items()}
     save_file(weights, folder / f"{TENSORS}.partial")
     (folder / f"{TENSORS}.partial").replace(folder / TENSORS)
-    told = {
+    settings = {
         "network": asdict(model.network.config),
         "normalisation": model.normalisation,
         "diameters_px": model.diameters_px,
         "half": model.half,
     }
     thresholds = {"prob": model.prob_threshold, "nms": model.nms_threshold}
-    for name, content in ((CONFIG, told), (FACTS, model.facts), (THRESHOLDS, thresholds)):
+    for name, content in ((CONFIG, settings), (FACTS, model.facts), (THRESHOLDS, thresholds)):
         (folder / name).write_text(json.dumps(content, indent=1) + "\n")
 
 
 def digest(name: str | Path = BUNDLED) -> str:
-    """SHA-256 of all that decides what the model predicts, for the run's record."""
+    """SHA-256 of all files that the prediction depends on, for the run's record."""
     files = sorted(p for p in find(name).iterdir() if p.suffix in {".json", ".h5", ".safetensors"})
     return hashlib.sha256(b"".join(p.name.encode() + p.read_bytes() for p in files)).hexdigest()
 

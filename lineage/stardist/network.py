@@ -18,9 +18,12 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
-    "relu": partial(nn.ReLU, inplace=True), "elu": nn.ELU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid,
+    "relu": partial(nn.ReLU, inplace=True),
+    "elu": nn.ELU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
     "linear": nn.Identity,
-}  # fmt: skip
+}
 BATCH_NORM_EPS = 1e-3  # Keras's
 LARGEST = 4096  # of every number of a network
 DEEPEST = 10  # U-Net: filters double with each level
@@ -124,7 +127,7 @@ class StarDist(nn.Module):
     def _convolutions(
         self, width: int, *widths: int, batch_norm: bool | None = None, last: str | None = None
     ) -> nn.Sequential:
-        """Convolution, batch norm, activation for each of `widths`; what is not said is the U-Net's."""
+        """Convolution, batch norm and activation for each of `widths`; defaults are the U-Net's."""
         c = self.config
         names = [c.unet_activation] * (len(widths) - 1) + [last or c.unet_activation]
         layers: list[nn.Module] = []
@@ -163,21 +166,27 @@ class StarDist(nn.Module):
         return x
 
     def candidates(self, x: Tensor, logit: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Where one image (1, C, Y, X) has an object: grid places (N, 2), logits (N,), distances (N, n_rays).
+        """Where one image may have an object.
 
-        Only places above `logit` are given, none of them within two of the edge (as in the stardist package).
+        Args:
+            x: (1, C, Y, X).
+            logit: grid points below it are left out, as are those within two of the edge (as in the stardist
+                package).
+
+        Returns:
+            Grid points (N, 2), logits (N,) and distances (N, n_rays), pixels.
         """
         if not self.config.sparse:
             logits, dist = self(x)
-            places = _above(logits[0, 0], logit)
-            rows, columns = places.T
-            return places, logits[0, 0, rows, columns], dist[0].permute(1, 2, 0)[rows, columns]
+            points = _above(logits[0, 0], logit)
+            rows, columns = points.T
+            return points, logits[0, 0, rows, columns], dist[0].permute(1, 2, 0)[rows, columns]
         x = self.unet(x)
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             logits = self.prob(x)[0, 0]
-            places = _above(logits, logit)
-            rows, columns = places.T
+            points = _above(logits, logit)
+            rows, columns = points.T
             side = torch.arange(self.config.unet_kernel_size, device=x.device) - (
                 self.config.unet_kernel_size // 2
             )
@@ -188,15 +197,15 @@ class StarDist(nn.Module):
             kernel = convolution.weight.permute(0, 2, 3, 1).flatten(1)
             features = self.features[1](F.linear(patches.flatten(1), kernel, convolution.bias))
             dist = F.linear(features, self.dist.weight.flatten(1), self.dist.bias)
-        return places, logits[rows, columns], dist
+        return points, logits[rows, columns], dist
 
 
-def _above(logits: Tensor, least: float, edge: int = 2) -> Tensor:
-    """Places (N, 2) above `least`; never more than the best quarter: early in training, all may be above."""
+def _above(logits: Tensor, min_logit: float, edge: int = 2) -> Tensor:
+    """Points (N, 2) above `min_logit`; at most the best quarter, as early in training all may be above."""
     inside = logits[edge:-edge, edge:-edge]
-    above = inside > least
-    if (most := inside.numel() // 4) < int(above.sum()):
-        above &= inside > inside.flatten().topk(most).values[-1]
+    above = inside > min_logit
+    if (max_points := inside.numel() // 4) < int(above.sum()):
+        above &= inside > inside.flatten().topk(max_points).values[-1]
     return torch.nonzero(above) + edge
 
 

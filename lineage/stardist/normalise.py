@@ -1,11 +1,11 @@
-"""Grey levels -> what a network was trained to see."""
+"""Grey levels -> the normalised image that a network was trained on."""
 
 from __future__ import annotations
 
 import numpy as np
 
 SATURATION = 8.0  # how far bright chromatin is compressed
-LEAST_SPAN_SIGMAS = 20.0  # an image without nuclei is not stretched until its noise looks like some
+MIN_SPAN_SIGMAS = 20.0  # of noise: else the noise of an image without nuclei would look like nuclei
 
 
 def arcsinh(image: np.ndarray) -> np.ndarray:
@@ -27,7 +27,7 @@ def arcsinh(image: np.ndarray) -> np.ndarray:
     rows = grey[::2].astype(np.int32) if is_counted else grey[::2]
     (step,) = _percentiles(np.abs(np.diff(rows, axis=1)), 50)
     sigma = 1.4826 * step / np.sqrt(2)
-    span = max(high - low, LEAST_SPAN_SIGMAS * sigma, np.finfo(np.float32).tiny)
+    span = max(high - low, MIN_SPAN_SIGMAS * sigma, np.finfo(np.float32).tiny)
     # Of whole numbers each grey level is stretched once.
     levels = np.arange(int(grey.max()) + 1) if is_counted else grey
     stretched = np.arcsinh((levels - np.float64(low)) * np.float32(SATURATION / span)) * np.float32(
@@ -44,9 +44,9 @@ def _percentiles(values: np.ndarray, *percents: float) -> list[float]:
     """
     if values.dtype.kind == "f":
         return [float(p) for p in np.percentile(values, percents)]
-    upto = np.cumsum(np.bincount(values.ravel()))
+    counts = np.cumsum(np.bincount(values.ravel()))
     ranks = [p / 100 * (values.size - 1) for p in percents]
-    below, above = (np.searchsorted(upto, rounded(ranks), side="right") for rounded in (np.floor, np.ceil))
+    below, above = (np.searchsorted(counts, rounded(ranks), side="right") for rounded in (np.floor, np.ceil))
     return [float(a + (b - a) * (rank % 1)) for a, b, rank in zip(below, above, ranks, strict=True)]
 
 

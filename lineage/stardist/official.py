@@ -23,7 +23,7 @@ TIMEOUT_S = 30
 
 
 def fetch(name: str, *, cache: Path | None = None, release: str = RELEASE) -> Path:
-    """Find the folder of one of StarDist's models, downloading it if it is not there yet.
+    """Find the folder of one of StarDist's models; it is downloaded if it is not there yet.
 
     Args:
         name: one of NAMES.
@@ -34,7 +34,7 @@ def fetch(name: str, *, cache: Path | None = None, release: str = RELEASE) -> Pa
         A folder that `lineage.stardist.keras.read` reads.
 
     Raises:
-        InputError: no such name, no network, or what came is not what StarDist published.
+        InputError: no such name, no network, or a download that is not what StarDist published.
     """
     import pooch
 
@@ -68,7 +68,7 @@ def _download(address: str, digest: str, folder: Path) -> Path:
 
 
 def _unzip(path: Path, folder: Path) -> None:
-    """The model's files alone, whatever folders they are in; all of them or nothing."""
+    """Unpack the model's files, whatever folders they are in; all of them or nothing."""
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         unzipped = Path(scratch) / folder.name
         unzipped.mkdir()

@@ -1,7 +1,7 @@
-"""Star polygons -> those that stand for an object, and their label image.
+"""Star polygons -> those that are kept, one for each object, and their label image.
 
-Both give what the stardist package gives, in a fraction of the time. There are some thirty candidates for
-each nucleus, and most overlap the best one so much that it need not be known exactly by how much; only the
+Both results equal those of the stardist package, in a fraction of the time. There are some thirty candidates
+for each nucleus, and most overlap the best one so much that an estimate of the overlap is enough; only the
 others are left to stardist's own non-maximum suppression, which intersects polygons.
 """
 
@@ -13,16 +13,16 @@ import numpy as np
 
 from lineage.compiled import compiled
 
-MARGIN = 0.2  # by so much an estimated overlap must differ from the threshold to be believed
-LEAST_AREA_PX = 40.0  # overlaps of smaller polygons are not estimated: stardist rounds corners to pixels
-LEAST_RAYS = 16  # nor are those of polygons with fewer corners
-_RINGS = 3  # at which a polygon is probed between each two rays
+MARGIN = 0.2  # an estimated overlap counts if it differs from the threshold by this much
+MIN_AREA_PX = 40.0  # overlaps of smaller polygons are not estimated: stardist rounds corners to pixels
+MIN_RAYS = 16  # nor are those of polygons with fewer corners
+_RINGS = 3  # points at which a polygon is sampled between each two rays
 _CELLS = 256  # from the middle to the edge of the table of directions
-_CLOSE = 0.01  # pixels: so near an edge, scikit-image's own arithmetic decides
+_CLOSE = 0.01  # pixels: nearer to an edge, scikit-image's own arithmetic decides
 
 
 def best(points: np.ndarray, probability: np.ndarray, rays: np.ndarray, threshold: float) -> np.ndarray:
-    """Non-maximum suppression: what overlaps a likelier one too much is left out.
+    """Non-maximum suppression: a polygon that overlaps a more probable one too much is left out.
 
     Args:
         points: (N, 2) y, x.
@@ -31,18 +31,18 @@ def best(points: np.ndarray, probability: np.ndarray, rays: np.ndarray, threshol
         threshold: of the intersection over the smaller area.
 
     Returns:
-        Indices of what is kept, by falling probability.
+        Indices of the polygons that are kept, the most probable first.
     """
     from stardist.nms import non_maximum_suppression_inds
 
     order = np.argsort(probability)[::-1]
-    places = np.ascontiguousarray(points[order], np.float32)
+    centres = np.ascontiguousarray(points[order], np.float32)
     rays = np.ascontiguousarray(rays[order], np.float32)
-    if len(order) and rays.shape[1] >= LEAST_RAYS:
-        left = _without_covered(places, rays, *_circle(rays.shape[1]), threshold)
-        order, places, rays = order[left], places[left], rays[left]
+    if len(order) and rays.shape[1] >= MIN_RAYS:
+        left = _without_covered(centres, rays, *_circle(rays.shape[1]), threshold)
+        order, centres, rays = order[left], centres[left], rays[left]
     kept = non_maximum_suppression_inds(
-        rays, places, scores=probability[order], thresh=threshold, verbose=False
+        rays, centres, scores=probability[order], thresh=threshold, verbose=False
     )
     return np.asarray(order[kept])
 
@@ -50,13 +50,16 @@ def best(points: np.ndarray, probability: np.ndarray, rays: np.ndarray, threshol
 def drawn(
     points: np.ndarray, probability: np.ndarray, rays: np.ndarray, shape: tuple[int, int]
 ) -> np.ndarray:
-    """Labels (Y, X) int32: k + 1 within polygon k; where several overlap, the likeliest one's.
+    """Draw polygons into a label image.
 
     Args:
         points: (N, 2) y, x.
         probability: (N,).
         rays: (N, n_rays) pixels.
         shape: (Y, X).
+
+    Returns:
+        (Y, X) int32: k + 1 within polygon k; where several overlap, that of the most probable.
     """
     from stardist.geometry import dist_to_coord
 
@@ -68,7 +71,7 @@ def drawn(
 
 @lru_cache
 def _circle(n_rays: int) -> tuple[np.ndarray, np.ndarray]:
-    """(2, n_rays) sine and cosine of each ray; and (513, 513) the ray before the direction of each place."""
+    """(2, n_rays) sine and cosine of each ray; and (513, 513) the ray before the direction of each point."""
     angle = 2 * np.pi * np.arange(n_rays) / n_rays
     y, x = np.indices((2 * _CELLS + 1, 2 * _CELLS + 1)) - _CELLS
     before = np.floor(np.arctan2(y, x) / (2 * np.pi) * n_rays).astype(np.int64) % n_rays
@@ -79,10 +82,10 @@ def _circle(n_rays: int) -> tuple[np.ndarray, np.ndarray]:
 def _without_covered(
     points: np.ndarray, rays: np.ndarray, circle: np.ndarray, before: np.ndarray, threshold: float
 ) -> np.ndarray:
-    """(N,) False for what is certainly suppressed; polygons come by falling probability.
+    """(N,) False for polygons that are certainly suppressed; the most probable come first.
 
-    Certainly suppressed is what overlaps certainly too much with one that is certainly kept; certainly kept
-    is what overlaps certainly not too much with any likelier one that may be kept.
+    A polygon is certainly suppressed if it clearly overlaps too much with one that is certainly kept; it is
+    certainly kept if it clearly does not overlap too much with any more probable one that may be kept.
     """
     n, n_rays = rays.shape
     reach = float(rays.max()) + 1
@@ -92,7 +95,7 @@ def _without_covered(
     area *= 0.5 * np.sin(2 * np.pi / n_rays)
     longest = np.array([one.max() for one in rays])
     left, is_certain = np.ones(n, np.bool_), np.ones(n, np.bool_)
-    # Those that are left, in lists by the square of side `2 * reach` that their middle lies in.
+    # The polygons that are left, in linked lists by the square, of side `2 * reach`, that holds their middle.
     rows, columns = np.int64(0), np.int64(0)
     for j in range(n):
         rows = max(rows, np.int64(points[j, 0] / (2 * reach)) + 1)
@@ -103,9 +106,9 @@ def _without_covered(
         for square in range(9):
             i = newest[row - 1 + square // 3, column - 1 + square % 3]
             while i >= 0 and left[j]:
-                apart = np.hypot(points[i, 0] - points[j, 0], points[i, 1] - points[j, 1])
-                if apart < longest[i] + longest[j] + 2:
-                    if min(area[i], area[j]) < LEAST_AREA_PX:
+                distance = np.hypot(points[i, 0] - points[j, 0], points[i, 1] - points[j, 1])
+                if distance < longest[i] + longest[j] + 2:
+                    if min(area[i], area[j]) < MIN_AREA_PX:
                         is_certain[j] = False
                     else:
                         shared = _shared(points, rays, circle, before, i, j, _CELLS / (2 * reach + 1))
@@ -125,15 +128,15 @@ def _without_covered(
 def _shared(
     points: np.ndarray, rays: np.ndarray, circle: np.ndarray, before: np.ndarray, i: int, j: int, scale: float
 ) -> float:
-    """The part of polygon j that lies in polygon i, from a few places in each of its sectors."""
+    """The part of polygon j that lies in polygon i, estimated at a few points of each sector."""
     n_rays = rays.shape[1]
     down, right = points[j, 0] - points[i, 0], points[j, 1] - points[i, 1]
-    inside, whole = 0.0, 0.0
+    inside, total = 0.0, 0.0
     for k in range(n_rays):
         y = (rays[j, k - 1] * circle[0, k - 1] + rays[j, k] * circle[0, k]) / 2
         x = (rays[j, k - 1] * circle[1, k - 1] + rays[j, k] * circle[1, k]) / 2
         weight = rays[j, k - 1] * rays[j, k]
-        whole += _RINGS * weight
+        total += _RINGS * weight
         for ring in range(_RINGS):
             out = np.sqrt((ring + 0.5) / _RINGS)
             py, px = down + out * y, right + out * x
@@ -146,7 +149,7 @@ def _shared(
             by, bx = rays[i, b] * circle[0, b], rays[i, b] * circle[1, b]
             if (bx - ax) * (py - ay) - (by - ay) * (px - ax) >= 0:
                 inside += weight
-    return inside / whole
+    return inside / total
 
 
 @compiled
@@ -166,15 +169,15 @@ def _draw(corners: np.ndarray, order: np.ndarray, labels: np.ndarray) -> None:
                         labels[y, x] = k + 1
                 continue
             crossings[:n].sort()
-            for at in range(0, n - 1, 2):
-                start, stop = int(np.ceil(crossings[at])), int(np.floor(crossings[at + 1]))
+            for i in range(0, n - 1, 2):
+                start, stop = int(np.ceil(crossings[i])), int(np.floor(crossings[i + 1]))
                 for x in range(max(first, start), min(last, stop) + 1):
                     labels[y, x] = k + 1
 
 
 @compiled
 def _crossings(ys: np.ndarray, xs: np.ndarray, y: int, found: np.ndarray) -> int:
-    """Where the polygon's sides cross row y, into `found`; how many, or -1 if one is too close to a pixel."""
+    """Write where the polygon crosses row y into `found`; how many, or -1 if one is too close to a pixel."""
     n = 0
     for k in range(len(ys)):
         y0, y1 = ys[k - 1] - y, ys[k] - y

@@ -1,4 +1,4 @@
-"""Image + model -> instance labels, the same that the stardist package would draw."""
+"""Image + model -> instance labels, equal to those of the stardist package."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from lineage.stardist.model import Model
 
 TILE_PX = 2048  # larger images are taken in squares of this side
-HALO_PX = 128  # what a tile sees beyond its square: more than the network's view
+HALO_PX = 128  # a tile is read this much beyond its square: more than the network's field of view
 
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Every place of an image where an object's middle may be."""
+    """Every point of an image that may be the middle of an object, with its polygon."""
 
     points: np.ndarray  # (N, 2) y, x in pixels
     probability: np.ndarray  # (N,)
@@ -32,7 +32,7 @@ def predict(model: Model, image: np.ndarray, *, zoom: float = 1.0) -> tuple[np.n
     Args:
         model: as `lineage.stardist.model.load` gives it.
         image: (Y, X), or (Y, X, C) where the model has channels; raw grey levels.
-        zoom: the network sees the image resized by this; labels have the image's own size.
+        zoom: the image is resized by this for the network; labels have the image's own size.
 
     Returns:
         labels (Y, X) int32, 0 is background, and the probability (N,) of label 1, 2, ... N.
@@ -41,24 +41,28 @@ def predict(model: Model, image: np.ndarray, *, zoom: float = 1.0) -> tuple[np.n
 
 
 def candidates(
-    model: Model, image: np.ndarray, *, zoom: float = 1.0, least: float | None = None
+    model: Model, image: np.ndarray, *, zoom: float = 1.0, min_probability: float | None = None
 ) -> Candidates:
-    """What the network says of an image, before non-maximum suppression.
+    """What the network predicts for an image, before non-maximum suppression.
 
     Args:
         model: the network.
         image: (Y, X) or (Y, X, C), raw grey levels.
         zoom: as in `predict`.
-        least: probability above which a place is a candidate; the model's threshold if None.
+        min_probability: above which a point is a candidate; the model's threshold if None.
+
+    Returns:
+        Candidates, in pixels of the image.
     """
     from lineage.stardist.resize import resized
 
     shape = image.shape[:2]
-    least = model.prob_threshold if least is None else least
+    if min_probability is None:
+        min_probability = model.prob_threshold
     seen = getattr(normalise, model.normalisation)(image)
     if zoom != 1:
         seen = resized(seen, (max(1, round(shape[0] * zoom)), max(1, round(shape[1] * zoom))))
-    found = [_tile(model, seen, y, x, least) for y, x in _corners(seen.shape)]
+    found = [_tile(model, seen, y, x, min_probability) for y, x in _corners(seen.shape)]
     points, probability, rays = (np.concatenate(part) for part in zip(*found, strict=True))
     inside = (points < seen.shape[:2]).all(axis=1)
     scale = np.array(shape) / seen.shape[:2]
@@ -74,7 +78,7 @@ def _corners(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def _tile(
-    model: Model, image: np.ndarray, y: int, x: int, least: float
+    model: Model, image: np.ndarray, y: int, x: int, min_probability: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The candidates whose middle lies in the square at (y, x): points, probability, rays."""
     import torch
@@ -82,20 +86,21 @@ def _tile(
     from lineage.stardist.network import half_precision
 
     config = model.network.config
-    whole = max(image.shape[:2]) <= TILE_PX
+    is_untiled = max(image.shape[:2]) <= TILE_PX
     top, left = (max(0, n - HALO_PX) for n in (y, x))
-    cut = image if whole else image[top : y + TILE_PX + HALO_PX, left : x + TILE_PX + HALO_PX]
+    cut = image if is_untiled else image[top : y + TILE_PX + HALO_PX, left : x + TILE_PX + HALO_PX]
     margins = [(0, -n % config.multiple) for n in cut.shape[:2]]
     padded = np.pad(cut, margins + [(0, 0)] * (cut.ndim - 2), mode="reflect")
     planes = torch.from_numpy(padded).to(model.device).reshape(1, *padded.shape[:2], -1)
     precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=model.half)
     with torch.inference_mode(), precise, half_precision(model.device, allowed=model.half):
-        found = model.network.candidates(planes.permute(0, 3, 1, 2), float(np.log(least / (1 - least))))
-    places, logits, rays = (part.cpu().numpy() for part in found)
-    points = places * config.grid + (top, left)
-    mine = np.ones(len(points), bool) if whole else _between(points, (y, x), (y + TILE_PX, x + TILE_PX))
-    probability = 1 / (1 + np.exp(-logits[mine]))
-    return points[mine], probability, np.maximum(rays[mine], 1e-3)
+        min_logit = float(np.log(min_probability / (1 - min_probability)))
+        found = model.network.candidates(planes.permute(0, 3, 1, 2), min_logit)
+    grid_points, logits, rays = (part.cpu().numpy() for part in found)
+    points = grid_points * config.grid + (top, left)
+    own = np.ones(len(points), bool) if is_untiled else _between(points, (y, x), (y + TILE_PX, x + TILE_PX))
+    probability = 1 / (1 + np.exp(-logits[own]))
+    return points[own], probability, np.maximum(rays[own], 1e-3)
 
 
 def _between(points: np.ndarray, low: tuple[int, int], high: tuple[int, int]) -> np.ndarray:
@@ -104,6 +109,11 @@ def _between(points: np.ndarray, low: tuple[int, int], high: tuple[int, int]) ->
 
 def draw(found: Candidates, prob_threshold: float, nms_threshold: float) -> tuple[np.ndarray, np.ndarray]:
     """Candidates above the threshold -> non-maximum suppression -> polygons -> labels.
+
+    Args:
+        found: of one image.
+        prob_threshold: candidates below it are left out.
+        nms_threshold: polygons that overlap more than this are one object.
 
     Returns:
         labels (Y, X) int32 and the probability (N,) of label 1, 2, ... N.

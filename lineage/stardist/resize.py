@@ -1,4 +1,4 @@
-"""An image -> the same image at another size, as scikit-image's `resize` gives it, several times as fast."""
+"""An image -> the image resized, equal to scikit-image's `resize` and several times as fast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Blur by how much it gets smaller, then interpolate linearly.
+    """Blur according to the reduction in size, then interpolate linearly.
 
     Both are sums along rows and columns with weights that depend on the two sizes alone.
 
@@ -43,9 +43,9 @@ def _weights(n: int, m: int) -> csr_array:
     reach = int(4 * sigma + 0.5)
     steps = np.arange(-reach, reach + 1)
     blur = np.exp(-0.5 * (steps / sigma) ** 2) if reach else np.ones(1)
-    place = (np.arange(m) + 0.5) * (n / m) - 0.5
-    before = np.floor(place).astype(int)
-    share = (place - before)[:, None]
+    position = (np.arange(m) + 0.5) * (n / m) - 0.5
+    before = np.floor(position).astype(int)
+    share = (position - before)[:, None]
     columns = before[:, None] + np.arange(-reach, reach + 2)
     weights = np.pad(blur / blur.sum(), (0, 1)) * (1 - share) + np.pad(blur / blur.sum(), (1, 0)) * share
     turn = max(1, 2 * (n - 1))

@@ -1,4 +1,4 @@
-"""Images + model -> how large the nuclei are, and by how much the images are to be resized."""
+"""Images + model -> the size of the nuclei, and by how much the images are to be resized."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from lineage.stardist.model import Model
 
-SMALLER, LARGER = (1.0, 0.5, 0.25), (2.0, 4.0)  # zooms to look at; the larger ones if nothing is seen
-LEAST_NUCLEI = 5  # fewer say nothing of the size
+SMALLER, LARGER = (1.0, 0.5, 0.25), (2.0, 4.0)  # zooms to try; the larger ones if nothing is found
+MIN_NUCLEI = 5  # for their size to be known
 SAME = 0.2  # |log| of two diameters, below which they are the same
 BETTER = 1.3  # a smaller zoom must explain this much more of the image than a larger one
 FRAGMENT = 0.45  # objects below this part of the usual diameter are no nuclei
@@ -34,15 +34,15 @@ class Look:
 
     @cached_property
     def areas(self) -> np.ndarray:
-        """(N,) pixels of the images themselves; 0 where another object hides one."""
+        """(N,) areas in pixels of the images themselves; 0 where another object hides a nucleus."""
         every = [np.bincount(labels.ravel(), minlength=len(p) + 1)[1:] for labels, p in self.found]
         return np.concatenate([*every, np.zeros(0, np.int64)])
 
     @property
     def explained(self) -> float:
-        """The light that belongs to a nucleus, counted by how probable that is.
+        """The light that lies in nuclei, weighted by their probabilities.
 
-        What is taken for one nucleus with the dark between several explains no more than they do.
+        A label that covers several nuclei and the dark between them explains no more than they do.
         """
         return float(
             sum(
@@ -53,18 +53,18 @@ class Look:
 
     @property
     def diameter_px(self) -> float | None:
-        """Of the circle with the nuclei's median area, fragments left out; None where there are too few."""
+        """Diameter of the circle with the nuclei's median area, without fragments; None if there are few."""
         diameters = np.sort(2 * np.sqrt(self.areas[self.areas > 0] / np.pi))
-        if len(diameters) < LEAST_NUCLEI:
+        if len(diameters) < MIN_NUCLEI:
             return None
         half = np.searchsorted(np.cumsum(diameters**2), np.sum(diameters**2) / 2)
         return float(np.median(diameters[diameters > FRAGMENT * diameters[half]]))
 
 
 def look(model: Model, images: Sequence[np.ndarray]) -> Look:
-    """Find the nuclei at the zoom that explains most of the images.
+    """Find the nuclei at the zoom that explains most of the light in the images.
 
-    Large nuclei fall into fragments that are easily taken for nuclei; smaller zooms show whether that is so.
+    Large nuclei fall into fragments that are easily taken for nuclei; smaller zooms show if that happened.
 
     Args:
         model: the network.
@@ -95,7 +95,7 @@ def _is_same(one: float | None, other: float | None) -> bool:
 
 
 def diameter_px(model: Model, images: Sequence[np.ndarray]) -> float | None:
-    """The usual diameter of the nuclei; None where too few are found to tell.
+    """The usual diameter of the nuclei; None where too few are found.
 
     Args:
         model: the network.
@@ -105,7 +105,9 @@ def diameter_px(model: Model, images: Sequence[np.ndarray]) -> float | None:
 
 
 def zoom_of(model: Model, diameter: float | None) -> float:
-    """By how much images with such nuclei are resized; 1 if the model knows their size, or nothing is known.
+    """By how much images with nuclei of this diameter are resized for the model.
+
+    1 if the model was trained on nuclei of this size, or if the diameter is not known.
 
     >>> from types import SimpleNamespace
     >>> zoom_of(SimpleNamespace(diameters_px=(8.0, 60.0)), 80.0)

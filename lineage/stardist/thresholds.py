@@ -1,4 +1,4 @@
-"""A model, images with masks -> its average precision on them; the thresholds with which it is best."""
+"""A model and images with masks -> its average precision on them, and the thresholds that give the best."""
 
 from __future__ import annotations
 
@@ -29,7 +29,16 @@ IOUS = (0.5, 0.6, 0.7, 0.8, 0.9)
 def average_precisions(
     model: Model, pairs: list[Annotated], find: Callable[[Model, np.ndarray], Found] = at_own_size
 ) -> dict[float, float]:
-    """StarDist's average precision, TP / (TP + FP + FN), pooled over the images, by IoU."""
+    """StarDist's average precision, TP / (TP + FP + FN), pooled over the images.
+
+    Args:
+        model: the network.
+        pairs: images with their masks.
+        find: image -> labels and probabilities.
+
+    Returns:
+        IoU -> average precision.
+    """
     from stardist.matching import matching_dataset
 
     found = [find(model, p.image)[0] for p in pairs]
@@ -52,7 +61,7 @@ def with_best_thresholds(model: Model, pairs: list[Annotated]) -> Model:
     ]
     lowest = min(PROB_THRESHOLDS)
     sets = [
-        [(mask, candidates(model, image, least=lowest)) for image, mask in images]
+        [(mask, candidates(model, image, min_probability=lowest)) for image, mask in images]
         for images in ([(p.image, p.mask) for p in pairs], fields)
     ]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lineage.stardist.data import Annotated
 
 Sample = tuple[np.ndarray, np.ndarray, np.ndarray]
-SMOOTHING = 0.998  # of the weights that are kept, from step to step
+SMOOTHING = 0.998  # of the moving average of the weights, from step to step
 DISTANCE_WEIGHT = 0.2  # of the distances in the loss, as in StarDist
 
 
@@ -46,7 +46,7 @@ class Schedule:
     learning_rate: float = 1e-3  # the highest
     seed: int = 0
     workers: int = 1  # processes that make patches
-    reports: int = 6  # how often the validation images are looked at, and a checkpoint is written
+    reports: int = 6  # how often the validation images are scored, and a checkpoint is written
 
 
 class Patches(IterableDataset[Sample]):
@@ -71,9 +71,16 @@ class Patches(IterableDataset[Sample]):
 
 
 def loss(logits: Tensor, dist: Tensor, prob_true: Tensor, dist_true: Tensor) -> Tensor:
-    """StarDist's: cross-entropy of the probability, and the distances' absolute error inside objects.
+    """StarDist's loss: cross-entropy of the probability, and the distances' absolute error inside objects.
 
-    Shapes: (B, 1, h, w), (B, n_rays, h, w), (B, 1, h, w), (B, n_rays, h, w).
+    Args:
+        logits: (B, 1, h, w), predicted.
+        dist: (B, n_rays, h, w), predicted, pixels.
+        prob_true: (B, 1, h, w).
+        dist_true: (B, n_rays, h, w), pixels.
+
+    Returns:
+        One number.
     """
     error = (prob_true * (dist - dist_true).abs()).mean() / (prob_true.mean() + 1e-7)
     outside = ((1 - prob_true) * dist.abs()).mean()
@@ -83,10 +90,10 @@ def loss(logits: Tensor, dist: Tensor, prob_true: Tensor, dist_true: Tensor) -> 
 
 @dataclass(eq=False)
 class Learner:
-    """A network that learns, and all that a checkpoint holds of it."""
+    """A network in training, with all that a checkpoint keeps of it."""
 
     network: StarDist
-    smooth: AveragedModel  # the weights that are kept: a moving average over the steps
+    smooth: AveragedModel  # a moving average of the weights over the steps, which is what is saved
     optimiser: Optimizer
     rates: LRScheduler
 
@@ -115,23 +122,26 @@ def train(
     teacher: Model | None = None,
     start: Model | None = None,
     device: torch.device | None = None,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Model:
-    """Train, optimise the thresholds on `validation`, and return the model.
+    """Train, and choose the thresholds on `validation`.
 
-    A checkpoint is written at every report; where one lies at `checkpoint`, training goes on from it.
+    A checkpoint is written at every report; if there is one already, training continues from it.
 
     Args:
-        pairs: to learn from.
-        validation: looked at in every report; the thresholds are chosen on it.
+        pairs: images to learn from.
+        validation: images scored in every report; the thresholds are chosen on them.
         config: the architecture; the grid must be the teacher's.
         schedule: how long and how hard.
-        checkpoint: its file.
-        teacher: a larger model, whose answers count as much as the truth (distillation).
-        start: gives the first weights in place of random ones; `config` may have more filters, else it must
-            be the same.
-        device: CUDA, MPS or CPU; the best there is if None.
-        say: told a line at every report.
+        checkpoint: file of the checkpoint.
+        teacher: a larger model, whose predictions weigh as much as the truth (distillation).
+        start: gives the first weights in place of random ones; `config` may have more filters than this
+            model, and must otherwise be the same.
+        device: CUDA, MPS or CPU; the best available if None.
+        log: called with one line at every report.
+
+    Returns:
+        The model, with the thresholds that suit it best.
     """
     device = device or best_device()
     torch.manual_seed(schedule.seed)
@@ -147,15 +157,15 @@ def train(
         error = loss(logits, rays, prob, dist)
         if teacher:
             with torch.no_grad(), half_precision(device):
-                told, shown = teacher.network(x)
-            error = 0.5 * error + 0.5 * loss(logits, rays, torch.sigmoid(told), shown)
+                teacher_logits, teacher_rays = teacher.network(x)
+            error = 0.5 * error + 0.5 * loss(logits, rays, torch.sigmoid(teacher_logits), teacher_rays)
         learner.learn(error)
         running = error.detach() if step == first + 1 else 0.99 * running + 0.01 * error.detach()
         if step % every == 0 or step == schedule.steps:
             _save(checkpoint, step, vars(learner))
             left = (time.monotonic() - began) / (step - first) * (schedule.steps - step) / 60
             score = average_precisions(learner.model(device), validation[:20], predict)[0.5]
-            say(
+            log(
                 f"step {step} of {schedule.steps}, loss {running.item():.3f}, "
                 f"AP@0.5 {score:.3f}, {left:.0f} min left"
             )
@@ -180,10 +190,10 @@ def _learner(
 
 
 def widened(narrow: dict[str, Tensor], wide: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The weights of a network in one with more filters, which then computes the same.
+    """The weights of a network for one with more filters, which then computes the same.
 
-    The new filters keep their random weights, and count for nothing in the old ones until they have learned
-    (as in Net2Net, Chen et al. 2016). Where two maps are joined, each half is widened on its own.
+    The new filters keep their random weights, and the old ones start by giving them no weight (as in Net2Net,
+    Chen et al. 2016). Where two maps are joined, each half is widened on its own.
 
     Args:
         narrow: state of the smaller network.
@@ -193,7 +203,7 @@ def widened(narrow: dict[str, Tensor], wide: dict[str, Tensor]) -> dict[str, Ten
 
 
 def _joins(name: str) -> bool:
-    """Whether these weights are of a convolution that reads two maps, of the level below and of this one."""
+    """Whether these weights belong to a convolution that reads two maps: the level below, and this one."""
     return name.startswith("up.") and name.endswith(".0.weight")
 
 
@@ -206,8 +216,8 @@ def _widened(narrow: Tensor, random: Tensor, joins: bool) -> Tensor:
         out[: len(narrow)] = narrow
         return out
     parts = 2 if joins else 1
-    for few, many in zip(narrow.chunk(parts, dim=1), out.chunk(parts, dim=1), strict=True):
-        many[: few.shape[0], : few.shape[1]] = few
+    for old, new in zip(narrow.chunk(parts, dim=1), out.chunk(parts, dim=1), strict=True):
+        new[: old.shape[0], : old.shape[1]] = old
     return out
 
 
@@ -232,7 +242,7 @@ def _save(checkpoint: Path, step: int, parts: dict) -> None:
 
 
 def _resume(checkpoint: Path, parts: dict, device: torch.device) -> int:
-    """Take up what the checkpoint holds, if there is one; the number of steps done."""
+    """Load the checkpoint, if there is one; returns the number of steps done."""
     if not checkpoint.exists():
         return 0
     saved = torch.load(checkpoint, weights_only=True, map_location=device)

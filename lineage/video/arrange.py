@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _DEPTH = 3  # folders within the folder: TimePoint_1/, Pos0/
-_OURS = (".lineage", ".truth")  # folders that runs and simulations write
+_RESULTS = (".lineage", ".truth")  # folders that runs and simulations write
 _TIMES = (Kind.TIME, Kind.ELAPSED, Kind.STAMP)
 
 
 @dataclass(frozen=True)
 class Position:
-    """One place that was filmed, as the names tell it from others."""
+    """One imaged position, as the files' names distinguish it from others."""
 
     name: str  # what --position takes; "" where there is one only
     well: str
@@ -31,35 +31,35 @@ class Position:
 
 @dataclass(frozen=True)
 class Image:
-    """One file, by what its name says."""
+    """One file, and what its name says of it."""
 
     path: Path
-    place: Position
+    position: Position
     channel: tuple[str, ...]
     time: float  # a count of frames, or minutes
 
 
 @dataclass(frozen=True)
 class Sorted:
-    """The images of a folder in their dimensions."""
+    """The images of a folder, each with its position, channel and time."""
 
     images: tuple[Image, ...]
     in_minutes: bool  # times are minutes, not counts
-    timed: bool  # names hold times at all
+    timed: bool  # the names hold times
     assumed: tuple[str, ...]
     warnings: tuple[str, ...]
 
     @property
     def positions(self) -> list[Position]:
         """In order of name."""
-        return sorted({i.place for i in self.images}, key=lambda p: natural_key(p.name))
+        return sorted({i.position for i in self.images}, key=lambda p: natural_key(p.name))
 
 
 def sort_images(folder: Path) -> Sorted:
-    """Say which file is which frame, channel and position.
+    """Find out which file is which frame, channel and position.
 
     Raises:
-        InputError: there is no TIFF, or names from which that cannot be told.
+        InputError: there is no TIFF, or the names leave that open.
     """
     files = _tiffs(folder)
     names = [p.name for p in files]
@@ -87,11 +87,15 @@ def _tiffs(folder: Path) -> list[Path]:
         own = [
             f
             for f in folder.rglob("*")
-            if f.suffix.lower() in SUFFIXES and f.is_file()
-            and len(f.relative_to(folder).parts) <= _DEPTH
-            and not any(p.endswith(_OURS) or is_hidden(p) for p in f.relative_to(folder).parts[:-1])
-        ]  # fmt: skip
+            if f.suffix.lower() in SUFFIXES and f.is_file() and _is_part(f, folder)
+        ]
     return sorted(own, key=lambda f: natural_key(f.relative_to(folder).as_posix()))
+
+
+def _is_part(file: Path, folder: Path) -> bool:
+    """Whether a file further down may be of the movie: not too deep, nor in a result's or a hidden folder."""
+    *folders, _ = file.relative_to(folder).parts
+    return len(folders) < _DEPTH and not any(f.endswith(_RESULTS) or is_hidden(f) for f in folders)
 
 
 def _stem(path: Path) -> str:
@@ -100,7 +104,7 @@ def _stem(path: Path) -> str:
 
 @dataclass(eq=False)
 class _Names:
-    """The files' names as a table: a row a file, a column a field; kinds may be settled anew."""
+    """The files' names as a table: a row a file, a column a field; what kind a column is may be changed."""
 
     folder: Path
     files: list[Path]
@@ -124,10 +128,10 @@ class _Names:
         return [tuple(row[i].value for i in columns) for row in self.rows]
 
     def settle_time(self) -> None:
-        """Where no name says a time, find the number that counts the frames.
+        """Where the names state no time, find the number that counts the frames.
 
         Raises:
-            InputError: several numbers may.
+            InputError: there are several such numbers.
         """
         if self.varying(*_TIMES):
             return
@@ -137,8 +141,8 @@ class _Names:
                 listed(sorted({f.value for f in self.columns[i]}, key=natural_key), 3) for i in numbers
             )
             raise InputError(
-                f"{self.folder}: the names of its files count several things ({found}) and do not say which "
-                "is time: write t before it, s before positions, c before channels"
+                f"{self.folder}: the names of its files count several things ({found}), and it is not clear "
+                "which is time: write t before it, s before positions, c before channels"
             )
         if numbers:
             self.kinds[numbers[0]] = Kind.TIME
@@ -147,35 +151,37 @@ class _Names:
             self.assumed.append(
                 "time: the files' names count planes of z and no times; they are read as time"
             )
-        elif (
-            len(f := [i for i in self.varying(Kind.POSITION) if self.columns[i][0].key == FIELD_OR_FRAME])
-            == 1
-        ):
+        elif len(f := [i for i in self.varying(Kind.POSITION) if self._is_field_or_frame(i)]) == 1:
             self.kinds[f[0]] = Kind.TIME
             self.assumed.append(
                 f"time: the f in names as {self.files[0].name} is read as frame, not as field"
             )
 
+    def _is_field_or_frame(self, column: int) -> bool:
+        return self.columns[column][0].key == FIELD_OR_FRAME
+
     def _independent_numbers(self) -> list[int]:
-        """The numbers without those that others, or what is known of a file, tell already."""
+        """The numbers that do not follow from other numbers, or from what else is known of a file."""
         found = self.varying(Kind.NUMBER)
         known = self.varying(Kind.WELL, Kind.POSITION, Kind.CHANNEL, Kind.Z)
         for i in list(found):
             others = [*known, *(j for j in found if j != i)]
             by_others = dict(zip(self.values(others), self.values([i]), strict=True))
-            told = all(by_others[o] == v for o, v in zip(self.values(others), self.values([i]), strict=True))
-            if len(found) > 1 and told:
+            follows = all(
+                by_others[o] == v for o, v in zip(self.values(others), self.values([i]), strict=True)
+            )
+            if len(found) > 1 and follows:
                 found.remove(i)
         return found
 
-    def places(self) -> list[Position]:
-        """The position of each file; only what differs is in its name."""
+    def positions(self) -> list[Position]:
+        """The position of each file; its name has only what differs between files."""
         distinct = self.values(self.varying(Kind.WELL, Kind.POSITION, Kind.TEXT))
         wells = self.values(self.of(Kind.WELL))
-        positions = self.values(self.varying(Kind.POSITION, Kind.TEXT) or self.of(Kind.POSITION))
+        within_well = self.values(self.varying(Kind.POSITION, Kind.TEXT) or self.of(Kind.POSITION))
         return [
             Position("_".join(name), "".join(well[:1]), "_".join(position))
-            for name, well, position in zip(distinct, wells, positions, strict=True)
+            for name, well, position in zip(distinct, wells, within_well, strict=True)
         ]
 
     def times(self) -> Iterator[tuple[list[float], bool]]:
@@ -195,22 +201,22 @@ def _sort(names: _Names, warnings: list[str]) -> Sorted:
             f"{names.folder} holds {len(planes)} planes of z ({listed(planes)}); "
             "project or select one and save that"
         )
-    places = names.places()
+    positions = names.positions()
     channels = names.values(names.varying(Kind.CHANNEL) or names.of(Kind.CHANNEL))
     ways = list(names.times())
-    untimed = [0.0] * len(places), False
+    untimed = [0.0] * len(positions), False
     for times, in_minutes in (*ways, untimed):
-        if len(set(zip(places, channels, times, strict=True))) == len(places):
-            images = tuple(map(Image, names.files, places, channels, times))
+        if len(set(zip(positions, channels, times, strict=True))) == len(positions):
+            images = tuple(map(Image, names.files, positions, channels, times))
             return Sorted(images, in_minutes, bool(ways), tuple(names.assumed), tuple(warnings))
     raise InputError(
-        f"{names.folder}: names as {listed((f.name for f in names.files), 3)} do not tell frames apart; "
+        f"{names.folder}: names as {listed((f.name for f in names.files), 3)} do not distinguish the frames; "
         "number the frames, t001 and on, or give one of the files"
     )
 
 
 def _kind(column: tuple[Field, ...]) -> Kind:
-    """What a field is, by all its values: C1 and C2 are channels, C01 and D01 are wells."""
+    """What a field is, judging by all its values: C1 and C2 are channels, C01 and D01 are wells."""
     kind = column[0].kind
     values = {f.value for f in column}
     letters = {v[0] for v in values if v}
@@ -227,10 +233,18 @@ def _kind(column: tuple[Field, ...]) -> Kind:
 def choose_position(found: Sequence[Position], wanted: str | None, name: str) -> Position:
     """The position to read.
 
+    Args:
+        found: those that there are.
+        wanted: name or well of one; None where none was given.
+        name: of the movie, for the message.
+
+    Returns:
+        One of `found`.
+
     Raises:
         InputError: there are several and none is chosen, or the chosen one is not there.
     """
-    names = listed((p.name for p in found), most=12)
+    names = listed((p.name for p in found), max_items=12)
     if wanted is None:
         if len(found) == 1:
             return found[0]

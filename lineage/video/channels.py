@@ -44,31 +44,40 @@ class Choice:
 def choose_channels(source: Source, file: str, nucleus: int | None, phase: int | None) -> Choice:
     """Pick the nucleus and the phase channel.
 
-    What is given stands. Otherwise names decide; of two channels, one known leaves the other; and where no
-    name says anything, the nuclei are the channel that looks like sparse bright spots on a dark ground.
+    Given channels are kept. Otherwise names decide; of two channels, the one that is left is taken; and where
+    names do not help, the nuclei are the channel that looks like sparse bright spots on a dark ground.
+
+    Args:
+        source: the movie.
+        file: its name, for messages.
+        nucleus: the given nucleus channel, counted from 0; None to find it.
+        phase: the given phase channel, likewise.
+
+    Returns:
+        Choice; `assumed` and `notes` have a sentence for each channel that was not given.
 
     Raises:
-        InputError: a channel that is not there, one channel for both, or no way to tell.
+        InputError: a channel that is not there, one channel for both, or names and images that leave it open.
     """
     names = source.channels
     _check_options(names, file, nucleus, phase)
-    everyone = range(len(names))
+    every = range(len(names))
     assumed: list[str] = []
     notes: list[str] = []
     if phase is None:
-        named = _matching(names, _PHASE, everyone, but=nucleus)
+        named = _matching(names, _PHASE, every, but=nucleus)
         phase = named[0] if named else None
         if phase is not None:
             notes.append(f"phase channel: {_called(names, phase)}, by its name")
     if nucleus is None:
-        free = [i for i in everyone if i != phase]
+        free = [i for i in every if i != phase]
         named = _matching(names, _NUCLEUS, free)
         if not free:
             raise InputError(f"{file} has only {_called(names, 0)}; a channel of stained nuclei is wanted")
         if len(named) > 1:
             raise InputError(
                 f"{file} has {len(named)} channels that may show the nuclei ({_listed(names, named)}): "
-                "say which with --nucleus-channel"
+                "choose one with --nucleus-channel"
             )
         if named:
             nucleus = named[0]
@@ -121,7 +130,7 @@ def _by_images(source: Source, among: list[int], file: str) -> int:
     if not skewness[best] - skewness[second] >= _CLEAR_DIFFERENCE:
         raise InputError(
             f"{file} has {len(source.channels)} channels ({_listed(source.channels, among)}), "
-            "and neither names nor images tell which shows the nuclei: say so with --nucleus-channel"
+            "and neither names nor images show which has the nuclei: choose it with --nucleus-channel"
         )
     return among[best]
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _UNEVEN = 0.25  # of an interval: by so much a frame may come late
-_MOST_MISSING = 0.5  # of the frames: with more of them gone the names count something else
+_MAX_MISSING = 0.5  # of the frames: with more of them gone the names count something else
 
 
 def find_positions(folder: Path, read: Callable[[Path], Source]) -> list[Position]:
@@ -44,12 +44,15 @@ def read_folder(folder: Path, read: Callable[[Path], Source], position: str | No
         read: opens one of them.
         position: which of several.
 
+    Returns:
+        Source.
+
     Raises:
-        InputError: names from which frames cannot be told, several positions, or images that differ.
+        InputError: names that do not say which frame is which, several positions, or images that differ.
     """
     everything = sort_images(folder)
-    place = choose_position(everything.positions, position, folder.name)
-    images = [i for i in everything.images if i.place == place]
+    chosen = choose_position(everything.positions, position, folder.name)
+    images = [i for i in everything.images if i.position == chosen]
     if not everything.timed and len(images) > 1:
         frames = _of_stacks(images, read, folder)
     elif not everything.timed:
@@ -70,28 +73,27 @@ def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source
     n_planned = max(at.values()) + 1
     grid: dict[tuple[int, tuple[str, ...]], Path] = {(at[i.time], i.channel): i.path for i in images}
     seen = Counter(channel for _, channel in grid)
-    rare = sorted(c for c, n in seen.items() if n < (1 - _MOST_MISSING) * max(seen.values()))
+    rare = sorted(c for c, n in seen.items() if n < (1 - _MAX_MISSING) * max(seen.values()))
     channels = sorted(set(seen) - set(rare), key=lambda c: natural_key(" ".join(c)))
     warnings = [
         f"channel {' '.join(c)} is left out: it is there in {seen[c]} of {max(seen.values())} frames"
         for c in rare
     ]
     missing = [t for t in range(n_planned) if any((t, c) not in grid for c in channels)]
-    if len(missing) > _MOST_MISSING * n_planned:
+    if len(missing) > _MAX_MISSING * n_planned:
         raise InputError(
             f"{folder}: by their names, {len(missing)} of {n_planned} frames are not there; "
-            "number the frames through, or say what is missing"
+            "number the frames without gaps, or give the missing files"
         )
-    n_frames, holes, said = without_missing(missing, n_planned, "were not taken, by the files' names")
-    stills = (
-        (t, k, grid[t, c].name, _as_still(read(grid[t, c]), grid[t, c].name))
-        for t in range(n_frames) if t not in holes for k, c in enumerate(channels)
-    )  # fmt: skip
-    first, started = _look_through(stills)
+    n_frames, holes, holes_warned = without_missing(missing, n_planned, "were not taken, by the files' names")
+    files = ((t, k, grid[t, c]) for t in range(n_frames) if t not in holes for k, c in enumerate(channels))
+    first, started = _look_through(
+        (t, k, path.name, _as_still(read(path), path.name)) for t, k, path in files
+    )
     inner = [(k, i) for k, still in enumerate(first) for i in range(len(still.channels))]
+    uneven: tuple[str, ...] = ()
     if interval.value is None:
         interval, _, uneven = settle_interval(first[0].interval, started)
-        said += uneven
     own = _micro_manager(images[0].path.parent)
     shape = first[0].shape
     paths = [[grid.get((t, c)) for c in channels] for t in range(n_frames)]
@@ -115,7 +117,7 @@ def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source
         unnamed_channels=any(s.unnamed_channels for s in first),
         assumed=first[0].assumed,
         notes=first[0].notes,
-        warnings=(*warnings, *said, *first[0].warnings),
+        warnings=(*warnings, *holes_warned, *uneven, *first[0].warnings),
     )
 
 
@@ -161,12 +163,12 @@ def _frame_numbers(
 
 
 def _channel_name(values: tuple[str, ...]) -> str:
-    """The words among what tells a channel; numbers are no name."""
+    """The words among the fields that distinguish a channel; a number is no name."""
     return " ".join(v for v in values if not v.isdigit() and not re.fullmatch(r"C\d", v))
 
 
 def _micro_manager(folder: Path) -> Metadata:
-    """What Micro-Manager's metadata.txt says, where it lies beside the images."""
+    """The contents of Micro-Manager's metadata.txt, where it lies beside the images."""
     try:
         content = json.loads((folder / "metadata.txt").read_text(encoding="utf-8"))
         found = micro_manager_summary(content["Summary"])

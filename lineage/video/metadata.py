@@ -1,4 +1,4 @@
-"""What a file says of its pixels, and how its times are settled where it states them twice."""
+"""What a file states about its pixels, and which interval is taken where it states two."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lineage.video.units import CREDIBLE_MIN, SILENT, Measure, duration, is_cred
 
 @dataclass(frozen=True)
 class Metadata:
-    """What a file says of its pixels."""
+    """What a file states about its pixels."""
 
     channels: tuple[str, ...] = ()
     pixel_size: Measure = SILENT
@@ -26,14 +26,14 @@ class Metadata:
 def settle_interval(
     nominal: Measure, times_min: dict[int, float]
 ) -> tuple[Measure, tuple[str, ...], tuple[str, ...]]:
-    """The interval of a movie that states one and times its frames.
+    """The interval of a movie that may state one, and when each frame was taken.
 
     Args:
-        nominal: what is stated.
-        times_min: frame -> when it was taken.
+        nominal: the stated interval.
+        times_min: frame -> when it was taken, minutes.
 
     Returns:
-        The interval, a note where the times contradict what is stated, and a warning where they are uneven.
+        The interval, a note where the times contradict the stated one, and a warning where they are uneven.
 
     >>> settle_interval(duration(1, "ms"), {0: 0.0, 1: 10.0, 2: 20.0})[0].value
     10.0
@@ -61,7 +61,7 @@ def settle_interval(
 
 
 def micro_manager_summary(summary: dict[str, Any]) -> Metadata:
-    """What Micro-Manager says of an acquisition; a pixel size of 0 or an interval of 0 is none."""
+    """The summary that Micro-Manager writes; a pixel size or an interval of 0 means that there is none."""
     return Metadata(
         tuple(map(str, summary.get("ChNames") or ())),
         length(number(summary.get("PixelSize_um")) or None, "um"),

@@ -1,9 +1,9 @@
-"""Any supported file or folder -> Video, with what its metadata leaves open filled in and said."""
+"""Any supported file or folder -> Video; what the metadata leave open is assumed, and reported."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,21 @@ if TYPE_CHECKING:
 ASSUMED_PIXEL_SIZE_UM = 1.1518
 ASSUMED_MINUTES_PER_FRAME = 10.0
 _PAPER = "Delgado-Rodriguez et al. 2024"
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """A number that a movie needs, and how it is called in messages."""
+
+    name: str
+    unit: str
+    option: str
+    assumed: float  # where nobody states it
+    credible: tuple[float, float]
+
+
+_PIXEL_SIZE = _Unit("pixel size", "um a pixel", "--pixel-size-um", ASSUMED_PIXEL_SIZE_UM, CREDIBLE_UM)
+_INTERVAL = _Unit("interval", "min a frame", "--minutes-per-frame", ASSUMED_MINUTES_PER_FRAME, CREDIBLE_MIN)
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -44,22 +59,22 @@ def open_video(
 ) -> Video:
     """Open a movie without loading it.
 
-    What is given wins over the metadata, and the metadata over the paper's values. Frames come as the file
-    has them, in the machine's byte order, with two exceptions: where a TIFF says that 0 is white, grey values
-    are turned over; and pixels that are no number get the median of the frame's others (a frame of nothing
-    else becomes zeros, and so is blank). Frames that were not taken or got lost read as zeros.
+    Options win over the metadata, and the metadata over the paper's values. Frames come as the file has them,
+    in the machine's byte order, with two exceptions: where a TIFF states that 0 is white, grey values are
+    inverted; and pixels that are no number get the median of the frame's others (a frame without any number
+    becomes zeros, and so is blank). Frames that were not taken or got lost read as zeros.
 
     Args:
         path: TIFF, BigTIFF, OME-TIFF or ImageJ stack, a folder with one TIFF a frame and channel, OME-Zarr,
             or ND2.
-        position: which of several that the names in a folder tell apart.
+        position: which of several that the names in a folder distinguish.
         nucleus_channel: the channel with the DNA stain, counted from 0.
         phase_channel: the channel with phase contrast, counted from 0.
         pixel_size_um: side of a pixel, micrometres.
         minutes_per_frame: time from one frame to the next, minutes.
 
     Returns:
-        Video; `assumed` says what neither the options nor the file settled.
+        Video; `assumed` has a sentence for what neither options nor file state.
 
     Raises:
         InputError: nothing there, nothing that can be read as a movie, damage, units that are not credible,
@@ -68,19 +83,13 @@ def open_video(
     path = Path(path)
     _check_positive(pixel_size_um, "--pixel-size-um", "micrometres")
     _check_positive(minutes_per_frame, "--minutes-per-frame", "minutes")
-    source = _with_whole_frames(_read(path, position), path.name)
+    source = _with_checked_frames(_read(path, position), path.name)
     _check_movie(source, path.name)
     if source.unnamed_channels and nucleus_channel is None and phase_channel is None:
         source = _channels_or_frames(source)
     choice = choose_channels(source, path.name, nucleus_channel, phase_channel)
-    size, size_assumed = _settle(
-        pixel_size_um, source.pixel_size, ASSUMED_PIXEL_SIZE_UM, CREDIBLE_UM, path.name,
-        what="pixel size", unit="um a pixel", option="--pixel-size-um",
-    )  # fmt: skip
-    interval, interval_assumed = _settle(
-        minutes_per_frame, source.interval, ASSUMED_MINUTES_PER_FRAME, CREDIBLE_MIN, path.name,
-        what="interval", unit="min a frame", option="--minutes-per-frame",
-    )  # fmt: skip
+    size, size_assumed = _settle(_PIXEL_SIZE, pixel_size_um, source.pixel_size, path.name)
+    interval, interval_assumed = _settle(_INTERVAL, minutes_per_frame, source.interval, path.name)
     return Video(
         path,
         source.n_frames,
@@ -112,7 +121,7 @@ def positions(folder: Path) -> list[Position]:
 
 
 def _read(path: Path, position: str | None) -> Source:
-    """What is there, by its first bytes, as names can be wrong."""
+    """Open a file by its first bytes, as names can be wrong."""
     if path.is_dir() and not is_zarr(path):
         return read_folder(path, read_tiff, position)
     read = _reader(path)
@@ -141,14 +150,14 @@ def _reader(path: Path) -> Callable[[Path], Source]:
 
 
 _PROBED_STEPS = 5
-_NO_LESS_ALIKE = 1.5  # times: how much more neighbours may differ than images one frame apart
+_MAX_DIFFERENCE = 1.5  # times: how much more neighbours may differ than images one round apart
 
 
 def _channels_or_frames(source: Source) -> Source:
-    """Tell frames from channels where an axis without a name may be either.
+    """Decide whether an axis without a name holds frames or channels.
 
     Images of one channel change little from one to the next, so where neighbours along that axis are about as
-    alike as images that lie a whole round apart, they are frames.
+    alike as images that lie a full round apart, they are frames.
     """
     rounds = np.unique(np.linspace(0, source.n_frames - 2, _PROBED_STEPS).astype(int))
     if source.n_frames < 2 or len(set(source.dtypes)) > 1:
@@ -160,7 +169,7 @@ def _channels_or_frames(source: Source) -> Source:
         )
         along.append(float(np.abs(here - neighbour).mean()))
         apart.append(float(np.abs(here - later).mean()))
-    return channels_as_frames(source) if np.median(along) <= _NO_LESS_ALIKE * np.median(apart) else source
+    return channels_as_frames(source) if np.median(along) <= _MAX_DIFFERENCE * np.median(apart) else source
 
 
 def _check_movie(source: Source, file: str) -> None:
@@ -172,51 +181,52 @@ def _check_movie(source: Source, file: str) -> None:
 
 
 def _warn_of_length(n_frames: int, minutes_per_frame: float) -> tuple[str, ...]:
-    """A mitosis is judged on two hours; of a shorter movie some frames are shown again."""
+    """A crop spans two hours; in those of a shorter movie some frames are repeated."""
     lasts, wanted = n_frames * minutes_per_frame, CROP_FRAMES * CROP_INTERVAL_MIN
     if lasts >= wanted:
         return ()
     return (
-        f"the movie lasts {lasts:.3g} min, and a mitosis is judged on {wanted:g} min: "
-        "its crops show the first or the last frame again",
+        f"the movie lasts {lasts:.3g} min, and a crop of a mitosis {wanted:g} min: "
+        "the crops repeat the first or the last frame",
     )
 
 
-def _settle(
-    given: float | None,
-    found: Measure,
-    usual: float,
-    bounds: tuple[float, float],
-    file: str,
-    *,
-    what: str,
-    unit: str,
-    option: str,
-) -> tuple[float, tuple[str, ...]]:
-    """The value to use, whatever its source, and the sentence that says so where it is only assumed.
+def _settle(unit: _Unit, given: float | None, stated: Measure, file: str) -> tuple[float, tuple[str, ...]]:
+    """The value to use, whatever its source, and a sentence for the user where it is only assumed.
+
+    Args:
+        unit: which number.
+        given: by an option; None if it is not given.
+        stated: by the file.
+        file: its name, for messages.
 
     Raises:
         InputError: a value that is not credible, or a statement of the file that cannot be used.
     """
-    wanted = f"between {bounds[0]:.3g} and {bounds[1]:g} {unit}"
+    low, high = unit.credible
+    wanted = f"between {low:.3g} and {high:g} {unit.unit}"
     if given is not None:
-        if not is_credible(given, bounds):
-            raise InputError(f"{option} is {given:g}, which is not credible: wanted is a value {wanted}")
+        if not is_credible(given, unit.credible):
+            raise InputError(f"{unit.option} is {given:g}, which is not credible: wanted is a value {wanted}")
         return float(given), ()
-    if found.value is not None and not is_credible(found.value, bounds):
+    if stated.value is not None and not is_credible(stated.value, unit.credible):
         raise InputError(
-            f"{file} gives as its {what} {found.stated}, that is {found.value:.3g} {unit}, which is not "
-            f"credible; wanted is a value {wanted}: give {option}"
+            f"{file} gives as its {unit.name} {stated.stated}, that is {stated.value:.3g} {unit.unit}, which "
+            f"is not credible; wanted is a value {wanted}: give {unit.option}"
         )
-    if found.value is not None:
-        return found.value, ()
-    if found.unclear:
-        raise InputError(f"{file} gives as its {what} {found.stated}: {found.unclear}; give {option}")
-    says = f"the file gives {found.stated}" if found.stated else "the file gives none"
-    return usual, (f"{what}: {says}; {usual:g} {unit} ({_PAPER}) is assumed; give {option}",)
+    if stated.value is not None:
+        return stated.value, ()
+    if stated.unclear:
+        raise InputError(
+            f"{file} gives as its {unit.name} {stated.stated}: {stated.unclear}; give {unit.option}"
+        )
+    says = f"the file gives {stated.stated}" if stated.stated else "the file gives none"
+    return unit.assumed, (
+        f"{unit.name}: {says}; {unit.assumed:g} {unit.unit} ({_PAPER}) is assumed; give {unit.option}",
+    )
 
 
-def _with_whole_frames(source: Source, file: str) -> Source:
+def _with_checked_frames(source: Source, file: str) -> Source:
     """The source with planes that are contiguous, in the machine's byte order, every pixel a number."""
 
     def read(t: int, channel: int) -> np.ndarray:

@@ -20,19 +20,8 @@ if TYPE_CHECKING:
 
 WELL = r"[A-P](?:0?[1-9]|1\d|2[0-4])"
 POSITION_KEYS = (
-    "s",
-    "xy",
-    "p",
-    "pos",
-    "position",
-    "f",
-    "fld",
-    "field",
-    "fov",
-    "site",
-    "series",
-    "scene",
-    "m",
+    *("s", "site", "series", "scene", "p", "pos", "position", "xy"),
+    *("f", "fld", "field", "fov", "m"),
 )
 FIELD_OR_FRAME = "f"
 
@@ -60,11 +49,11 @@ _TOKEN = re.compile(
     r"|(?P<text>[^\W\d_]+)"
 )
 _GUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_ELAPSED_MIN = {
-    "d": 1440.0, "h": 60.0, "hr": 60.0, "m": 1.0, "min": 1.0, "s": 1 / 60, "sec": 1 / 60, "ms": 1 / 60_000,
-}  # fmt: skip
+_ELAPSED_MIN = {"d": 1440.0, "m": 1.0, "min": 1.0, "ms": 1 / 60_000} | (
+    dict.fromkeys(("h", "hr"), 60.0) | dict.fromkeys(("s", "sec"), 1 / 60)
+)
 _INCUCYTE_CHANNELS = {"P": "phase", "Ph": "phase", "G": "green", "R": "red", "N": "near infrared"}
-# The whole of a name without its suffix. Groups are kinds of fields; `row` and `column` are a well's.
+# Patterns of complete names, without suffix. Groups are kinds of fields; `row` and `column` are a well's.
 _CONVENTIONS = tuple(
     re.compile(pattern)
     for pattern in (
@@ -85,7 +74,7 @@ _NO_FRAME = re.compile(
 
 
 class Kind(StrEnum):
-    """What a part of a name says."""
+    """What a part of a name stands for."""
 
     WELL = "well"
     POSITION = "position"
@@ -94,7 +83,7 @@ class Kind(StrEnum):
     TIME = "time"  # a count of frames
     ELAPSED = "elapsed"  # minutes since some start
     STAMP = "stamp"  # minutes of a clock
-    NUMBER = "number"  # of what, it does not say
+    NUMBER = "number"  # of what is not stated
     TEXT = "text"
 
 
@@ -113,14 +102,14 @@ class Field:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name is a system's own, as macOS's `._frame.tif`."""
+    """Whether a file is hidden, such as macOS's `._frame.tif`."""
     return name.startswith(".")
 
 
 def no_frames(names: Sequence[str]) -> list[str]:
-    """Those that are projections, thumbnails or the like beside frames.
+    """The names of projections, thumbnails and the like that lie beside frames.
 
-    Where all names look so, they are the frames: a movie may be one of projections.
+    Where all names look like that, they are the frames: a movie may consist of projections.
 
     >>> no_frames(["AVG_t.tif", "t0.tif", "t0_thumb.tif"]), no_frames(["MAX_t0.tif", "MAX_t1.tif"])
     (['AVG_t.tif', 't0_thumb.tif'], [])
@@ -141,7 +130,7 @@ def read_name(stem: str, folders: Iterable[str] = ()) -> tuple[Field, ...]:
     >>> [(f.kind.value, f.value) for f in read_name("r02c03f01p01-ch1sk4fk1fl1")]
     [('well', 'B03'), ('position', '01'), ('z', '01'), ('channel', '1'), ('time', '4')]
     """
-    # A bare number in a folder's name is a date or a place; time is said as in TimePoint_1.
+    # A bare number in a folder's name is a date or a position; time is written as in TimePoint_1.
     outer = [
         Field(Kind.TEXT, field.value) if field.kind is Kind.NUMBER else field
         for folder in folders

@@ -35,7 +35,7 @@ def read_ngff(path: Path) -> Source:
         return _describe(path)
     except InputError:
         raise
-    except Exception as error:  # zarr meets damage with whatever its parsing runs into, and so do we
+    except Exception as error:  # zarr raises all kinds of errors on damaged files, and so does _describe
         raise InputError(
             f"{path.name} is no OME-Zarr image, or it is damaged ({error!r}): export it again"
         ) from error
@@ -80,30 +80,32 @@ def _describe(path: Path) -> Source:
 
 
 def _measure(read: Callable[[object, str | None], Measure], value: float | None, unit: str | None) -> Measure:
-    """A scale of 1 without a unit is the format's way to say nothing."""
+    """The measure; a scale of 1 without a unit means that the format states nothing."""
     return SILENT if value is None or (unit is None and value in (0.0, 1.0)) else read(value, unit)
 
 
 def lost_frames(array: Any, time: int) -> list[int]:
-    """Frames with a chunk that ought to be there and is not.
+    """Frames with a chunk that should be there and is not.
 
-    A chunk of nothing but zeros need not be written, so one is lost only if in most other frames the same
-    place has one.
+    A chunk of zeros need not be written, so a chunk is lost only if most other frames have the same one.
 
     Args:
-        array: in a folder.
+        array: a Zarr array in a folder.
         time: which of its axes is time.
+
+    Returns:
+        The frames, in order.
     """
     grid = array.metadata.chunk_grid.chunk_shape
     counts = tuple(-(-n // c) for n, c in zip(array.shape, grid, strict=True))
     there = np.zeros(counts, bool)
     folder = array.store_path.store.root / array.store_path.path
-    for place in np.ndindex(*counts):
-        there[place] = (folder / array.metadata.encode_chunk_key(place)).is_file()
+    for chunk in np.ndindex(*counts):
+        there[chunk] = (folder / array.metadata.encode_chunk_key(chunk)).is_file()
     lost = ~there & (there.mean(axis=time, keepdims=True) >= 0.5)
     chunks = np.flatnonzero(lost.any(axis=tuple(i for i in range(lost.ndim) if i != time)))
     frames = (range(k * grid[time], (k + 1) * grid[time]) for k in chunks)
-    return [t for some in frames for t in some if t < array.shape[time]]
+    return [t for of_chunk in frames for t in of_chunk if t < array.shape[time]]
 
 
 def _find_image(group: zarr.Group, path: Path) -> tuple[zarr.Group, dict[str, Any]]:

@@ -29,7 +29,7 @@ def read_nd2(path: Path) -> Source:
 
     try:
         file = nd2.ND2File(path)
-    except Exception as error:  # nd2 meets damage with whatever its parsing runs into
+    except Exception as error:  # nd2 raises all kinds of errors on damaged files
         raise _damaged(path, error) from error
     try:
         source = _describe(file, path)
@@ -83,7 +83,7 @@ def _read_channels(file: nd2.ND2File) -> list[Any]:
 
 
 def _pixel_size(channels: list[Any]) -> Measure:
-    """Silent where the objective was not calibrated: nd2 gives 1.0 then."""
+    """The pixel size; none where the objective was not calibrated, as nd2 gives 1.0 then."""
     if not channels or not all(channels[0].volume.axesCalibrated[:2]):
         return SILENT
     x, y = channels[0].volume.axesCalibration[:2]
@@ -91,7 +91,7 @@ def _pixel_size(channels: list[Any]) -> Measure:
 
 
 def _interval(loops: list[Any]) -> Measure:
-    """The interval that was kept (mean of the measured ones), else the one that was asked for."""
+    """The mean of the measured intervals, else the one that the acquisition was set to."""
     for loop in loops:
         if loop.type in ("TimeLoop", "NETimeLoop"):
             phase = loop.parameters if loop.type == "TimeLoop" else loop.parameters.periods[0]

@@ -1,4 +1,4 @@
-"""What a reader hands on: the pixels by (t, channel), and what the file says about them."""
+"""What every reader returns: the pixels by (t, channel), and what the file states about them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Source:
     n_frames: int
     shape: tuple[int, int]  # (Y, X)
     dtypes: tuple[np.dtype, ...]  # of each channel
-    channels: tuple[str, ...]  # names; "" where the file says nothing
+    channels: tuple[str, ...]  # names; "" where the file has none
     read: Callable[[int, int], np.ndarray]  # (t, channel) -> (Y, X)
     pixel_size: Measure = SILENT
     interval: Measure = SILENT
@@ -34,7 +34,7 @@ class Source:
     assumed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
-    files: tuple[Path, ...] = ()  # what is read, where it is not all that was given
+    files: tuple[Path, ...] = ()  # those that are read, where they are not all that was given
 
 
 @dataclass(frozen=True)
@@ -64,24 +64,27 @@ class Axes:
         return self.sizes[self.names.index("Y")], self.sizes[self.names.index("X")]
 
     def index(self, t: int, channel: int) -> tuple[int | slice, ...]:
-        """What to index the array with to get one plane."""
-        place: list[int | slice] = [slice(None) if a in "YX" else 0 for a in self.names]
+        """The index of one plane of the array."""
+        index: list[int | slice] = [slice(None) if a in "YX" else 0 for a in self.names]
         for axis, value in ((self.time, t), (self.channel, channel)):
             if axis is not None:
-                place[axis] = value
-        return tuple(place)
+                index[axis] = value
+        return tuple(index)
 
 
 def read_axes(names: str, sizes: tuple[int, ...], file: str) -> Axes:
-    """Say which axis is time and which is channels.
+    """Find out which axis is time and which is channels.
 
-    `T` and `C` are what they say, `S` (samples of a pixel that are no colours) is channels. A movie whose
+    `T` is time, `C` is channels, `S` (samples of a pixel that are no colours) is channels. A movie whose
     time is in Z or in an axis without a name is read as such, with a sentence in `assumed`.
 
     Args:
         names: a letter an axis, tifffile's: T, Z, C, S, Y, X, and others for axes without a meaning.
-        sizes: as many.
-        file: for the message.
+        sizes: the length of each axis.
+        file: its name, for messages.
+
+    Returns:
+        Axes.
 
     Raises:
         InputError: no Y or X, or more axes longer than one than a movie has.
@@ -122,21 +125,21 @@ def read_axes(names: str, sizes: tuple[int, ...], file: str) -> Axes:
     return Axes(names, sizes, time, channel, tuple(assumed), unnamed)
 
 
-def listed(items: Iterable[object], most: int = 8) -> str:
-    """Items for a sentence, the first few of many.
+def listed(items: Iterable[object], max_items: int = 8) -> str:
+    """Items for a sentence; of a long list the first few.
 
-    >>> listed(range(12), most=3)
+    >>> listed(range(12), max_items=3)
     '0, 1, 2, ... (12 in all)'
     """
     every = list(items)
-    some = ", ".join(map(str, every[:most]))
-    return some if len(every) <= most else f"{some}, ... ({len(every)} in all)"
+    some = ", ".join(map(str, every[:max_items]))
+    return some if len(every) <= max_items else f"{some}, ... ({len(every)} in all)"
 
 
 def without_missing(
     missing: Sequence[int], n_planned: int, what: str
 ) -> tuple[int, tuple[int, ...], list[str]]:
-    """What to do about frames that are not there: a movie ends before the last ones, and has holes elsewhere.
+    """Deal with frames that are not there: at the end they are cut off, elsewhere they stay as holes.
 
     Args:
         missing: frames without pixels, in order.
@@ -144,7 +147,7 @@ def without_missing(
         what: what happened to those in between, for the sentence: `were not taken`.
 
     Returns:
-        How many frames the movie has, which of them are missing, and sentences that say so.
+        How many frames the movie has, which of them are missing, and warnings.
 
     >>> without_missing([2, 8, 9], 10, "were not taken")[:2]
     (8, (2,))
@@ -153,11 +156,9 @@ def without_missing(
     while n and n - 1 in gone:
         n -= 1
     holes = tuple(t for t in sorted(gone) if t < n)
-    said = []
+    warnings = []
     if n < n_planned:
-        said.append(f"the movie stops early: {n} of {n_planned} planned frames are there")
+        warnings.append(f"the movie stops early: {n} of {n_planned} planned frames are there")
     if holes:
-        said.append(
-            f"{len(holes)} of {n} frames {what} ({listed(holes)}): unusable frames stand in their place"
-        )
-    return n, holes, said
+        warnings.append(f"{len(holes)} of {n} frames {what} ({listed(holes)}): these frames are unusable")
+    return n, holes, warnings

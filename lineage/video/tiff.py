@@ -42,7 +42,7 @@ def read_tiff(path: Path, *, as_stored: bool = False) -> Source:
 
     Args:
         path: the file.
-        as_stored: leave the numbers as they are where the file says that 0 is white, as labels want it.
+        as_stored: leave the numbers as they are where the file states that 0 is white; for labels.
 
     Raises:
         InputError: not a TIFF, damaged, in colour, several positions, or axes that are no movie.
@@ -80,7 +80,7 @@ def _describe(series: TiffPageSeries, metadata: Metadata, path: Path, as_stored:
     notes = list(metadata.notes)
     inverted = is_inverted(series.keyframe) and not as_stored
     if inverted:
-        notes.append("grey values are turned over: the file says that 0 is white")
+        notes.append("grey values are inverted: in the file 0 is white")
     plane = _plane_reader(series, axes, path)
     holes = frozenset(missing)
     dtype = np.dtype(series.dtype)
@@ -135,15 +135,15 @@ def _plane_reader(series: TiffPageSeries, axes: Axes, path: Path) -> Callable[[i
 
     def read(t: int, channel: int) -> np.ndarray:
         index = axes.index(t, channel)
-        place = [int(i) for i in index[: len(outer)] if not isinstance(i, slice)]
-        page = pages[int(np.ravel_multi_index(place, outer)) if outer else 0]
+        position = [int(i) for i in index[: len(outer)] if not isinstance(i, slice)]
+        page = pages[int(np.ravel_multi_index(position, outer)) if outer else 0]
         return page.asarray()[index[len(outer) :]]
 
     return read
 
 
 def _read_metadata(tif: TiffFile, path: Path) -> Metadata:
-    """What the file says of itself, in the dialect that it has."""
+    """The file's metadata, in whichever dialect it has them."""
     if tif.ome_metadata:
         return read_ome_xml(tif.ome_metadata, path.name)
     try:
@@ -151,7 +151,7 @@ def _read_metadata(tif: TiffFile, path: Path) -> Metadata:
             if (found := read(tif)) is not None:
                 return found
         return Metadata(pixel_size=_by_resolution(tif, ""))
-    except Exception as error:  # tifffile's parsers meet damaged descriptions with whatever they run into
+    except Exception as error:  # tifffile raises all kinds of errors on damaged descriptions
         raise damaged(path, f"its description: {error}") from error
 
 
@@ -170,7 +170,7 @@ def _imagej(tif: TiffFile) -> Metadata | None:
 
 
 def _by_resolution(tif: TiffFile, unit: str, y_unit: str = "") -> Measure:
-    """The size by the resolution tags, pixels a unit; often a printer's."""
+    """The pixel size by the resolution tags, which hold pixels a unit; often they are a printer's."""
     tags = tif.pages.first.tags
     printed = _RESOLUTION_UNITS.get(int(tags.valueof("ResolutionUnit", default=1)), "")
     sides = []

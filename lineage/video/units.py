@@ -13,17 +13,22 @@ CREDIBLE_MIN = (1 / 60, 360.0)  # interval: a second to six hours
 SLOWEST_PLAYBACK_FPS = 0.1
 
 _UM = {
-    "µm": 1.0, "um": 1.0, "mum": 1.0, "micron": 1.0, "microns": 1.0, "micrometer": 1.0, "micrometre": 1.0,
-    "nm": 1e-3, "nanometer": 1e-3, "nanometre": 1e-3, "å": 1e-4, "angstrom": 1e-4,
-    "mm": 1e3, "millimeter": 1e3, "millimetre": 1e3, "cm": 1e4, "centimeter": 1e4, "centimetre": 1e4,
-    "m": 1e6, "meter": 1e6, "metre": 1e6, "inch": 25400.0, "in": 25400.0,
-}  # fmt: skip
+    **dict.fromkeys(("µm", "um", "mum", "micron", "microns", "micrometer", "micrometre"), 1.0),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
+    **dict.fromkeys(("å", "angstrom"), 1e-4),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
+    **dict.fromkeys(("m", "meter", "metre"), 1e6),
+    **dict.fromkeys(("inch", "in"), 25400.0),
+}
 _MIN = {
-    "s": 1 / 60, "sec": 1 / 60, "second": 1 / 60, "ms": 1 / 60_000, "msec": 1 / 60_000,
-    "millisecond": 1 / 60_000, "µs": 1 / 6e7, "us": 1 / 6e7, "microsecond": 1 / 6e7, "min": 1.0,
-    "mins": 1.0, "minute": 1.0, "h": 60.0, "hr": 60.0, "hrs": 60.0, "hour": 60.0, "d": 1440.0,
-    "day": 1440.0,
-}  # fmt: skip
+    **dict.fromkeys(("s", "sec", "second"), 1 / 60),
+    **dict.fromkeys(("ms", "msec", "millisecond"), 1 / 60_000),
+    **dict.fromkeys(("µs", "us", "microsecond"), 1 / 6e7),
+    **dict.fromkeys(("min", "mins", "minute"), 1.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour"), 60.0),
+    **dict.fromkeys(("d", "day"), 1440.0),
+}
 _RATES = ("fps", "hz")
 _UNCALIBRATED = ("", "pixel", "pixels", "px", "null", "none", "frame", "frames")
 
@@ -32,9 +37,9 @@ _UNCALIBRATED = ("", "pixel", "pixels", "px", "null", "none", "frame", "frames")
 class Measure:
     """A length or a time as a file states it.
 
-    `value` is in micrometres or minutes, None where none can be told; `stated` is in the file's own words,
-    empty where it says nothing. `unclear` is why a statement cannot be used: then somebody must say what is
-    true, since what the file says is not to be replaced by an assumption.
+    `value` is in micrometres or minutes, None where it is not known; `stated` is in the file's own words,
+    empty where it states nothing. `unclear` is why a statement cannot be used: then the user must give the
+    value, since a statement of the file is never replaced by an assumption.
     """
 
     value: float | None = None
