@@ -9,6 +9,7 @@ from lineage import config, quality
 from lineage.mitosis import crops, events
 from lineage.nuclei import segment
 from lineage.schema import InputError
+from lineage.tracking import track
 
 
 @pytest.mark.parametrize(
