@@ -221,12 +221,12 @@ def _write_clips(case: Path) -> None:
 
 def _read_clips(case: Path) -> str:
     from classifier.data import find_clips
-    from classifier.pixels import read_clip, shown
+    from classifier.pixels import normalised, read_clip
 
     clips = find_clips(case / "in")
     return digest(
         *((c.path.name, c.label, c.field) for c in clips),
-        *(shown(read_clip(c.path), side=32, normalisation="percentiles") for c in clips),
+        *(normalised(read_clip(c.path), side_px=32, normalisation="percentiles") for c in clips),
     )
 
 
