@@ -521,14 +521,14 @@ def _read_run_again(case: Path) -> str:
 
 def _read_plate_again(case: Path) -> str:
     """What `pipelines.plate run` reads of a run folder before and after a worker had it."""
-    from pipelines.plate import Ended, stages_of, warnings_of
+    from pipelines.plate import Outcome, stages_of, warnings_of
     from pipelines.platemap import Movie
 
     run = case / "in" / "m.lineage"
     before = stages_of(run)
     _run_again(case)
     movie: Any = Movie(case / "whole" / "m.tif", "m.lineage", None, 14, (72, 72))  # type: ignore[arg-type]
-    warnings = warnings_of([Ended(movie, None, was_done=stages_of(run) == before)], case / "in")
+    warnings = warnings_of([Outcome(movie, None, was_done=stages_of(run) == before)], case / "in")
     return digest(warnings)
 
 

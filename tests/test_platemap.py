@@ -184,7 +184,7 @@ def test_every_mistake_is_listed_with_its_line(folder):
     [
         ("does_gy", ",1", "header: unknown column does_gy; did you mean dose_gy?"),
         ("overwrite", ",1", "header: overwrite is no column"),
-        ("pixel_size_um,video.pixel_size_um", ",1,1", "two columns say video.pixel_size_um"),
+        ("pixel_size_um,video.pixel_size_um", ",1,1", "two columns give video.pixel_size_um"),
         ("well", ",B1", "the column well is there twice"),
         ("crop.size", ",9", "line 2: unknown setting crop.size"),
         ("crop.size_px", ",9", "line 2: setting crop.size_px = '9'"),
@@ -204,7 +204,7 @@ def test_what_a_column_may_not_say(folder, header, more, words):
 def test_a_well_is_treated_as_one_and_a_position_filmed_once(folder):
     path = write_plate(folder / "i.csv", row(), row("U251_0Gy_p2.tif", dose="2"))
     said = mistakes(path)
-    assert "line 2, 3: 2 movies are said to be of position 2026-11-30 / 1 / A01 / 1" in said
+    assert "line 2, 3: 2 movies have the same position 2026-11-30 / 1 / A01 / 1" in said
     assert "well 2026-11-30 / 1 / A01 has dose_gy = 0 and 2; a well is treated as one" in said
 
 
