@@ -38,7 +38,7 @@ SETTINGS = {
     # By default dask expects tasks to be short, and would let all movies wait for one SLURM job.
     "distributed.scheduler.default-task-durations": {KEY: "1h"},
 }
-EXTRA = "dask or dask-jobqueue is not installed; say: pip install 'mitosis-lineage[plates]'"
+EXTRA = "dask or dask-jobqueue is not installed: pip install 'mitosis-lineage[plates]'"
 
 
 def _needs_no_supervision(movies_left: int) -> str:

@@ -63,11 +63,11 @@ def killed(movies, backend, tmp_path_factory):
     before = {i["pid"] for i in backend.client.run(worker.versions).values()}
 
     def kill_the_first(event):
-        told = event[1]
-        if told["stage"] == "segment" and (told["movie"], told["pid"]) not in tried:
-            tried.append((told["movie"], told["pid"]))
+        report = event[1]
+        if report["stage"] == "segment" and (report["movie"], report["pid"]) not in tried:
+            tried.append((report["movie"], report["pid"]))
             if len(tried) == 1:
-                os.kill(told["pid"], signal.SIGKILL)
+                os.kill(report["pid"], signal.SIGKILL)
 
     with Client(backend.client.scheduler.address) as watcher:
         watcher.subscribe_topic(worker.TOPIC, kill_the_first)
@@ -118,9 +118,9 @@ def test_done_movies_are_left_alone_and_a_failing_one_stops_no_other(
     assert [bool(e.reason) for e in ended] == [True, False]
     assert "holds something that is no run of ours" in ended[0].reason
     assert {p: p.stat().st_mtime_ns for p in times} == times
-    said = capsys.readouterr().out
-    assert f"{STEMS[1]}.lineage was done before" in said
-    assert f"{STEMS[0]}.lineage failed: " in said
+    found = capsys.readouterr().out
+    assert f"{STEMS[1]}.lineage was done before" in found
+    assert f"{STEMS[0]}.lineage failed: " in found
 
 
 def test_a_killed_worker_costs_nothing_but_time(alone, killed):
@@ -159,7 +159,7 @@ def heed_signals() -> None:
 
 
 def ended_by(number: int, *arguments: str, when: str, whole_terminal: bool = True) -> tuple[int, str, list]:
-    """Start a plate and end it: its exit code, what it said of it, and its processes that live on.
+    """Start a plate and end it: its exit code, what it said, and its processes that live on.
 
     Those that end when the command does may need a moment for it, on a busy machine.
     """
@@ -167,14 +167,18 @@ def ended_by(number: int, *arguments: str, when: str, whole_terminal: bool = Tru
 
     with subprocess.Popen(
         [sys.executable, "-m", "pipelines.plate", "run", *arguments],
-        cwd=ROOT, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=ROOT,
+        start_new_session=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         preexec_fn=heed_signals,
-    ) as process:  # fmt: skip
+    ) as process:
         for line in process.stdout:
             if when in line:
                 (os.killpg if whole_terminal else os.kill)(process.pid, number)
-        said = process.stderr.read()
-    return process.returncode, said, psutil.wait_procs(of_group(process.pid), timeout=20)[1]
+        found = process.stderr.read()
+    return process.returncode, found, psutil.wait_procs(of_group(process.pid), timeout=20)[1]
 
 
 @pytest.mark.parametrize(
@@ -249,10 +253,16 @@ def test_a_slurm_profile_becomes_a_job_script(tmp_path):
     )
     script = slurm.job_script(slurm_profile.read_profile(profile), "tcp://10.0.0.1:40001", "plate-1")
     for line in (
-        "#SBATCH -J plate-1", "#SBATCH -p short", "#SBATCH -A cells", "#SBATCH --cpus-per-task=4",
-        "#SBATCH --mem=8G", "#SBATCH -t 06:00:00", "#SBATCH --constraint=avx512", "module load python",
+        "#SBATCH -J plate-1",
+        "#SBATCH -p short",
+        "#SBATCH -A cells",
+        "#SBATCH --cpus-per-task=4",
+        "#SBATCH --mem=8G",
+        "#SBATCH -t 06:00:00",
+        "#SBATCH --constraint=avx512",
+        "module load python",
         "export DASK_DISTRIBUTED__WORKER__DAEMON=False",
-    ):  # fmt: skip
+    ):
         assert line in script.splitlines()
     start = script.splitlines()[-1] or script.splitlines()[-2]
     assert start.startswith(
@@ -342,7 +352,7 @@ def test_a_job_that_ends_is_replaced_and_one_without_a_movie_is_cancelled(stand_
     assert jobs.queue() == {}
 
 
-def test_a_job_that_slurm_refuses_is_said(stand_in, movies, tmp_path, backend):
+def test_a_job_that_slurm_refuses_is_reported(stand_in, movies, tmp_path, backend):
     (stand_in / "refused").write_text("sbatch: error: invalid partition specified: nowhere\n")
     result = on_slurm(movies, tmp_path / "runs", 'interface = "lo"')
     assert result.exit_code == 2
@@ -358,7 +368,7 @@ def test_a_job_that_slurm_refuses_is_said(stand_in, movies, tmp_path, backend):
         assert jobs.supervise(2) == "squeue refused: exit code 1; trying again"
 
 
-def test_jobs_that_end_before_they_work_are_said(stand_in, movies, tmp_path):
+def test_jobs_that_end_before_they_work_are_reported(stand_in, movies, tmp_path):
     result = on_slurm(movies, tmp_path / "runs", "jobs = 1", 'interface = "lo"', 'python = "/gone/python"')
     assert result.exit_code == 2
     assert "3 SLURM jobs ended before they could work" in result.output

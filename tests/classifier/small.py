@@ -28,9 +28,13 @@ def small_network(seed: int = 0, n_classes: int = 3) -> Network:
 
 def small_card(**changes) -> Card:
     given = {
-        "model": "mobilenet_v2", "options": OPTIONS, "members": 2, "classes": THREE, "side_px": 32,
+        "model": "mobilenet_v2",
+        "options": OPTIONS,
+        "members": 2,
+        "classes": THREE,
+        "side_px": 32,
         "normalisation": NORMALISATIONS["percentiles"],
-    }  # fmt: skip
+    }
     return Card(**given | changes)
 
 

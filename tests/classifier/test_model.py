@@ -31,7 +31,7 @@ def test_shapes_follow_from_the_settings(n_classes):
         ("xception", 20_806_952, 2048),
         ("gao", 7_188, 32),
     ],
-)  # fmt: skip
+)
 def test_the_paper_s_backbones_are_of_the_published_size(name, parameters, features):
     backbone = PAPER_BACKBONES[name]()
     assert sum(p.numel() for p in backbone.parameters()) == parameters
@@ -79,7 +79,7 @@ def test_frames_learn_of_their_neighbours_and_clips_do_not():
     x = torch.zeros(24, 8, 1, 1)
     x[11] = 1  # the last frame of the first clip
     mixed = mix_frames(x)
-    assert mixed[10, 1] == 1  # told of the next frame
+    assert mixed[10, 1] == 1  # from the next frame
     assert mixed[11, :2].sum() == 0
     assert not mixed[12:].any()
 
@@ -115,8 +115,10 @@ def test_imagenet_weights_see_dna_as_yellow_and_phase_as_blue():
     rgb = torch.stack([dna, dna, phase], dim=1)
     first = torch.nn.functional.conv2d(
         torch.nn.functional.pad(rgb, (0, 1, 0, 1)),
-        arrays["conv00_pw_s1.weight"].float(), arrays["conv00_pw_s1.bias"].float(), stride=2,
-    )  # fmt: skip
+        arrays["conv00_pw_s1.weight"].float(),
+        arrays["conv00_pw_s1.bias"].float(),
+        stride=2,
+    )
     ours = net.features[0][0](torch.stack([phase, dna], dim=1))
     torch.testing.assert_close(ours, first, atol=1e-5, rtol=1e-4)
 

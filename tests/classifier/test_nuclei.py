@@ -1,4 +1,4 @@
-"""What is measured of a crop's nuclei, on drawn ones whose number, place and size are known."""
+"""What is measured of a crop's nuclei, on drawn ones whose number, position and size are known."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from classifier.nuclei import N_NUCLEUS_MEASURES, NEAREST, find_nuclei, nuclei_m
 from classifier.pixels import PIXEL_UM, VIEW_PX, at_scale
 from lineage.schema import LOOKS
 
-NUCLEI, FIRST = 0, 3 * (3 + len(LOOKS))  # columns: how many within the least reach; of the nearest one
-ALL_NEAR = 2 * (3 + len(LOOKS))  # how many within the widest reach
+NUCLEI, FIRST = 0, 3 * (3 + len(LOOKS))  # columns: how many within the smallest radius; of the nearest one
+ALL_NEAR = 2 * (3 + len(LOOKS))  # how many within the largest radius
 
 
 def crop(places: list[tuple[float, float]], *, side: int = 66, radius: float = 6.0, frames: int = 12):

@@ -180,10 +180,10 @@ def test_cross_validation_tries_every_clip_once_a_seed_and_goes_on_where_it_stop
     )
     assert trained.exit_code == 0, trained.output
     assert checkpoint.read_card(tmp_path / "out" / "model.safetensors").held_out["n"] == 6
-    judged = start(
+    evaluated = start(
         evaluate.app, six_fields, "--model", BUNDLED, "--out-of-fold", tmp_path / "cv" / "out_of_fold.csv"
     )
-    assert judged.output.splitlines()[-1].startswith("accuracy ")
+    assert evaluated.output.splitlines()[-1].startswith("accuracy ")
 
 
 def test_a_table_of_other_clips_is_refused(tmp_path, six_fields):
@@ -195,9 +195,18 @@ def test_a_table_of_other_clips_is_refused(tmp_path, six_fields):
 
 def test_the_protocol_prints_its_table_and_does_nothing_twice(tmp_path, six_fields):
     arguments = (
-        six_fields, "--models", "gao", "--repeats", 2, "--epochs", 1, "--test", six_fields,
-        "--out", tmp_path / "p.json",
-    )  # fmt: skip
+        six_fields,
+        "--models",
+        "gao",
+        "--repeats",
+        2,
+        "--epochs",
+        1,
+        "--test",
+        six_fields,
+        "--out",
+        tmp_path / "p.json",
+    )
     run = start(protocol.app, *arguments)
     assert run.exit_code == 0, run.output
     rows = [text.split() for text in run.output.splitlines()]
