@@ -70,13 +70,13 @@ class Jobs:
             return f"{error}; trying again"
         workers = self.workers()
         self.forget_ended(queue, workers)
-        missing = min(self.max_jobs, movies_left) - len(self.submitted)
-        if missing > 0:
-            refused = self.submit(missing)
+        surplus = len(self.submitted) - min(self.max_jobs, movies_left)
+        if surplus < 0:
+            refused = self.submit(-surplus)
         else:
             waiting = [job for job in self.submitted if queue.get(job, "").startswith("waiting")]
             idle = [job for job in self.submitted if workers.get(job) == 0]
-            refused = self.cancel((waiting + idle)[:-missing])
+            refused = self.cancel((waiting + idle)[:surplus])
         states = Counter("running" if job in workers else queue.get(job, "waiting") for job in self.submitted)
         counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
         return f"SLURM jobs: {counts or 'none'}{refused}"
