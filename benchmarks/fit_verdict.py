@@ -32,7 +32,7 @@ from lineage.evaluate import mosaic
 from lineage.evaluate.runs import read_run
 from lineage.evaluate.truth import read_truth
 from lineage.io import records
-from lineage.io.run_folder import read_table, whole
+from lineage.io.files import atomic_write, read_table
 from lineage.mitosis import verdict
 from lineage.mitosis.subtypes import subtype
 from lineage.mitosis.verdict import CLASSIFIER, FACTS, NONE
@@ -448,7 +448,7 @@ def main() -> None:
     if not pairs:
         print("one group: nothing is held out")
     told = weights_of(known) | {"held_out": held_out(rows, about)}
-    with whole(args.out) as part:
+    with atomic_write(args.out) as part:
         part.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
     print(args.out)
     if args.confusion:

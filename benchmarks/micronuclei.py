@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage.mitosis.micronuclei import LIMITS, Views, bridged, count
+from lineage.mitosis.micronuclei import LIMITS, Views, bridge_between_any, count
 from lineage.schema import QUALITY_COLUMNS, Fate, FrameQuality, Video
 from lineage.simulate.bodies import paint
 from lineage.simulate.camera import expose, haze, uneven
@@ -54,7 +54,7 @@ SIDE, SPACING_UM = 6, 56.0  # divisions a side of the field, and from one to the
 READ, SHOT = 0.6, 0.012  # noise, as in lineage.simulate.render
 MODEL_PX = 21.0  # diameter of a nucleus that the network is shown; finer images are resized
 LOOKED_AT = (1, 2, 3, 4, 6, 8, 10, 12)
-LEAST_RECALL, MOST_FALSE = 0.8, 0.05
+MIN_RECALL, MAX_FALSE = 0.8, 0.05
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,7 @@ def found(
     rows = []
     for division in field:
         views = Views(video, quality, labels.__getitem__, 0, daughters(division, labels, settings))
-        rows.append((division.kind, division.amount, count(views), bridged(views)))
+        rows.append((division.kind, division.amount, count(views), bridge_between_any(views)))
     return pd.DataFrame(rows, columns=["kind", "amount", "n_micronuclei", "bridge"])
 
 
@@ -222,9 +222,9 @@ def _limit(recall: dict[float, float], false_positives: float) -> float | None:
     >>> _limit({1.0: 0.9, 2.0: 0.5, 3.0: 0.9}, 0.0)
     3.0
     """
-    low = [amount for amount, share in recall.items() if share < LEAST_RECALL]
+    low = [amount for amount, share in recall.items() if share < MIN_RECALL]
     enough = [amount for amount in recall if amount > max(low, default=0)]
-    return min(enough) if enough and false_positives <= MOST_FALSE else None
+    return min(enough) if enough and false_positives <= MAX_FALSE else None
 
 
 def main() -> None:

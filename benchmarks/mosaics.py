@@ -16,7 +16,7 @@ from lineage.command import default_out
 from lineage.evaluate import mosaic
 from lineage.evaluate.runs import read_events
 from lineage.evaluate.text import number
-from lineage.io.run_folder import write_table
+from lineage.io.files import write_table
 from lineage.progress import Screen
 from lineage.run import run
 

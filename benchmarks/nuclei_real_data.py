@@ -33,7 +33,7 @@ QUARTERED = ("simplus02",)  # each quarter of a frame counts as an image, since 
 PLATES_ASIDE = 1 / 3
 SINGLE = {"Prometaphase": 2, "MetaphaseAlignment": 1, "Metaphase": 1, "Anaphase": 2, "Interphase": 5}  # every
 GAP_PX = 4  # between pieces of one figure; and what around a nucleus is its own blur
-LEAST_PX = 40  # area of what is a nucleus in a crop
+MIN_PX = 40  # area of what is a nucleus in a crop
 
 
 def pair(folder: Path, movie: tifffile.TiffFile, t: int, border: int) -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +138,7 @@ def single(crop: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     own = np.isin(pieces, np.setdiff1d(pieces[centre], 0))
     own = binary_fill_holes(closing(np.pad(own, GAP_PX), disk(GAP_PX))[GAP_PX:-GAP_PX, GAP_PX:-GAP_PX])
     pieces = label(bright & ~own)
-    mask = np.where(np.bincount(pieces.ravel())[pieces] < LEAST_PX, 0, pieces)
+    mask = np.where(np.bincount(pieces.ravel())[pieces] < MIN_PX, 0, pieces)
     mask[own] = pieces.max() + 1
     free = ~binary_dilation(mask > 0, iterations=GAP_PX)
     darkest = crop[free & (smooth <= np.percentile(smooth[free], 30))]

@@ -93,7 +93,7 @@ def read(real: Path, name: str, kind: str, *, store: Path, model: str = "sir-dna
         cell_of[known] = known
         tables.append(table.assign(cell=cell_of[own[table["label"]]], also=cell_of[also[table["label"]]]))
     nuclei = pd.concat(tables, ignore_index=True)
-    nuclei = nuclei[nuclei["area_um2"] >= SegmentSettings().least_area * nuclei["area_um2"].median()]
+    nuclei = nuclei[nuclei["area_um2"] >= SegmentSettings().min_area * nuclei["area_um2"].median()]
     nuclei = nuclei.assign(detection_id=np.arange(len(nuclei))).reset_index(drop=True)
     found = Real(name, nuclei, truth, video.shape, video.pixel_size_um, video.minutes_per_frame)
     store.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ from lineage.video import open_video
 
 ROUND, FLAT = 0.7, 0.1
 CONDENSED, USUAL = 2.2, 1.0
-LEAST_PX = 15  # of a nucleus; a smaller one is hidden or leaves the field
+MIN_PX = 15  # of a nucleus; a smaller one is hidden or leaves the field
 
 
 def simulated(path: Path, every: int) -> pd.DataFrame:
@@ -49,7 +49,7 @@ def simulated(path: Path, every: int) -> pd.DataFrame:
         minutes = t * settings.minutes_per_frame
         mask = tifffile.imread(truth / "TRA" / f"man_track{t:03d}.tif").astype(int)
         nuclei = pd.DataFrame(regionprops_table(mask, properties=("label", "centroid", "area")))
-        nuclei = nuclei[nuclei["area"] >= LEAST_PX]
+        nuclei = nuclei[nuclei["area"] >= MIN_PX]
         places = nuclei[["centroid-0", "centroid-1"]].to_numpy()
         found = rounding(video.frame(t, video.phase), places, pixel_size_um=video.pixel_size_um)
         of = [cell_of[label] for label in nuclei["label"]]

@@ -14,7 +14,8 @@ import tifffile
 from lineage import config
 from lineage.export import graphml
 from lineage.io import labels
-from lineage.io.run_folder import RunFolder, read_table
+from lineage.io.files import read_table
+from lineage.io.run_folder import RunFolder
 from lineage.schema import NUCLEUS_COLUMNS, State
 from lineage.simulate.course import SHRINKING_MIN, breaks_up_min
 from lineage.simulate.detections import detect, imperfect

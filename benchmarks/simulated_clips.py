@@ -32,7 +32,7 @@ DOSES_GY = (0, 2, 4, 8, 10, 15)
 # Index of the first separated frame, or of the first blebs: median and spread as in the clips.
 SEPARATION = {CellLine.PC3: (1.3, 0.8), CellLine.U251: (4.0, 2.3)}
 BLEBS = (7.0, 2.0)
-MARGIN_PX, LEAST_PX, MOST_PX = 14, 50, 162
+MARGIN_PX, MIN_PX, MAX_PX = 14, 50, 162
 FOLDER = {"normal": "NormalMitosis", "abnormal": "AbnormalMitosis"}
 UNSEEN = {"lagging_chromatin": "Unseen", "micronuclei": "Unseen"}
 COLUMNS = ("clip", "class", "subtype", "cell_line", "dose_gy", "index", "side_px")
@@ -50,7 +50,7 @@ def square(masks: np.ndarray, cells: set[int]) -> tuple[int, int, int]:
     boxes = [box for frame in masks for k, box in enumerate(find_objects(frame), 1) if box and k in cells]
     y0, y1 = min(b[0].start for b in boxes), max(b[0].stop for b in boxes)
     x0, x1 = min(b[1].start for b in boxes), max(b[1].stop for b in boxes)
-    side = int(np.clip(max(y1 - y0, x1 - x0) + 2 * MARGIN_PX, LEAST_PX, MOST_PX))
+    side = int(np.clip(max(y1 - y0, x1 - x0) + 2 * MARGIN_PX, MIN_PX, MAX_PX))
     return (y0 + y1 - side) // 2, (x0 + x1 - side) // 2, side
 
 

@@ -19,9 +19,9 @@ from lineage.mitosis.events import propose
 from lineage.mitosis.subtypes import subtype
 from lineage.schema import CellKey, Decision, EventType, Fate, MitosisClass
 from lineage.tracking import state
-from lineage.tracking.hypotheses import consider
+from lineage.tracking.hypotheses import build_hypotheses
+from lineage.tracking.link import link, usable_time
 from lineage.tracking.resolve import resolve
-from lineage.tracking.track import link, usable_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -106,7 +106,7 @@ def resolved(
     """The second half."""
     told = config.read(None, {})
     time = usable_time(tracklets.detections, usable)
-    found = consider(
+    found = build_hypotheses(
         tracklets, time, shape_um=shape_um, pixel_size_um=pixel_size_um, **told.hypotheses.model_dump()
     )
     return resolve(*found, **told.resolve.model_dump())
@@ -146,7 +146,7 @@ def ours(
         if event.event_type is EventType.MITOSIS
     ]
     told = pd.DataFrame(rows, columns=list(EVENT_COLUMNS))
-    return replace(tracked, events=told, notes=(*tracklets.notes, found.solver, *found.warnings))
+    return replace(tracked, events=told, notes=(*tracklets.notes, *found.notes, *found.warnings))
 
 
 # --- btrack

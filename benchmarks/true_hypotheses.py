@@ -14,9 +14,9 @@ import pandas as pd
 from lineage.mitosis import episodes
 from lineage.schema import Hypothesis
 from lineage.simulate.course import breaks_up_min
-from lineage.tracking import hypotheses, track
+from lineage.tracking import hypotheses, link
 from lineage.tracking.resolve import resolve
-from lineage.tracking.tracklet_arrays import Pieces, diameter_um
+from lineage.tracking.tracklet_arrays import TrackletArrays, diameter_um
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,16 +32,16 @@ def considered(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> list[tu
     """Candidates of each kind and which are true. Tracklets are cut wherever geometry allows."""
     s = sample.settings
     given = table.assign(cell=cell)
-    tracklets = track.link(
+    tracklets = link.link(
         given, usable=sample.usable, shape_um=sample.shape_um, minutes_per_frame=s.minutes_per_frame
     )
     detections = tracklets.detections
     cell = given.set_index("detection_id")["cell"].loc[detections["detection_id"]].to_numpy()
-    time = track.usable_time(detections, sample.usable)
+    time = link.usable_time(detections, sample.usable)
     reach = hypotheses.Reach(tracklets.step_um / diameter_um(detections), 2.0, 1.5, gap_frames=4)
-    whole = Pieces.of(detections, time, shape_um=sample.shape_um, pixel_size_um=s.pixel_size_um)
+    whole = TrackletArrays.of(detections, time, shape_um=sample.shape_um, pixel_size_um=s.pixel_size_um)
     cut = hypotheses.cut(whole, reach, plausible_division, plausible_fusion, at=0.0)
-    told = hypotheses.of_pieces(tracklets, whole, cut)
+    told = hypotheses.of_shorter(tracklets, whole, cut)
     found = hypotheses.candidates(cut, reach, btrack=told)
     return [(c, is_true(c, cut, cell[cut.row], sample.truth)) for c in found]
 
@@ -57,7 +57,7 @@ def plausible_fusion(f: dict[str, np.ndarray]) -> np.ndarray:
     return np.where((np.abs(f["share"]) < 0.6) & (f["grows"] > 0.1), 1.0, -1.0)
 
 
-def is_true(c: Candidates, p: Pieces, cell: np.ndarray, truth: nx.DiGraph) -> np.ndarray:
+def is_true(c: Candidates, p: TrackletArrays, cell: np.ndarray, truth: nx.DiGraph) -> np.ndarray:
     """(H,) bool, for candidates about tracklets whose nuclei are those of `cell` (N,)."""
     begins, ends = cell[p.first], cell[p.last]
     first, last = earliest(begins, p.time[p.first]), earliest(ends, -p.time[p.last])
@@ -68,7 +68,7 @@ def is_true(c: Candidates, p: Pieces, cell: np.ndarray, truth: nx.DiGraph) -> np
 
     match c.kind:
         case Hypothesis.FALSE_POSITIVE:
-            return pd.Series(cell > 0).groupby(p.piece).mean().to_numpy() < 0.5
+            return pd.Series(cell > 0).groupby(p.tracklet).mean().to_numpy() < 0.5
         case Hypothesis.START:
             return of_these(k for n, k in first.items() if not any(m in last for m in truth.predecessors(n)))
         case Hypothesis.END:
@@ -96,7 +96,7 @@ def earliest(cells: np.ndarray, times: np.ndarray) -> dict[int, int]:
     return {c: k for c, k in zip(cells[order].tolist(), order.tolist(), strict=True) if c > 0}
 
 
-def follow(p: Pieces, begins: np.ndarray, ends: np.ndarray) -> dict[int, int]:
+def follow(p: TrackletArrays, begins: np.ndarray, ends: np.ndarray) -> dict[int, int]:
     """Tracklet -> the next one of the same cell."""
     by_start: dict[int, list[int]] = {}
     for k in np.lexsort((p.time[p.first], begins)).tolist():
@@ -109,7 +109,9 @@ def follow(p: Pieces, begins: np.ndarray, ends: np.ndarray) -> dict[int, int]:
     return found
 
 
-def divided(p: Pieces, first: dict[int, int], last: dict[int, int], truth: nx.DiGraph) -> dict[int, set[int]]:
+def divided(
+    p: TrackletArrays, first: dict[int, int], last: dict[int, int], truth: nx.DiGraph
+) -> dict[int, set[int]]:
     """A mother's last tracklet -> the daughters' first ones, those that begin within three frames."""
     found = {}
     for mother, k in last.items():
@@ -131,9 +133,11 @@ def attempted(
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Episodes that no division or birth explains: features, which are mitoses, which are deaths."""
     minutes, pixel_um = sample.settings.minutes_per_frame, sample.settings.pixel_size_um
-    tracklets = track.link(table, usable=sample.usable, shape_um=sample.shape_um, minutes_per_frame=minutes)
-    time = track.usable_time(tracklets.detections, sample.usable)
-    lineage = resolve(*hypotheses.consider(tracklets, time, shape_um=sample.shape_um, pixel_size_um=pixel_um))
+    tracklets = link.link(table, usable=sample.usable, shape_um=sample.shape_um, minutes_per_frame=minutes)
+    time = link.usable_time(tracklets.detections, sample.usable)
+    lineage = resolve(
+        *hypotheses.build_hypotheses(tracklets, time, shape_um=sample.shape_um, pixel_size_um=pixel_um)
+    )
     last = int(np.flatnonzero(sample.usable)[-1])
     found = [
         e

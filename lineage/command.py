@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,7 +60,8 @@ def main(
             "segment.nucleus_diameter_um": nucleus_diameter_um,
             "dose_gy": dose_gy,
         }
-        read = settings.read(config, options)
+        warn = partial(screen.say, style="yellow")
+        read = settings.read(config, options, warn=warn)
         movie = video or read.labels
         if movie is None:
             raise InputError("no movie: give one, or masks alone with --labels")
@@ -84,8 +86,8 @@ def default_out(video: Path, position: str | None = None) -> Path:
 
 
 def say_result(folder: RunFolder, screen: Screen) -> None:
-    """What was found, what to be wary of, and where to look."""
-    from lineage.io.run_folder import read_table
+    """Print what was found, what to be wary of, and where to look."""
+    from lineage.io.files import read_table
     from lineage.mitosis.counts import count, mitoses_of
     from lineage.schema import EventType
 
@@ -99,4 +101,4 @@ def say_result(folder: RunFolder, screen: Screen) -> None:
     rest = "".join(f"; {str(name).replace('_', ' ')}: {n}" for name, n in others.items())
     screen.say(f"{cells} cells from {founders} founders; mitoses: {mitoses}{rest}")
     screen.say(f"report: {folder.report}", "bold")
-    screen.say(f"tables, graphs and films: {folder.root}")
+    screen.say(f"tables, graphs and crops: {folder.root}")

@@ -1,8 +1,9 @@
-"""The settings of a run: one frozen tree, read from TOML; what it does not know it refuses."""
+"""The settings of a run: one frozen tree, read from TOML; unknown settings are refused."""
 
 from __future__ import annotations
 
 import tomllib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 
 class _Settings(BaseModel):
@@ -58,44 +59,26 @@ class SegmentSettings(_Settings):
         None, gt=0, description="of an interphase nucleus; estimated from the movie if left out"
     )
     workers: int | None = Field(None, ge=1, description="processes; all cores if left out")
-    least_area: float = Field(
+    min_area: float = Field(
         0.08, ge=0, le=0.5, description="objects below this share of the median nucleus's area are left out"
     )
 
 
 class TrackSettings(_Settings):
-    """Who is who in the next frame."""
+    """Who is who in the next frame, who divides and who fuses; lengths are in diameters of a nucleus."""
 
     max_speed: float = Field(0.08, gt=0, description="of a nucleus, in its diameters a minute")
-    least_step: float = Field(
-        0.4, gt=0, description="a nucleus may always seem to move this far; in diameters of a nucleus"
-    )
-    division_reach: float = Field(
-        2.0, gt=0, description="from a mother to a daughter's first place, in diameters of a nucleus"
-    )
+    min_step: float = Field(0.4, gt=0, description="a nucleus may always seem to move this far")
+    division_reach: float = Field(2.0, gt=0, description="from a mother to a daughter's first position")
+    fusion_reach: float = Field(1.5, gt=0, description="from a parent to the fused cell's first position")
     max_gap_frames: int = Field(
-        3, ge=1, le=10, description="about how many frames a track may go without a nucleus"
+        3, ge=1, le=9, description="for so many frames in a row a cell may go without a nucleus"
     )
     miss_rate: float = Field(0.01, gt=0, lt=1, description="share of nuclei missed or made up")
-
-
-class HypothesesSettings(_Settings):
-    """What may have happened to tracklets."""
-
-    division_reach: float = Field(
-        2.0, gt=0, description="from a mother to a daughter's first place, in diameters of a nucleus"
-    )
-    fusion_reach: float = Field(
-        1.5, gt=0, description="from a parent to the fused cell's first place, in diameters of a nucleus"
-    )
-    most_gap_frames: int = Field(4, ge=1, le=10, description="from an end to the beginning that goes on")
-
-
-class ResolveSettings(_Settings):
-    """The integer program."""
-
     time_limit_s: float = Field(
-        600.0, gt=0, description="after it, the best lineage found is taken, and said so"
+        600.0,
+        gt=0,
+        description="for each part of the integer program; after it the best lineage found is taken",
     )
 
 
@@ -105,10 +88,11 @@ class EventsSettings(_Settings):
     regression_min: float = Field(
         120.0, ge=0, description="after a separation, in which a fusion is a regression of the furrow"
     )
-    least_log_odds: float = Field(
-        -4.0, description="from which a condensed stretch without division is proposed, if it will be judged"
+    min_log_odds: float = Field(
+        -4.0,
+        description="from which a condensed stretch without division is proposed, if it is classified",
     )
-    least_log_odds_unjudged: float = Field(
+    min_log_odds_unclassified: float = Field(
         0.0, description="likewise, without intensities or at too long an interval"
     )
 
@@ -116,10 +100,10 @@ class EventsSettings(_Settings):
 class CropSettings(_Settings):
     """What the classifier sees of an event."""
 
-    least_side_um: float = Field(58.0, gt=0, description="smallest square")
-    most_side_um: float = Field(190.0, gt=0, description="largest square")
+    min_side_um: float = Field(58.0, gt=0, description="smallest side")
+    max_side_um: float = Field(190.0, gt=0, description="largest side")
     margin_um: float = Field(12.0, ge=0, description="around the outermost nuclei")
-    longest_interval_min: float = Field(20.0, gt=0, description="above it events stay unclassified")
+    max_interval_min: float = Field(20.0, gt=0, description="above it events stay unclassified")
     size_px: int = Field(96, ge=32, le=512, description="side of the crops as saved")
 
 
@@ -141,20 +125,44 @@ class Config(_Settings):
     video: VideoSettings = VideoSettings()
     quality: QualitySettings = QualitySettings()
     segment: SegmentSettings = SegmentSettings()
-    hypotheses: HypothesesSettings = HypothesesSettings()
     track: TrackSettings = TrackSettings()
-    resolve: ResolveSettings = ResolveSettings()
     events: EventsSettings = EventsSettings()
     crop: CropSettings = CropSettings()
     classify: ClassifySettings = ClassifySettings()
 
 
-def read(path: Path | None, options: Mapping[str, Any]) -> Config:
-    """The settings of a TOML file, and of the command line above them.
+# Settings of earlier versions -> their names now; they are read for one version more, with a warning.
+RENAMED = {
+    "segment.min_area": "segment.min_area",
+    "track.min_step": "track.min_step",
+    "hypotheses.division_reach": "track.division_reach",
+    "hypotheses.fusion_reach": "track.fusion_reach",
+    "hypotheses.max_gap_frames": "track.max_gap_frames",
+    "resolve.time_limit_s": "track.time_limit_s",
+    "events.min_log_odds": "events.min_log_odds",
+    "events.min_log_odds_unclassified": "events.min_log_odds_unclassified",
+    "crop.min_side_um": "crop.min_side_um",
+    "crop.max_side_um": "crop.max_side_um",
+    "crop.max_interval_min": "crop.max_interval_min",
+}
+
+
+def _warn(sentence: str) -> None:
+    warnings.warn(sentence, FutureWarning, stacklevel=4)
+
+
+def read(
+    path: Path | None,
+    options: Mapping[str, Any],
+    *,
+    warn: Callable[[str], None] = _warn,
+) -> Config:
+    """Read the settings of a TOML file, and of the command line above them.
 
     Args:
         path: the TOML file; None for the defaults.
         options: dotted names, `{"video.pixel_size_um": 1.1}`; None means not given.
+        warn: called with a sentence for each setting that goes by the name of an earlier version.
 
     Raises:
         InputError: no such file, no TOML, or a setting that is unknown or out of bounds.
@@ -167,16 +175,10 @@ def read(path: Path | None, options: Mapping[str, Any]) -> Config:
             raise InputError(f"the settings {path} cannot be read ({error}); give a TOML file") from error
         except tomllib.TOMLDecodeError as error:
             raise InputError(f"{path.name} is not TOML: {error}") from error
+    _rename(settings, warn)
     for name, value in options.items():
-        if value is None:
-            continue
-        *sections, key = name.split(".")
-        place = settings
-        for section in sections:
-            place = place.setdefault(section, {})
-            if not isinstance(place, dict):
-                raise InputError(f"setting {section} = {place!r}: wanted a section, [{section}]")
-        place[key] = value
+        if value is not None:
+            _set(settings, name, value)
     try:
         return Config.model_validate(settings)
     except ValidationError as error:
@@ -187,6 +189,36 @@ def read(path: Path | None, options: Mapping[str, Any]) -> Config:
             known = f"; known here: {', '.join(_known(first['loc'][:-1]))}"
             raise InputError(f"unknown setting {where}{known}") from error
         raise InputError(f"setting {where} = {first['input']!r}: {first['msg']}") from error
+
+
+def _set(settings: dict[str, Any], name: str, value: Any) -> None:
+    """Set one setting, given by its dotted name."""
+    *sections, key = name.split(".")
+    for section in sections:
+        settings = settings.setdefault(section, {})
+        if not isinstance(settings, dict):
+            raise InputError(f"setting {section} = {settings!r}: wanted a section, [{section}]")
+    settings[key] = value
+
+
+def _rename(settings: dict[str, Any], warn: Callable[[str], None]) -> None:
+    """Give settings of earlier versions their names of now."""
+    for old, new in RENAMED.items():
+        section, key = old.split(".")
+        given = settings.get(section)
+        if not isinstance(given, dict) or key not in given:
+            continue
+        value = given.pop(key)
+        if key == "max_gap_frames" and isinstance(value, int):
+            value -= 1  # it counted the frames from one nucleus to the next
+        new_section, new_key = new.split(".")
+        if settings.get(new_section, {}).get(new_key, value) != value:
+            raise InputError(f"setting {old} is {new} now, and both are given, with two values: give {new}")
+        warn(f"the setting {old} is {new} now; its earlier name will not be known to the next version")
+        _set(settings, new, value)
+    for section in ("hypotheses", "resolve"):
+        if settings.get(section) == {}:
+            del settings[section]
 
 
 def _known(section: tuple[int | str, ...]) -> list[str]:

@@ -5,36 +5,46 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from lineage.io.run_folder import RunFolder, check_space
+from lineage.io.files import check_space
+from lineage.io.run_folder import RunFolder
+from lineage.mitosis.verdict import decide_all
 from lineage.schema import InputError
 from lineage.stages.cells import propose, track
-from lineage.stages.movie import open_movie, start
+from lineage.stages.movie import check_inputs, open_movie, start
 from lineage.stages.nuclei import assess, segment
 from lineage.stages.results import annotate, report
-from lineage.stages.verdicts import classify, corrections, crop, mend
+from lineage.stages.verdicts import classify, crop, read_corrections, reject
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from lineage.config import Config
     from lineage.progress import Screen
+    from lineage.schema import Video
 
 
-def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: bool = False) -> RunFolder:
+def run(
+    movie: Path | Video, out: Path, config: Config, *, screen: Screen, overwrite: bool = False
+) -> RunFolder:
     """Take a movie through every stage that is not done yet.
 
     Args:
-        path: the movie; the same as `config.labels` where there are masks alone.
+        movie: a path, the same as `config.labels` where there are masks alone; or a movie that is open.
         out: the run folder; made if it is not there.
         config: all settings.
-        screen: where progress and warnings are said.
+        screen: where progress and warnings are shown.
         overwrite: throw away an earlier run in `out`.
 
     Raises:
         InputError: the movie, a setting or the folder cannot be used.
     """
-    video = open_movie(path, config)
-    folder = RunFolder.open(out, video=path, overwrite=overwrite, files=video.files, position=video.position)
+    from lineage.schema import Video
+
+    video = movie if isinstance(movie, Video) else open_movie(movie, config)
+    check_inputs(video, config)
+    folder = RunFolder.open(
+        out, video=video.path, overwrite=overwrite, files=video.files, position=video.position
+    )
     is_new = not out.exists()
     if not folder.record:
         check_space(out, n_frames=video.n_frames, shape=video.shape)
@@ -46,9 +56,10 @@ def run(path: Path, out: Path, config: Config, *, screen: Screen, overwrite: boo
         events = propose(job, quality, lineage)
         crop(job, quality, lineage, events)
         predictions = classify(job)
-        persons = corrections(folder)
-        lineage, events = mend(job, lineage, events, predictions, persons)
-        tree = annotate(job, quality, lineage, events, predictions, persons)
+        corrections = read_corrections(folder)
+        verdicts = decide_all(events, predictions, corrections)
+        lineage, events = reject(job, lineage, events, verdicts, corrections)
+        tree = annotate(job, quality, lineage, events, verdicts)
         report(job, quality, tree)
     except (InputError, OSError):
         # Bad masks, a full disk: a folder that this start made, and in which no nuclei lie yet, goes.

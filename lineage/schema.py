@@ -195,10 +195,10 @@ LINEAGE_COLUMNS = (
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
     "event_type", "subtype", "verdict", "p_verdict", "verdict_because", "mitosis_class", "p_abnormal",
-    "p_none", "confidence", "n_poles", "separated", "onset_min", "refused_after_min", "died_after_min",
-    "n_micronuclei", "bridge", "linked_event_id", "evidence_mass_ratio", "evidence_daughters_mass_ratio",
-    "evidence_condensation", "evidence_rounding", "evidence_separation_um", "evidence_lasts_min",
-    "evidence_log_odds", "source", "side_um", "flags",
+    "p_none", "confidence", "n_poles", "separated", "returned", "onset_min", "refusion_after_min",
+    "died_after_min", "n_micronuclei", "bridge", "linked_event_id", "evidence_mass_ratio",
+    "evidence_daughters_mass_ratio", "evidence_condensation", "evidence_rounding",
+    "evidence_separation_um", "evidence_lasts_min", "evidence_log_odds", "source", "side_um", "flags",
 )  # fmt: skip
 EVIDENCE = (
     "mass_ratio", "daughters_mass_ratio", "condensation", "rounding", "separation_um", "lasts_min",
@@ -232,8 +232,8 @@ _ONE_OF: dict[str, frozenset[str]] = {
 }
 _YES_OR_NO = frozenset({"usable", "dies"})
 _WORDS = frozenset({
-    "daughter_ids", "parent_ids", "subtype", "flags", "reason", "source", "separated", "n_micronuclei",
-    "bridge", "verdict_because",
+    "daughter_ids", "parent_ids", "subtype", "flags", "reason", "source", "separated", "returned",
+    "n_micronuclei", "bridge", "verdict_because",
 })  # fmt: skip
 
 
@@ -278,6 +278,21 @@ _KNOWN = frozenset({
 })  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Geometry:
+    """How long and large a movie is, in frames and pixels, and in minutes and micrometres."""
+
+    n_frames: int
+    shape: tuple[int, int]  # (Y, X) of a frame, pixels
+    pixel_size_um: float
+    minutes_per_frame: float
+
+    @property
+    def shape_um(self) -> tuple[float, float]:
+        """(Y, X) of a frame, micrometres."""
+        return self.shape[0] * self.pixel_size_um, self.shape[1] * self.pixel_size_um
+
+
 @dataclass(frozen=True, eq=False)
 class Video:
     """A movie, read a frame at a time.
@@ -304,6 +319,7 @@ class Video:
     missing: tuple[int, ...] = ()  # frames that were not taken, or got lost; they read as zeros
     position: str = ""  # which of several in `path`
     files: tuple[Path, ...] = ()  # what is read; all of `path` if empty
+    sha256: str = ""  # of the pixels, where they come from memory and from no file
 
     def __post_init__(self) -> None:
         indices = [i for i in (self.nucleus, self.phase) if i is not None]
@@ -313,6 +329,16 @@ class Video:
             raise ValueError(
                 f"pixel size {self.pixel_size_um}, interval {self.minutes_per_frame}: not positive"
             )
+
+    @property
+    def inputs(self) -> tuple[Path, ...]:
+        """The files and folders that it is read from; none where it lies in memory."""
+        return () if self.sha256 else self.files or (self.path,)
+
+    @property
+    def geometry(self) -> Geometry:
+        """Its length and size."""
+        return Geometry(self.n_frames, self.shape, self.pixel_size_um, self.minutes_per_frame)
 
     def frame(self, t: int, channel: int) -> np.ndarray:
         """(Y, X), the file's own numbers. Raises IndexError outside the movie."""
@@ -408,13 +434,13 @@ class Lineage:
 
     `detections` has DETECTION_COLUMNS; `tracklet_id` is the cell, -1 where a detection belongs to none.
     `graph` has a node for each cell and an edge from mother to daughter, with `log_odds` against the next
-    best lineage; a cell that was seen to die has `dies`. `solver` says how it was found.
+    best lineage; a cell that was seen to die has `dies`. `notes` says how it was found.
     """
 
     detections: pd.DataFrame
     graph: nx.DiGraph
     warnings: tuple[str, ...] = ()
-    solver: str = ""
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_columns(self.detections, DETECTION_COLUMNS, "detections")
@@ -448,7 +474,7 @@ class MitosisEvent:
     separated: bool = False
     returned: bool = False  # to interphase, without having separated
     onset_frame: int | None = None  # the first in which chromatin is condensed
-    refused_after_min: float | None = None  # daughters are one cell again
+    refusion_after_min: float | None = None  # daughters are one cell again
     died_after_min: float | None = None
     n_micronuclei: int | None = None
     bridge: bool | None = None

@@ -1,35 +1,19 @@
-"""The annotated tree and its events -> tidy tables, one row a thing."""
+"""The annotated tree and its events -> tidy tables, one row a cell and one a founder."""
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from lineage.mitosis.counts import count, mitoses_of
-from lineage.mitosis.subtypes import subtype
-from lineage.mitosis.verdict import is_none_refused, judge
-from lineage.schema import (
-    EVENT_COLUMNS,
-    EVIDENCE,
-    LINEAGE_COLUMNS,
-    NOT_ASSESSABLE,
-    TRACKLET_COLUMNS,
-    CellKey,
-    EventType,
-    Fate,
-    Flag,
-    MitosisClass,
-)
+from lineage.schema import LINEAGE_COLUMNS, TRACKLET_COLUMNS, CellKey, Fate
 from lineage.tree import daughters, mothers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     import networkx as nx
-
-    from lineage.schema import MitosisEvent, Predictions
 
 
 def tables(tree: nx.DiGraph, events: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -77,86 +61,6 @@ def _lineage_row(founder: Any, cells: pd.DataFrame, mitoses: pd.DataFrame) -> di
         "n_alive_at_end": (ends == Fate.END_OF_MOVIE).sum(),
         "n_lost": (ends == Fate.LOST).sum(),
     }
-
-
-def event_table(
-    events: Sequence[MitosisEvent],
-    predictions: Predictions,
-    *,
-    minutes_per_frame: float,
-    side_um: Mapping[int, float],
-    flags: Mapping[int, str],
-    persons: Mapping[int, str] = MappingProxyType({}),
-) -> pd.DataFrame:
-    """EVENT_COLUMNS, one row an event, in order of frame; rejected proposals stay in, as `not_a_mitosis`.
-
-    Args:
-        events: mitoses, fusions and deaths.
-        predictions: of the classifier, matched by event_id.
-        minutes_per_frame: interval.
-        side_um: event_id -> side of its crop, micrometres; empty where there is no crop.
-        flags: event_id -> what was padded, missing or resampled in its crop, and what else to be wary of.
-        persons: event_id -> a person's class, which overrules the verdict.
-    """
-    told = judge(events, predictions, persons)
-    rows = []
-    for event in sorted(events, key=lambda e: (e.frame, e.event_id)):
-        is_mitosis = event.event_type is EventType.MITOSIS
-        said = told.get(event.event_id, dict.fromkeys(("verdict", "verdict_because", "mitosis_class"), ""))
-        onset = event.onset_frame
-        rows.append(
-            {
-                "event_id": event.event_id,
-                "mother_id": event.mother,
-                "daughter_ids": _ids(event.daughters),
-                "frame": event.frame,
-                "time_min": event.frame * float(minutes_per_frame),
-                "y_px": event.y_px,
-                "x_px": event.x_px,
-                "y_um": event.y_um,
-                "x_um": event.x_um,
-                "event_type": event.event_type.value,
-                "subtype": subtype(event, said["mitosis_class"] or MitosisClass.UNCLASSIFIED).value,
-                "confidence": event.confidence,
-                "n_poles": event.n_poles if is_mitosis else None,
-                "separated": event.separated if is_mitosis else None,
-                "onset_min": None if onset is None else onset * float(minutes_per_frame),
-                "refused_after_min": event.refused_after_min,
-                "died_after_min": event.died_after_min,
-                "n_micronuclei": _told(event.n_micronuclei, event),
-                "bridge": _told(event.bridge, event),
-                "linked_event_id": event.linked_event,
-                "source": event.source,
-                "side_um": side_um.get(event.event_id),
-                "flags": _flags(flags.get(event.event_id, ""), said),
-            }
-            | said
-            | {f"evidence_{name}": event.evidence.get(name) for name in EVIDENCE}
-        )
-    real = (
-        "p_verdict",
-        "p_abnormal",
-        "p_none",
-        "side_um",
-        "confidence",
-        "onset_min",
-        "refused_after_min",
-        "died_after_min",
-    )
-    types = dict.fromkeys((*real, *(f"evidence_{name}" for name in EVIDENCE)), "float")
-    types |= dict.fromkeys(("n_poles", "linked_event_id"), "Int64")
-    return pd.DataFrame(rows, columns=list(EVENT_COLUMNS)).astype(types)
-
-
-def _flags(known: str, said: Mapping[str, Any]) -> str:
-    return f"{known} {Flag.NONE_AGAINST_TRACKING}".strip() if is_none_refused(said) else known
-
-
-def _told(seen: int | bool | None, event: MitosisEvent) -> int | bool | str | None:
-    """What was looked for beside daughters; where nothing could be seen that is said, and never 0."""
-    if not event.separated or not event.daughters:
-        return None
-    return NOT_ASSESSABLE if seen is None else seen
 
 
 def _ids(cells: Iterable[int]) -> str:

@@ -1,4 +1,4 @@
-"""Lineage + events + predictions -> the annotated tree, and the questions asked of it.
+"""Lineage + events + verdicts -> the annotated tree, and the questions asked of it.
 
 The tree is a directed graph: a node is one cell's life, an edge goes from mother to daughter. Two sisters
 that fuse make one cell with two parents, so every function here allows several.
@@ -7,30 +7,19 @@ that fuse make one cell with two parents, so every function here allows several.
 from __future__ import annotations
 
 from statistics import median
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
 
-from lineage.mitosis.subtypes import subtype
-from lineage.mitosis.verdict import judge
-from lineage.schema import (
-    CellKey,
-    Decision,
-    EventType,
-    Fate,
-    Lineage,
-    MitosisClass,
-    MitosisEvent,
-    Predictions,
-    Subtype,
-)
+from lineage.schema import CellKey, Decision, EventType, Fate, Subtype
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
     import pandas as pd
+
+    from lineage.schema import Geometry, Lineage, MitosisEvent
 
 UNITS = "frames count from 0; _min minutes since frame 0; _um micrometres; _um2 square micrometres; _gy gray"
 MITOSES = (Decision.NORMAL, Decision.ABNORMAL, Decision.UNDECIDED)
@@ -39,35 +28,26 @@ MITOSES = (Decision.NORMAL, Decision.ABNORMAL, Decision.UNDECIDED)
 def annotate(
     lineage: Lineage,
     events: Sequence[MitosisEvent],
-    predictions: Predictions,
+    verdicts: Mapping[int, Mapping[str, Any]],
     *,
-    n_frames: int,
-    shape: tuple[int, int],
-    pixel_size_um: float,
-    minutes_per_frame: float,
+    geometry: Geometry,
     video_name: str,
     dose_gy: float | None = None,
     border_um: float = 20.0,
     last_usable_frame: int | None = None,
-    persons: Mapping[int, str] = MappingProxyType({}),
 ) -> nx.DiGraph:
     """Write on each cell what is known of its life.
 
     Args:
         lineage: cells and who became whom; left as it is.
         events: mitoses, fusions and deaths; their mothers are cells of `lineage`.
-        predictions: of the classifier, matched to `events` by event_id; a mitosis without one is
-            `unclassified`.
-        n_frames: frames of the movie.
-        shape: (Y, X) of a frame, pixels.
-        pixel_size_um: micrometres a pixel.
-        minutes_per_frame: interval.
+        verdicts: event_id -> its columns, as `lineage.mitosis.verdict.decide_all` gives them.
+        geometry: of the movie.
         video_name: file name, for whoever opens the graph later.
         dose_gy: gray; left out of the graph if unknown.
         border_um: a cell last seen this close to the edge of the image, or that the stage would have
             carried there by the next frame, has left the field.
-        last_usable_frame: a cell seen in it has reached the end of the movie; n_frames - 1 if None.
-        persons: event_id -> a person's class, which overrules the verdict.
+        last_usable_frame: a cell seen in it has reached the end of the movie; the last frame if None.
 
     Returns:
         A new graph. Nodes have CellKey attributes, Python bool, int, float and str only, and a key that
@@ -76,32 +56,20 @@ def annotate(
     Raises:
         ValueError: an event's mother is not a cell of the lineage.
     """
-    tree = nx.DiGraph()
+    tree = nx.DiGraph(**_facts(geometry, video_name, dose_gy))
     tree.add_nodes_from(sorted(lineage.graph.nodes))
     tree.add_edges_from(sorted(lineage.graph.edges))
-    tree.graph |= {
-        "video": video_name,
-        "n_frames": int(n_frames),
-        "height_px": int(shape[0]),
-        "width_px": int(shape[1]),
-        "pixel_size_um": float(pixel_size_um),
-        "minutes_per_frame": float(minutes_per_frame),
-        "units": UNITS,
-    } | ({} if dose_gy is None else {"dose_gy": float(dose_gy)})
-
-    final_frame = n_frames - 1 if last_usable_frame is None else last_usable_frame
-    lives = _lives(lineage.detections, shape=shape, pixel_size_um=pixel_size_um, border_um=border_um)
+    final_frame = geometry.n_frames - 1 if last_usable_frame is None else last_usable_frame
     generation, founder = _descent(tree)
-    told = judge(events, predictions, persons)
-    mitosis = _mitosis_of_mother(events, told, cells=set(tree))
-    slips, deaths = _slips_and_deaths(events, told)
-    for cell, life in lives.items():
+    mitosis = _mitosis_of_mother(events, verdicts, cells=set(tree))
+    slips, deaths = _slips_and_deaths(events, verdicts)
+    for cell, life in _lives(lineage.detections, geometry, border_um=border_um).items():
         tree.nodes[cell].update(
             {
                 "first_frame": life["first_frame"],
                 "last_frame": life["last_frame"],
-                "birth_min": life["first_frame"] * float(minutes_per_frame),
-                "end_min": life["last_frame"] * float(minutes_per_frame),
+                "birth_min": life["first_frame"] * float(geometry.minutes_per_frame),
+                "end_min": life["last_frame"] * float(geometry.minutes_per_frame),
                 "fate": fate(
                     tree,
                     cell,
@@ -120,8 +88,21 @@ def annotate(
     return tree
 
 
+def _facts(geometry: Geometry, video_name: str, dose_gy: float | None) -> dict[str, Any]:
+    """Attributes of the graph itself."""
+    return {
+        "video": video_name,
+        "n_frames": int(geometry.n_frames),
+        "height_px": int(geometry.shape[0]),
+        "width_px": int(geometry.shape[1]),
+        "pixel_size_um": float(geometry.pixel_size_um),
+        "minutes_per_frame": float(geometry.minutes_per_frame),
+        "units": UNITS,
+    } | ({} if dose_gy is None else {"dose_gy": float(dose_gy)})
+
+
 def _mitosis_of_mother(
-    events: Iterable[MitosisEvent], told: Mapping[int, dict[str, Any]], *, cells: set[int]
+    events: Iterable[MitosisEvent], verdicts: Mapping[int, Mapping[str, Any]], *, cells: set[int]
 ) -> dict[int, dict[str, Any]]:
     """Mother -> the attributes of her mitosis. Of several events the one with daughters, then the last."""
     found: dict[int, dict[str, Any]] = {}
@@ -130,29 +111,32 @@ def _mitosis_of_mother(
             raise ValueError(f"event {event.event_id}: its mother {event.mother} is not in the lineage")
         if event.event_type is not EventType.MITOSIS:
             continue
-        said = {k: v for k, v in told[event.event_id].items() if k != "verdict_because"}
-        kind = {"subtype": subtype(event, said["mitosis_class"]).value}
-        found[event.mother] = {"event_id": event.event_id} | said | kind
+        columns = {k: v for k, v in verdicts[event.event_id].items() if k != "verdict_because"}
+        found[event.mother] = {"event_id": event.event_id} | columns
     return found
 
 
+_DEATHS = {
+    Subtype.DEATH_IN_MITOSIS: Fate.DIED_MITOSIS,
+    Subtype.DEATH_IN_INTERPHASE: Fate.DIED_INTERPHASE,
+}
+
+
 def _slips_and_deaths(
-    events: Iterable[MitosisEvent], told: Mapping[int, dict[str, Any]]
+    events: Iterable[MitosisEvent], verdicts: Mapping[int, Mapping[str, Any]]
 ) -> tuple[dict[int, int], dict[int, Fate]]:
     """Cell -> how often it slipped out of mitosis, and cell -> how it died; rejected events do not count."""
     slips: dict[int, int] = {}
     deaths: dict[int, Fate] = {}
     for event in events:
-        said = told.get(event.event_id, {"mitosis_class": MitosisClass.UNCLASSIFIED, "verdict": ""})
-        if said["verdict"] == Decision.NOT_A_MITOSIS:
+        columns = verdicts[event.event_id]
+        if columns["verdict"] == Decision.NOT_A_MITOSIS:
             continue
-        kind = subtype(event, said["mitosis_class"])
+        kind = Subtype(columns["subtype"])
         if kind is Subtype.SLIPPAGE:
             slips[event.mother] = slips.get(event.mother, 0) + 1
-        elif kind is Subtype.DEATH_IN_MITOSIS:
-            deaths[event.mother] = Fate.DIED_MITOSIS
-        elif kind is Subtype.DEATH_IN_INTERPHASE:
-            deaths.setdefault(event.mother, Fate.DIED_INTERPHASE)
+        if kind in _DEATHS and deaths.get(event.mother) is not Fate.DIED_MITOSIS:
+            deaths[event.mother] = _DEATHS[kind]
     return slips, deaths
 
 
@@ -194,9 +178,9 @@ def fate(
 
 
 def _lives(
-    detections: pd.DataFrame, *, shape: tuple[int, int], pixel_size_um: float, border_um: float
+    detections: pd.DataFrame, geometry: Geometry, *, border_um: float
 ) -> dict[int, dict[Hashable, Any]]:
-    """Cell -> its first and last frame, first place, medians, and whether it was last seen at the border."""
+    """Cell -> its first and last frame, first position, medians, and whether it was last seen at the edge."""
     seen = detections[detections["tracklet_id"] != -1].sort_values("frame", kind="stable")
     cells = seen.groupby("tracklet_id")
     table = cells.agg(
@@ -208,6 +192,7 @@ def _lives(
         area_um2=("area_um2", "median"),
     )
     last_px = cells[["y_px", "x_px"]].last().to_numpy(float)
+    shape, pixel_size_um = geometry.shape, geometry.pixel_size_um
     shift = _shift_to_next_px(seen, pixel_size_um).loc[table["last_frame"]].to_numpy(float)
     border_px = border_um / pixel_size_um
     table["at_border"] = near_border(last_px, shape, border_px) | near_border(last_px + shift, shape, 0)
@@ -216,21 +201,21 @@ def _lives(
 
 def _shift_to_next_px(seen: pd.DataFrame, pixel_size_um: float) -> pd.DataFrame:
     """Frame -> how far (y, x, pixels) the stage carries the image until the next frame with nuclei."""
-    # A place in the image less the same place on the dish is the stage's drift.
+    # The position in the image less the drift-corrected one is the drift of the stage.
     drift = (seen[["y_px", "x_px"]] - seen[["y_um", "x_um"]].to_numpy() / pixel_size_um).groupby(
         seen["frame"]
     )
     return drift.median().diff().shift(-1).fillna(0.0)
 
 
-def near_border(places_px: np.ndarray, shape: tuple[int, int], border_px: float) -> np.ndarray:
-    """Whether places (N, 2) lie within `border_px` of the edge of an image of `shape`, or outside it.
+def near_border(positions_px: np.ndarray, shape: tuple[int, int], border_px: float) -> np.ndarray:
+    """Whether positions (N, 2) lie within `border_px` of the edge of an image of `shape`, or outside it.
 
     >>> near_border(np.array([[5.0, 50.0], [6.0, 50.0], [50.0, 102.0]]), (100, 100), 5)
     array([ True, False,  True])
     """
     far_edge = np.asarray(shape, float) - 1
-    return np.minimum(places_px, far_edge - places_px).min(axis=1) <= border_px
+    return np.minimum(positions_px, far_edge - positions_px).min(axis=1) <= border_px
 
 
 def _descent(graph: nx.DiGraph) -> tuple[dict[int, int], dict[int, int]]:

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lineage.io.run_folder import whole
+from lineage.io.files import atomic_write
 from lineage.schema import InputError
 from lineage.video import positions
 from lineage.video.names import Kind
@@ -203,7 +203,7 @@ def write(draft: Draft, path: Path, *, folder: Path) -> None:
     table = pd.DataFrame(draft.rows, columns=list(draft.columns))
     if path.resolve().parent != folder.resolve():
         table["movie"] = [str((folder / movie).absolute()) for movie in table["movie"]]
-    with whole(path) as part:
+    with atomic_write(path) as part:
         table.to_csv(part, index=False, lineterminator="\n")
 
 

@@ -7,8 +7,8 @@ import traceback
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lineage.io.files import write_table
 from lineage.io.integrity import read_record
-from lineage.io.run_folder import write_table
 from lineage.schema import InputError
 from pipelines.cluster import KEY
 from pipelines.columns import COPY, RUN_FOLDER

@@ -182,7 +182,7 @@ def _uniform(cells: Mapping[str, str]) -> dict[str, str]:
 
 def _open_movie(cells: Mapping[str, str]) -> tuple[Movie | None, list[str]]:
     """The movie with its settings; None, and what is wrong, if it cannot be run."""
-    from lineage.nuclei.segment import MaskFinder
+    from lineage.nuclei.masks import open_masks
     from lineage.stardist import model
     from lineage.video import open_video
 
@@ -204,7 +204,7 @@ def _open_movie(cells: Mapping[str, str]) -> tuple[Movie | None, list[str]]:
         video = open_video(path, **config.video.model_dump())
         opened.append(Movie(path, cells[RUN_FOLDER], config, video.n_frames, video.shape))
         if config.labels and not mistakes:
-            _ = MaskFinder(config.labels, video.n_frames, video.shape).masks
+            open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)
         elif not config.labels:
             model.find(config.segment.model)
 

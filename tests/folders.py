@@ -10,13 +10,16 @@ import worlds
 from test_tree import NOTHING, annotate
 from worlds import divisions
 
-from lineage import tables
 from lineage.evaluate.match import match
 from lineage.evaluate.runs import Run
 from lineage.evaluate.score import score
 from lineage.export import ctc, graphml
 from lineage.io import labels
-from lineage.io.run_folder import FORMAT, FORMAT_VERSION, RunFolder
+from lineage.io.integrity import FORMAT, FORMAT_VERSION
+from lineage.io.run_folder import RunFolder
+from lineage.mitosis.event_table import event_table as table_of
+from lineage.mitosis.verdict import decide_all
+from lineage.schema import Geometry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,10 +45,8 @@ def paint(lineage: Lineage, half: int = 3) -> np.ndarray:
 
 def event_table(events: Sequence[MitosisEvent], predictions: Predictions = NOTHING) -> pd.DataFrame:
     """EVENT_COLUMNS."""
-    return tables.event_table(
-        events, predictions, minutes_per_frame=worlds.MINUTES, side_um={e.event_id: 80.0 for e in events},
-        flags={},
-    )  # fmt: skip
+    sides = {e.event_id: 80.0 for e in events}
+    return table_of(events, decide_all(events, predictions), minutes_per_frame=worlds.MINUTES, side_um=sides)
 
 
 def write_truth(
@@ -85,13 +86,10 @@ def write_run(
     folder.mkdir(parents=True)
     events = divisions(lineage) if events is None else events
     path = folder / "labels.zarr"
-    labels.create(
-        path, n_frames=N_FRAMES, shape=worlds.SHAPE, pixel_size_um=worlds.PIXEL_UM, minutes=worlds.MINUTES
-    )
+    geometry = Geometry(N_FRAMES, worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
+    labels.create(path, geometry)
     labels.open_array(path, labels.RAW, "r+")[:] = paint(lineage)
-    labels.write_tracked(
-        path, lineage.detections, pixel_size_um=worlds.PIXEL_UM, minutes=worlds.MINUTES
-    )  # fmt: skip
+    labels.write_tracked(path, lineage.detections, geometry)
     graphml.write(annotate(lineage, events, predictions), folder / "lineage.graphml")
     event_table(events, predictions).to_csv(folder / "events.csv", index=False)
     (folder / "run.json").write_text(json.dumps(record_of(folder, video)))

@@ -9,16 +9,14 @@ from lineage import config, quality
 from lineage.mitosis import crops, events
 from lineage.nuclei import segment
 from lineage.schema import InputError
-from lineage.tracking import hypotheses, resolve, track
+from lineage.tracking import track
 
 
 @pytest.mark.parametrize(
     ("section", "function"),
     [
         (config.QualitySettings(), quality.assess),
-        (config.TrackSettings(), track.link),
-        (config.HypothesesSettings(), hypotheses.consider),
-        (config.ResolveSettings(), resolve.resolve),
+        (config.TrackSettings(), track.track),
         (config.EventsSettings(), events.propose),
     ],
 )
@@ -30,11 +28,14 @@ def test_defaults_are_the_stages_own(section, function):
 
 def test_defaults_of_shared_sections_are_the_stages_own():
     crop = config.CropSettings().model_dump()
-    pointed, written = inspect.signature(crops.point).parameters, inspect.signature(crops.write).parameters
+    pointed, written = (
+        inspect.signature(crops.select_windows).parameters,
+        inspect.signature(crops.write).parameters,
+    )
     for name, value in crop.items():
         assert {**written, **pointed}[name].default == value, name
     measured = inspect.signature(segment.segment).parameters
-    assert measured["least_area"].default == config.SegmentSettings().least_area
+    assert measured["min_area"].default == config.SegmentSettings().min_area
 
 
 def test_every_setting_is_described():
@@ -84,3 +85,23 @@ def test_a_missing_file_is_refused(tmp_path):
 def test_units_must_be_positive(value):
     with pytest.raises(InputError, match="pixel_size_um"):
         config.read(None, {"video.pixel_size_um": value})
+
+
+@pytest.mark.parametrize("old", config.RENAMED)
+def test_names_of_earlier_versions_are_read_with_a_warning(tmp_path, old):
+    section, key = old.split(".")
+    new_section, new_key = config.RENAMED[old].split(".")
+    fields = config.Config.model_fields[new_section].annotation.model_fields
+    assert new_key in fields
+    default = fields[new_key].default
+    value = 5 if key == "most_gap_frames" else default
+    heard = []
+    got = config.read(write(tmp_path / "c.toml", f"[{section}]\n{key} = {value}\n"), {}, warn=heard.append)
+    assert getattr(getattr(got, new_section), new_key) == (4 if key == "most_gap_frames" else default)
+    assert [f"the setting {old} is {config.RENAMED[old]} now" in sentence for sentence in heard] == [True]
+
+
+def test_two_values_for_one_setting_are_refused(tmp_path):
+    text = "[hypotheses]\ndivision_reach = 3\n[track]\ndivision_reach = 2\n"
+    with pytest.raises(InputError, match="both are given"):
+        config.read(write(tmp_path / "c.toml", text), {}, warn=lambda _: None)

@@ -5,7 +5,8 @@ from test_tree import annotate, event_table
 
 from lineage import tables
 from lineage.command import say_result
-from lineage.io.run_folder import RunFolder, write_table
+from lineage.io.files import write_table
+from lineage.io.run_folder import RunFolder
 from lineage.mitosis.counts import MitosisCounts, count, mitoses_of
 from lineage.progress import Screen
 from lineage.schema import EventType, MitosisEvent

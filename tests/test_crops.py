@@ -32,12 +32,12 @@ def moving_spot(n_frames=40, shape=(200, 300), drift=(0, 0)):
 def square(**changes):
     values = {"event_id": 1, "y_um": 100.0, "x_um": 150.0, "side_um": 60.0}
     values |= {"frames": tuple(range(3, 15)), "flags": ()}
-    return crops.Square(**values | changes)
+    return crops.CropWindow(**values | changes)
 
 
 def test_the_first_separated_frame_is_at_its_index(lineage):
     (event,) = worlds.divisions(lineage)
-    (pointed,) = crops.point([event], lineage.detections, movies.fine(40), **WINDOW)
+    (pointed,) = crops.select_windows([event], lineage.detections, movies.fine(40), **WINDOW)
     assert pointed.frames[SEPARATION_INDEX] == event.frame
     assert pointed.flags == ()
 
@@ -45,7 +45,7 @@ def test_the_first_separated_frame_is_at_its_index(lineage):
 def test_windows_that_leave_the_movie_are_padded_and_flagged(lineage):
     (event,) = worlds.divisions(lineage)
     n = event.frame + 4
-    (pointed,) = crops.point([event], lineage.detections, movies.fine(n), **WINDOW)
+    (pointed,) = crops.select_windows([event], lineage.detections, movies.fine(n), **WINDOW)
     assert pointed.frames[-1] == n - 1
     assert Flag.WINDOW_PADDED in pointed.flags
 
@@ -53,7 +53,7 @@ def test_windows_that_leave_the_movie_are_padded_and_flagged(lineage):
 def test_frames_that_cannot_be_used_are_replaced_and_flagged(lineage):
     (event,) = worlds.divisions(lineage)
     bad = event.frame + 2
-    (pointed,) = crops.point([event], lineage.detections, movies.fine(40, unusable=(bad,)), **WINDOW)
+    (pointed,) = crops.select_windows([event], lineage.detections, movies.fine(40, unusable=(bad,)), **WINDOW)
     assert bad not in pointed.frames
     assert Flag.FRAME_REPLACED in pointed.flags
 
@@ -62,7 +62,9 @@ def test_frames_that_cannot_be_used_are_replaced_and_flagged(lineage):
 def test_other_intervals_are_flagged(lineage, minutes, flag):
     (event,) = worlds.divisions(lineage)
     quality = movies.fine(40)
-    (pointed,) = crops.point([event], lineage.detections, quality, minutes_per_frame=minutes, has_phase=True)
+    (pointed,) = crops.select_windows(
+        [event], lineage.detections, quality, minutes_per_frame=minutes, has_phase=True
+    )
     assert flag in pointed.flags
 
 
@@ -77,11 +79,11 @@ def test_what_makes_verdicts_less_sure_is_a_warning(minutes, phase, words):
 
 def test_the_square_covers_the_family_and_stays_within_its_bounds(lineage):
     (event,) = worlds.divisions(lineage)
-    (pointed,) = crops.point([event], lineage.detections, movies.fine(40), **WINDOW)
+    (pointed,) = crops.select_windows([event], lineage.detections, movies.fine(40), **WINDOW)
     shown = lineage.detections[lineage.detections["frame"].between(pointed.frames[0], pointed.frames[-1])]
     assert 58 <= pointed.side_um <= 190
     assert (np.abs(shown["y_um"] - pointed.y_um) < pointed.side_um / 2).all()
-    (narrow,) = crops.point([event], lineage.detections, movies.fine(40), most_side_um=58, **WINDOW)
+    (narrow,) = crops.select_windows([event], lineage.detections, movies.fine(40), max_side_um=58, **WINDOW)
     assert narrow.side_um == 58
 
 
@@ -135,7 +137,9 @@ def test_films_over_the_edge_record_it_and_others_do_not(tmp_path):
 def test_a_missing_phase_channel_is_zeros(lineage):
     (event,) = worlds.divisions(lineage)
     quality = movies.fine(40)
-    (pointed,) = crops.point([event], lineage.detections, quality, minutes_per_frame=10.0, has_phase=False)
+    (pointed,) = crops.select_windows(
+        [event], lineage.detections, quality, minutes_per_frame=10.0, has_phase=False
+    )
     assert Flag.NO_PHASE in pointed.flags
     video = movies.movie(moving_spot()[:, 1:], phase=False)
     (cut,) = crops.cut(video, quality, [square()], size_px=60)

@@ -162,7 +162,7 @@ def test_cells_clones_and_durations_follow_the_same_rule(results):
     clones = results.tables["clones"]
     assert clones["n_abnormal"].sum() == (abnormal & mitoses["from_start"]).sum()
     held = results.tables["intervals"].query("kind == 'mitosis'")
-    assert (held["counted_class"] == "abnormal").sum() == (abnormal & mitoses["least_min"].notna()).sum()
+    assert (held["counted_class"] == "abnormal").sum() == (abnormal & mitoses["min_min"].notna()).sum()
     durations = of_measure(results.tables["wells"], "mitotic_duration", "abnormal")
     assert durations["n"].sum() == (held["counted_class"] == "abnormal").sum()
 

@@ -147,10 +147,10 @@ def test_a_doubtful_attempt_is_proposed_only_to_a_classifier():
     lineage = condensed(lone(), 1, [15])
     at = lineage.detections["frame"] == 15
     lineage.detections.loc[at, ["condensation", "p_mitotic", "area_um2"]] = [1.1, 0.35, 140.0]
-    (event,) = events_of(lineage, judged=True, least_log_odds=-20)
+    (event,) = events_of(lineage, judged=True, min_log_odds=-20)
     assert event.confidence < 0
     assert events_of(lineage, judged=False) == []
-    assert events_of(lineage, judged=True, least_log_odds=event.confidence + 0.01) == []
+    assert events_of(lineage, judged=True, min_log_odds=event.confidence + 0.01) == []
 
 
 def test_a_cell_that_tracking_sees_die_is_a_death_of_its_own():
@@ -190,7 +190,7 @@ def reunited(at, unseen=None):
 def test_daughters_that_reunite_within_two_hours_are_part_of_their_division(at, minutes):
     (event,) = events_of(reunited(at))
     assert (event.mother, event.daughters) == (1, (2, 3))
-    assert event.refused_after_min == minutes
+    assert event.refusion_after_min == minutes
     assert kinds([event]) == [Subtype.FURROW_REGRESSION]
 
 
@@ -201,12 +201,12 @@ def test_a_separation_of_one_frame_counts():
 
 def test_a_blank_frame_after_a_separation_changes_nothing():
     (event,) = events_of(reunited(14, unseen={2: [11, 12, 13], 3: [11, 12, 13]}))
-    assert (event.frame, event.refused_after_min) == (10, 40)
+    assert (event.frame, event.refusion_after_min) == (10, 40)
 
 
 def test_a_later_reunion_is_a_fusion_that_names_the_division_it_undoes():
     division, fusion = events_of(reunited(23))
-    assert (division.refused_after_min, kinds([division])) == (None, [Subtype.UNCLASSIFIED])
+    assert (division.refusion_after_min, kinds([division])) == (None, [Subtype.UNCLASSIFIED])
     assert fusion.event_type is EventType.FUSION
     assert (fusion.mother, fusion.daughters, fusion.frame) == (2, (4,), 23)
     assert fusion.linked_event == division.event_id
@@ -222,7 +222,7 @@ def test_clones_that_fuse_undo_no_division():
     division, fusion = events_of(as_lineage(worlds.clones_fuse()))
     assert fusion.linked_event is None
     assert kinds([fusion]) == [Subtype.CELL_FUSION]
-    assert division.refused_after_min is None
+    assert division.refusion_after_min is None
 
 
 def test_a_fused_cell_that_divides_is_an_event():

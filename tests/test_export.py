@@ -12,14 +12,14 @@ import pytest
 import tifffile
 import worlds
 import zarr
-from test_tree import annotate
+from test_tree import annotate, event_table
 from typer.testing import CliRunner
-from worlds import as_lineage, divisions, told
+from worlds import as_lineage, told
 
 from lineage import tables
 from lineage.export import csv, ctc, geff, graphml
 from lineage.export.__main__ import app
-from lineage.io.run_folder import whole
+from lineage.io.files import atomic_write
 from lineage.schema import InputError, Lineage
 
 
@@ -53,9 +53,7 @@ def run_dir(tmp_path):
         dtype="uint32",
     )
     labels[:] = paint(lineage)
-    events = tables.event_table(
-        divisions(lineage), predictions, minutes_per_frame=10.0, side_um={7: 80.0, 8: 90.0}, flags={}
-    )
+    events = event_table(lineage, predictions=predictions, side_um={7: 80.0, 8: 90.0})
     tracklets, lineages = tables.tables(tree, events)
     for name, table in zip(csv.COLUMNS, (lineage.detections, tracklets, events, lineages), strict=True):
         table.to_csv(folder / name, index=False)
@@ -344,12 +342,12 @@ def test_command_says_what_ctc_cannot_hold(run_dir, tmp_path):
 
 def test_folder_is_replaced_whole_or_not_at_all(tmp_path):
     folder = tmp_path / "a.geff"
-    with whole(folder) as part:
+    with atomic_write(folder) as part:
         part.mkdir()
         (part / "old").touch()
 
     def fail_halfway() -> None:
-        with whole(folder) as part:
+        with atomic_write(folder) as part:
             part.mkdir()
             raise OSError("disk full")
 

@@ -9,9 +9,17 @@ import pytest
 
 from lineage.schema import LOOK_COLUMNS, Hypothesis, Tracklets
 from lineage.tracking import state
-from lineage.tracking.hypotheses import CUT_AT, FOLLOWED_FRAMES, Models, Reach, consider, cut, of_pieces
+from lineage.tracking.hypotheses import (
+    CUT_AT,
+    FOLLOWED_FRAMES,
+    Models,
+    Reach,
+    build_hypotheses,
+    cut,
+    of_shorter,
+)
 from lineage.tracking.resolve import resolve, solve
-from lineage.tracking.tracklet_arrays import Pieces
+from lineage.tracking.tracklet_arrays import TrackletArrays
 
 H = Hypothesis
 
@@ -20,7 +28,7 @@ def considered(drawn, *, same=None, **settings):
     """The detections and hypotheses of drawn nuclei, one tracklet a name."""
     tracklets = nuclei.as_tracklets(state.estimate(drawn), same=same)
     time = tracklets.detections["frame"].to_numpy()
-    return consider(tracklets, time, shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0, **settings)
+    return build_hypotheses(tracklets, time, shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0, **settings)
 
 
 def edges(lineage):
@@ -102,7 +110,7 @@ def test_a_division_in_which_no_mitotic_figure_is_seen_is_less_likely():
         told = dict.fromkeys(LOOK_COLUMNS, 0.005) | {f"look_{look}": 0.97}
         seen = tracklets.detections.assign(**told)
         time = seen["frame"].to_numpy()
-        _, found = consider(
+        _, found = build_hypotheses(
             replace(tracklets, detections=seen), time, shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0
         )
         odds[look] = found.log_odds[found.kind == H.DIVISION].max()
@@ -164,7 +172,7 @@ def test_tracklets_are_cut_only_where_something_begins_or_ends_beside_them():
 
 def test_where_to_cut_is_a_matter_of_log_odds():
     table = nuclei.as_tracklets(state.estimate(nuclei.mitosis()), same={"daughter 0": "mother"}).detections
-    pieces = Pieces.of(table, table["frame"].to_numpy(), shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0)
+    pieces = TrackletArrays.of(table, table["frame"].to_numpy(), shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0)
     models, reach = Models.of(table), Reach(0.7, 2.0, 1.5, 4)
     never, usual = (
         len(cut(pieces, reach, models.division, models.fusion, at=at).first) for at in (1e6, CUT_AT)
@@ -232,7 +240,7 @@ def test_the_order_of_the_rows_changes_nothing():
     for table in (whole.detections, mixed):
         tracklets = Tracklets(table, whole.hypotheses, whole.step_um)
         options = {"shape_um": nuclei.SHAPE_UM, "pixel_size_um": 1.0}
-        found.append(consider(tracklets, table["frame"].to_numpy(), **options))
+        found.append(build_hypotheses(tracklets, table["frame"].to_numpy(), **options))
     (a, h), (b, g) = found
     assert not a.index.equals(b.index)
     pd.testing.assert_frame_equal(a, b.sort_index())
@@ -244,11 +252,11 @@ def test_what_btrack_held_possible_is_told_of_the_pieces():
     # btrack's tracklet 0 is cut into pieces 0 and 1: it begins as the first, and goes on from the second.
     cells = {"a": nuclei.walk((50, 50), range(10)), "b": nuclei.walk((56, 56), range(10, 20))}
     table = nuclei.as_tracklets(nuclei.table(cells)).detections
-    whole = Pieces.of(table, table["frame"].to_numpy(), shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0)
+    whole = TrackletArrays.of(table, table["frame"].to_numpy(), shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0)
     rows = [(H.START, 0, -1, -1, -1.0), (H.END, 0, -1, -1, -2.0), (H.LINK, 0, 1, -1, -3.0)]
     rows += [(H.FALSE_POSITIVE, 1, -1, -1, -5.0)]
     said = pd.DataFrame(rows, columns=["kind", "tracklet", "first", "second", "log_likelihood"])
-    told = of_pieces(Tracklets(table, said, 10.0), whole, whole.split(np.array([4])))
+    told = of_shorter(Tracklets(table, said, 10.0), whole, whole.split(np.array([4])))
     assert told == {
         (H.START, 0, -1, -1): -1.0,
         (H.END, 1, -1, -1): -2.0,

@@ -108,7 +108,7 @@ def test_no_module_needs_itself():
 
 def test_only_track_knows_btrack():
     knows = {f.name for f in files("lineage") if own(imports(f), "btrack")}
-    assert knows == {"track.py", "btrack_library.py"}
+    assert knows == {"link.py", "btrack_library.py"}
 
 
 def test_nothing_of_lineage_knows_many_movies():

@@ -22,7 +22,8 @@ from lineage.evaluate.runs import read_run
 from lineage.evaluate.truth import read_truth
 from lineage.export.__main__ import app as export
 from lineage.io import integrity
-from lineage.io.run_folder import RunFolder, read_table
+from lineage.io.files import read_table
+from lineage.io.run_folder import RunFolder
 from lineage.mitosis import verdict
 from lineage.schema import InputError, check_values
 from lineage.stardist import keras, model

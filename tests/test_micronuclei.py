@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from lineage.mitosis import micronuclei
-from lineage.mitosis.micronuclei import Beside, beside, between, bodies, limits, persistent
+from lineage.mitosis.micronuclei import Findings, bodies, bridge_intensity, detect, limits, persistent
 
 SIZE, PIXEL_UM = 120, 0.65
 LEFT, RIGHT = (60, 40), (60, 80)  # y, x in pixels; 26 um apart
@@ -74,7 +74,7 @@ def test_a_body_counts_if_it_stays_where_it_is_seen_from_its_nucleus():
 
 
 def chromatin_between(image, labels=None):
-    return between(image, masks() if labels is None else labels, 1, 2, pixel_size_um=PIXEL_UM)
+    return bridge_intensity(image, masks() if labels is None else labels, 1, 2, pixel_size_um=PIXEL_UM)
 
 
 def test_a_bridge_is_brighter_than_its_flanks():
@@ -109,30 +109,30 @@ def looked(monkeypatch, small=(), bridge=0.0, micronucleus_um=2.0, bridge_share=
     frames = np.stack([[early if t < 6 else late] for t in range(N_FRAMES)]).astype(np.float32)
     video = movies.movie(frames, pixel_size_um=options.get("pixel_size_um", PIXEL_UM), phase=False)
     quality = movies.fine(N_FRAMES, unusable=options.get("unusable", ()))
-    return beside(video, quality, lambda t: masks(), EVENT, detections(options.get("seen", range(2, 15))))
+    return detect(video, quality, lambda t: masks(), EVENT, detections(options.get("seen", range(2, 15))))
 
 
 def test_micronuclei_and_a_bridge_are_told_of(monkeypatch):
-    assert looked(monkeypatch) == Beside(0, False)
+    assert looked(monkeypatch) == Findings(0, False)
     both = (BESIDE_LEFT, (60, 98))
-    assert looked(monkeypatch, small=both, bridge=0.5) == Beside(2, True)
+    assert looked(monkeypatch, small=both, bridge=0.5) == Findings(2, True)
 
 
 def test_where_common_ones_are_missed_none_is_never_zero(monkeypatch):
     coarse = {"micronucleus_um": 5.0, "bridge_share": 0.2}
-    assert looked(monkeypatch, **coarse) == Beside(None, None)
-    assert looked(monkeypatch, small=(BESIDE_LEFT,), bridge=0.5, **coarse) == Beside(1, True)
+    assert looked(monkeypatch, **coarse) == Findings(None, None)
+    assert looked(monkeypatch, small=(BESIDE_LEFT,), bridge=0.5, **coarse) == Findings(1, True)
 
 
 def test_where_nothing_is_reliable_nothing_is_said(monkeypatch):
     nothing = {"micronucleus_um": None, "bridge_share": None}
-    assert looked(monkeypatch, small=(BESIDE_LEFT,), bridge=0.5, **nothing) == Beside(None, None)
-    assert looked(monkeypatch, small=(BESIDE_LEFT,), pixel_size_um=1.2) == Beside(None, None)
+    assert looked(monkeypatch, small=(BESIDE_LEFT,), bridge=0.5, **nothing) == Findings(None, None)
+    assert looked(monkeypatch, small=(BESIDE_LEFT,), pixel_size_um=1.2) == Findings(None, None)
 
 
 def test_too_few_frames_tell_nothing(monkeypatch):
-    assert looked(monkeypatch, seen=range(2, 7)) == Beside(None, False)  # one frame 40 min after
-    assert looked(monkeypatch, unusable=(3, 4, 5)) == Beside(0, None)
+    assert looked(monkeypatch, seen=range(2, 7)) == Findings(None, False)  # one frame 40 min after
+    assert looked(monkeypatch, unusable=(3, 4, 5)) == Findings(0, None)
 
 
 def test_the_limits_are_those_of_the_recall_beside_them():

@@ -37,18 +37,18 @@ def mistakes(path: Path) -> str:
 
 def test_a_csv_becomes_a_table(folder):
     other = row("U251_4Gy_p1.tif", well="b2", dose="4", more=",1.5,0.2")
-    header = f"{HEADER},pixel-size-um,segment.least_area"
+    header = f"{HEADER},pixel-size-um,segment.min_area"
     table = platemap.read(write_plate(folder / "a.csv", row(), "# a remark", "", other, header=header))
     assert list(table["movie"]) == [str(folder / "U251_0Gy_p1.tif"), str(folder / "U251_4Gy_p1.tif")]
     assert list(table["run_folder"]) == ["U251_0Gy_p1.lineage", "U251_4Gy_p1.lineage"]
     assert list(table["well"]) == ["A01", "B02"]
     assert list(table["dose_gy"]) == [0, 4]
     assert list(table["video.pixel_size_um"]) == ["", "1.5"]
-    assert list(table["segment.least_area"]) == ["", "0.2"]
+    assert list(table["segment.min_area"]) == ["", "0.2"]
     first, second = platemap.check(folder / "a.csv").movies
     assert (first.config.dose_gy, first.config.video.pixel_size_um) == (0, None)
     assert (second.config.dose_gy, second.config.video.pixel_size_um) == (4, 1.5)
-    assert second.config.segment.least_area == 0.2
+    assert second.config.segment.min_area == 0.2
     assert (first.n_frames, first.shape) == (14, (72, 72))
 
 

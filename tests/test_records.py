@@ -6,7 +6,9 @@ import pytest
 import worlds
 
 from lineage.io import records
-from lineage.schema import EventType, MitosisEvent
+from lineage.io.files import read_table, write_table
+from lineage.mitosis.event_table import event_table, events_of
+from lineage.schema import NUCLEUS_COLUMNS, EventType, InputError, MitosisEvent
 
 PLACE = {"y_px": 10.5, "x_px": 20.25, "y_um": 21.0, "x_um": 40.5}
 KINDS = {
@@ -18,7 +20,7 @@ KINDS = {
         2, 4, (5, 6, 7), 10, **PLACE, source="division", n_poles=3, separated=True
     ),
     "a regression": MitosisEvent(
-        3, 4, (5, 6), 10, **PLACE, source="division", separated=True, n_poles=2, refused_after_min=40.0,
+        3, 4, (5, 6), 10, **PLACE, source="division", separated=True, n_poles=2, refusion_after_min=40.0,
         n_micronuclei=3, bridge=True,
     ),
     "a slippage": MitosisEvent(
@@ -42,8 +44,9 @@ def same(a, b):
 
 
 def back(tmp_path, events):
-    records.write_events(events, tmp_path / "events.csv")
-    return records.read_events(tmp_path / "events.csv")
+    write_table(event_table(list(events), minutes_per_frame=7.5), tmp_path / "events.csv")
+    table = read_table(tmp_path / "events.csv", text=("daughter_ids", "source"))
+    return sorted(events_of(table, minutes_per_frame=7.5), key=lambda e: e.event_id)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -69,9 +72,11 @@ def test_a_lineage_comes_back_as_it_was(tmp_path, world):
         lineage.graph.edges[edge]["log_odds"] = 0.1 + k
     if 2 in lineage.graph:
         lineage = worlds.dying(lineage, 2)
-    paths = {name: tmp_path / f"{name}.csv" for name in ("detections", "edges", "cells")}
+    measured = tmp_path / "measured.csv"
+    write_table(lineage.detections[list(NUCLEUS_COLUMNS)], measured)
+    paths = {name: tmp_path / f"{name}.csv" for name in ("nuclei", "edges", "cells")}
     records.write_lineage(lineage, **paths)
-    got = records.read_lineage(**paths)
+    got = records.read_lineage(measured, **paths)
     assert dict(got.graph.nodes) == dict(lineage.graph.nodes)
     assert dict(got.graph.edges) == dict(lineage.graph.edges)
     for column in lineage.detections:
@@ -79,3 +84,13 @@ def test_a_lineage_comes_back_as_it_was(tmp_path, world):
             got.detections[column].tolist() == pytest.approx(lineage.detections[column].tolist(), nan_ok=True)
             or (got.detections[column] == lineage.detections[column]).all()
         ), column
+
+
+def test_a_lineage_of_other_nuclei_is_refused(tmp_path):
+    lineage = worlds.as_lineage(worlds.one_division())
+    measured = tmp_path / "measured.csv"
+    write_table(lineage.detections[list(NUCLEUS_COLUMNS)].iloc[1:], measured)
+    paths = {name: tmp_path / f"{name}.csv" for name in ("nuclei", "edges", "cells")}
+    records.write_lineage(lineage, **paths)
+    with pytest.raises(InputError, match="tracked nuclei"):
+        records.read_lineage(measured, **paths)

@@ -17,7 +17,6 @@ from test_tree import NOTHING, annotate, event_table
 from worlds import as_lineage, divisions, told
 
 from conftest import BY_HAND as WEIGHTS
-from lineage import tables
 from lineage.mitosis import crops, verdict
 from lineage.report import write_report
 from lineage.report.cards import doubt
@@ -427,7 +426,7 @@ def test_flags_that_no_event_has_are_not_explained(report):
 def test_every_cell_is_drawn_once(world):
     lineage = as_lineage(world())
     tree = annotate(lineage)
-    events = tables.event_table(divisions(lineage), NOTHING, minutes_per_frame=10.0, side_um={}, flags={})
+    events = event_table(lineage)
 
     drawn = "".join(forest(tree, events) + lone_strip(tree, events))
 
@@ -476,7 +475,7 @@ def strip(tmp_path):
 
     def draw(y_um, x_um=150.0, **drift):
         video = movies.movie(np.full((40, 2, 200, 300), 100, np.uint8))
-        crop = crops.Square(1, y_um, x_um, 60.0, tuple(range(3, 15)), ())
+        crop = crops.CropWindow(1, y_um, x_um, 60.0, tuple(range(3, 15)), ())
         crops.write(video, movies.fine(40, **drift), [crop], tmp_path / "crops", size_px=30)
         return film_strip(tmp_path / "crops" / crops.name(1), side_um=60.0, tile_px=30)
 

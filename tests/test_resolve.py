@@ -220,7 +220,7 @@ def test_a_lineage_that_is_not_proven_is_said_to_be_so_with_a_count(monkeypatch)
 
     seen, h = nuclei_of([range(3)] * 3), hypotheses(*alone(3))
     proven = resolve(seen, h)
-    assert (proven.warnings, "proven optimal" in proven.solver) == ((), True)
+    assert (proven.warnings, "proven optimal" in proven.notes[0]) == ((), True)
     monkeypatch.setattr(program, "BATCH", 3)
     monkeypatch.setattr(program, "_optimum", stopped)
     lineage = resolve(seen, h)
@@ -228,7 +228,7 @@ def test_a_lineage_that_is_not_proven_is_said_to_be_so_with_a_count(monkeypatch)
     assert warning.startswith("2 part(s) of the lineage are not proven")
     assert "2.00%" in warning
     assert "time_limit_s" in warning
-    assert "proven optimal" not in lineage.solver
+    assert "proven optimal" not in lineage.notes[0]
 
 
 def test_nothing_resolves_to_nothing():

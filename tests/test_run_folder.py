@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from lineage.io import run_folder
-from lineage.io.run_folder import RunFolder, read_table, whole, write_table
+from lineage.io.files import atomic_write, read_table, write_table
+from lineage.io.run_folder import RunFolder
 from lineage.schema import InputError
 
 
@@ -110,11 +111,11 @@ def test_a_movie_that_was_moved_is_the_same_movie(tmp_path, video):
 def test_what_is_written_is_there_whole_or_not_at_all(tmp_path):
     target = tmp_path / "table.csv"
     target.write_text("old")
-    with pytest.raises(ZeroDivisionError), whole(target) as part:
+    with pytest.raises(ZeroDivisionError), atomic_write(target) as part:
         part.write_text(f"half {1 / 0}")
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
-    with whole(target) as part:
+    with atomic_write(target) as part:
         part.write_text("new")
     assert target.read_text() == "new"
 

@@ -11,7 +11,7 @@ from lineage.schema import EventType, MitosisClass, MitosisEvent, Subtype
 DIVISION = MitosisEvent(1, 1, (2, 3), 10, 0, 0, 0, 0, "drawn", n_poles=2, separated=True)
 ATTEMPT = replace(DIVISION, daughters=(), n_poles=0, separated=False)
 SLIPPAGE = replace(ATTEMPT, returned=True)
-ALL_AT_ONCE = {"refused_after_min": 60.0, "bridge": True, "n_micronuclei": 2}
+ALL_AT_ONCE = {"refusion_after_min": 60.0, "bridge": True, "n_micronuclei": 2}
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ ALL_AT_ONCE = {"refused_after_min": 60.0, "bridge": True, "n_micronuclei": 2}
         (replace(DIVISION, n_poles=5), Subtype.TETRAPOLAR),
         (replace(DIVISION, n_poles=3, **ALL_AT_ONCE), Subtype.TRIPOLAR),
         (replace(DIVISION, **ALL_AT_ONCE), Subtype.FURROW_REGRESSION),
-        (replace(DIVISION, **ALL_AT_ONCE | {"refused_after_min": None}), Subtype.LAGGING),
+        (replace(DIVISION, **ALL_AT_ONCE | {"refusion_after_min": None}), Subtype.LAGGING),
         (replace(DIVISION, n_micronuclei=2, bridge=False), Subtype.MICRONUCLEI),
         (replace(DIVISION, n_micronuclei=1), Subtype.MICRONUCLEI),
         # A daughter that dies later separated all the same.

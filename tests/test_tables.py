@@ -4,7 +4,8 @@ import pandas as pd
 import pytest
 import worlds
 
-from lineage import tables
+from lineage.mitosis.event_table import event_table
+from lineage.mitosis.verdict import decide_all
 from lineage.schema import EVENT_COLUMNS, EVIDENCE, NOT_ASSESSABLE, EventType, MitosisEvent
 
 PLACE = {"y_px": 10.0, "x_px": 20.0, "y_um": 20.0, "x_um": 40.0, "source": "drawn"}
@@ -15,8 +16,8 @@ def division(**seen):
 
 
 def table_of(*events, predictions=None, **settings):
-    settings = {"minutes_per_frame": 10.0, "side_um": {}, "flags": {}} | settings
-    return tables.event_table(events, predictions or worlds.told({}), **settings)
+    verdicts = decide_all(events, predictions or worlds.told({}), settings.pop("corrections", {}))
+    return event_table(events, verdicts, **{"minutes_per_frame": 10.0} | settings)
 
 
 def row(event, **settings):
@@ -72,9 +73,9 @@ def test_a_mitosis_without_a_verdict_is_unclassified_and_nothing_else_has_a_clas
 
 
 def test_times_are_minutes_and_evidence_has_columns_of_its_own():
-    event = division(onset_frame=7, refused_after_min=60.0, evidence={"mass_ratio": 0.9, "log_odds": 2.5})
+    event = division(onset_frame=7, refusion_after_min=60.0, evidence={"mass_ratio": 0.9, "log_odds": 2.5})
     found = row(event, minutes_per_frame=5.0, side_um={1: 80.0}, flags={1: "window_padded"})
-    assert (found["time_min"], found["onset_min"], found["refused_after_min"]) == (50, 35, 60)
+    assert (found["time_min"], found["onset_min"], found["refusion_after_min"]) == (50, 35, 60)
     assert (found["evidence_mass_ratio"], found["evidence_log_odds"]) == (0.9, 2.5)
     assert pd.isna(found["evidence_rounding"])
     assert (found["side_um"], found["flags"]) == (80, "window_padded")
@@ -91,12 +92,12 @@ def test_a_none_that_is_not_followed_is_no_class_and_is_flagged():
 
 def test_a_persons_class_is_the_verdict_and_leaves_the_classifiers_alone():
     said = worlds.told({1: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
-    found = row(division(), predictions=said, persons={1: "abnormal"})
+    found = row(division(), predictions=said, corrections={1: "abnormal"})
     assert found[["verdict", "p_verdict", "verdict_because", "flags"]].tolist() == [
         "abnormal", 1.0, "person", "",
     ]  # fmt: skip
     other = worlds.told({1: (0.9, 0.1)})
-    found = row(division(), predictions=other, persons={1: "none"})
+    found = row(division(), predictions=other, corrections={1: "none"})
     assert found[["verdict", "mitosis_class"]].tolist() == ["not_a_mitosis", "normal"]
     assert pd.isna(found["p_verdict"])
 

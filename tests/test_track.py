@@ -8,8 +8,8 @@ import pytest
 from lineage.schema import DETECTION_COLUMNS, NUCLEUS_COLUMNS, STATE_COLUMNS
 from lineage.simulate.detections import detect, imperfect
 from lineage.simulate.settings import Settings
-from lineage.tracking import state, track
-from lineage.tracking.hypotheses import consider
+from lineage.tracking import link, state
+from lineage.tracking.hypotheses import build_hypotheses
 from lineage.tracking.resolve import resolve
 
 DIAMETER = 2 * np.sqrt(150 / np.pi)  # of a nucleus as `nuclei.table` draws it
@@ -18,7 +18,7 @@ FIELD = {"shape_um": nuclei.SHAPE_UM, "minutes_per_frame": 10.0}
 
 def linked(table, usable=None, **settings):
     usable = np.ones(int(table["frame"].max()) + 1, bool) if usable is None else usable
-    return track.link(table, usable=usable, **FIELD | settings)
+    return link.link(table, usable=usable, **FIELD | settings)
 
 
 def tracked(drawn, usable=None, *, pixel_size_um=1.0, **settings):
@@ -26,9 +26,9 @@ def tracked(drawn, usable=None, *, pixel_size_um=1.0, **settings):
     usable = np.ones(int(drawn["frame"].max()) + 1, bool) if usable is None else usable
     seen = drawn[usable[drawn["frame"]]].reset_index(drop=True)
     tracklets = linked(state.estimate(seen), usable, **settings)
-    time = track.usable_time(tracklets.detections, usable)
+    time = link.usable_time(tracklets.detections, usable)
     shape_um = settings.get("shape_um", nuclei.SHAPE_UM)
-    lineage = resolve(*consider(tracklets, time, shape_um=shape_um, pixel_size_um=pixel_size_um))
+    lineage = resolve(*build_hypotheses(tracklets, time, shape_um=shape_um, pixel_size_um=pixel_size_um))
     names = lineage.detections["detection_id"].map(seen.set_index("detection_id")["name"])
     return lineage, lineage.detections.assign(name=names)
 
@@ -104,7 +104,7 @@ def test_how_far_nuclei_go_is_read_off_the_movie_within_bounds(um, wanted):
 
 @pytest.mark.parametrize(("crowd", "method"), [(3, "EXACT"), (4, "APPROXIMATE")])
 def test_how_btrack_looks_follows_the_crowd_and_is_told(monkeypatch, crowd, method):
-    monkeypatch.setattr(track, "EXACT_UP_TO", 3)
+    monkeypatch.setattr(link, "EXACT_UP_TO", 3)
     cells = {str(k): nuclei.walk((40.0 + 60 * k, 20), range(6)) for k in range(crowd)}
     (note,) = linked(nuclei.table(cells)).notes
     assert f"{method} for up to {crowd} nuclei" in note
@@ -114,7 +114,7 @@ def test_how_btrack_looks_follows_the_crowd_and_is_told(monkeypatch, crowd, meth
 def test_too_few_frames_leave_nuclei_unlinked(frames):
     table = nuclei.table({"a": dict.fromkeys(frames or [0], (50.0, 50.0))})
     table = table if frames else table.iloc[:0]
-    tracklets = track.link(table, usable=np.ones(5, bool), **FIELD)
+    tracklets = link.link(table, usable=np.ones(5, bool), **FIELD)
     assert len(tracklets.detections) == len(frames)
     assert "fewer than two frames" in tracklets.notes[0]
 
@@ -129,11 +129,11 @@ def test_too_few_frames_leave_nuclei_unlinked(frames):
     ],
 )
 def test_what_btrack_would_silently_ignore_is_an_error(section, name, value):
-    settings = track._settings(12.0, 18.0, 3, 0.05, "EXACT")
-    track.check(settings)
+    settings = link._settings(12.0, 18.0, 3, 0.05, "EXACT")
+    link.check(settings)
     settings[section][name] = value
     with pytest.raises(ValueError, match=name):
-        track.check(settings)
+        link.check(settings)
 
 
 # --- From nuclei to lineages

@@ -14,25 +14,23 @@ import worlds
 from worlds import as_lineage, divisions, told
 
 from lineage import tables, tree
-from lineage.schema import EVENT_COLUMNS, LINEAGE_COLUMNS, TRACKLET_COLUMNS, CellKey
+from lineage.mitosis.event_table import event_table as table_of
+from lineage.mitosis.verdict import decide_all
+from lineage.schema import EVENT_COLUMNS, LINEAGE_COLUMNS, TRACKLET_COLUMNS, CellKey, Geometry
 
 NOTHING = told({})
 
 
 def annotate(lineage, events=None, predictions=NOTHING, **settings):
-    settings = {
-        "n_frames": 40,
-        "shape": worlds.SHAPE,
-        "pixel_size_um": worlds.PIXEL_UM,
-        "minutes_per_frame": worlds.MINUTES,
-        "video_name": "world.tif",
-    } | settings
-    return tree.annotate(lineage, divisions(lineage) if events is None else events, predictions, **settings)
+    events = divisions(lineage) if events is None else events
+    geometry = Geometry(settings.pop("n_frames", 40), worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
+    settings = {"video_name": "world.tif"} | settings
+    return tree.annotate(lineage, events, decide_all(events, predictions), geometry=geometry, **settings)
 
 
 def event_table(lineage, events=None, predictions=NOTHING, **settings):
-    settings = {"minutes_per_frame": worlds.MINUTES, "side_um": {}, "flags": {}} | settings
-    return tables.event_table(divisions(lineage) if events is None else events, predictions, **settings)
+    events = divisions(lineage) if events is None else events
+    return table_of(events, decide_all(events, predictions), minutes_per_frame=worlds.MINUTES, **settings)
 
 
 @pytest.mark.parametrize("world", worlds.WORLDS)
@@ -198,7 +196,7 @@ def test_verdicts_go_by_event_id_whatever_the_order():
         annotated = annotate(lineage, order, predictions)
         assert dict(annotated.nodes("mitosis_class"))[1] == "abnormal"
         assert dict(annotated.nodes("mitosis_class"))[2] == "normal"
-        table = tables.event_table(order, predictions, minutes_per_frame=10.0, side_um={8: 90.0}, flags={})
+        table = event_table(lineage, order, predictions, side_um={8: 90.0})
         assert dict(zip(table.event_id, table.mitosis_class, strict=True)) == {7: "abnormal", 8: "normal"}
         assert table.set_index("event_id").side_um.to_dict() == {7: pytest.approx(np.nan, nan_ok=True), 8: 90}
 
@@ -223,9 +221,7 @@ def test_rejected_proposal_is_no_mitosis_but_stays_in_the_table():
 
     assert tree.mitoses(annotate(lineage)) == [1]
     assert tree.mitoses(annotate(lineage, predictions=rejected)) == []
-    table = tables.event_table(
-        divisions(lineage), rejected, minutes_per_frame=10.0, side_um={}, flags={7: "edge"}
-    )
+    table = event_table(lineage, predictions=rejected, flags={7: "edge"})
     assert list(table.columns) == list(EVENT_COLUMNS)
     assert table.loc[0, ["mitosis_class", "flags", "daughter_ids", "time_min"]].tolist() == [
         "none",

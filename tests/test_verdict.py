@@ -9,7 +9,7 @@ import pytest
 import worlds
 
 from lineage.mitosis import verdict
-from lineage.mitosis.verdict import FACTS, REASON, decide, features, judge
+from lineage.mitosis.verdict import FACTS, REASON, decide, decide_all, features
 from lineage.schema import Decision, EventType, MitosisEvent
 
 DIVISION = MitosisEvent(
@@ -20,8 +20,8 @@ ATTEMPT = replace(DIVISION, daughters=(), source="condensed", n_poles=0, separat
 SEEN = {
     "four_daughters": replace(DIVISION, n_poles=4),
     "three_daughters": replace(DIVISION, n_poles=3),
-    "reunited_soon": replace(DIVISION, refused_after_min=20.0),
-    "reunited_later": replace(DIVISION, refused_after_min=60.0),
+    "reunited_soon": replace(DIVISION, refusion_after_min=20.0),
+    "reunited_later": replace(DIVISION, refusion_after_min=60.0),
     "never_separated": replace(ATTEMPT, returned=True),
     "died_in_mitosis": replace(ATTEMPT, died_after_min=80.0),
     "one_daughter_lost": replace(ATTEMPT, source="half_division", n_poles=2, separated=True),
@@ -159,16 +159,20 @@ def test_the_digest_is_of_the_numbers(monkeypatch, tmp_path):
     assert verdict.digest() != before
 
 
-def test_all_mitoses_of_a_run_are_judged_and_nothing_else():
+def test_every_event_has_a_subtype_and_only_mitoses_have_a_verdict():
     events = [DIVISION, replace(SEEN["bridge"], event_id=2), replace(ATTEMPT, event_id=3)]
     events += [replace(ATTEMPT, event_id=4, event_type=EventType.DEATH)]
     said = worlds.told({1: (0.9, 0.1, 0.0), 3: (0.05, 0.05, 0.9)}, ("normal", "abnormal", "none"))
-    found = judge(events, said, {2: "normal"})
-    assert sorted(found) == [1, 2, 3]
+    found = decide_all(events, said, {2: "normal"})
+    assert sorted(found) == [1, 2, 3, 4]
+    assert found[4] == {
+        "subtype": "death_in_interphase", "verdict": "", "verdict_because": "", "mitosis_class": "",
+    }  # fmt: skip
     assert found[1] == {
-        "verdict": "normal", "verdict_because": "classifier_0.10", "mitosis_class": "normal",
-        "p_verdict": pytest.approx(0.1), "p_abnormal": pytest.approx(0.1), "p_none": 0.0,
+        "subtype": "normal", "verdict": "normal", "verdict_because": "classifier_0.10",
+        "mitosis_class": "normal", "p_verdict": pytest.approx(0.1),
+        "p_abnormal": pytest.approx(0.1), "p_none": 0.0,
     }  # fmt: skip
     assert (found[2]["verdict"], found[2]["mitosis_class"]) == ("normal", "unclassified")
-    assert found[3]["mitosis_class"] == "unclassified"  # its `none` is not followed: the tracking is sure
-    assert verdict.is_none_refused(found[3])
+    assert found[3]["mitosis_class"] == "unclassified"  # its `none` is overruled: the tracking is sure
+    assert verdict.is_none_overruled(found[3])

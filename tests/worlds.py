@@ -95,7 +95,7 @@ SUBTYPES = {
 }  # fmt: skip
 SEEN: dict[str, dict[str, Any]] = {
     "lagging_chromatin": {"bridge": True}, "micronuclei": {"n_micronuclei": 1},
-    "furrow_regression": {"refused_after_min": 100.0}, "slippage": {"returned": True},
+    "furrow_regression": {"refusion_after_min": 100.0}, "slippage": {"returned": True},
     "death_in_mitosis": {"died_after_min": 30.0},
 }  # fmt: skip
 

@@ -12,8 +12,9 @@ from lineage.evaluate.runs import read_events, read_run
 from lineage.evaluate.score import Scores, by_dose, pairs_of, pooled, score
 from lineage.evaluate.told import FORMAT, FORMAT_VERSION, plain, told, told_mistakes
 from lineage.evaluate.truth import read_truth
+from lineage.io.files import atomic_write, write_table
 from lineage.io.integrity import check, read_record
-from lineage.io.run_folder import RunFolder, whole, write_table
+from lineage.io.run_folder import RunFolder
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def place(usual: Path, out: Path | None, *, overwrite: bool) -> Path:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Write it whole."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         head = {"format": FORMAT, "format_version": FORMAT_VERSION}
         part.write_text(json.dumps(head | values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 

@@ -88,13 +88,13 @@ def _cut(rows: pd.DataFrame, run: Run, video: Video, tile_px: int) -> dict[int, 
 
 def square(
     number: int, frame: int, place_px: tuple[float, float], quality: FrameQuality, run: Run
-) -> crops.Square:
+) -> crops.CropWindow:
     """Where to look for a true event that the run does not know."""
     usable = np.flatnonzero(quality.usable)
-    wanted = np.clip(crops.window(frame, run.minutes_per_frame), 0, len(quality.table) - 1)
+    wanted = np.clip(crops.frames_of(frame, run.minutes_per_frame), 0, len(quality.table) - 1)
     frames = tuple(int(usable[np.abs(usable - t).argmin()]) for t in wanted)
     y, x = (np.array(place_px) - quality.drift_px[frame]) * run.pixel_size_um
-    return crops.Square(number, float(y), float(x), SIDE_UM, frames, ())
+    return crops.CropWindow(number, float(y), float(x), SIDE_UM, frames, ())
 
 
 def _video(run: Run) -> Video | None:

@@ -8,7 +8,7 @@ from lineage.evaluate import charts, events, junctions, slippage, text
 from lineage.evaluate.calibration import calibrate
 from lineage.evaluate.films import films
 from lineage.evaluate.mistakes import KINDS
-from lineage.io.run_folder import whole
+from lineage.io.files import atomic_write
 from lineage.report.forest import MINUTES_PER_HOUR, mark
 from lineage.report.page import template
 from lineage.report.strips import tile_pixels
@@ -116,7 +116,7 @@ def write_page(
         },
         references=REFERENCES,
     )  # fmt: skip
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(html, encoding="utf-8")
 
 

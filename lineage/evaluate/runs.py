@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineage.io import labels
+from lineage.io.files import read_table
 from lineage.io.integrity import RUN_AGAIN, Damaged, check, read_record
 from lineage.io.records import read_quality
-from lineage.io.run_folder import RunFolder, read_table
+from lineage.io.run_folder import RunFolder
 from lineage.schema import Decision, EventType, InputError
 
 if TYPE_CHECKING:

@@ -178,7 +178,7 @@ def _read_graph(path: Path) -> nx.DiGraph | None:
 
 
 def _read_events(path: Path) -> pd.DataFrame | None:
-    from lineage.io.run_folder import read_table
+    from lineage.io.files import read_table
 
     if not path.exists():
         return None

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lineage.console import one_line_errors
+from lineage.io.files import read_table
 from lineage.io.integrity import RECORD, RUN_AGAIN, check, read_record, reading
-from lineage.io.run_folder import RunFolder, read_table
+from lineage.io.run_folder import RunFolder
 from lineage.schema import DETECTION_COLUMNS, InputError
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
+from lineage.io.files import atomic_write, read_table
 from lineage.io.integrity import Damaged
-from lineage.io.run_folder import read_table, whole
 from lineage.schema import (
     DETECTION_COLUMNS,
     EVENT_COLUMNS,
@@ -45,5 +45,5 @@ def copy(run_dir: Path, out_dir: Path) -> None:
         except ValueError as error:
             raise InputError(f"{run_dir} was not written by this version: {error}") from error
     for name in COLUMNS:
-        with whole(out_dir / name) as part:
+        with atomic_write(out_dir / name) as part:
             shutil.copyfile(run_dir / name, part)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.io.run_folder import whole
+from lineage.io.files import atomic_write
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def write(tree: nx.DiGraph, tracked: Any, out_dir: Path) -> list[str]:
     for line in lines:
         starting[line.first_frame].append(line)
     label_of = np.zeros(max((line.cell for line in lines), default=0) + 1, np.uint16)
-    with whole(out_dir / RESULT) as folder:
+    with atomic_write(out_dir / RESULT) as folder:
         folder.mkdir()
         for t in range(tracked.shape[0]):
             for line in starting[t]:
@@ -70,7 +70,7 @@ def write(tree: nx.DiGraph, tracked: Any, out_dir: Path) -> list[str]:
         (folder / "res_track.txt").write_text(
             "".join(f"{k.label} {k.first_frame} {k.last_frame} {k.parent}\n" for k in lines)
         )
-    with whole(out_dir / KEY) as part:
+    with atomic_write(out_dir / KEY) as part:
         pd.DataFrame(lines, columns=list(Track.__dataclass_fields__)).to_csv(part, index=False)
     return _remarks(tree, lines)
 

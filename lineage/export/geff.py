@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
-from lineage.io.run_folder import whole
+from lineage.io.files import atomic_write
 from lineage.schema import CellKey
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def write(tree: nx.DiGraph, detections: pd.DataFrame, path: Path, *, labels: Pat
         ],
         extra={"lineage": dict(tree.graph)},
     )
-    with whole(path) as part:
+    with atomic_write(path) as part:
         write_arrays(
             part,
             node_ids=nuclei["detection_id"].to_numpy(np.uint64),

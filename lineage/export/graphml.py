@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from lineage.io.run_folder import whole
+from lineage.io.files import atomic_write
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def write(tree: nx.DiGraph, path: Path) -> None:
     graph = nx.DiGraph(**_attributes(tree.graph))
     graph.add_nodes_from((cell, _attributes(life)) for cell, life in tree.nodes.items())
     graph.add_edges_from(tree.edges)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         nx.write_graphml(graph, part, infer_numeric_types=True)
 
 

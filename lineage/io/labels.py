@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from lineage.schema import Geometry
+
 RAW, TRACKED = "raw", "tracked"
 
 
-def create(
-    path: Path, *, n_frames: int, shape: tuple[int, int], pixel_size_um: float, minutes: float
-) -> None:
+def create(path: Path, geometry: Geometry) -> None:
     """Make the group and its raw array, (T, Y, X) uint32, one chunk a frame; nothing if they are there."""
     import zarr
 
     if not (path / RAW / ".zarray").exists():
         group = zarr.open_group(path, mode="a", zarr_format=2)
-        _array(group, RAW, (n_frames, *shape))
-        _describe(group, (RAW,), pixel_size_um=pixel_size_um, minutes=minutes)
+        _array(group, RAW, (geometry.n_frames, *geometry.shape))
+        _describe(group, (RAW,), geometry)
     _clear(path)
 
 
@@ -48,13 +48,18 @@ def _array(group: Any, name: str, shape: tuple[int, ...]) -> Any:
     )  # fmt: skip
 
 
-def _describe(group: Any, names: tuple[str, ...], *, pixel_size_um: float, minutes: float) -> None:
+def _describe(group: Any, names: tuple[str, ...], geometry: Geometry) -> None:
     axes = [
         {"name": "t", "type": "time", "unit": "minute"},
         {"name": "y", "type": "space", "unit": "micrometer"},
         {"name": "x", "type": "space", "unit": "micrometer"},
     ]
-    scale = [{"type": "scale", "scale": [minutes, pixel_size_um, pixel_size_um]}]
+    scale = [
+        {
+            "type": "scale",
+            "scale": [geometry.minutes_per_frame, geometry.pixel_size_um, geometry.pixel_size_um],
+        }
+    ]
     group.attrs["multiscales"] = [
         {
             "version": "0.4",
@@ -116,9 +121,8 @@ def is_written(path: Path, name: str, t: int) -> bool:
 def write_tracked(
     path: Path,
     detections: pd.DataFrame,
+    geometry: Geometry,
     *,
-    pixel_size_um: float,
-    minutes: float,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Write `tracked` beside `raw`: the same objects, numbered by cell; those of no cell are left out.
@@ -128,8 +132,7 @@ def write_tracked(
     Args:
         path: the group; its raw array is complete.
         detections: `frame, label, tracklet_id`.
-        pixel_size_um: of the movie.
-        minutes: a frame.
+        geometry: of the movie.
         progress: called with (done, total) frames.
     """
     import zarr
@@ -153,4 +156,4 @@ def write_tracked(
         progress(t + 1, raw.shape[0])
     shutil.rmtree(path / TRACKED, ignore_errors=True)
     (path / partial).rename(path / TRACKED)
-    _describe(group, (TRACKED, RAW), pixel_size_um=pixel_size_um, minutes=minutes)
+    _describe(group, (TRACKED, RAW), geometry)

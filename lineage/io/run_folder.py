@@ -4,39 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
-import sys
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from lineage.io.files import atomic_write, content_sha256, part_of, peak_memory_mb, remove
 from lineage.io.integrity import (
     FORMAT,
     FORMAT_VERSION,
     RECORD,
-    RUN_AGAIN,
     Damaged,
     dumps,
-    fingerprint,
     is_as_written,
     read_record,
-    reading,
     sum_of,
 )
-from lineage.schema import InputError, check_values
+from lineage.schema import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    import pandas as pd
-
-__all__ = ["FORMAT", "FORMAT_VERSION", "RunFolder", "fingerprint", "read_record", "read_table", "write_table"]
-
-BYTES_PER_PIXEL = 0.3  # of disk, a frame: both label arrays, compressed, crops and tables beside them
-BYTES_AT_LEAST = 20_000_000
 
 
 @dataclass(eq=False)
@@ -65,13 +53,9 @@ class RunFolder:
         self.scale = self.stages / "scale.json"
         self.journal = self.stages / "nuclei"
         self.nuclei = self.stages / "nuclei.csv"
-        self.tracked = {k: self.stages / f"tracked_{k}.csv" for k in ("detections", "edges", "cells")}
-        self.proposed = self.stages / "events.csv"
-        self.mended = {k: self.stages / f"{k}.csv" for k in ("edges", "cells")} | {
-            "detections": self.detections
-        }
-        self.judged = self.stages / "judged_events.csv"
-        self.squares = self.stages / "squares.csv"
+        self.tracked = {k: self.stages / f"tracked_{k}.csv" for k in ("nuclei", "edges", "cells")}
+        self.proposed = self.stages / "proposed_events.csv"
+        self.crop_windows = self.stages / "crop_windows.csv"
         self.predictions = self.stages / "predictions.csv"
 
     @classmethod
@@ -94,7 +78,7 @@ class RunFolder:
             raise InputError(f"{root} is a file; give a folder with --out")
         folder = cls(root)
         # A start that was killed before its first record was whole leaves no more than a part of it.
-        if not root.exists() or not {p.name for p in root.iterdir()} - {_part(folder.json).name}:
+        if not root.exists() or not {p.name for p in root.iterdir()} - {part_of(folder.json).name}:
             return folder
         record: dict[str, Any] = {}
         try:
@@ -109,7 +93,7 @@ class RunFolder:
         if overwrite:
             # The record goes last: killed half way, the folder is still known as a run.
             for path in sorted(root.iterdir(), key=lambda p: p == folder.json):
-                _remove(path)
+                remove(path)
             root.rmdir()
             return folder
         theirs, their_position = record["video"]["path"], record["video"].get("position", "")
@@ -137,14 +121,14 @@ class RunFolder:
 
     def save(self) -> None:
         """Write run.json whole."""
-        with whole(self.json) as part:
+        with atomic_write(self.json) as part:
             part.write_text(dumps(self.record), encoding="utf-8")
 
     def key(self, stage: str, *, settings: Any, after: tuple[str, ...]) -> str:
         """What a stage's result depends on, in one word: its settings, and the stages before it."""
         before = [self.record["stages"][name]["key"] for name in after]
-        told = json.dumps([stage, settings, before], sort_keys=True, default=str)
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        text = json.dumps([stage, settings, before], sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def is_done(self, stage: str, key: str) -> bool:
         """Whether the stage's results are there and still hold."""
@@ -164,8 +148,17 @@ class RunFolder:
         ]
 
     @contextmanager
-    def doing(self, stage: str, key: str, *files: Path) -> Iterator[list[str]]:
-        """Record a stage as done once the block ends well; the list is for its warnings."""
+    def record_stage(self, stage: str, key: str, *files: Path) -> Iterator[list[str]]:
+        """Record a stage as done once the block ends well.
+
+        Args:
+            stage: its name.
+            key: what its result depends on.
+            files: what it writes.
+
+        Yields:
+            A list for its warnings.
+        """
         self.record["stages"].pop(stage, None)
         self.record["warnings"].pop(stage, None)
         self.save()
@@ -187,93 +180,3 @@ class RunFolder:
     def warnings(self) -> list[str]:
         """Every stage's, in order."""
         return [w for stage in self.record["warnings"].values() for w in stage]
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A path beside `path`, for a file or a folder; renamed to it, and replacing it, if all goes well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part, old = _part(path), path.with_name(f".{path.name}.old")
-    _remove(part)
-    try:
-        yield part
-        if path.is_dir():  # a folder cannot be replaced in one step
-            _remove(old)
-            os.replace(path, old)
-        os.replace(part, path)
-    finally:
-        _remove(part)
-        _remove(old)
-
-
-def _part(path: Path) -> Path:
-    return path.with_name(f".{path.name}.part")
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a CSV whole; seven digits are more than any measurement here has."""
-    with whole(path) as part:
-        table.to_csv(part, index=False, float_format="%.7g", lineterminator="\n")
-
-
-def read_table(path: Path, *, text: tuple[str, ...] = (), columns: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Read a CSV of `write_table`; an empty field of a `text` column is an empty string.
-
-    Raises:
-        InputError: it is not there, cannot be read, lacks one of `columns`, or holds what no such table may.
-    """
-    import pandas as pd
-
-    if not path.is_file():
-        raise InputError(f"there is no {path}: {RUN_AGAIN}")
-    with reading(path, "delete it and start the run again, or copy it anew"):
-        table = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(text, str))
-        table = table.fillna(dict.fromkeys(text, ""))
-        check_values(table)
-    if missing := [c for c in columns if c not in table]:
-        raise InputError(
-            f"{path} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}: "
-            "run the movie again"
-        )
-    return table
-
-
-def check_space(root: Path, *, n_frames: int, shape: tuple[int, int]) -> None:
-    """Raise InputError if the disk cannot hold the run."""
-    place = root
-    while not place.exists():
-        place = place.parent
-    need = BYTES_AT_LEAST + int(BYTES_PER_PIXEL * n_frames * shape[0] * shape[1])
-    free = shutil.disk_usage(place).free
-    if free < need:
-        raise InputError(
-            f"the disk of {place} has {free / 1e6:.0f} MB free, this run may need {need / 1e6:.0f} MB; "
-            "make room, or give another folder with --out"
-        )
-
-
-def content_sha256(*paths: Path) -> str:
-    """SHA-256 of a file; of a folder, or of several files, that of their sums in order of name."""
-    if len(paths) == 1 and paths[0].is_file():
-        with paths[0].open("rb") as f:
-            return hashlib.file_digest(f, "sha256").hexdigest()
-    files = sorted(f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
-    sums = [content_sha256(f) for f in files]
-    return hashlib.sha256("\n".join(sums).encode()).hexdigest()
-
-
-def peak_memory_mb() -> int:
-    """Of this process, since it started; 0 where the system does not tell (Windows)."""
-    try:
-        import resource
-    except ImportError:
-        return 0
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))

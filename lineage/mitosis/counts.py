@@ -19,7 +19,7 @@ class MitosisCounts:
     abnormal: int
     undecided: int
     rejected: int  # proposals that are no mitoses
-    unasked: int  # of the abnormal, those of which the classifier gave no class
+    unclassified: int  # of the abnormal, those without a prediction
 
     @property
     def mitoses(self) -> int:
@@ -27,27 +27,27 @@ class MitosisCounts:
         return self.normal + self.abnormal + self.undecided
 
     @property
-    def judged(self) -> int:
-        """Those that a fraction is of: decided, and of which the classifier gave a class."""
-        return self.normal + self.abnormal - self.unasked
+    def decided(self) -> int:
+        """Those that a fraction is of: normal or abnormal, and with a prediction."""
+        return self.normal + self.abnormal - self.unclassified
 
     @property
     def abnormal_percent(self) -> float | None:
-        """Of those judged; None where there are none.
+        """Of those decided; None where there are none.
 
-        Where the classifier gave no class only what was seen to be abnormal is known, never what is normal.
+        Without a prediction only what was seen to be abnormal is known, never what is normal.
 
-        >>> MitosisCounts(6, 5, 9, 0, unasked=3).abnormal_percent
+        >>> MitosisCounts(6, 5, 9, 0, unclassified=3).abnormal_percent
         25.0
         """
-        return 100 * (self.abnormal - self.unasked) / self.judged if self.judged else None
+        return 100 * (self.abnormal - self.unclassified) / self.decided if self.decided else None
 
     def __str__(self) -> str:
         """One line for the screen.
 
-        >>> print(MitosisCounts(4, 6, 1, 2, unasked=0))
+        >>> print(MitosisCounts(4, 6, 1, 2, unclassified=0))
         4 normal, 6 abnormal, 1 undecided; rejected proposals: 2
-        >>> print(MitosisCounts(0, 0, 0, 0, unasked=0))
+        >>> print(MitosisCounts(0, 0, 0, 0, unclassified=0))
         none
         """
         numbers = ((self.normal, "normal"), (self.abnormal, "abnormal"), (self.undecided, "undecided"))
@@ -67,11 +67,11 @@ def mitoses_of(events: pd.DataFrame) -> pd.DataFrame:
 def count(mitoses: pd.DataFrame) -> MitosisCounts:
     """Count the rows of `mitoses_of`."""
     n = mitoses["verdict"].value_counts()
-    unasked = mitoses["mitosis_class"] == MitosisClass.UNCLASSIFIED
+    unclassified = mitoses["mitosis_class"] == MitosisClass.UNCLASSIFIED
     return MitosisCounts(
         normal=int(n.get(Decision.NORMAL, 0)),
         abnormal=int(n.get(Decision.ABNORMAL, 0)),
         undecided=int(n.get(Decision.UNDECIDED, 0)),
         rejected=int(n.get(Decision.NOT_A_MITOSIS, 0)),
-        unasked=int((unasked & (mitoses["verdict"] == Decision.ABNORMAL)).sum()),
+        unclassified=int((unclassified & (mitoses["verdict"] == Decision.ABNORMAL)).sum()),
     )

@@ -1,4 +1,4 @@
-"""Video + events -> one 12-frame, two-channel square around each event."""
+"""Video + events -> a crop of each event: 12 frames, two channels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.io.run_folder import whole
+from lineage.io.files import atomic_write
 from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, IMAGE_BOXES, SEPARATION_INDEX, Crops, Flag
 
 if TYPE_CHECKING:
@@ -21,25 +21,25 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Square:
-    """Where the camera points for one event: a square on the dish, and the frames it looks at."""
+class CropWindow:
+    """What a crop is cut from: a square, in drift-corrected micrometres, and frames."""
 
     event_id: int
-    y_um: float  # centre, drift taken out
+    y_um: float  # centre
     x_um: float
     side_um: float
     frames: tuple[int, ...]  # CROP_FRAMES of them
     flags: tuple[str, ...]
 
 
-def window(frame: int, minutes_per_frame: float) -> tuple[int, ...]:
+def frames_of(frame: int, minutes_per_frame: float) -> tuple[int, ...]:
     """The frames that show an event: 12 of them, ten minutes apart, the separation at index 3.
 
     Frames outside the movie are listed too; where the interval is longer than ten minutes, frames repeat.
 
-    >>> window(1, 10.0)
+    >>> frames_of(1, 10.0)
     (-2, -1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9)
-    >>> window(10, 15.0)
+    >>> frames_of(10, 15.0)
     (8, 9, 9, 10, 11, 11, 12, 13, 13, 14, 15, 15)
     """
     offsets = (np.arange(CROP_FRAMES) - SEPARATION_INDEX) * CROP_INTERVAL_MIN / minutes_per_frame
@@ -47,41 +47,41 @@ def window(frame: int, minutes_per_frame: float) -> tuple[int, ...]:
     return tuple(int(frame + np.ceil(o - 0.5)) for o in offsets)
 
 
-def warnings(minutes_per_frame: float, has_phase: bool, longest_interval_min: float) -> list[str]:
-    """What makes the classifier's verdicts on a movie less sure than on those it learned from.
+def warnings(minutes_per_frame: float, has_phase: bool, max_interval_min: float) -> list[str]:
+    """What makes predictions on a movie less sure than on those that the classifier learned from.
 
     >>> warnings(10.0, True, 20.0)
     []
     """
-    said = []
-    if minutes_per_frame > longest_interval_min:
-        said.append(
+    found = []
+    if minutes_per_frame > max_interval_min:
+        found.append(
             f"at {minutes_per_frame:g} min a frame no mitosis is classified: "
-            f"above {longest_interval_min:g} min too few frames show it"
+            f"above {max_interval_min:g} min too few frames show it"
         )
     elif abs(minutes_per_frame - CROP_INTERVAL_MIN) > 0.1 * CROP_INTERVAL_MIN:
-        said.append(
+        found.append(
             f"the classifier learned from clips at {CROP_INTERVAL_MIN:g} min a frame; this movie has one "
-            f"every {minutes_per_frame:g} min and shows it the nearest: its verdicts are less sure"
+            f"every {minutes_per_frame:g} min and shows it the nearest: its predictions are less sure"
         )
     if not has_phase:
-        said.append("no phase contrast: whether cells round up is not seen")
-    return said
+        found.append("no phase contrast: whether cells round up is not seen")
+    return found
 
 
-def point(
+def select_windows(
     events: list[MitosisEvent],
     detections: pd.DataFrame,
     quality: FrameQuality,
     *,
     minutes_per_frame: float,
     has_phase: bool,
-    least_side_um: float = 58.0,
-    most_side_um: float = 190.0,
+    min_side_um: float = 58.0,
+    max_side_um: float = 190.0,
     margin_um: float = 12.0,
-    longest_interval_min: float = 20.0,
-) -> list[Square]:
-    """Choose the square and the frames of each event.
+    max_interval_min: float = 20.0,
+) -> list[CropWindow]:
+    """Choose what each event's crop is cut from.
 
     Args:
         events: in frames of the movie.
@@ -89,24 +89,24 @@ def point(
         quality: unusable frames are replaced by the nearest usable one.
         minutes_per_frame: of the movie.
         has_phase: whether there is a phase channel.
-        least_side_um: the clips' smallest squares, in effect.
-        most_side_um: their largest.
+        min_side_um: micrometres; the paper's smallest clips.
+        max_side_um: micrometres; its largest.
         margin_um: around the outermost nuclei: a rounded cell is wider than its chromatin.
-        longest_interval_min: above it an event is flagged so.
+        max_interval_min: above it an event is flagged so.
 
     Returns:
-        One square an event, in their order.
+        One an event, in their order.
     """
     usable = np.flatnonzero(quality.usable)
     general = [] if has_phase else [Flag.NO_PHASE]
     if abs(minutes_per_frame - CROP_INTERVAL_MIN) > 0.1 * CROP_INTERVAL_MIN:
         general.append(Flag.RESAMPLED)
-    if minutes_per_frame > longest_interval_min:
+    if minutes_per_frame > max_interval_min:
         general.append(Flag.INTERVAL_TOO_LONG)
     by_cell = dict(tuple(detections.groupby("tracklet_id")))
-    squares = []
+    windows = []
     for event in events:
-        wanted = window(event.frame, minutes_per_frame)
+        wanted = frames_of(event.frame, minutes_per_frame)
         inside = np.clip(wanted, 0, len(quality.table) - 1)
         frames = tuple(int(usable[np.abs(usable - t).argmin()]) for t in inside)
         flags = list(general)
@@ -115,81 +115,79 @@ def point(
         if frames != tuple(inside):
             flags.append(Flag.FRAME_REPLACED)
         family = [by_cell[c] for c in (event.mother, *event.daughters)]
-        y, x, side = _around(
-            family, wanted, least_um=least_side_um, most_um=most_side_um, margin_um=margin_um
-        )
-        squares.append(Square(event.event_id, y, x, side, frames, tuple(flags)))
-    return squares
+        y, x, side = _around(family, wanted, min_um=min_side_um, max_um=max_side_um, margin_um=margin_um)
+        windows.append(CropWindow(event.event_id, y, x, side, frames, tuple(flags)))
+    return windows
 
 
 def _around(
-    family: list[pd.DataFrame], frames: tuple[int, ...], *, least_um: float, most_um: float, margin_um: float
+    family: list[pd.DataFrame], frames: tuple[int, ...], *, min_um: float, max_um: float, margin_um: float
 ) -> tuple[float, float, float]:
     """Centre and side of the square that covers mother and daughters during `frames`."""
     boxes = []
     for cell in family:
-        shown = cell[cell["frame"].between(frames[0], frames[-1])]
-        radius = np.sqrt(shown["area_um2"].to_numpy(float) / np.pi)
-        place = shown[["y_um", "x_um"]].to_numpy(float)
-        boxes += [place - radius[:, None], place + radius[:, None]]
+        seen = cell[cell["frame"].between(frames[0], frames[-1])]
+        radius = np.sqrt(seen["area_um2"].to_numpy(float) / np.pi)
+        position = seen[["y_um", "x_um"]].to_numpy(float)
+        boxes += [position - radius[:, None], position + radius[:, None]]
     corners = np.concatenate(boxes)
     low, high = corners.min(axis=0), corners.max(axis=0)
     y, x = (low + high) / 2
-    return float(y), float(x), float(np.clip((high - low).max() + 2 * margin_um, least_um, most_um))
+    return float(y), float(x), float(np.clip((high - low).max() + 2 * margin_um, min_um, max_um))
 
 
 def cut(
-    video: Video, quality: FrameQuality, squares: list[Square], *, size_px: int = 96, batch: int = 32
+    video: Video, quality: FrameQuality, windows: list[CropWindow], *, size_px: int = 96, batch: int = 32
 ) -> Iterator[Crops]:
-    """Cut the squares, a batch at a time; every frame is read about once, and few are held.
+    """Cut the crops, a batch at a time; every frame is read about once, and few are held.
 
     Args:
         video: raw intensities; 8 and 16 bit stay what they are, anything else becomes float32.
         quality: its drift is followed.
-        squares: sorted by first frame, or reading goes back and forth.
-        size_px: each square is resampled to this many pixels a side.
+        windows: sorted by first frame, or reading goes back and forth.
+        size_px: each crop is resampled to this many pixels a side.
         batch: events cut together.
 
     Yields:
         Crops, pixels (n, 12, 2, size_px, size_px), n at most `batch`.
     """
-    for start in range(0, len(squares), batch):
-        yield _cut_batch(video, quality, squares[start : start + batch], size_px)
+    for start in range(0, len(windows), batch):
+        yield _cut_batch(video, quality, windows[start : start + batch], size_px)
 
 
-def _cut_batch(video: Video, quality: FrameQuality, squares: list[Square], size_px: int) -> Crops:
+def _cut_batch(video: Video, quality: FrameQuality, windows: list[CropWindow], size_px: int) -> Crops:
     kept = video.dtype if video.dtype in (np.uint8, np.uint16) else np.float32  # what ImageJ reads
-    pixels = np.zeros((len(squares), CROP_FRAMES, 2, size_px, size_px), kept)
-    shows: dict[int, list[tuple[int, int]]] = {}
-    for n, square in enumerate(squares):
-        for i, t in enumerate(square.frames):
-            shows.setdefault(t, []).append((n, i))
-    for t in sorted(shows):
+    pixels = np.zeros((len(windows), CROP_FRAMES, 2, size_px, size_px), kept)
+    shown: dict[int, list[tuple[int, int]]] = {}
+    for n, window in enumerate(windows):
+        for i, t in enumerate(window.frames):
+            shown.setdefault(t, []).append((n, i))
+    for t in sorted(shown):
         for c, channel in enumerate((video.phase, video.nucleus)):
             if channel is None:
                 continue
             image = video.frame(t, channel)
-            for n, i in shows[t]:
-                corner, side = _in_pixels(squares[n], quality.drift_px[t], video.pixel_size_um)
-                film = resample(image, corner, side, size_px)
-                pixels[n, i, c] = np.round(film) if pixels.dtype.kind == "u" else film
+            for n, i in shown[t]:
+                corner, side = _in_pixels(windows[n], quality.drift_px[t], video.pixel_size_um)
+                cropped = resample(image, corner, side, size_px)
+                pixels[n, i, c] = np.round(cropped) if pixels.dtype.kind == "u" else cropped
     flags = tuple(
         " ".join((*s.flags, Flag.SQUARE_PADDED) if _is_padded(s, quality, video, size_px) else s.flags)
-        for s in squares
+        for s in windows
     )
-    ids = np.array([s.event_id for s in squares], np.int64)
-    return Crops(ids, pixels, np.array([s.side_um for s in squares], float), flags)
+    ids = np.array([s.event_id for s in windows], np.int64)
+    return Crops(ids, pixels, np.array([s.side_um for s in windows], float), flags)
 
 
-def image_boxes(square: Square, quality: FrameQuality, video: Video, size_px: int) -> np.ndarray:
+def image_boxes(window: CropWindow, quality: FrameQuality, video: Video, size_px: int) -> np.ndarray:
     """What of each frame of a crop lies within the image; the rest repeats the image's edge.
 
     Returns:
         (12, 4) int: first row, end, first column, end, half-open, in pixels of the crop.
     """
     boxes = []
-    for t in square.frames:
-        corner, side = _in_pixels(square, quality.drift_px[t], video.pixel_size_um)
+    for t in window.frames:
+        corner, side = _in_pixels(window, quality.drift_px[t], video.pixel_size_um)
         step = side / size_px
         # A pixel is where its centre is: the centre of pixel k lies (k + 0.5) steps from the corner.
         first = np.ceil(-corner / step - 0.5)
@@ -198,14 +196,14 @@ def image_boxes(square: Square, quality: FrameQuality, video: Video, size_px: in
     return np.array(boxes).astype(int)
 
 
-def _is_padded(square: Square, quality: FrameQuality, video: Video, size_px: int) -> bool:
-    return bool((image_boxes(square, quality, video, size_px) != [0, size_px, 0, size_px]).any())
+def _is_padded(window: CropWindow, quality: FrameQuality, video: Video, size_px: int) -> bool:
+    return bool((image_boxes(window, quality, video, size_px) != [0, size_px, 0, size_px]).any())
 
 
-def _in_pixels(square: Square, drift_px: np.ndarray, pixel_size_um: float) -> tuple[np.ndarray, float]:
+def _in_pixels(window: CropWindow, drift_px: np.ndarray, pixel_size_um: float) -> tuple[np.ndarray, float]:
     """Upper left corner (y, x) and side, in pixels of the frame whose drift is given."""
-    side = square.side_um / pixel_size_um
-    centre = np.array([square.y_um, square.x_um]) / pixel_size_um + drift_px
+    side = window.side_um / pixel_size_um
+    centre = np.array([window.y_um, window.x_um]) / pixel_size_um + drift_px
     return centre - side / 2 + 0.5, side
 
 
@@ -232,13 +230,13 @@ def resample(image: np.ndarray, corner: np.ndarray, side: float, size_px: int) -
 def write(
     video: Video,
     quality: FrameQuality,
-    squares: list[Square],
+    windows: list[CropWindow],
     folder: Path,
     *,
     size_px: int = 96,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
-    """Write each event's film as an ImageJ stack, `event_0007.tif` (T, C, Y, X); the folder is made anew.
+    """Write each crop as an ImageJ stack, `event_0007.tif` (T, C, Y, X); the folder is made anew.
 
     Those that reach over the image's edge have IMAGE_BOXES in their metadata.
 
@@ -249,10 +247,10 @@ def write(
     import tifffile
 
     rows: list[tuple[int, float, str]] = []
-    by_id = {s.event_id: s for s in squares}
-    with whole(folder) as part:
+    by_id = {s.event_id: s for s in windows}
+    with atomic_write(folder) as part:
         part.mkdir()
-        for crops in cut(video, quality, squares, size_px=size_px):
+        for crops in cut(video, quality, windows, size_px=size_px):
             for event_id, pixels, side, flags in zip(
                 crops.event_ids, crops.pixels, crops.side_um, crops.flags, strict=True
             ):
@@ -265,12 +263,17 @@ def write(
                     metadata=metadata,
                 )  # fmt: skip
                 rows.append((int(event_id), float(side), flags))
-            progress(len(rows), len(squares))
+            progress(len(rows), len(windows))
     return pd.DataFrame(rows, columns=["event_id", "side_um", "flags"])
 
 
 def read(folder: Path, rows: pd.DataFrame) -> Crops:
-    """The films of some events, as `write` wrote them; `rows` are some of what it gave back."""
+    """Read the crops of some events.
+
+    Args:
+        folder: that `write` wrote to.
+        rows: some of those that it returned.
+    """
     import tifffile
 
     ids = rows["event_id"].to_numpy(np.int64)
@@ -279,5 +282,5 @@ def read(folder: Path, rows: pd.DataFrame) -> Crops:
 
 
 def name(event_id: int) -> str:
-    """The file of an event's film."""
+    """The file name of an event's crop."""
     return f"event_{event_id:04d}.tif"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from lineage.schema import Lineage
 
-MITOTIC = 0.3  # probability from which on a nucleus may be mitotic: what is false of it is judged later
+MITOTIC = 0.3  # probability from which on a nucleus may be mitotic: what is false of it is rejected later
 BRIDGED = 1  # so many nuclei in a row that do not seem so are passed over
 YOUNG_MIN = 70.0  # after a birth chromatin is still condensed
 ENDING_FRAMES = 3  # before its last frame, in which a mitosis leads to what follows
@@ -30,7 +30,7 @@ WINDOW = 4  # nuclei before and after that are looked at
 
 @dataclass(frozen=True)
 class Episode:
-    """One stretch. Frames are the movie's, `last` inclusive; `features` is what it is judged by."""
+    """One stretch. Frames are the movie's, `last` inclusive; `features` is what it is scored by."""
 
     cell: int
     first: int
@@ -108,7 +108,7 @@ def log_odds(found: list[Episode], kind: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def runs(mitotic: np.ndarray) -> Iterator[tuple[int, int]]:
-    """First and last place of each stretch, both in it; short breaks are passed over.
+    """First and last index of each stretch, both in it; short breaks are passed over.
 
     >>> list(runs(np.array([False, True, False, True, False, False, False, True])))
     [(1, 3), (7, 7)]
@@ -141,7 +141,7 @@ def _columns(table: pd.DataFrame) -> dict[str, np.ndarray]:
 def _features(
     life: Mapping[str, np.ndarray], i: int, j: int, minutes_per_frame: float, last_frame: int
 ) -> dict[str, float]:
-    """What a stretch from place i to j is judged by; NaN where the cell is not seen before or after."""
+    """What a stretch from index i to j is scored by; NaN where the cell is not seen before or after."""
     inside = slice(i, j + 1)
     before, after = slice(max(i - WINDOW, 0), i), slice(j + 1, j + 1 + WINDOW)
     minutes = (life["frame"][j] - life["frame"][i] + 1) * minutes_per_frame

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-    from lineage.schema import Lineage
+    from lineage.schema import Geometry, Lineage
 
 HALVED = -0.4  # logarithm of DNA after over before a mitosis, below which a daughter was lost from sight
 LOST = 0.67  # of its DNA, which a cell that breaks up does not keep
@@ -29,16 +29,14 @@ DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_
 def propose(
     lineage: Lineage,
     *,
-    minutes_per_frame: float,
+    geometry: Geometry,
     last_usable_frame: int,
-    shape: tuple[int, int],
-    pixel_size_um: float,
-    judged: bool = True,
+    classified: bool = True,
     regression_min: float = 120.0,
-    least_log_odds: float = -4.0,
-    least_log_odds_unjudged: float = 0.0,
+    min_log_odds: float = -4.0,
+    min_log_odds_unclassified: float = 0.0,
 ) -> list[MitosisEvent]:
-    """List the events of a lineage, numbered from 1 in order of frame, then place.
+    """List the events of a lineage, numbered from 1 in order of frame, then position.
 
     A separation of one frame counts. Two daughters that are one cell again within `regression_min` are part
     of their division; a later fusion is an event of its own. A cell whose chromatin condenses and that
@@ -48,16 +46,17 @@ def propose(
 
     Args:
         lineage: with STATE_COLUMNS on its detections.
-        minutes_per_frame: of the movie.
+        geometry: of the movie.
         last_usable_frame: of the movie.
-        shape: (Y, X) of the image.
-        pixel_size_um: of the image.
-        judged: whether a classifier will look at the events, and reject what is no mitosis.
+        classified: whether a classifier will see the events, and reject what is no mitosis.
         regression_min: after a separation, in which a fusion is a regression of the furrow.
-        least_log_odds: from which on a condensed stretch is proposed as a mitosis, if it will be judged.
-        least_log_odds_unjudged: likewise, if it will not.
+        min_log_odds: from which on a condensed stretch is proposed as a mitosis, if it will be
+            classified.
+        min_log_odds_unclassified: likewise, if it will not.
     """
-    least = least_log_odds if judged else least_log_odds_unjudged
+    if not classified:
+        min_log_odds = min_log_odds_unclassified
+    minutes_per_frame = geometry.minutes_per_frame
     lives = _lives(lineage)
     found = episodes(lineage, minutes_per_frame=minutes_per_frame, last_frame=last_usable_frame)
     by_cell: dict[int, list[Episode]] = {}
@@ -73,9 +72,11 @@ def propose(
         for e in found
         if is_alone(lineage, e)
         and not _unfinished(e, lives, last_usable_frame)
-        and in_view(e, lives[e.cell], shape=shape, margin_px=EDGE_UM / pixel_size_um)
+        and in_view(e, lives[e.cell], shape=geometry.shape, margin_px=EDGE_UM / geometry.pixel_size_um)
     ]
-    events += _of_episodes(alone, lives, likelihoods.kind_of(lineage.detections), minutes_per_frame, least)
+    events += _of_episodes(
+        alone, lives, likelihoods.kind_of(lineage.detections), minutes_per_frame, min_log_odds
+    )
     dead = {e.mother for e in events if e.died_after_min is not None and not e.daughters}
     dead |= {e.mother for e in events if e.event_type is EventType.DEATH}
     events += [
@@ -125,7 +126,7 @@ def _division(
     seen = [lives[d].iloc[0] for d in daughters if lives[d]["frame"].iloc[0] == frame]
     before = lives[mother]
     reunion = _reunion(graph, daughters, lives)
-    refused = None if reunion is None else (reunion - frame) * minutes_per_frame
+    refusion = None if reunion is None else (reunion - frame) * minutes_per_frame
     deaths = [
         (int(lives[d]["frame"].iloc[-1]) - frame) * minutes_per_frame
         for d in daughters
@@ -141,19 +142,19 @@ def _division(
         mother=mother,
         daughters=tuple(daughters),
         frame=frame,
-        **_place(seen),
+        **_position(seen),
         source=DIVISION,
         confidence=odds,
         n_poles=len(daughters),
         separated=True,
         onset_frame=begun,
-        refused_after_min=refused if refused is not None and refused <= regression_min else None,
+        refusion_after_min=refusion if refusion is not None and refusion <= regression_min else None,
         died_after_min=min(deaths, default=None),
         evidence={
             "mass_ratio": sum(masses) / max(float(before["dna_mass"].iloc[-NEAR_FRAMES:].median()), 1e-9),
             "daughters_mass_ratio": min(masses) / max(*masses, 1e-9),
             "condensation": float(last["condensation"].max()),
-            "rounding": _most(last["rounding"]),
+            "rounding": _max(last["rounding"]),
             "separation_um": float(np.linalg.norm(firsts[:, None] - firsts[None], axis=2).max()),
             "lasts_min": np.nan if begun is None else (frame - begun) * minutes_per_frame,
             "log_odds": odds,
@@ -184,12 +185,12 @@ def _of_episodes(
     lives: Mapping[int, pd.DataFrame],
     kind: str,
     minutes_per_frame: float,
-    least_log_odds: float,
+    min_log_odds: float,
 ) -> list[MitosisEvent]:
     mitosis, death = log_odds(found, kind)
     events = []
     for e, odds, dies in zip(found, mitosis.tolist(), death.tolist(), strict=True):
-        is_mitosis, is_death = odds > least_log_odds, dies > 0
+        is_mitosis, is_death = odds > min_log_odds, dies > 0
         if not (is_mitosis or is_death):
             continue
         life = lives[e.cell]
@@ -207,7 +208,7 @@ def _of_episodes(
                 mother=e.cell,
                 daughters=(),
                 frame=int(at["frame"]),
-                **_place([at]),
+                **_position([at]),
                 source=HALF if half else ALONE if e.goes_on else ENDED,
                 event_type=EventType.MITOSIS if is_mitosis else EventType.DEATH,
                 confidence=odds if is_mitosis else dies,
@@ -219,7 +220,7 @@ def _of_episodes(
                 evidence={
                     "mass_ratio": float(np.exp(e.features["mass_in_all"])),
                     "condensation": float(inside["condensation"].max()),
-                    "rounding": _most(inside["rounding"]),
+                    "rounding": _max(inside["rounding"]),
                     "separation_um": np.nan,
                     "lasts_min": lasts_min,
                     "log_odds": odds,
@@ -230,13 +231,13 @@ def _of_episodes(
 
 
 def _breaks_up(life: pd.DataFrame) -> pd.Series:
-    """Of a cell that is condensed from the first row on, the nucleus in which its DNA falls to pieces.
+    """Of a cell that is condensed from the first row on, the nucleus in which its DNA breaks up.
 
     That is the first that has lost a third of what the cell had then, and does not get it back.
     """
     mass = life["dna_mass"].to_numpy(float)
-    whole = float(np.median(mass[:NEAR_FRAMES]))
-    lost = np.maximum.accumulate(mass[::-1])[::-1] < LOST * whole
+    full = float(np.median(mass[:NEAR_FRAMES]))
+    lost = np.maximum.accumulate(mass[::-1])[::-1] < LOST * full
     return life.iloc[int(lost.argmax())] if lost.any() else life.iloc[-1]
 
 
@@ -249,7 +250,7 @@ def _death(cell: int, life: pd.DataFrame) -> MitosisEvent:
         mother=cell,
         daughters=(),
         frame=int(at["frame"]),
-        **_place([at]),
+        **_position([at]),
         source=ENDED,
         event_type=EventType.DEATH,
         died_after_min=0.0,
@@ -284,7 +285,7 @@ def _fusions(
                 mother=parents[0],
                 daughters=(fused,),
                 frame=frame,
-                **_place([lives[fused].iloc[0]]),
+                **_position([lives[fused].iloc[0]]),
                 source=FUSION,
                 event_type=EventType.FUSION,
                 confidence=odds,
@@ -301,10 +302,10 @@ def _fusions(
     return events
 
 
-def _place(rows: list[pd.Series]) -> dict[str, Any]:
-    """The middle of some nuclei."""
+def _position(rows: list[pd.Series]) -> dict[str, Any]:
+    """Mean position of some nuclei, by column."""
     return {c: float(np.mean([row[c] for row in rows])) for c in ("y_px", "x_px", "y_um", "x_um")}
 
 
-def _most(values: pd.Series) -> float:
+def _max(values: pd.Series) -> float:
     return float(values.max()) if values.notna().any() else float("nan")

@@ -2,14 +2,14 @@
 
 Small bodies and thin threads are at the limit of what a microscope shows. What can be told at a pixel size
 was measured on drawn divisions (`benchmarks/micronuclei.py`) and is read from `micronuclei.json`. What is
-seen is said where false sightings are rare; that there is nothing, only where what is common would be seen.
-Otherwise the answer is None: not assessable, never zero.
+seen is reported where false sightings are rare; zero only where what is common would be seen. Otherwise the
+answer is None: not assessable.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from lineage.schema import FrameQuality, Video
+    from lineage.schema import FrameQuality, Lineage, MitosisEvent, Video
 
 LIMITS = Path(__file__).with_name("micronuclei.json")
 # At 1.15 um a pixel real clips show more than drawn ones say: of the normal divisions, 3 of 36 got a
@@ -33,15 +33,15 @@ COMMON_SHARE = 0.08  # ... of the DNA lies between the daughters at most, in the
 
 NUCLEI_FORMED_MIN = (40.0, 125.0)  # after the separation; daughters' nuclei have formed, micronuclei show
 PLATES_APART_MIN = (9.0, 45.0)  # ... plates have parted, and what lags is not yet taken up
-MOST_FRAMES = 5  # looked at, spread over these times
-LEAST_FRAMES = 2  # in which a body must show to be counted, and a bridge be looked for
+MAX_FRAMES = 5  # looked at, spread over these times
+MIN_FRAMES = 2  # in which a body must show to be counted, and a bridge be looked for
 
 LARGEST_UM = 6.5  # diameter of a micronucleus; a larger label is a nucleus
 REACH_UM = 6.0  # from a daughter's outline to the middle of a body
 STAYS_UM = 4.0  # a body moves no further, seen from its nucleus, between the frames looked at
 HALO_UM = 3.0  # a nucleus's blur, kept out of the background
 SCALES_UM = (1.4, 2.0)  # standard deviations of the Laplacian of a Gaussian
-LEAST_SCALE_PX = 0.9  # finer ones are nothing but noise
+MIN_SCALE_PX = 0.9  # finer ones are nothing but noise
 NOISE_TIMES = 6.0  # a body stands out of the noise by so much
 CONTRAST = 0.08  # ... and by so much of the brightness of the nucleus
 FINE_UM = 0.5  # finer pixels are averaged up to this
@@ -54,7 +54,7 @@ BRIDGE = 0.05  # of the daughters' brightness; what lies between them is brighte
 
 
 @dataclass(frozen=True)
-class Beside:
+class Findings:
     """What lies beside two or more daughters; None where it cannot be told."""
 
     n_micronuclei: int | None
@@ -87,35 +87,35 @@ def limits(pixel_size_um: float) -> Limits:
     return Limits(None, None)
 
 
-def beside(
+def detect(
     video: Video,
     quality: FrameQuality,
     read_labels: Callable[[int], np.ndarray],
     frame: int,
     daughters: pd.DataFrame,
-) -> Beside:
+) -> Findings:
     """Count the micronuclei beside the daughters of a division, and look for a bridge between them.
 
     Args:
         video: the movie; its nucleus channel is read.
-        quality: frames that are not usable are not looked at. Drift does not matter: places are taken in
-            each frame's own image.
+        quality: frames that are not usable are not looked at. Drift does not matter: positions are those
+            in each frame's own image.
         read_labels: frame number -> labels (Y, X), as in `daughters`.
         frame: the first with separated chromatin.
         daughters: DETECTION_COLUMNS, of the daughters; `tracklet_id` tells them apart.
 
     Returns:
-        None where fewer than LEAST_FRAMES frames show all daughters at the right time, where false sightings
+        None where fewer than MIN_FRAMES frames show all daughters at the right time, where false sightings
         are too many at this pixel size (`limits`), or where nothing was seen and what is common (COMMON_UM,
         COMMON_SHARE) would not be seen.
     """
-    least = limits(video.pixel_size_um)
+    smallest = limits(video.pixel_size_um)
     views = Views(video, quality, read_labels, frame, daughters)
-    n = None if least.micronucleus_um is None else count(views)
-    seen = None if least.bridge_share is None else bridged(views)
-    return Beside(
-        n if n or (least.micronucleus_um or np.inf) <= COMMON_UM else None,
-        seen if seen or (least.bridge_share or np.inf) <= COMMON_SHARE else None,
+    n = None if smallest.micronucleus_um is None else count(views)
+    seen = None if smallest.bridge_share is None else bridge_between_any(views)
+    return Findings(
+        n if n or (smallest.micronucleus_um or np.inf) <= COMMON_UM else None,
+        seen if seen or (smallest.bridge_share or np.inf) <= COMMON_SHARE else None,
     )
 
 
@@ -130,13 +130,13 @@ class Views:
     daughters: pd.DataFrame
 
     def frames(self, between_min: tuple[float, float]) -> list[int]:
-        """At most MOST_FRAMES usable frames so long after the separation that show all daughters."""
+        """At most MAX_FRAMES usable frames so long after the separation that show all daughters."""
         n = self.daughters["tracklet_id"].nunique()
         shown = self.daughters.groupby("frame")["tracklet_id"].nunique()
         age_min = (shown.index.to_numpy() - self.frame) * self.video.minutes_per_frame
         timely = (age_min >= between_min[0]) & (age_min <= between_min[1]) & (shown.to_numpy() == n)
         frames = [t for t in shown.index[timely] if self.quality.usable[t]]
-        chosen = np.linspace(0, len(frames) - 1, min(MOST_FRAMES, len(frames)))
+        chosen = np.linspace(0, len(frames) - 1, min(MAX_FRAMES, len(frames)))
         return [int(frames[round(i)]) for i in chosen]
 
     def patch(self, t: int) -> tuple[np.ndarray, np.ndarray, float, dict[int, int]]:
@@ -166,7 +166,7 @@ def count(views: Views) -> int | None:
     """Micronuclei beside all daughters; None where too few frames show them."""
     found: dict[int, list[np.ndarray]] = {}
     frames = views.frames(NUCLEI_FORMED_MIN)
-    if len(frames) < LEAST_FRAMES:
+    if len(frames) < MIN_FRAMES:
         return None
     for t in frames:
         dna, labels, pixel_um, own = views.patch(t)
@@ -179,19 +179,19 @@ def count(views: Views) -> int | None:
     return sum(persistent(seen) for seen in found.values())
 
 
-def bridged(views: Views) -> bool | None:
+def bridge_between_any(views: Views) -> bool | None:
     """Whether chromatin lies between any two daughters; None where too few frames show a gap."""
     seen: dict[tuple[int, int], list[float]] = {}
     for t in views.frames(PLATES_APART_MIN):
         dna, labels, pixel_um, own = views.patch(t)
         for (a, first), (b, second) in combinations(sorted(own.items()), 2):
-            if (value := between(dna, labels, first, second, pixel_size_um=pixel_um)) is not None:
+            if (value := bridge_intensity(dna, labels, first, second, pixel_size_um=pixel_um)) is not None:
                 seen.setdefault((a, b), []).append(value)
-    typical = [float(np.median(values)) for values in seen.values() if len(values) >= LEAST_FRAMES]
+    typical = [float(np.median(values)) for values in seen.values() if len(values) >= MIN_FRAMES]
     return max(typical) > BRIDGE if typical else None
 
 
-def between(
+def bridge_intensity(
     dna: np.ndarray, labels: np.ndarray, first: int, second: int, *, pixel_size_um: float
 ) -> float | None:
     """Chromatin along the line between two daughters, in parts of their brightness above background.
@@ -255,7 +255,7 @@ def bodies(dna: np.ndarray, labels: np.ndarray, nucleus: int, *, pixel_size_um: 
     response = score(dna, labels, nucleus, pixel_size_um=pixel_size_um)
     wide = max(1, round(0.5 * SCALES_UM[-1] / pixel_size_um))
     found = peak_local_max(response, min_distance=wide, threshold_abs=1.0, exclude_border=False)
-    return found[beside_nucleus(labels, nucleus, pixel_size_um=pixel_size_um)[tuple(found.T)]]
+    return found[surroundings(labels, nucleus, pixel_size_um=pixel_size_um)[tuple(found.T)]]
 
 
 def score(dna: np.ndarray, labels: np.ndarray, nucleus: int, *, pixel_size_um: float) -> np.ndarray:
@@ -268,11 +268,11 @@ def score(dna: np.ndarray, labels: np.ndarray, nucleus: int, *, pixel_size_um: f
     noise = noise_level(image)
     best = np.zeros(image.shape)
     for scale in SCALES_UM:
-        sigma = max(scale / pixel_size_um, LEAST_SCALE_PX)
+        sigma = max(scale / pixel_size_um, MIN_SCALE_PX)
         response = -(sigma**2) * gaussian_laplace(image, sigma, mode="nearest")
         # White noise of standard deviation 1 has one of 1 / (sigma sqrt(2 pi)) after this filter.
-        least = max(NOISE_TIMES * noise / (sigma * np.sqrt(2 * np.pi)), CONTRAST * bright)
-        np.maximum(best, response / max(least, 1e-6), out=best)
+        threshold = max(NOISE_TIMES * noise / (sigma * np.sqrt(2 * np.pi)), CONTRAST * bright)
+        np.maximum(best, response / max(threshold, 1e-6), out=best)
     return best
 
 
@@ -295,7 +295,7 @@ def background(image: np.ndarray, labels: np.ndarray, *, pixel_size_um: float) -
     return float(np.median(image[free]) if free.sum() > 20 else np.quantile(image, 0.1))
 
 
-def beside_nucleus(labels: np.ndarray, nucleus: int, *, pixel_size_um: float) -> np.ndarray:
+def surroundings(labels: np.ndarray, nucleus: int, *, pixel_size_um: float) -> np.ndarray:
     """(Y, X) bool: outside of all nuclei, within REACH_UM of this one and nearer to it than to another."""
     from scipy.ndimage import distance_transform_edt
 
@@ -311,7 +311,7 @@ def beside_nucleus(labels: np.ndarray, nucleus: int, *, pixel_size_um: float) ->
 
 
 def persistent(found: Sequence[np.ndarray]) -> int:
-    """How many bodies were seen in LEAST_FRAMES of the frames looked at.
+    """How many bodies were seen in MIN_FRAMES of the frames looked at.
 
     Args:
         found: for each frame, (N, 2) y, x of the bodies, um from the middle of their nucleus.
@@ -329,5 +329,38 @@ def persistent(found: Sequence[np.ndarray]) -> int:
         seen = np.zeros(len(here), int)
         for there in others:
             seen += np.linalg.norm(here[:, None] - there[None], axis=2).min(axis=1) <= STAYS_UM
-        counts.append(int((seen >= LEAST_FRAMES - 1).sum()))
+        counts.append(int((seen >= MIN_FRAMES - 1).sum()))
     return max(counts)
+
+
+def look_beside_daughters(
+    events: Sequence[MitosisEvent],
+    lineage: Lineage,
+    video: Video,
+    quality: FrameQuality,
+    read_labels: Callable[[int], np.ndarray],
+    *,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[MitosisEvent]:
+    """The events, divisions with the micronuclei beside their daughters and a bridge between them.
+
+    Args:
+        events: of the lineage.
+        lineage: of the movie.
+        video: the movie; of masks alone nothing is looked at.
+        quality: of its frames.
+        read_labels: frame number -> labels (Y, X), as in the lineage's detections.
+        progress: called with (done, total) events.
+    """
+    import pandas as pd
+
+    by_cell = dict(tuple(lineage.detections.groupby("tracklet_id")))
+    found = []
+    for event in events:
+        if video.intensities and event.separated and len(event.daughters) > 1:
+            daughters = pd.concat([by_cell[d] for d in event.daughters])
+            seen = detect(video, quality, read_labels, event.frame, daughters)
+            event = replace(event, n_micronuclei=seen.n_micronuclei, bridge=seen.bridge)
+        found.append(event)
+        progress(len(found), len(events))
+    return found

@@ -1,8 +1,8 @@
-"""What was seen of a mitosis, and what the classifier says of it -> one verdict, and why.
+"""What was seen of a mitosis, and the classifier's prediction -> one verdict, and why.
 
-The log-odds that a mitosis is abnormal are a sum: what the classifier says, and what was seen to happen, the
-latter by how sure the tracking is. A second sum says whether it is a mitosis at all. Every weight stands in
-`verdict.json`, which `benchmarks/fit_verdict.py` fits. Where the classifier was not asked another set of
+The log-odds that a mitosis is abnormal are a sum: the prediction, and what was seen to happen, the latter by
+how sure the tracking is. A second sum says whether it is a mitosis at all. Every weight stands in
+`verdict.json`, which `benchmarks/fit_verdict.py` fits. Where there is no prediction another set of
 weights holds, and what was not seen to be abnormal is undecided: never normal.
 """
 
@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from lineage.mitosis.subtypes import subtype
 from lineage.schema import DECIDED, Decision, EventType, MitosisClass, p_abnormal, verdict
 
 if TYPE_CHECKING:
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
     Weights = Mapping[str, Mapping[str, float]]
 
 PATH = Path(__file__).with_name("verdict.json")
-SUREST = 0.01  # nearer to 0 or 1 the classifier is not heard
+SUREST = 0.01  # predictions nearer to 0 or 1 count as this near
 SOON_MIN = 30.0  # daughters that are one again by then may be a slip of the tracking
 LONG_MIN = 90.0  # longer a mitosis seldom takes
 LONGEST = 2.0  # twofold and fourfold of that count; beyond, nothing is added
-MOST_UNEQUAL = 1.5  # |log| of the daughters' DNA, beyond which nothing is added
-LEAST_TERM = 0.1  # log-odds; what adds less is no reason
+MAX_UNEQUAL = 1.5  # |log| of the daughters' DNA, beyond which nothing is added
+MIN_TERM = 0.1  # log-odds; what adds less is no reason
 
 CLASSIFIER, NONE = "classifier", "classifier_none"
 FACTS = (
@@ -86,15 +87,15 @@ def features(event: MitosisEvent, p_abnormal: float | None, p_none: float | None
     (0.0, 1.0, False)
     """
     trust = 1.0 if math.isnan(event.confidence) else _logistic(event.confidence)
-    said = {CLASSIFIER: p_abnormal, NONE: p_none}
-    return {name: log_odds(p) for name, p in said.items() if p is not None} | {
+    predicted = {CLASSIFIER: p_abnormal, NONE: p_none}
+    return {name: log_odds(p) for name, p in predicted.items() if p is not None} | {
         name: trust * amount for name, amount in _facts(event).items()
     }
 
 
 def _facts(event: MitosisEvent) -> dict[str, float]:
     """FACTS -> how much of each was seen; 0 where nothing was, or could be."""
-    reunited, lasts = event.refused_after_min, event.evidence.get("lasts_min", math.nan)
+    reunited, lasts = event.refusion_after_min, event.evidence.get("lasts_min", math.nan)
     ratio = event.evidence.get("daughters_mass_ratio", math.nan)
     long = math.log2(lasts / LONG_MIN) if lasts > LONG_MIN else 0.0
     unequal = -math.log(max(ratio, 1e-9)) if ratio < 1 else 0.0
@@ -106,7 +107,7 @@ def _facts(event: MitosisEvent) -> dict[str, float]:
         event.returned,
         not event.separated and event.died_after_min is not None,
         event.source == HALF_DIVISION,
-        min(unequal, MOST_UNEQUAL),
+        min(unequal, MAX_UNEQUAL),
         min(long, LONGEST),
         bool(event.bridge),
         bool(event.n_micronuclei),
@@ -147,25 +148,27 @@ def decide(
     found = features(event, p_abnormal, p_none)
     words = _words(event, p_abnormal, p_none)
     none = _terms(found, model["not_a_mitosis"])
-    refused = p_none is not None and model["not_a_mitosis"]["offset"] + sum(none.values()) >= 0
-    sure = event.confidence >= limits["sure_tracking"]
-    if refused and not sure:
+    is_none = p_none is not None and model["not_a_mitosis"]["offset"] + sum(none.values()) >= 0
+    is_sure = event.confidence >= limits["sure_tracking"]
+    if is_none and not is_sure:
         return Verdict(Decision.NOT_A_MITOSIS, None, _reasons(none, words, up=True) or (words[NONE],))
-    if refused or p_abnormal is None:
-        # Of what it takes for no mitosis, the classifier's word on which kind of mitosis it is says nothing.
-        return _unasked(found, words, model, against=(CONTRADICTED, words[NONE]) if refused else ())
-    return _asked(found, words, model)
+    if is_none or p_abnormal is None:
+        # What the classifier takes for no mitosis it has not told apart as normal or abnormal.
+        return _without_classifier(
+            found, words, model, against=(CONTRADICTED, words[NONE]) if is_none else ()
+        )
+    return _with_classifier(found, words, model)
 
 
-def _asked(found: Mapping[str, float], words: Mapping[str, str], model: Weights) -> Verdict:
+def _with_classifier(found: Mapping[str, float], words: Mapping[str, str], model: Weights) -> Verdict:
     """Of a mitosis that the classifier calls normal or abnormal."""
     limits = model["limits"]
     terms = _terms(found, model["with_classifier"])
     p = round(_logistic(model["with_classifier"]["offset"] + sum(terms.values())), 6)
-    said = terms[CLASSIFIER]
-    seen = sum(terms.values()) - said
+    predicted = terms[CLASSIFIER]
+    seen = sum(terms.values()) - predicted
     every = _reasons(terms, words)
-    if said * seen < 0 and min(abs(said), abs(seen)) > limits["contradiction"]:
+    if predicted * seen < 0 and min(abs(predicted), abs(seen)) > limits["contradiction"]:
         return Verdict(Decision.UNDECIDED, p, (CONTRADICTED, *every))
     if limits["normal_to"] < p < limits["abnormal_from"]:
         return Verdict(Decision.UNDECIDED, p, every or (words[CLASSIFIER],))
@@ -174,10 +177,10 @@ def _asked(found: Mapping[str, float], words: Mapping[str, str], model: Weights)
     return Verdict(kind, p, _reasons(terms, words, up=is_abnormal) or (words[CLASSIFIER],))
 
 
-def _unasked(
+def _without_classifier(
     found: Mapping[str, float], words: Mapping[str, str], model: Weights, *, against: tuple[str, ...]
 ) -> Verdict:
-    """Of a mitosis on whose kind the classifier is not heard: abnormal if that was seen, else undecided."""
+    """Of a mitosis without a prediction that counts: abnormal if that was seen, else undecided."""
     terms = _terms(found, model["without_classifier"])
     p = round(_logistic(model["without_classifier"]["offset"] + sum(terms.values())), 6)
     seen, why = _reasons(terms, words), against or (NOT_CLASSIFIED,)
@@ -194,14 +197,14 @@ def _terms(found: Mapping[str, float], weights: Mapping[str, float]) -> dict[str
 def _reasons(
     terms: Mapping[str, float], words: Mapping[str, str], *, up: bool | None = None
 ) -> tuple[str, ...]:
-    """The terms in words, the largest first; only those that raise (`up`) or lower the log-odds, if told."""
-    told = {k: t for k, t in terms.items() if abs(t) >= LEAST_TERM and (up is None or (t > 0) == up)}
-    return tuple(words[name] for name in sorted(told, key=lambda name: -abs(told[name])))
+    """The terms in words, the largest first; with `up` only those that raise, or lower, the log-odds."""
+    kept = {k: t for k, t in terms.items() if abs(t) >= MIN_TERM and (up is None or (t > 0) == up)}
+    return tuple(words[name] for name in sorted(kept, key=lambda name: -abs(kept[name])))
 
 
 def _words(event: MitosisEvent, p_abnormal: float | None, p_none: float | None) -> dict[str, str]:
     """Name of a feature -> how it stands among the reasons."""
-    reunited = f"reunited_{event.refused_after_min or 0:.0f}_min"
+    reunited = f"reunited_{event.refusion_after_min or 0:.0f}_min"
     lasts = event.evidence.get("lasts_min", math.nan)
     return {name: name for name in FACTS} | {
         CLASSIFIER: f"classifier_{p_abnormal or 0:.2f}",
@@ -230,50 +233,63 @@ def _logistic(total: float) -> float:
 # --- All events of a run
 
 
-def judge(
+def decide_all(
     events: Iterable[MitosisEvent],
     predictions: Predictions,
-    persons: Mapping[int, str] = MappingProxyType({}),
+    corrections: Mapping[int, str] = MappingProxyType({}),
 ) -> dict[int, dict[str, Any]]:
-    """event_id -> what `events.csv` says of a mitosis's class; fusions and deaths are left out.
+    """The only place where subtype, class and verdict of a run's events are decided.
 
     Args:
         events: of a lineage.
         predictions: of the classifier, matched by event_id.
-        persons: event_id -> a person's class, which overrules the verdict.
+        corrections: event_id -> the class that a person gave it, which overrules the verdict.
 
     Returns:
-        `verdict`, `verdict_because` and `mitosis_class`; and where there are such, `p_verdict`, `p_abnormal`
-        and `p_none`. `mitosis_class` is the classifier's class, and `unclassified` where it was not asked or
-        where its `none` is not followed.
+        event_id -> its columns in `events.csv`: `subtype`, `verdict`, `verdict_because`, `mitosis_class`,
+        and where there are such `p_verdict`, `p_abnormal`, `p_none`. `mitosis_class` is the classifier's
+        class; `unclassified` where it gave none, or where its `none` is overruled. Fusions and deaths have a
+        subtype, and empty text in the other three.
     """
-    said = predicted(predictions)
-    told: dict[int, dict[str, Any]] = {}
-    for event in events:
-        if event.event_type is not EventType.MITOSIS:
-            continue
-        found = said.get(event.event_id, {})
-        p, none = found.get("p_abnormal"), found.get("p_none")
-        one = decide(event, p, none, person=persons.get(event.event_id))
-        called = MitosisClass.UNCLASSIFIED if p is None else verdict(p, none)
-        if called is MitosisClass.NONE and one.verdict is not Decision.NOT_A_MITOSIS:
-            called = MitosisClass.UNCLASSIFIED
-        words = {"verdict": one.verdict.value, "verdict_because": str(one), "mitosis_class": called.value}
-        told[event.event_id] = words | ({} if one.p is None else {"p_verdict": one.p}) | found
-    return told
+    probabilities = by_event(predictions)
+    return {
+        event.event_id: _columns(
+            event, probabilities.get(event.event_id, {}), corrections.get(event.event_id)
+        )
+        for event in events
+    }
 
 
-def is_none_refused(said: Mapping[str, Any]) -> bool:
-    """Whether the classifier's `none` is not followed, since the tracking is sure of the mitosis.
+def _columns(event: MitosisEvent, p: Mapping[str, float], person: str | None) -> dict[str, Any]:
+    """What `decide_all` says of one event."""
+    if event.event_type is not EventType.MITOSIS:
+        kind = subtype(event, MitosisClass.UNCLASSIFIED)
+        return {"subtype": kind.value} | dict.fromkeys(("verdict", "verdict_because", "mitosis_class"), "")
+    found = decide(event, p.get("p_abnormal"), p.get("p_none"), person=person)
+    predicted = MitosisClass.UNCLASSIFIED if not p else verdict(p["p_abnormal"], p.get("p_none"))
+    if predicted is MitosisClass.NONE and found.verdict is not Decision.NOT_A_MITOSIS:
+        predicted = MitosisClass.UNCLASSIFIED
+    return {
+        "subtype": subtype(event, predicted).value,
+        "verdict": found.verdict.value,
+        "verdict_because": str(found),
+        "mitosis_class": predicted.value,
+        **({} if found.p is None else {"p_verdict": found.p}),
+        **p,
+    }
+
+
+def is_none_overruled(columns: Mapping[str, Any]) -> bool:
+    """Whether the classifier's `none` is overruled, since the tracking is sure of the mitosis.
 
     Args:
-        said: of one event, as `judge` gives it.
+        columns: of one event, as `decide_all` gives them.
     """
-    refused = said.get("p_none", 0.0) >= DECIDED and said["verdict"] != Decision.NOT_A_MITOSIS
-    return refused and said["verdict_because"] != PERSON
+    overruled = columns.get("p_none", 0.0) >= DECIDED and columns["verdict"] != Decision.NOT_A_MITOSIS
+    return overruled and columns["verdict_because"] != PERSON
 
 
-def predicted(predictions: Predictions) -> dict[int, dict[str, float]]:
+def by_event(predictions: Predictions) -> dict[int, dict[str, float]]:
     """event_id -> p_abnormal and, where the model knows that class, p_none."""
     columns = {"p_abnormal": p_abnormal(predictions.probabilities, predictions.classes)}
     if MitosisClass.NONE in predictions.classes:

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-MOST_LABEL = 2**24  # a larger number is damage, or no label
+    from lineage.io.labels import Labels
+
+MAX_LABEL = 2**24  # a larger number is damage, or no label
 _PROBED_FRAMES = 5
 _FAR_APART = 1.0  # diameters of the larger piece
 _NO_CRUMB = 0.2  # of the larger piece's area: smaller ones are no nucleus
@@ -49,6 +51,14 @@ class Masks:
                 "give each nucleus a number"
             )
         return label(mask > 0, connectivity=1).astype(np.int32)
+
+    def warnings_of(self, labels: Labels) -> list[str]:
+        """What to be wary of, once all frames have been read.
+
+        Args:
+            labels: (T, Y, X) as they were read.
+        """
+        return [*self.warnings, *shared_labels(np.asarray(labels[t]) for t in range(labels.shape[0]))]
 
 
 def open_masks(path: Path, *, n_frames: int, shape: tuple[int, int]) -> Masks:
@@ -179,10 +189,10 @@ def _whole_numbers(mask: np.ndarray, name: str, t: int, shape: tuple[int, ...]) 
     if mask.shape != shape:
         raise InputError(f"{name}: the mask of frame {t} is {mask.shape}, the movie is {shape} (Y, X)")
     whole = mask.dtype.kind in "uib" or (mask.dtype.kind == "f" and bool((mask == np.round(mask)).all()))
-    if not whole or mask.min() < 0 or mask.max() > MOST_LABEL:
+    if not whole or mask.min() < 0 or mask.max() > MAX_LABEL:
         raise InputError(
             f"{name}: frame {t} is no mask of instances ({mask.dtype}, {mask.min():g} to {mask.max():g}); "
-            f"wanted are whole numbers from 0 to {MOST_LABEL}"
+            f"wanted are whole numbers from 0 to {MAX_LABEL}"
         )
     return mask.astype(np.int32)
 

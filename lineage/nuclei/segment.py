@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lineage.io import labels as label_store
-from lineage.io.run_folder import read_table, write_table
+from lineage.io.files import read_table, write_table
 from lineage.nuclei.rounding import rounding
 from lineage.processes import cores, in_order
 from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
@@ -44,35 +43,21 @@ class StarDistFinder:
         return predict(of_this_process(self.model), image, zoom=self.zoom)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MaskFinder:
     """Nuclei taken from masks that are there already; each is certain."""
 
-    path: Path
-    n_frames: int
-    shape: tuple[int, int]
+    masks: Masks
 
     def __call__(self, t: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels and probabilities of one frame."""
         mask = self.masks(t)
         return mask, np.broadcast_to(1.0, int(mask.max()))  # takes no memory, however large a label is
 
-    @property
-    def masks(self) -> Masks:
-        """The masks themselves. Raises InputError where they do not fit the movie."""
-        return _opened(self.path, self.n_frames, self.shape)
-
 
 def workers_for(video: Video) -> int:
     """All cores, or one where starting more processes would take longer than it saves."""
     return cores() if video.n_frames * video.shape[0] * video.shape[1] > WORTH_PROCESSES else 1
-
-
-@lru_cache(1)
-def _opened(path: Path, n_frames: int, shape: tuple[int, int]) -> Masks:
-    from lineage.nuclei.masks import open_masks
-
-    return open_masks(path, n_frames=n_frames, shape=shape)
 
 
 def segment(
@@ -82,7 +67,7 @@ def segment(
     *,
     labels: Path,
     journal: Path,
-    least_area: float = 0.08,
+    min_area: float = 0.08,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[pd.DataFrame, int]:
@@ -94,7 +79,7 @@ def segment(
         find: gives a frame's labels.
         labels: the Zarr group; its array `raw` is written, one chunk a frame.
         journal: a folder with one table for each finished frame.
-        least_area: objects below this share of the median area are left out of the table; they keep their
+        min_area: objects below this share of the median area are left out of the table; they keep their
             label in the image.
         workers: processes that find and measure, while this one reads and writes.
         progress: called with (done, total) frames.
@@ -105,10 +90,7 @@ def segment(
     """
     import pandas as pd
 
-    label_store.create(
-        labels, n_frames=video.n_frames, shape=video.shape, pixel_size_um=video.pixel_size_um,
-        minutes=video.minutes_per_frame,
-    )  # fmt: skip
+    label_store.create(labels, video.geometry)
     raw = label_store.open_array(labels, label_store.RAW, mode="r+")
     tables = [journal / f"{t:06d}.csv" for t in range(video.n_frames)]
     missing = [
@@ -143,7 +125,7 @@ def segment(
     nuclei = pd.concat(read, ignore_index=True)
     if not video.intensities:
         nuclei = nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0)
-    kept = nuclei[nuclei["area_um2"] >= least_area * nuclei["area_um2"].median()] if len(nuclei) else nuclei
+    kept = nuclei[nuclei["area_um2"] >= min_area * nuclei["area_um2"].median()] if len(nuclei) else nuclei
     return kept.assign(detection_id=np.arange(len(kept))), len(nuclei) - len(kept)
 
 

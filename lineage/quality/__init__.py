@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lineage.quality.assess import assess, taken_as_they_are
+from lineage.quality.assess import assess
 from lineage.quality.check import check_with_trackpy
 
-__all__ = ["assess", "check_with_trackpy", "taken_as_they_are"]
+__all__ = ["assess", "check_with_trackpy"]

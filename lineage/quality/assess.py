@@ -54,6 +54,8 @@ def assess(
         FrameQuality; `warnings` says where no frame can be used, many pixels are saturated throughout, or
         the motion between two frames could not be told.
     """
+    if not video.intensities:
+        return _of_masks(video)
     total = 2 * video.n_frames
     report = progress or (lambda done, total: None)
     measures: list[FrameMeasures] = []
@@ -99,7 +101,7 @@ def assess(
     return FrameQuality(quality, _warn(quality, unknown))
 
 
-def taken_as_they_are(video: Video) -> FrameQuality:
+def _of_masks(video: Video) -> FrameQuality:
     """Of masks alone: every frame that is there can be used, and there is nothing to read the drift from."""
     n = video.n_frames
     there = ~np.isin(np.arange(n), video.missing)

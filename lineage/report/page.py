@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.io.run_folder import whole
+from lineage.io.files import atomic_write
 from lineage.mitosis import discarded, verdict
 from lineage.mitosis.counts import count, mitoses_of
 from lineage.report.cards import cards
@@ -116,7 +116,7 @@ def write_report(
         ],
         references=REFERENCES,
     )
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(html, encoding="utf-8")
 
 

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.io.run_folder import FORMAT, FORMAT_VERSION, RunFolder, write_table
+from lineage.io.files import write_table
+from lineage.io.integrity import FORMAT, FORMAT_VERSION
+from lineage.io.run_folder import RunFolder
 from lineage.schema import DETECTION_COLUMNS, QUALITY_COLUMNS, TRACKLET_COLUMNS, Fate, State
 from lineage.simulate.cells import REGRESSION_MIN, Cell, Subtype
 from lineage.simulate.truth import frame_of

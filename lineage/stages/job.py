@@ -1,4 +1,4 @@
-"""One movie on its way: a stage is done unless its results lie there and still hold."""
+"""One movie on its way through a run: a stage is done unless its results are there and still hold."""
 
 from __future__ import annotations
 
@@ -19,32 +19,32 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """One movie on its way."""
+    """A movie, its settings, and where its results go."""
 
     folder: RunFolder
     video: Video
     config: Config
     screen: Screen
 
-    def once(
+    def run_stage(
         self,
         stage: str,
-        do: Callable[[Progress], Iterable[str]],
+        work: Callable[[Progress], Iterable[str]],
         *,
         after: tuple[str, ...],
-        settings: object,
+        depends_on: object,
         files: tuple[Path, ...],
     ) -> None:
-        """Do a stage unless its results lie there and nothing that they depend on has changed.
+        """Run a stage, unless its results are there and nothing that they depend on has changed.
 
         Args:
             stage: its name.
-            do: writes `files` and gives back warnings.
+            work: writes `files`, and returns warnings.
             after: the stages whose results it uses.
-            settings: whatever else its result depends on.
-            files: what it leaves in the run folder.
+            depends_on: what else its result depends on: settings, checksums of weights.
+            files: what it writes, in the run folder.
         """
-        key = self.folder.key(stage, settings=settings, after=after)
+        key = self.folder.key(stage, settings=depends_on, after=after)
         if self.folder.is_done(stage, key):
             return
         if self.folder.record["stages"].get(stage, {}).get("key") == key:
@@ -52,5 +52,5 @@ class Job:
             self.screen.say(
                 f"{names}: gone, or changed since it was written; {stage} is done again", "yellow"
             )
-        with self.screen.stage(stage) as progress, self.folder.doing(stage, key, *files) as warnings:
-            warnings.extend(do(progress))
+        with self.screen.stage(stage) as progress, self.folder.record_stage(stage, key, *files) as warnings:
+            warnings.extend(work(progress))

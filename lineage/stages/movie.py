@@ -1,4 +1,4 @@
-"""A movie and its settings -> a Job: what cannot be used is refused, what was read is said and recorded."""
+"""A movie and its settings -> a Job: what cannot be used is refused, what was read is reported."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from lineage import __version__
-from lineage.io.run_folder import content_sha256, fingerprint
+from lineage.io.files import content_sha256
+from lineage.io.integrity import fingerprint
 from lineage.schema import InputError
 from lineage.stages.job import Job
 from lineage.stages.verdicts import THREADS
@@ -23,44 +24,51 @@ PACKAGES = ("btrack", "networkx", "numpy", "scikit-image", "scipy", "stardist", 
 
 
 def open_movie(path: Path, config: Config) -> Video:
-    """The movie, once it is known that it, the masks and the models can be used.
+    """Open the movie of a run, or the masks that stand for one.
+
+    Args:
+        path: the movie; the same as `config.labels` where there are masks alone.
+        config: all settings.
 
     Raises:
-        InputError: one of them cannot.
+        InputError: it cannot be used.
     """
     from lineage.nuclei.masks import as_video
-    from lineage.nuclei.segment import MaskFinder
-    from lineage.stardist import model
     from lineage.video import open_video
+
+    if path == config.labels:
+        if not path.exists():
+            raise InputError(f"{path} is not there: check the name")
+        units = config.video
+        return as_video(path, pixel_size_um=units.pixel_size_um, minutes_per_frame=units.minutes_per_frame)
+    return open_video(path, **config.video.model_dump())
+
+
+def check_inputs(video: Video, config: Config) -> None:
+    """Raise InputError if masks or a model cannot be used, before anything is read or written."""
+    from lineage.nuclei.masks import open_masks
+    from lineage.stardist import model
 
     for given in (config.labels, config.classify.model):
         if given and not given.exists():
             raise InputError(f"{given} is not there: check the name")
-    told = config.video
-    if path == config.labels:
-        video = as_video(path, pixel_size_um=told.pixel_size_um, minutes_per_frame=told.minutes_per_frame)
-    else:
-        video = open_video(path, **told.model_dump())
     if config.labels:
-        # Masks of another shape are refused before anything is read, and so is a model that is none.
-        _ = MaskFinder(config.labels, video.n_frames, video.shape).masks
+        open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)
     else:
         model.find(config.segment.model)
-    return video
 
 
 def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Job:
-    """Say what was read and what was assumed, and open the record."""
+    """Report what was read and what was assumed, and open the record."""
     screen.say(in_words(video))
     for sentence in video.assumed:
         screen.say(f"assumed: {sentence}", "yellow")
     for sentence in video.notes:
         screen.say(f"read: {sentence}")
-    files = video.files or (video.path,)
-    now = fingerprint(*files)
+    now = fingerprint(*video.inputs)
     known = folder.record.get("input", {})
     same = known.get("fingerprint") == now and "sha256" in known
-    digest = known["sha256"] if same else content_sha256(*files)
+    digest = video.sha256 or (known["sha256"] if same else content_sha256(*video.inputs))
     folder.start(
         {
             "lineage": __version__,
@@ -75,7 +83,9 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
     )
     job = Job(folder, video, config, screen)
     units = [video.nucleus, video.phase, video.pixel_size_um, video.minutes_per_frame, video.missing]
-    job.once("video", lambda _: video.warnings, after=(), settings=[__version__, digest, units], files=())
+    job.run_stage(
+        "video", lambda _: video.warnings, after=(), depends_on=[__version__, digest, units], files=()
+    )
     return job
 
 

@@ -1,22 +1,22 @@
-"""All that is known of the cells -> what people take away: tree, report."""
+"""Lineage, events and verdicts -> what people take away: tree, report."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lineage import tables
 from lineage.export import graphml
 from lineage.io import labels
-from lineage.io.run_folder import read_table, write_table
+from lineage.io.files import read_table, write_table
+from lineage.mitosis.event_table import event_table
 from lineage.schema import EVENT_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import networkx as nx
-    import pandas as pd
 
-    from lineage.schema import FrameQuality, Lineage, MitosisEvent, Predictions
+    from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
 
 
@@ -25,65 +25,53 @@ def annotate(
     quality: FrameQuality,
     lineage: Lineage,
     events: list[MitosisEvent],
-    predictions: Predictions,
-    persons: dict[int, str],
+    verdicts: Mapping[int, Mapping[str, Any]],
 ) -> nx.DiGraph:
-    """The tree, and every table and graph that people take away."""
+    """Write the annotated tree, and every table and graph made from it."""
     from lineage.export import geff
     from lineage.tree import annotate
 
     folder, video, dose_gy = job.folder, job.video, job.config.dose_gy
 
-    def do(_: Progress) -> Iterable[str]:
+    def work(_: Progress) -> Iterable[str]:
         tree = annotate(
             lineage,
             events,
-            predictions,
-            n_frames=video.n_frames,
-            shape=video.shape,
-            pixel_size_um=video.pixel_size_um,
-            minutes_per_frame=video.minutes_per_frame,
+            verdicts,
+            geometry=video.geometry,
             video_name=video.path.name,
             dose_gy=dose_gy,
             last_usable_frame=quality.last_usable_frame,
-            persons=persons,
         )
-        table = _event_table(job, events, predictions, persons)
-        tracklets, lineages = tables.tables(tree, table)
-        write_table(table, folder.events)
-        write_table(tracklets, folder.tracklets)
+        windows = read_table(folder.crop_windows, text=("flags",))
+        of_events = event_table(
+            events,
+            verdicts,
+            minutes_per_frame=video.minutes_per_frame,
+            side_um=dict(zip(windows["event_id"], windows["side_um"], strict=True)),
+            flags=dict(zip(windows["event_id"], windows["flags"], strict=True)),
+        )
+        cells, lineages = tables.tables(tree, of_events)
+        write_table(of_events, folder.events)
+        write_table(cells, folder.tracklets)
         write_table(lineages, folder.lineages)
         geff.write(tree, lineage.detections, folder.geff, labels=folder.labels / labels.TRACKED)
         graphml.write(tree, folder.graphml)
         return ()
 
     files = (folder.events, folder.tracklets, folder.lineages, folder.geff, folder.graphml)
-    told = [dose_gy, video.path.name, EVENT_COLUMNS]
-    job.once("tree", do, after=("mend",), settings=told, files=files)
+    depends_on = [dose_gy, video.path.name, EVENT_COLUMNS]
+    job.run_stage("tree", work, after=("reject",), depends_on=depends_on, files=files)
     return graphml.read(folder.graphml)
 
 
-def _event_table(
-    job: Job, events: list[MitosisEvent], predictions: Predictions, persons: dict[int, str]
-) -> pd.DataFrame:
-    squares = read_table(job.folder.squares, text=("flags",))
-    return tables.event_table(
-        events,
-        predictions,
-        minutes_per_frame=job.video.minutes_per_frame,
-        side_um=dict(zip(squares["event_id"], squares["side_um"], strict=True)),
-        flags=dict(zip(squares["event_id"], squares["flags"], strict=True)),
-        persons=persons,
-    )
-
-
 def report(job: Job, quality: FrameQuality, tree: nx.DiGraph) -> None:
-    """The page that people look at."""
+    """Write the page that people look at."""
     from lineage.report import write_report
 
     folder = job.folder
 
-    def do(_: Progress) -> Iterable[str]:
+    def work(_: Progress) -> Iterable[str]:
         write_report(
             folder.report,
             tree=tree,
@@ -95,4 +83,4 @@ def report(job: Job, quality: FrameQuality, tree: nx.DiGraph) -> None:
         )
         return ()
 
-    job.once("report", do, after=("tree",), settings=None, files=(folder.report,))
+    job.run_stage("report", work, after=("tree",), depends_on=None, files=(folder.report,))

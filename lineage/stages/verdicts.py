@@ -1,20 +1,20 @@
-"""Events -> what kind of division each was, and the lineage without the false ones: crop, classify, mend."""
+"""Proposed events -> a verdict on each, and the lineage without the rejected: crop, classify, reject."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from lineage.io import labels, records
+from lineage.io import labels
+from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
-from lineage.io.run_folder import read_table, write_table
 from lineage.mitosis import verdict
-from lineage.schema import IMAGE_BOXES, Decision, EventType, Flag, InputError, Predictions
+from lineage.schema import DETECTION_COLUMNS, IMAGE_BOXES, Decision, EventType, Flag, InputError, Predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from lineage.io.run_folder import RunFolder
@@ -26,43 +26,48 @@ BATCH = 32  # events classified together
 
 
 def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[MitosisEvent]) -> None:
-    """A film of each event."""
+    """Cut a crop of each mitosis."""
     from lineage.mitosis import crops
 
-    folder, video, told = job.folder, job.video, job.config.crop
+    folder, video, settings = job.folder, job.video, job.config.crop
 
-    def do(progress: Progress) -> Iterable[str]:
+    def work(progress: Progress) -> Iterable[str]:
         mitoses = [e for e in events if video.intensities and e.event_type is EventType.MITOSIS]
-        squares = crops.point(
-            mitoses, lineage.detections, quality, minutes_per_frame=video.minutes_per_frame,
-            has_phase=video.phase is not None, **told.model_dump(exclude={"size_px"}),
-        )  # fmt: skip
-        rows = crops.write(video, quality, squares, folder.crops, size_px=told.size_px, progress=progress)
-        write_table(rows, folder.squares)
+        windows = crops.select_windows(
+            mitoses,
+            lineage.detections,
+            quality,
+            minutes_per_frame=video.minutes_per_frame,
+            has_phase=video.phase is not None,
+            **settings.model_dump(exclude={"size_px"}),
+        )
+        rows = crops.write(video, quality, windows, folder.crops, size_px=settings.size_px, progress=progress)
+        write_table(rows, folder.crop_windows)
         if not video.intensities:
             return ("masks alone: no mitosis is classified",)
-        return crops.warnings(video.minutes_per_frame, video.phase is not None, told.longest_interval_min)
+        return crops.warnings(video.minutes_per_frame, video.phase is not None, settings.max_interval_min)
 
-    files = (folder.squares, folder.crops)
-    settings = told.model_dump() | {IMAGE_BOXES: True}  # crops of earlier runs have none: they are cut again
-    job.once("crop", do, after=("events",), settings=settings, files=files)
+    # Crops of earlier runs do not say what of them lies within the image: they are cut again.
+    depends_on = settings.model_dump() | {IMAGE_BOXES: True}
+    files = (folder.crop_windows, folder.crops)
+    job.run_stage("crop", work, after=("events",), depends_on=depends_on, files=files)
 
 
 def classify(job: Job) -> Predictions:
-    """What kind of division each event is."""
+    """Ask the classifier about each crop."""
     from classifier import checkpoint, predict
 
     folder = job.folder
     weights = job.config.classify.model or predict.BUNDLED
 
-    def do(progress: Progress) -> Iterable[str]:
-        rows = read_table(folder.squares, text=("flags",))
-        judged = rows[~rows["flags"].str.contains(Flag.INTERVAL_TOO_LONG)]
-        write_table(_classified(judged, folder.crops, weights, progress), folder.predictions)
+    def work(progress: Progress) -> Iterable[str]:
+        rows = read_table(folder.crop_windows, text=("flags",))
+        rows = rows[~rows["flags"].str.contains(Flag.INTERVAL_TOO_LONG)]
+        write_table(_predict(rows, folder.crops, weights, progress), folder.predictions)
         return ()
 
-    told = checkpoint.sha256(weights)
-    job.once("classify", do, after=("crop",), settings=told, files=(folder.predictions,))
+    depends_on = checkpoint.sha256(weights)
+    job.run_stage("classify", work, after=("crop",), depends_on=depends_on, files=(folder.predictions,))
     table = read_table(folder.predictions)
     classes = tuple(table.columns[1:])
     with reading(folder.predictions, f"delete it, {RUN_AGAIN}, and it is made anew"):
@@ -70,8 +75,8 @@ def classify(job: Job) -> Predictions:
         return Predictions(table["event_id"].to_numpy(np.int64), probabilities, classes)
 
 
-def _classified(squares: pd.DataFrame, films: Path, weights: Path, progress: Progress) -> pd.DataFrame:
-    """`event_id` and a column of probabilities for each class; one row a film."""
+def _predict(rows: pd.DataFrame, folder: Path, weights: Path, progress: Progress) -> pd.DataFrame:
+    """`event_id` and a column of probabilities for each class, one row a crop."""
     import torch
 
     from classifier import predict
@@ -81,16 +86,16 @@ def _classified(squares: pd.DataFrame, films: Path, weights: Path, progress: Pro
     classifier = predict.load(weights)
     classes = list(classifier.card.classes)
     found = [np.zeros((0, len(classes)))]
-    for i in range(0, len(squares), BATCH):
-        batch = crops.read(films, squares.iloc[i : i + BATCH])
+    for i in range(0, len(rows), BATCH):
+        batch = crops.read(folder, rows.iloc[i : i + BATCH])
         found.append(predict.classify(batch, classifier=classifier).probabilities)
-        progress(min(i + BATCH, len(squares)), len(squares))
+        progress(min(i + BATCH, len(rows)), len(rows))
     table = pd.DataFrame(np.concatenate(found), columns=classes)
-    table.insert(0, "event_id", squares["event_id"].to_numpy(np.int64))
+    table.insert(0, "event_id", rows["event_id"].to_numpy(np.int64))
     return table
 
 
-def corrections(folder: RunFolder) -> dict[int, str]:
+def read_corrections(folder: RunFolder) -> dict[int, str]:
     """event_id -> the class that a person gave it, from the run folder's `corrections.csv` if there is one.
 
     Raises:
@@ -102,35 +107,31 @@ def corrections(folder: RunFolder) -> dict[int, str]:
     if not pd.api.types.is_integer_dtype(table["event_id"]) and len(table):
         raise InputError(f"{folder.corrections}: event_id holds what is no whole number; put it right")
     pairs = zip(table["event_id"].tolist(), table["mitosis_class"].tolist(), strict=True)
-    return {int(event): told for event, told in pairs if told in verdict.BY_PERSON}
+    return {int(event): given for event, given in pairs if given in verdict.BY_PERSON}
 
 
-def mend(
+def reject(
     job: Job,
     lineage: Lineage,
     events: list[MitosisEvent],
-    predictions: Predictions,
-    persons: dict[int, str],
+    verdicts: Mapping[int, Mapping[str, Any]],
+    corrections: Mapping[int, str],
 ) -> tuple[Lineage, list[MitosisEvent]]:
-    """The lineage without what is no mitosis."""
-    from lineage.mitosis.reject import mend
+    """Undo the divisions that are no mitoses; write the nuclei and their labels by cell."""
+    from lineage.mitosis.reject import reject_divisions
 
-    folder, video = job.folder, job.video
+    folder = job.folder
+    rejected = {e for e, columns in verdicts.items() if columns["verdict"] == Decision.NOT_A_MITOSIS}
+    lineage, events = reject_divisions(lineage, events, rejected)
 
-    def do(progress: Progress) -> Iterable[str]:
-        told = verdict.judge(events, predictions, persons)
-        rejected = {event for event, said in told.items() if said["verdict"] == Decision.NOT_A_MITOSIS}
-        mended, judged = mend(lineage, events, rejected)
-        labels.write_tracked(
-            folder.labels, mended.detections, pixel_size_um=video.pixel_size_um,
-            minutes=video.minutes_per_frame, progress=progress,
-        )  # fmt: skip
-        records.write_lineage(mended, **folder.mended)
-        records.write_events(judged, folder.judged)
+    def work(progress: Progress) -> Iterable[str]:
+        labels.write_tracked(folder.labels, lineage.detections, job.video.geometry, progress=progress)
+        detections = lineage.detections.sort_values("detection_id")
+        write_table(detections[list(DETECTION_COLUMNS)], folder.detections)
         return ()
 
     of_labels = [folder.labels / name for name in (labels.TRACKED, ".zgroup", ".zattrs")]
-    files = (*folder.mended.values(), folder.judged, *of_labels)
-    settings = [verdict.digest(), sorted(persons.items())]
-    job.once("mend", do, after=("events", "classify"), settings=settings, files=files)
-    return records.read_lineage(**folder.mended), records.read_events(folder.judged)
+    depends_on = [verdict.digest(), sorted(corrections.items())]
+    files = (folder.detections, *of_labels)
+    job.run_stage("reject", work, after=("events", "classify"), depends_on=depends_on, files=files)
+    return lineage, events

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.io.run_folder import whole
+from lineage.io.files import atomic_write
 from lineage.io.tiff import SUFFIXES, check_image, finite, read_image
 from lineage.processes import cores, in_order
 from lineage.schema import InputError
@@ -91,7 +91,7 @@ def _label(path: Path, out: Path, name: str, diameter: float | None) -> int:
     else:
         labels, _ = at_own_size(model, image)
     count = int(labels.max())
-    with whole(out) as part:
+    with atomic_write(out) as part:
         kind = np.uint16 if count <= np.iinfo(np.uint16).max else np.uint32
         tifffile.imwrite(part, labels.astype(kind), compression="zlib")
     return count

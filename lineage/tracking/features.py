@@ -1,4 +1,4 @@
-"""Tracklets -> what hypotheses about them are judged by: one array a feature, one number a hypothesis.
+"""Tracklets -> features that hypotheses about them are scored by: an array a feature, a number a hypothesis.
 
 DNA, size and density are logarithms over the movie's median; lengths are in diameters of its nuclei, or in
 steps.
@@ -15,16 +15,16 @@ from lineage.tracking.tracklet_arrays import EARLY
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lineage.tracking.tracklet_arrays import Pieces
+    from lineage.tracking.tracklet_arrays import TrackletArrays
 
 SAMPLES = 24  # nuclei that stand for a long tracklet
 BORDER = 0.7  # diameters, over which the edge of the image counts less and less
 
 
-def ends_and_starts(p: Pieces, first: np.ndarray, last: np.ndarray) -> dict[str, np.ndarray]:
+def ends_and_starts(p: TrackletArrays, first: np.ndarray, last: np.ndarray) -> dict[str, np.ndarray]:
     """Features of a tracklet by itself: (P,) each."""
     length = last - first + 1
-    whole = np.nanmedian(_whole(p, p.mass, first, last), axis=1) if len(first) else np.zeros(0)
+    overall = np.nanmedian(_sampled(p, p.mass, first, last), axis=1) if len(first) else np.zeros(0)
     late = _median(p.late(p.mass, last))
     return {
         "length": np.log(length),
@@ -33,29 +33,38 @@ def ends_and_starts(p: Pieces, first: np.ndarray, last: np.ndarray) -> dict[str,
         "at_last": p.closes(last) * 1.0,
         "starts_at_border": np.exp(-np.maximum(p.border[first], 0) / BORDER),
         "ends_at_border": np.exp(-np.maximum(p.border[last], 0) / BORDER),
-        "mass": whole,
-        "mass2": whole**2,
+        "mass": overall,
+        "mass2": overall**2,
         "size": _median(p.late(p.size, last)),
         "dense": _median(p.late(p.dense, last)),
-        "starts_mitotic": _most(p.early(p.mitotic, first)),
-        "ends_mitotic": _most(p.late(p.mitotic, last)),
+        "starts_mitotic": _max(p.early(p.mitotic, first)),
+        "ends_mitotic": _max(p.late(p.mitotic, last)),
         "ends_dead": _median(p.late(p.dead, last)),
-        "dead": np.nanmean(_whole(p, p.dead, first, last), axis=1) if len(first) else np.zeros(0),
-        "faded": late - whole,
-        "sure": np.nanmean(_whole(p, p.sure, first, last), axis=1) if len(first) else np.zeros(0),
+        "dead": np.nanmean(_sampled(p, p.dead, first, last), axis=1) if len(first) else np.zeros(0),
+        "faded": late - overall,
+        "sure": np.nanmean(_sampled(p, p.sure, first, last), axis=1) if len(first) else np.zeros(0),
     }
 
 
-def _whole(p: Pieces, values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
+def _sampled(p: TrackletArrays, values: np.ndarray, first: np.ndarray, last: np.ndarray) -> np.ndarray:
     """(P, SAMPLES) values from all along the tracklets."""
     index = first[:, None] + np.round((last - first)[:, None] * np.linspace(0, 1, SAMPLES)).astype(int)
     return values[index]
 
 
-def link_features(p: Pieces, end: np.ndarray, start: np.ndarray, step: float) -> dict[str, np.ndarray]:
-    """Of going on: places (L,) of an end and of a beginning."""
+def link_features(
+    p: TrackletArrays, end: np.ndarray, start: np.ndarray, step: float
+) -> dict[str, np.ndarray]:
+    """Of links.
+
+    Args:
+        p: tracklets.
+        end: (L,) index of the detection before.
+        start: (L,) index of the one after.
+        step: how far nearly all nuclei go between two frames, diameters.
+    """
     lag = (p.time[start] - p.time[end]).astype(float)
-    far = np.linalg.norm(p.place[start] - p.place[end], axis=1) / (step * np.sqrt(np.maximum(lag, 1)))
+    far = np.linalg.norm(p.position[start] - p.position[end], axis=1) / (step * np.sqrt(np.maximum(lag, 1)))
     grows = _median(p.early(p.mass, start)) - _median(p.late(p.mass, end))
     larger = _median(p.early(p.size, start)) - _median(p.late(p.size, end, EARLY))
     return {
@@ -66,16 +75,22 @@ def link_features(p: Pieces, end: np.ndarray, start: np.ndarray, step: float) ->
         "grows": grows,
         "grows2": grows**2,
         "larger2": larger**2,
-        "ends_mitotic": _most(p.late(p.mitotic, end, EARLY)),
-        "starts_mitotic": _most(p.early(p.mitotic, start, 1)),
-        "halved": np.exp(-(((grows + 0.69) / 0.3) ** 2)) * _most(p.late(p.mitotic, end, EARLY)),
+        "ends_mitotic": _max(p.late(p.mitotic, end, EARLY)),
+        "starts_mitotic": _max(p.early(p.mitotic, start, 1)),
+        "halved": np.exp(-(((grows + 0.69) / 0.3) ** 2)) * _max(p.late(p.mitotic, end, EARLY)),
         "ends_dead": _median(p.late(p.dead, end)),
         "dead": _median(p.early(p.dead, start)),
     }
 
 
-def division_features(p: Pieces, mother: np.ndarray, daughters: np.ndarray) -> dict[str, np.ndarray]:
-    """Of a division: places (D,) of a mother's last nucleus, (D, n) of daughters' first, NONE where fewer."""
+def division_features(p: TrackletArrays, mother: np.ndarray, daughters: np.ndarray) -> dict[str, np.ndarray]:
+    """Of divisions.
+
+    Args:
+        p: tracklets.
+        mother: (D,) index of the mother's last detection.
+        daughters: (D, n) indices of the daughters' first, NONE where there are fewer.
+    """
     there = daughters >= 0
     n = there.sum(axis=1)
     at = np.maximum(daughters, 0)
@@ -88,15 +103,15 @@ def division_features(p: Pieces, mother: np.ndarray, daughters: np.ndarray) -> d
     whole = np.log(np.nansum(np.exp(mass), axis=1)) if len(mass) else np.zeros(0)
     of_mother = _median(p.late(p.mass, mother))
     share = whole - of_mother
-    place = np.where(there[:, :, None], p.place[at], np.nan)
-    outward = place - p.place[mother][:, None]
+    position = np.where(there[:, :, None], p.position[at], np.nan)
+    outward = position - p.position[mother][:, None]
     middle = _mean(outward)
     length = np.linalg.norm(outward, axis=2)
-    apart = 2 * _mean(np.linalg.norm(place - _mean(place)[:, None], axis=2))
+    apart = 2 * _mean(np.linalg.norm(position - _mean(position)[:, None], axis=2))
     one_sided = np.linalg.norm(_mean(outward / np.maximum(length, 1e-6)[:, :, None]), axis=1)
     off = np.linalg.norm(middle, axis=1)
     lag = np.where(there, p.time[at] - p.time[mother][:, None], np.nan)
-    uneven = _most(mass) - _least(mass)
+    uneven = _max(mass) - _min(mass)
     first = np.where(there, p.figure[at], np.nan)
     figure = np.fmax(np.fmax.reduce(p.late(p.figure, mother, 2), axis=1), np.fmin.reduce(first, axis=1))
     return {
@@ -109,29 +124,35 @@ def division_features(p: Pieces, mother: np.ndarray, daughters: np.ndarray) -> d
         "off2": np.minimum((off / (0.25 * apart + 0.14)) ** 2, 16),
         "apart": apart,
         "apart2": apart**2,
-        "farthest": _most(length),
+        "farthest": _max(length),
         "one_sided": one_sided,
-        "lag": _least(lag),
-        "uneven_lag": _most(lag) - _least(lag),
-        "mother_mitotic": _most(p.late(p.mitotic, mother, EARLY)),
-        "mother_dense": _most(p.late(p.dense, mother, EARLY)),
+        "lag": _min(lag),
+        "uneven_lag": _max(lag) - _min(lag),
+        "mother_mitotic": _max(p.late(p.mitotic, mother, EARLY)),
+        "mother_dense": _max(p.late(p.dense, mother, EARLY)),
         "mother_mass": of_mother,
-        "daughters_mitotic": _least(each(p.mitotic, _most, EARLY)),
-        "daughters_dense": _least(each(p.dense, _most, EARLY)),
-        "daughters_size": _most(each(p.size, _median, 2)),
-        "daughters_dead": _most(each(p.dead, _median, EARLY)),
+        "daughters_mitotic": _min(each(p.mitotic, _max, EARLY)),
+        "daughters_dense": _min(each(p.dense, _max, EARLY)),
+        "daughters_size": _max(each(p.size, _median, 2)),
+        "daughters_dead": _max(each(p.dead, _median, EARLY)),
         "mother_dead": _median(p.late(p.dead, mother, EARLY)),
         "figure": figure,  # seen in the mother's last frames, or in all daughters
     }
 
 
-def fusion_features(p: Pieces, parents: np.ndarray, fused: np.ndarray) -> dict[str, np.ndarray]:
-    """Of a fusion: places (F, 2) of the parents' last nuclei, (F,) of the fused cell's first."""
+def fusion_features(p: TrackletArrays, parents: np.ndarray, fused: np.ndarray) -> dict[str, np.ndarray]:
+    """Of fusions.
+
+    Args:
+        p: tracklets.
+        parents: (F, 2) indices of the parents' last detections.
+        fused: (F,) index of the fused cell's first.
+    """
     one, two = (_median(p.late(p.mass, parents[:, k])) for k in (0, 1))
     share = _median(p.early(p.mass, fused)) - np.logaddexp(one, two)
     grows = _median(p.early(p.mass, fused)) - np.maximum(one, two)
-    apart = np.linalg.norm(p.place[parents[:, 0]] - p.place[parents[:, 1]], axis=1)
-    off = np.linalg.norm(p.place[parents].mean(axis=1) - p.place[fused], axis=1)
+    apart = np.linalg.norm(p.position[parents[:, 0]] - p.position[parents[:, 1]], axis=1)
+    off = np.linalg.norm(p.position[parents].mean(axis=1) - p.position[fused], axis=1)
     lag = p.time[fused][:, None] - p.time[parents]
     return {
         "share": share,
@@ -145,15 +166,17 @@ def fusion_features(p: Pieces, parents: np.ndarray, fused: np.ndarray) -> dict[s
         "lag": lag.max(axis=1).astype(float),
         "larger": _median(p.early(p.size, fused))
         - np.maximum(*(_median(p.late(p.size, parents[:, k], EARLY)) for k in (0, 1))),
-        "parents_mitotic": _most(
-            np.stack([_most(p.late(p.mitotic, parents[:, k], EARLY)) for k in (0, 1)], axis=1)
+        "parents_mitotic": _max(
+            np.stack([_max(p.late(p.mitotic, parents[:, k], EARLY)) for k in (0, 1)], axis=1)
         ),
-        "parents_dead": _most(
+        "parents_dead": _max(
             np.stack([_median(p.late(p.dead, parents[:, k], EARLY)) for k in (0, 1)], axis=1)
         ),
         "shortest": np.log(
             np.min(
-                [parents[:, k] - p.first[p.piece[parents[:, k]]] + 1 for k in (0, 1)], axis=0, initial=10_000
+                [parents[:, k] - p.first[p.tracklet[parents[:, k]]] + 1 for k in (0, 1)],
+                axis=0,
+                initial=10_000,
             )
         ),
     }
@@ -167,9 +190,9 @@ def _mean(values: np.ndarray) -> np.ndarray:
     return np.nanmean(values, axis=1)
 
 
-def _most(values: np.ndarray) -> np.ndarray:
+def _max(values: np.ndarray) -> np.ndarray:
     return np.nanmax(values, axis=1) if len(values) else np.zeros(0)
 
 
-def _least(values: np.ndarray) -> np.ndarray:
+def _min(values: np.ndarray) -> np.ndarray:
     return np.nanmin(values, axis=1) if len(values) else np.zeros(0)

@@ -17,7 +17,7 @@ import numpy as np
 from lineage.schema import Hypotheses, Hypothesis
 from lineage.tracking import likelihoods
 from lineage.tracking.features import division_features, ends_and_starts, fusion_features, link_features
-from lineage.tracking.tracklet_arrays import NONE, Pieces, diameter_um, near
+from lineage.tracking.tracklet_arrays import NONE, TrackletArrays, diameter_um, neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DIVISION_FRAMES = 3  # from a mother's last frame to a daughter's first, at most
 FUSION_FRAMES = 2  # from a parent's last frame to the fused cell's first, at most
 LINK_REACH = 1.7  # steps, from an end to the beginning that goes on from it: sisters leave each other faster
-MOST_DAUGHTERS = 4
+MAX_DAUGHTERS = 4
 NEAREST = 6  # beginnings around a mother that are combined
 CUT_AT = -5.0  # log-odds of a division or fusion, for which a tracklet is cut
 KEPT_AT = -7.0  # log-odds below which a hypothesis is not worth an unknown
@@ -39,9 +39,8 @@ KEPT_AT = -7.0  # log-odds below which a hypothesis is not worth an unknown
 DEBRIS = -3.0
 FOLLOWED_FRAMES = 6  # what is followed for so long is no debris
 
-Told = dict[
-    tuple[Hypothesis, int, int, int], float
-]  # of btrack: kind, tracklet, first, second -> log-likelihood
+BtrackScores = dict[tuple[Hypothesis, int, int, int], float]
+"""Of btrack: kind, tracklet, first, second -> log-likelihood."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +48,12 @@ class Reach:
     """How far things may be from each other, in diameters of a nucleus; frames are usable ones."""
 
     step: float  # between two frames, nearly always less
-    division: float  # from a mother to a daughter's first place
+    division: float  # from a mother to a daughter's first position
     fusion: float  # from a parent to the fused cell
     gap_frames: int  # from an end to the beginning that goes on from it
 
 
-def consider(
+def build_hypotheses(
     tracklets: Tracklets,
     time: np.ndarray,
     *,
@@ -62,7 +61,7 @@ def consider(
     pixel_size_um: float,
     division_reach: float = 2.0,
     fusion_reach: float = 1.5,
-    most_gap_frames: int = 4,
+    max_gap_frames: int = 3,
 ) -> tuple[pd.DataFrame, Hypotheses]:
     """List what may have happened.
 
@@ -71,20 +70,20 @@ def consider(
         time: (N,) of the detections, in usable frames.
         shape_um: (Y, X) of the image.
         pixel_size_um: of the image.
-        division_reach: from a mother to a daughter's first place, in diameters of the movie's nuclei.
-        fusion_reach: from a parent to the fused cell's first place, likewise.
-        most_gap_frames: from an end to the beginning that goes on from it.
+        division_reach: from a mother to a daughter's first position, in diameters of the movie's nuclei.
+        fusion_reach: from a parent to the fused cell's first position, likewise.
+        max_gap_frames: without a nucleus, between an end and the beginning that goes on from it.
 
     Returns:
         The detections with the shorter tracklets' numbers, from 0; and the hypotheses about these.
     """
     models = Models.of(tracklets.detections)
     step = tracklets.step_um / diameter_um(tracklets.detections)
-    reach = Reach(step, division_reach, fusion_reach, most_gap_frames)
-    pieces = Pieces.of(tracklets.detections, time, shape_um=shape_um, pixel_size_um=pixel_size_um)
-    shorter = cut(pieces, reach, models.division, models.fusion)
+    reach = Reach(step, division_reach, fusion_reach, max_gap_frames + 1)
+    arrays = TrackletArrays.of(tracklets.detections, time, shape_um=shape_um, pixel_size_um=pixel_size_um)
+    shorter = cut(arrays, reach, models.division, models.fusion)
     table = tracklets.detections.assign(tracklet_id=shorter.number_of_detection())
-    return table, judged(candidates(shorter, reach, btrack=of_pieces(tracklets, pieces, shorter)), models)
+    return table, scored(candidates(shorter, reach, btrack=of_shorter(tracklets, arrays, shorter)), models)
 
 
 @dataclass(frozen=True)
@@ -114,13 +113,13 @@ class Models:
 
 
 def cut(
-    p: Pieces,
+    p: TrackletArrays,
     reach: Reach,
     division: Callable[[Mapping[str, np.ndarray]], np.ndarray],
     fusion: Callable[[Mapping[str, np.ndarray]], np.ndarray],
     *,
     at: float = CUT_AT,
-) -> Pieces:
+) -> TrackletArrays:
     """Cut tracklets where they went without a nucleus, and where one may be what begins or ends beside it.
 
     Fusions come after divisions, so that parents are measured without their mother.
@@ -140,31 +139,31 @@ def cut(
 
 
 def _at_divisions(
-    p: Pieces, reach: Reach, division: Callable[[Mapping[str, np.ndarray]], np.ndarray], at: float
+    p: TrackletArrays, reach: Reach, division: Callable[[Mapping[str, np.ndarray]], np.ndarray], at: float
 ) -> np.ndarray:
     """Nuclei that may be the sister of one that begins beside them."""
     goes_on = np.setdiff1d(np.arange(len(p.row)), p.last)
     starts = p.first[p.time[p.first] > 0]
     found = []
     for lag in (1, 2):
-        mother, start = near(p, goes_on, starts, within=reach.division, lag=lag)
-        other = p.piece[mother] != p.piece[start]
+        mother, start = neighbours(p, goes_on, starts, within=reach.division, lag=lag)
+        other = p.tracklet[mother] != p.tracklet[start]
         mother, start = mother[other], start[other]
-        daughters = np.c_[mother + 1, start, np.full((len(start), MOST_DAUGHTERS - 2), NONE)]
+        daughters = np.c_[mother + 1, start, np.full((len(start), MAX_DAUGHTERS - 2), NONE)]
         found.append(mother[division(division_features(p, mother, daughters)) > at] + 1)
     return np.concatenate(found)
 
 
 def _at_fusions(
-    p: Pieces, reach: Reach, fusion: Callable[[Mapping[str, np.ndarray]], np.ndarray], at: float
+    p: TrackletArrays, reach: Reach, fusion: Callable[[Mapping[str, np.ndarray]], np.ndarray], at: float
 ) -> np.ndarray:
     """Nuclei into which one that ends beside them may have gone."""
     ends = p.last[p.time[p.last] < p.time.max(initial=0)]
     has_past = np.setdiff1d(np.arange(len(p.row)), p.first)
     found = []
     for lag in range(1, FUSION_FRAMES + 1):
-        end, fused = near(p, ends, has_past, within=reach.fusion, lag=lag)
-        other = p.piece[end] != p.piece[fused]
+        end, fused = neighbours(p, ends, has_past, within=reach.fusion, lag=lag)
+        other = p.tracklet[end] != p.tracklet[fused]
         end, fused = end[other], fused[other]
         found.append(fused[fusion(fusion_features(p, np.c_[end, fused - 1], fused)) > at])
     return np.concatenate(found)
@@ -175,16 +174,16 @@ def _at_fusions(
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """Hypotheses of one kind before they are judged; `ends`, `starts` number tracklets."""
+    """Hypotheses of one kind before they are scored; `ends`, `starts` number tracklets."""
 
     kind: Hypothesis
     ends: np.ndarray  # (H, 2)
-    starts: np.ndarray  # (H, MOST_DAUGHTERS)
+    starts: np.ndarray  # (H, MAX_DAUGHTERS)
     features: Mapping[str, np.ndarray]
 
 
-def candidates(p: Pieces, reach: Reach, *, btrack: Told) -> list[Candidates]:
-    """All hypotheses about these tracklets, with what they are judged by.
+def candidates(p: TrackletArrays, reach: Reach, *, btrack: BtrackScores) -> list[Candidates]:
+    """All hypotheses about these tracklets, with the features that they are scored by.
 
     Args:
         p: tracklets, cut.
@@ -195,15 +194,15 @@ def candidates(p: Pieces, reach: Reach, *, btrack: Told) -> list[Candidates]:
     alone = np.arange(n)
     before = ends_and_starts(p, p.first, p.last)
     found = [
-        _one(kind, alone, features=before | {"btrack": _told(btrack, kind, alone, np.full(n, NONE))})
+        _one(kind, alone, features=before | {"btrack": _btrack_scores(btrack, kind, alone, np.full(n, NONE))})
         for kind in (Hypothesis.FALSE_POSITIVE, Hypothesis.START, Hypothesis.END, Hypothesis.DEATH)
     ]
     i, j = links(p, reach, btrack)
     features = link_features(p, p.last[i], p.first[j], reach.step)
-    told = _told(btrack, Hypothesis.LINK, i, j)
+    scores = _btrack_scores(btrack, Hypothesis.LINK, i, j)
     found.append(
         Candidates(
-            Hypothesis.LINK, _padded([i], 2), _padded([j], MOST_DAUGHTERS), features | {"btrack": told}
+            Hypothesis.LINK, _padded([i], 2), _padded([j], MAX_DAUGHTERS), features | {"btrack": scores}
         )
     )
     mother, daughters = divisions(p, reach, btrack)
@@ -218,14 +217,14 @@ def candidates(p: Pieces, reach: Reach, *, btrack: Told) -> list[Candidates]:
         Candidates(
             Hypothesis.FUSION,
             parents,
-            _padded([fused], MOST_DAUGHTERS),
+            _padded([fused], MAX_DAUGHTERS),
             fusion_features(p, p.last[parents], p.first[fused]),
         )
     )
     return found
 
 
-def judged(found: list[Candidates], models: Models) -> Hypotheses:
+def scored(found: list[Candidates], models: Models) -> Hypotheses:
     """Give each its log-odds; what joins tracklets and is most unlikely goes."""
     kinds, ends, starts, odds = [], [], [], []
     for c in found:
@@ -248,7 +247,7 @@ def _one(kind: Hypothesis, alone: np.ndarray, features: Mapping[str, np.ndarray]
     nobody = np.full(len(alone), NONE)
     ends = nobody if kind is Hypothesis.START else alone
     starts = alone if kind in (Hypothesis.START, Hypothesis.FALSE_POSITIVE) else nobody
-    return Candidates(kind, _padded([ends], 2), _padded([starts], MOST_DAUGHTERS), features)
+    return Candidates(kind, _padded([ends], 2), _padded([starts], MAX_DAUGHTERS), features)
 
 
 def _padded(columns: list[np.ndarray], width: int) -> np.ndarray:
@@ -256,30 +255,31 @@ def _padded(columns: list[np.ndarray], width: int) -> np.ndarray:
     return np.stack([*columns, *[nobody] * (width - len(columns))], axis=1)
 
 
-def links(p: Pieces, reach: Reach, btrack: Told) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of tracklets of which the second may go on from the first: near ones, and those of btrack."""
+def links(p: TrackletArrays, reach: Reach, btrack: BtrackScores) -> tuple[np.ndarray, np.ndarray]:
+    """Pairs of tracklets of which the second may go on from the first: neighbours, and those of btrack."""
     pairs = [
-        near(p, p.last, p.first, within=LINK_REACH * reach.step * np.sqrt(lag), lag=lag)
+        neighbours(p, p.last, p.first, within=LINK_REACH * reach.step * np.sqrt(lag), lag=lag)
         for lag in range(1, reach.gap_frames + 1)
     ]
     i, j = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
     theirs = np.array([(a, b) for kind, a, b, _ in btrack if kind is Hypothesis.LINK], int).reshape(-1, 2)
     across = np.flatnonzero(p.track[p.last[:-1]] == p.track[p.first[1:]])
-    pairs_of_all = np.r_[np.c_[p.piece[i], p.piece[j]], theirs, np.c_[across, across + 1]]
+    pairs_of_all = np.r_[np.c_[p.tracklet[i], p.tracklet[j]], theirs, np.c_[across, across + 1]]
     i, j = np.unique(pairs_of_all, axis=0).T
     return i.astype(int), j.astype(int)
 
 
-def divisions(p: Pieces, reach: Reach, btrack: Told) -> tuple[np.ndarray, np.ndarray]:
-    """Mothers (H,) and daughters (H, MOST_DAUGHTERS).
+def divisions(p: TrackletArrays, reach: Reach, btrack: BtrackScores) -> tuple[np.ndarray, np.ndarray]:
+    """Mothers (H,) and daughters (H, MAX_DAUGHTERS).
 
     Every two, three and four of the beginnings nearest to an end, and those of btrack.
     """
     pairs = [
-        near(p, p.last, p.first, within=reach.division, lag=lag) for lag in range(1, DIVISION_FRAMES + 1)
+        neighbours(p, p.last, p.first, within=reach.division, lag=lag)
+        for lag in range(1, DIVISION_FRAMES + 1)
     ]
-    mother, start = (p.piece[np.concatenate([pair[k] for pair in pairs])] for k in (0, 1))
-    far = np.linalg.norm(p.place[p.first[start]] - p.place[p.last[mother]], axis=1)
+    mother, start = (p.tracklet[np.concatenate([pair[k] for pair in pairs])] for k in (0, 1))
+    far = np.linalg.norm(p.position[p.first[start]] - p.position[p.last[mother]], axis=1)
     order = np.lexsort((far, mother))
     mother, start = mother[order], start[order]
     theirs = {(m, frozenset((a, b))) for kind, m, a, b in btrack if kind is Hypothesis.DIVISION}
@@ -287,21 +287,23 @@ def divisions(p: Pieces, reach: Reach, btrack: Told) -> tuple[np.ndarray, np.nda
     found: list[tuple[int, ...]] = []
     for m, group in _groups(mother):
         around = start[group][:NEAREST].tolist()
-        for n in range(2, MOST_DAUGHTERS + 1):
+        for n in range(2, MAX_DAUGHTERS + 1):
             for some in combinations(around, n):
                 mothers.append(m)
-                found.append(some + (NONE,) * (MOST_DAUGHTERS - n))
+                found.append(some + (NONE,) * (MAX_DAUGHTERS - n))
                 theirs.discard((m, frozenset(some)))
     for m, two in sorted((m, sorted(two)) for m, two in theirs):
         mothers.append(m)
-        found.append((*two, *(NONE,) * (MOST_DAUGHTERS - 2)))
-    return np.array(mothers, int), np.array(found, int).reshape(-1, MOST_DAUGHTERS)
+        found.append((*two, *(NONE,) * (MAX_DAUGHTERS - 2)))
+    return np.array(mothers, int), np.array(found, int).reshape(-1, MAX_DAUGHTERS)
 
 
-def fusions(p: Pieces, reach: Reach) -> tuple[np.ndarray, np.ndarray]:
+def fusions(p: TrackletArrays, reach: Reach) -> tuple[np.ndarray, np.ndarray]:
     """Parents (H, 2) and what they became (H,): every two of the nearest ends before a beginning."""
-    pairs = [near(p, p.last, p.first, within=reach.fusion, lag=lag) for lag in range(1, FUSION_FRAMES + 1)]
-    end, start = (p.piece[np.concatenate([pair[k] for pair in pairs])] for k in (0, 1))
+    pairs = [
+        neighbours(p, p.last, p.first, within=reach.fusion, lag=lag) for lag in range(1, FUSION_FRAMES + 1)
+    ]
+    end, start = (p.tracklet[np.concatenate([pair[k] for pair in pairs])] for k in (0, 1))
     order = np.lexsort((end, start))
     end, start = end[order], start[order]
     found = [
@@ -323,23 +325,23 @@ def _groups(values: np.ndarray) -> list[tuple[int, slice]]:
 # --- btrack's
 
 
-def of_pieces(tracklets: Tracklets, whole: Pieces, shorter: Pieces) -> Told:
+def of_shorter(tracklets: Tracklets, whole: TrackletArrays, shorter: TrackletArrays) -> BtrackScores:
     """What btrack holds possible of its own tracklets, as of those that these were cut into."""
     track = whole.track[whole.first]
-    begins = dict(zip(track.tolist(), shorter.piece[whole.first].tolist(), strict=True)) | {NONE: NONE}
-    ends = dict(zip(track.tolist(), shorter.piece[whole.last].tolist(), strict=True))
+    begins = dict(zip(track.tolist(), shorter.tracklet[whole.first].tolist(), strict=True)) | {NONE: NONE}
+    ends = dict(zip(track.tolist(), shorter.tracklet[whole.last].tolist(), strict=True))
     table = tracklets.hypotheses
     columns = (table[c].tolist() for c in ("kind", "tracklet", "first", "second", "log_likelihood"))
-    told: Told = {}
+    scores: BtrackScores = {}
     for kind, i, first, second, likelihood in zip(*columns, strict=True):
         if i not in ends or first not in begins or second not in begins:
             continue
         one = begins[i] if kind is Hypothesis.START else ends[i]
-        told[kind, one, begins[first], begins[second]] = float(likelihood)
-    return told
+        scores[kind, one, begins[first], begins[second]] = float(likelihood)
+    return scores
 
 
-def _told(btrack: Told, kind: Hypothesis, i: np.ndarray, j: np.ndarray) -> np.ndarray:
+def _btrack_scores(btrack: BtrackScores, kind: Hypothesis, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """Btrack's log-likelihoods; NaN where it has none."""
     pairs = zip(i.tolist(), j.tolist(), strict=True)
     return np.array([btrack.get((kind, a, b, NONE), np.nan) for a, b in pairs], float)

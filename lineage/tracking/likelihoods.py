@@ -1,4 +1,4 @@
-"""What was measured of a nucleus, or of tracklets -> how likely it is what it is taken for.
+"""Features of a nucleus, or of tracklets -> log-odds that it is what it is taken for.
 
 A logistic model for each question, fitted on simulated truth by `benchmarks/fit_likelihoods.py` and kept in
 `likelihoods.json`, where every number can be read. There is a set for nuclei with intensities and one for
@@ -81,14 +81,14 @@ def _file() -> dict[str, Any]:
     return json.loads(PATH.read_text(encoding="utf-8"))
 
 
-def _model(told: Mapping[str, Any]) -> Model:
-    features = tuple(told["features"])
-    columns = [told["features"][f] for f in features]
+def _model(stored: Mapping[str, Any]) -> Model:
+    features = tuple(stored["features"])
+    columns = [stored["features"][f] for f in features]
     return Model(
         features,
         np.array([c["mean"] for c in columns]),
         np.array([c["spread"] for c in columns]),
         np.array([c["weights"] for c in columns], float).reshape(len(features), -1),
-        np.array(told["offset"], float),
-        tuple(told["classes"]),
+        np.array(stored["offset"], float),
+        tuple(stored["classes"]),
     )

@@ -12,7 +12,7 @@ import numpy as np
 from lineage.processes import cores
 from lineage.schema import Hypothesis, Lineage
 from lineage.tracking.deaths import with_deaths
-from lineage.tracking.numbering import numbered
+from lineage.tracking.renumber import renumbered
 from lineage.tracking.slips import without_slips
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def resolve(detections: pd.DataFrame, hypotheses: Hypotheses, *, time_limit_s: f
         time_limit_s: for each part of the program.
 
     Returns:
-        The lineage. Cells are numbered from 1, by first frame, then place; tracklets judged false keep
+        The lineage. Cells are numbered from 1, by first frame, then position; false tracklets keep
         `tracklet_id` -1. Edges have `log_odds` against the next best lineage; cells that die have `dies`.
 
     Raises:
@@ -60,21 +60,21 @@ def resolve(detections: pd.DataFrame, hypotheses: Hypotheses, *, time_limit_s: f
     """
     n = int(detections["tracklet_id"].max()) + 1 if len(detections) else 0
     if n == 0:
-        return Lineage(detections, nx.DiGraph(), solver="nothing to solve")
+        return Lineage(detections, nx.DiGraph(), notes=("nothing to solve",))
     solution = solve(hypotheses, n, time_limit_s=time_limit_s)
     warnings: tuple[str, ...] = ()
     if solution.unproven:
         warnings = (
             f"{solution.unproven} part(s) of the lineage are not proven to be the likeliest: the solver "
             f"stopped after {time_limit_s:g} s at a gap of up to {solution.gap:.2%}; give it more time with "
-            "[resolve] time_limit_s",
+            "[track] time_limit_s",
         )
     odds = against_next_best(hypotheses, solution.chosen, n, time_limit_s=time_limit_s)
     lineage = joined(detections, hypotheses, solution.chosen, odds)
-    said = f"HiGHS: {len(hypotheses.kind)} hypotheses about {n} tracklets, " + (
+    note = f"HiGHS: {len(hypotheses.kind)} hypotheses about {n} tracklets, " + (
         "proven optimal, gap 0" if not solution.unproven else f"gap up to {solution.gap:.2%}"
     )
-    return Lineage(lineage.detections, lineage.graph, warnings, said)
+    return Lineage(lineage.detections, lineage.graph, warnings, (note,))
 
 
 # --- The program
@@ -98,13 +98,13 @@ def solve(hypotheses: Hypotheses, n_tracklets: int, *, time_limit_s: float) -> S
             return _optimum(hypotheses, part, time_limit_s=time_limit_s)
         except Unsolved:
             # One component at a time: either it helps, or it is known which one it is.
-            pieces = batches(hypotheses, n_tracklets, part=part, size=1)
-            if len(pieces) == 1:
+            components = batches(hypotheses, n_tracklets, part=part, size=1)
+            if len(components) == 1:
                 raise
-            found = [_optimum(hypotheses, piece, time_limit_s=time_limit_s) for piece in pieces]
+            found = [_optimum(hypotheses, one, time_limit_s=time_limit_s) for one in components]
             x = np.zeros(len(part), bool)
-            for piece, (chosen_of_piece, _, _) in zip(pieces, found, strict=True):
-                x[np.isin(part, piece[chosen_of_piece])] = True
+            for component, (optimal, _, _) in zip(components, found, strict=True):
+                x[np.isin(part, component[optimal])] = True
             return x, all(f[1] for f in found), max(f[2] for f in found)
 
     unproven, gap = 0, 0.0
@@ -153,11 +153,11 @@ def _optimum(
 ) -> tuple[np.ndarray, bool, float]:
     """(len(part),) bool which of them hold, whether that is proven, and the gap.
 
-    `fixed` are rows (see `explained`) that others than these explain.
+    `fixed` are rows (see `constraint_matrix`) that others than these explain.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
-    matrix = explained(hypotheses, part, without=fixed)
+    matrix = constraint_matrix(hypotheses, part, without=fixed)
     odds = hypotheses.log_odds[part]
     # Equal solutions are told apart by the hypotheses' order, the same on every machine.
     order = np.arange(len(part)) * (1e-4 / max(len(part), 1))
@@ -173,14 +173,14 @@ def _optimum(
         named = ", ".join(map(str, some[some >= 0][:6])) + (", ..." if (some >= 0).sum() > 6 else "")
         raise Unsolved(
             f"no lineage was found in {time_limit_s:g} s from {len(part)} hypotheses about the tracklets "
-            f"{named} ({result.message}); give the solver more time with [resolve] time_limit_s"
+            f"{named} ({result.message}); give the solver more time with [track] time_limit_s"
         )
     gap = float(result.mip_gap or 0.0)
     return result.x > 0.5, bool(result.status == 0 and gap <= 1e-9), gap
 
 
-def explained(hypotheses: Hypotheses, part: np.ndarray, *, without: Iterable[int] = ()) -> object:
-    """Sparse (rows, len(part)): a row for each end and each beginning that some of them explain.
+def constraint_matrix(hypotheses: Hypotheses, part: np.ndarray, *, without: Iterable[int] = ()) -> object:
+    """Sparse (rows, len(part)): a row for each tracklet's end, and beginning, that some of them explain.
 
     Rows are known by 2 x tracklet for an end, one more for a beginning; those in `without` are left out.
     """
@@ -188,8 +188,8 @@ def explained(hypotheses: Hypotheses, part: np.ndarray, *, without: Iterable[int
 
     sides = np.c_[2 * hypotheses.ends[part], 2 * hypotheses.starts[part] + 1]
     there = np.c_[hypotheses.ends[part], hypotheses.starts[part]] >= 0
-    column, place = np.nonzero(there & ~np.isin(sides, list(without)))
-    rows, index = np.unique(sides[column, place], return_inverse=True)
+    column, side = np.nonzero(there & ~np.isin(sides, list(without)))
+    rows, index = np.unique(sides[column, side], return_inverse=True)
     return csr_array((np.ones(len(index)), (index, column)), shape=(len(rows), len(part)))
 
 
@@ -250,11 +250,11 @@ def joined(
     kind = hypotheses.kind
     real = detections["tracklet_id"] >= 0
     false = set(hypotheses.starts[chosen & (kind == Hypothesis.FALSE_POSITIVE), 0].tolist())
-    pieces = nx.Graph()
-    pieces.add_nodes_from(set(detections.loc[real, "tracklet_id"]) - false)
+    tracklets = nx.Graph()
+    tracklets.add_nodes_from(set(detections.loc[real, "tracklet_id"]) - false)
     on = chosen & (kind == Hypothesis.LINK)
-    pieces.add_edges_from(np.c_[hypotheses.ends[on, 0], hypotheses.starts[on, 0]].tolist())
-    cell_of = {t: k for k, cell in enumerate(nx.connected_components(pieces)) for t in cell}
+    tracklets.add_edges_from(np.c_[hypotheses.ends[on, 0], hypotheses.starts[on, 0]].tolist())
+    cell_of = {t: k for k, cell in enumerate(nx.connected_components(tracklets)) for t in cell}
     graph = nx.DiGraph()
     graph.add_nodes_from(cell_of.values())
     for h in np.flatnonzero(chosen & np.isin(kind, (Hypothesis.DIVISION, Hypothesis.FUSION))).tolist():
@@ -266,7 +266,7 @@ def joined(
         graph.nodes[cell_of[t]]["dies"] = True
     cell = detections["tracklet_id"].map(cell_of).fillna(-1).astype(np.int64)
     whole = without_slips(*in_one_step(detections.assign(tracklet_id=cell), graph))
-    return numbered(*with_deaths(*whole))
+    return renumbered(*with_deaths(*whole))
 
 
 def in_one_step(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFrame, nx.DiGraph]:
@@ -310,8 +310,8 @@ def _nearest(detections: pd.DataFrame, cell: int, others: list[int], becomes: di
     own_frames, own = of(cell)
 
     def far(other: int) -> float:
-        frames, places = of(other)
-        near = places[0] if frames[0] > own_frames[-1] else places[-1]
-        return float(np.hypot(*(near - own.mean(axis=0))))
+        frames, positions = of(other)
+        nearest = positions[0] if frames[0] > own_frames[-1] else positions[-1]
+        return float(np.hypot(*(nearest - own.mean(axis=0))))
 
     return min((o for o in others if o not in becomes), key=far)

@@ -100,11 +100,11 @@ class Cells:
             return False
         if any(self.graph.in_degree(c) > 1 for c in later) or self._in_mitosis(one):
             return False
-        far = np.linalg.norm(self._places(before, -1)[:, None] - self._places(later, 0), axis=2)
+        far = np.linalg.norm(self._positions(before, -1)[:, None] - self._positions(later, 0), axis=2)
         if far[0, 1] + far[1, 0] < far[0, 0] + far[1, 1]:
             later, far = later[::-1], far[:, ::-1]
         middle = self.lives[one][["y_um", "x_um"]].to_numpy(float).mean(axis=0)
-        nearer = before[int(np.argmin(np.linalg.norm(self._places(before, -1) - middle, axis=1)))]
+        nearer = before[int(np.argmin(np.linalg.norm(self._positions(before, -1) - middle, axis=1)))]
         self.lives[nearer] = pd.concat([self.lives[nearer], self.lives[one]])
         self._drop(one, nearer)
         for earlier, goes_on in zip(before, later, strict=True):
@@ -123,7 +123,7 @@ class Cells:
     def _in_mitosis(self, cell: Hashable) -> bool:
         return bool((self.lives[cell]["p_mitotic"].iloc[-BEFORE_FRAMES:] >= MITOTIC).any())
 
-    def _places(self, cells: list[Hashable], which: int) -> np.ndarray:
+    def _positions(self, cells: list[Hashable], which: int) -> np.ndarray:
         return np.array([self.lives[c][["y_um", "x_um"]].iloc[which] for c in cells], float)
 
     def _join(self, earlier: Hashable, later: Hashable) -> None:

@@ -1,4 +1,4 @@
-"""Nuclei -> nuclei with their mitotic state, each judged by itself: by its measures and by its pixels.
+"""Nuclei -> nuclei with their mitotic state, each by itself: by its measurements and by its pixels.
 
 Prometaphase, metaphase and anaphase are told from interphase well, from each other roughly; what happens to
 a cell is decided later, from its whole track (`hypotheses.py`, `episodes.py`).
@@ -16,7 +16,7 @@ from lineage.tracking import likelihoods
 if TYPE_CHECKING:
     import pandas as pd
 
-LEAST = 0.005  # probability that a look is given at least
+MIN_PROBABILITY = 0.005  # probability that a look is given at least
 REFERENCE_FRAMES = 25  # half-width of the window in which interphase brightness is measured
 
 
@@ -27,7 +27,7 @@ def estimate(nuclei: pd.DataFrame) -> pd.DataFrame:
         nuclei: NUCLEUS_COLUMNS.
 
     Returns:
-        A new table, sorted by frame, then place. `p_mitotic` sums the three mitotic states' probabilities;
+        A new table, sorted by frame, then position. `p_mitotic` sums the three mitotic states' probabilities;
         `state` is the likeliest.
     """
     check_columns(nuclei, NUCLEUS_COLUMNS, "nuclei")
@@ -36,7 +36,7 @@ def estimate(nuclei: pd.DataFrame) -> pd.DataFrame:
     model = likelihoods.load(
         likelihoods.kind_of(table), "state" if has_phase(table) else "state_without_phase"
     )
-    p = seen(table, model.probabilities(features(table)), model.classes)
+    p = combined(table, model.probabilities(features(table)), model.classes)
     column = {State(name): k for k, name in enumerate(model.classes)}
     table["p_mitotic"] = sum(p[:, column[s]] for s in MITOTIC_STATES)
     table["p_dead"] = p[:, column[State.DEAD]]
@@ -44,7 +44,7 @@ def estimate(nuclei: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def seen(table: pd.DataFrame, p: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+def combined(table: pd.DataFrame, p: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
     """(N, K) what the measures say and what the pixels say, put together as if they were independent.
 
     Args:
@@ -57,7 +57,7 @@ def seen(table: pd.DataFrame, p: np.ndarray, classes: tuple[str, ...]) -> np.nda
     in_interphase = [looks[name] for name in LOOKS if name == State.INTERPHASE or name not in classes]
     looks[State.INTERPHASE] = np.sum(in_interphase, axis=0)
     of_pixels = np.stack([looks[name] for name in classes], axis=1)
-    weighed = p * np.nan_to_num(np.maximum(of_pixels, LEAST), nan=1.0)
+    weighed = p * np.nan_to_num(np.maximum(of_pixels, MIN_PROBABILITY), nan=1.0)
     return weighed / weighed.sum(axis=1, keepdims=True)
 
 

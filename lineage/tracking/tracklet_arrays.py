@@ -1,4 +1,4 @@
-"""Tracklets as arrays: nuclei by tracklet, then time; which ends and beginnings lie near each other.
+"""Detections -> arrays in order of tracklet, then time; which ends and beginnings are neighbours.
 
 Lengths are in diameters of the movie's own nuclei: a cell moves, and its daughters part, by so many of them,
 whatever kind of cell it is and whatever the pixels are said to measure.
@@ -16,7 +16,7 @@ from lineage.schema import MITOTIC_STATES
 if TYPE_CHECKING:
     import pandas as pd
 
-FIGURES = tuple(f"look_{s.value}" for s in MITOTIC_STATES)
+MITOTIC_LOOKS = tuple(f"look_{s.value}" for s in MITOTIC_STATES)
 AT_ONCE = 5  # nuclei: where so many more are seen, and twice as many, frames before were not found whole
 LATE, EARLY = 5, 3  # nuclei that what ends, and what begins, is measured from
 NONE = -1
@@ -32,17 +32,17 @@ def diameter_um(nuclei: pd.DataFrame) -> float:
 
 
 @dataclass(frozen=True, eq=False)
-class Pieces:
+class TrackletArrays:
     """Detections in order of tracklet, then time; those of no tracklet are left out.
 
-    `row` (N,) is a detection's place in the table, `first` and `last` (P,) the places here of a tracklet's
-    ends, `piece` (N,) its tracklet.
+    Arrays have one value for each of these N detections, or for each of the P tracklets. An *index* is one
+    into the first kind.
     """
 
-    row: np.ndarray
-    n_rows: int
-    time: np.ndarray
-    place: np.ndarray  # (N, 2) diameters
+    row: np.ndarray  # (N,) row of the table of detections
+    n_rows: int  # of that table
+    time: np.ndarray  # (N,) usable frames
+    position: np.ndarray  # (N, 2) y, x; diameters
     border: np.ndarray  # (N,) diameters to the edge of the image
     mass: np.ndarray  # log, over the median
     size: np.ndarray  # log, over the median
@@ -51,21 +51,28 @@ class Pieces:
     dead: np.ndarray
     figure: np.ndarray  # how likely it looks like a mitotic figure, by its pixels; NaN where there are none
     sure: np.ndarray  # the segmentation's probability
-    track: np.ndarray  # btrack's number, whatever is cut
-    first: np.ndarray
-    last: np.ndarray
-    piece: np.ndarray
+    track: np.ndarray  # (N,) btrack's number, whatever is cut
+    first: np.ndarray  # (P,) index of a tracklet's first detection
+    last: np.ndarray  # (P,) index of its last
+    tracklet: np.ndarray  # (N,) its number, 0 to P - 1
 
     @classmethod
     def of(
         cls, table: pd.DataFrame, time: np.ndarray, *, shape_um: tuple[float, float], pixel_size_um: float
-    ) -> Pieces:
-        """Of detections with tracklets' numbers."""
+    ) -> TrackletArrays:
+        """From a table of detections.
+
+        Args:
+            table: DETECTION_COLUMNS; `tracklet_id` is -1 for detections of no tracklet.
+            time: (rows,) usable frames.
+            shape_um: (Y, X) of the image.
+            pixel_size_um: of the image.
+        """
         tracklet = table["tracklet_id"].to_numpy()
         row = np.lexsort((time, tracklet))
         row = row[tracklet[row] >= 0]
         diameter = diameter_um(table)
-        place = table[["y_um", "x_um"]].to_numpy(float)[row] / diameter
+        position = table[["y_um", "x_um"]].to_numpy(float)[row] / diameter
         seen = table[["y_px", "x_px"]].to_numpy(float)[row] * pixel_size_um
         border = np.minimum(seen, np.asarray(shape_um) - seen).min(axis=1) if len(row) else np.zeros(0)
 
@@ -76,37 +83,37 @@ class Pieces:
             return np.log(np.maximum(values, floor * middle) / middle)
 
         same = tracklet[row]
-        begins = np.flatnonzero(np.r_[True, same[1:] != same[:-1]]) if len(row) else np.zeros(0, int)
+        first = np.flatnonzero(np.r_[True, same[1:] != same[:-1]]) if len(row) else np.zeros(0, int)
         return cls(
             row=row,
             n_rows=len(table),
             time=np.asarray(time)[row],
-            place=place,
+            position=position,
             border=border / diameter,
             mass=log("dna_mass", 0.02),
             size=log("area_um2", 0.02),
             dense=np.log(np.clip(table["condensation"].to_numpy(float)[row], 0.05, 20)),
             mitotic=table["p_mitotic"].to_numpy(float)[row],
             dead=table["p_dead"].to_numpy(float)[row],
-            figure=table[list(FIGURES)].sum(axis=1, skipna=False).to_numpy(float)[row],
+            figure=table[list(MITOTIC_LOOKS)].sum(axis=1, skipna=False).to_numpy(float)[row],
             sure=table["probability"].to_numpy(float)[row],
             track=same,
-            first=begins,
-            last=np.r_[begins[1:], len(row)] - 1 if len(row) else begins,
-            piece=np.repeat(np.arange(len(begins)), np.diff(np.r_[begins, len(row)])),
+            first=first,
+            last=np.r_[first[1:], len(row)] - 1 if len(row) else first,
+            tracklet=np.repeat(np.arange(len(first)), np.diff(np.r_[first, len(row)])),
         )
 
-    def split(self, before: np.ndarray) -> Pieces:
-        """Cut in front of these detections (places here)."""
+    def split(self, before: np.ndarray) -> TrackletArrays:
+        """Cut in front of these detections, given by index."""
         first = np.union1d(self.first, before).astype(int)
         last = np.r_[first[1:], len(self.row)] - 1 if len(first) else first
-        piece = np.repeat(np.arange(len(first)), last - first + 1)
-        return replace(self, first=first, last=last, piece=piece)
+        tracklet = np.repeat(np.arange(len(first)), last - first + 1)
+        return replace(self, first=first, last=last, tracklet=tracklet)
 
     def number_of_detection(self) -> np.ndarray:
         """(rows of the table,) tracklet of each; NONE of those that are in none."""
         number = np.full(self.n_rows, NONE)
-        number[self.row] = self.piece
+        number[self.row] = self.tracklet
         return number
 
     def opens(self, at: np.ndarray) -> np.ndarray:
@@ -122,13 +129,13 @@ class Pieces:
     def late(self, values: np.ndarray, at: np.ndarray, n: int = LATE) -> np.ndarray:
         """(len(at), n) the values of the last nuclei up to `at`, NaN before their tracklet begins."""
         index = at[:, None] - np.arange(n)
-        inside = index >= self.first[self.piece[at]][:, None]
+        inside = index >= self.first[self.tracklet[at]][:, None]
         return np.where(inside, values[np.maximum(index, 0)], np.nan)
 
     def early(self, values: np.ndarray, at: np.ndarray, n: int = EARLY) -> np.ndarray:
         """(len(at), n) the values of the first nuclei from `at` on, NaN after their tracklet ends."""
         index = at[:, None] + np.arange(n)
-        inside = index <= self.last[self.piece[at]][:, None]
+        inside = index <= self.last[self.tracklet[at]][:, None]
         return np.where(inside, values[np.minimum(index, len(values) - 1)], np.nan)
 
 
@@ -141,17 +148,28 @@ def _far_more(n: np.ndarray, beside: np.ndarray) -> np.ndarray:
     return (n >= 2 * beside) & (n >= beside + AT_ONCE)
 
 
-def near(
-    p: Pieces, ends: np.ndarray, starts: np.ndarray, *, within: float, lag: int
+def neighbours(
+    p: TrackletArrays, ends: np.ndarray, starts: np.ndarray, *, within: float, lag: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs (places in `p`) of an end and a beginning `lag` frames later, at most so far away, in order."""
+    """Pairs of an end and of a beginning that follows it closely, in order.
+
+    Args:
+        p: tracklets.
+        ends: indices of detections that end tracklets.
+        starts: indices of detections that begin tracklets.
+        within: distance at most, diameters of a nucleus.
+        lag: frames from one to the other.
+
+    Returns:
+        Two arrays of indices, of the ends and of the beginnings.
+    """
     from scipy.spatial import cKDTree
 
     if not len(ends) or not len(starts):
         return np.zeros(0, int), np.zeros(0, int)
     frames_apart = 10 * within  # so that another frame is out of reach
-    later = np.c_[p.place[ends], (p.time[ends] + lag) * frames_apart]
-    tree = cKDTree(np.c_[p.place[starts], p.time[starts] * frames_apart])
+    later = np.c_[p.position[ends], (p.time[ends] + lag) * frames_apart]
+    tree = cKDTree(np.c_[p.position[starts], p.time[starts] * frames_apart])
     found = tree.query_ball_point(later, within, return_sorted=True)
     counts = np.array([len(f) for f in found], int)
     second = np.concatenate([*found, []]).astype(int)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.io.run_folder import whole, write_table
+from lineage.io.files import atomic_write, write_table
 from lineage.schema import InputError
 from pipelines.dose import (
     assessed,
@@ -120,7 +120,7 @@ def write(results: Results, out: Path, roots: Mapping[str, Path]) -> None:
     for name, table in results.tables.items():
         write_table(table, out / f"{name}.csv")
     write_report(out, results.tables, results.record, roots)
-    with whole(out / RECORD) as part:
+    with atomic_write(out / RECORD) as part:
         part.write_text(json.dumps(results.record, indent=1, default=str) + "\n", encoding="utf-8")
 
 

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lineage.io.files import read_table
 from lineage.io.integrity import check, read_record
-from lineage.io.run_folder import RunFolder, read_table
+from lineage.io.run_folder import RunFolder
 from lineage.schema import DETECTION_COLUMNS, QUALITY_COLUMNS, TRACKLET_COLUMNS, InputError
 from pipelines.columns import NUMBERS, RUN_FOLDER
 from pipelines.dose.columns import EVENTS_NEEDED, MAP_COLUMNS

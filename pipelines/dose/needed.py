@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from lineage.io.run_folder import write_table
+from lineage.io.files import write_table
 from lineage.progress import Screen
 from lineage.schema import InputError
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.io.files import atomic_write
 from lineage.io.integrity import RUN_AGAIN, check, read_record, reading
-from lineage.io.run_folder import RunFolder, whole
+from lineage.io.run_folder import RunFolder
 from lineage.mitosis.crops import name
 from lineage.report.strips import film_strip
 from lineage.schema import EventType, InputError, MitosisClass
@@ -77,7 +78,7 @@ def write_page(sample: pd.DataFrame, path: Path, progress: Callable[[int, int], 
         progress(n, len(sample))
     events = [[str(m), int(e)] for m, e in zip(sample["movie"], sample["event_id"], strict=True)]
     html = template().render(strips=strips, events=events, classes=CLASSES)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(html, encoding="utf-8")
 
 

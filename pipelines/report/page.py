@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lineage.io.run_folder import whole, write_table
+from lineage.io.files import atomic_write, write_table
 from lineage.report.forest import COLOURS, mark
 from lineage.report.svg import picture
 from pipelines.dose.columns import SERIES, series_name
@@ -65,7 +65,7 @@ def write_report(
     for k, chapter in enumerate(chapters, 1):
         prefix = f"series{k}_" if len(chapters) > 1 else ""
         named |= {prefix + figure.name: figure for figure in chapter.figures()}
-    with whole(out / FIGURES) as folder:
+    with atomic_write(out / FIGURES) as folder:
         folder.mkdir(parents=True)
         for name, figure in named.items():
             (folder / f"{name}.svg").write_text(alone(figure.svg), encoding="utf-8")
@@ -84,7 +84,7 @@ def write_report(
         references=(*REFERENCES, *(OF_DRUGS if len(tables["enhancement"]) else ())),
         sign={name: picture(mark(name, 8, 8), 16, 16, name) for name in COLOURS},
     )
-    with whole(out / PAGE) as part:
+    with atomic_write(out / PAGE) as part:
         part.write_text(html, encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Cells of a lineage -> the same cells, numbered from 1 in order of their first frame, then place."""
+"""Cells of a lineage -> the same cells, numbered from 1 in order of their first frame, then position."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def numbered(detections: pd.DataFrame, graph: nx.DiGraph) -> Lineage:
-    """Cells in order of their first frame, then place, from 1."""
+def renumbered(detections: pd.DataFrame, graph: nx.DiGraph) -> Lineage:
+    """Number cells from 1, in order of their first frame, then position.
+
+    Args:
+        detections: DETECTION_COLUMNS; `tracklet_id` is the cell, -1 for none.
+        graph: of the cells.
+    """
     known = detections[detections["tracklet_id"] >= 0].sort_values(["frame", "y_um", "x_um"], kind="stable")
     order = known["tracklet_id"].drop_duplicates().tolist()
     number = {cell: k for k, cell in enumerate(order, start=1)}

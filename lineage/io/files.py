@@ -1,0 +1,118 @@
+"""Tables and files, written whole or not at all, read with care."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lineage.io.integrity import RUN_AGAIN, reading
+from lineage.schema import InputError, check_values
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+BYTES_PER_PIXEL = 0.3  # of disk, a frame: both label arrays, compressed, crops and tables beside them
+MIN_BYTES = 20_000_000
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Write a file or a folder whole or not at all.
+
+    Yields:
+        A path beside `path` to write to; it is renamed to `path`, and replaces it, if the block ends well.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part, old = part_of(path), path.with_name(f".{path.name}.old")
+    remove(part)
+    try:
+        yield part
+        if path.is_dir():  # a folder cannot be replaced in one step
+            remove(old)
+            os.replace(path, old)
+        os.replace(part, path)
+    finally:
+        remove(part)
+        remove(old)
+
+
+def part_of(path: Path) -> Path:
+    """Where `path` is written before it is renamed."""
+    return path.with_name(f".{path.name}.part")
+
+
+def remove(path: Path) -> None:
+    """Delete a file or a folder; nothing if it is not there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a CSV atomically; seven digits are more than any measurement here has."""
+    with atomic_write(path) as part:
+        table.to_csv(part, index=False, float_format="%.7g", lineterminator="\n")
+
+
+def read_table(path: Path, *, text: tuple[str, ...] = (), columns: tuple[str, ...] = ()) -> pd.DataFrame:
+    """Read a CSV of `write_table`; an empty field of a `text` column is an empty string.
+
+    Raises:
+        InputError: it is not there, cannot be read, lacks one of `columns`, or holds what no such table may.
+    """
+    import pandas as pd
+
+    if not path.is_file():
+        raise InputError(f"there is no {path}: {RUN_AGAIN}")
+    with reading(path, "delete it and start the run again, or copy it anew"):
+        table = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(text, str))
+        table = table.fillna(dict.fromkeys(text, ""))
+        check_values(table)
+    if missing := [c for c in columns if c not in table]:
+        raise InputError(
+            f"{path} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}: "
+            "run the movie again"
+        )
+    return table
+
+
+def check_space(root: Path, *, n_frames: int, shape: tuple[int, int]) -> None:
+    """Raise InputError if the disk cannot hold the run."""
+    folder = root
+    while not folder.exists():
+        folder = folder.parent
+    need = MIN_BYTES + int(BYTES_PER_PIXEL * n_frames * shape[0] * shape[1])
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise InputError(
+            f"the disk of {folder} has {free / 1e6:.0f} MB free, this run may need {need / 1e6:.0f} MB; "
+            "make room, or give another folder with --out"
+        )
+
+
+def content_sha256(*paths: Path) -> str:
+    """SHA-256 of a file; of a folder, or of several files, that of their sums in order of name."""
+    if len(paths) == 1 and paths[0].is_file():
+        with paths[0].open("rb") as f:
+            return hashlib.file_digest(f, "sha256").hexdigest()
+    files = sorted(f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
+    sums = [content_sha256(f) for f in files]
+    return hashlib.sha256("\n".join(sums).encode()).hexdigest()
+
+
+def peak_memory_mb() -> int:
+    """Of this process, since it started; 0 where the system does not tell (Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return 0
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (1024 * 1024 if sys.platform == "darwin" else 1024))
