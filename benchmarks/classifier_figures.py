@@ -13,9 +13,9 @@ import numpy as np
 
 from classifier.calibrate import Calibration, cross_fitted, fit
 from classifier.data import find_clips, folds
-from classifier.evaluate import Judged
-from classifier.figures import calibration_error, f1_at, figures, intervals, within
-from classifier.out_of_fold import DECOY, none_calibration, read, verdicts, voices
+from classifier.evaluate import ClassifiedClips
+from classifier.figures import auc_within, calibration_error, figures, intervals
+from classifier.out_of_fold import DECOY, calibrated_predictions, fit_none, mean_predictions, read
 from classifier.pixels import read_clip
 from classifier.trial import SHIFTS
 from lineage.schema import p_abnormal
@@ -33,6 +33,18 @@ LOOK_WRONG = (
     "N_160930.nd2_U251c_8Gy_p1_164_175.tif",
     "N_160930.nd2_U251c_8Gy_p1_299_310.tif",
 )
+
+
+def f1_at(abnormal: np.ndarray, p: np.ndarray, share: float) -> float:
+    """F1 if so large a share of the clips were abnormal, at the same recall and false alarms.
+
+    >>> float(f1_at(np.array([True, False]), np.array([0.9, 0.1]), 0.5))
+    1.0
+    """
+    called = p >= 0.5
+    recall, false = called[abnormal].mean(), called[~abnormal].mean()
+    precision = share * recall / max(share * recall + (1 - share) * false, 1e-12)
+    return float(2 * precision * recall / max(precision + recall, 1e-12))
 
 
 def row(name: str, abnormal: np.ndarray, p: np.ndarray, fields: list[str] | None = None) -> None:
@@ -70,7 +82,7 @@ def border(pixels: np.ndarray) -> np.ndarray:
     )
 
 
-def shipped(judged: Judged) -> None:
+def shipped(judged: ClassifiedClips) -> None:
     """What the bundled file does, by line and by dose."""
     truth, p, fields = judged.abnormal, judged.p, judged.fields
     row("shipped", truth, p, fields)
@@ -79,17 +91,17 @@ def shipped(judged: Judged) -> None:
         row(f"  {name}", truth[ours], p[ours], [f for f, o in zip(fields, ours, strict=True) if o])
     for dose in np.unique(judged.doses_gy):
         row(f"  {dose:g} Gy", truth[judged.doses_gy == dose], p[judged.doses_gy == dose])
-    print(f"AUC within dose {within(truth, p, judged.doses_gy):.3f}")
+    print(f"AUC within dose {auc_within(truth, p, judged.doses_gy):.3f}")
     print(f"calibration error {calibration_error(truth, p):.3f}")
     print(f"F1 at {PAPER_SHARE:.0%} abnormal {f1_at(truth, p, PAPER_SHARE):.3f}")
 
 
-def parts(judged: Judged, table: pd.DataFrame) -> None:
+def parts(judged: ClassifiedClips, table: pd.DataFrame) -> None:
     """Each seed alone, networks alone, the forest alone."""
-    truth, fields, heard = judged.abnormal, judged.fields, voices(table, judged.clips)
+    truth, fields, heard = judged.abnormal, judged.fields, mean_predictions(table, judged.clips)
     print("one network a fold, each seed alone, with the forest")
     seeds = sorted(table["seed"].unique())
-    each = [figures(truth, verdicts(table, judged.clips, seeds=[s])[0]) for s in seeds]
+    each = [figures(truth, calibrated_predictions(table, judged.clips, seeds=[s])[0]) for s in seeds]
     for key in ("accuracy", "f1", "auc"):
         values = [f[key] for f in each]
         told = ", ".join(f"{v:.3f}" for v in values)
@@ -99,15 +111,15 @@ def parts(judged: Judged, table: pd.DataFrame) -> None:
     row("forest alone", truth, cross_fitted(truth, fold, heard["forest"].to_numpy()), fields)
 
 
-def other_conditions(judged: Judged, table: pd.DataFrame) -> None:
+def other_conditions(judged: ClassifiedClips, table: pd.DataFrame) -> None:
     """One channel, or the separation at another frame."""
     truth, clips = judged.abnormal, judged.clips
-    heard = voices(table, clips)
+    heard = mean_predictions(table, clips)
     by = fit(truth, heard["network"].to_numpy(), heard["forest"].to_numpy())
     print("other conditions, by the calibration of the whole")
     there = set(table["condition"])
     for name in (c for c in ("dna_only", "phase_only", *(f"shift{s:+d}" for s in SHIFTS)) if c in there):
-        said = voices(table, clips, name)
+        said = mean_predictions(table, clips, name)
         forest = said["forest"].to_numpy()
         deaf = bool(np.isnan(forest).all())
         by_these = fit(truth, said["network"].to_numpy()) if deaf else by
@@ -117,7 +129,7 @@ def other_conditions(judged: Judged, table: pd.DataFrame) -> None:
         print(f"{'':34s}      same verdict as unmoved {same:.3f}")
 
 
-def strangers(judged: Judged, table: pd.DataFrame) -> None:
+def strangers(judged: ClassifiedClips, table: pd.DataFrame) -> None:
     """Lines and dates that the classifier was trained without."""
     print("trained without a line or a date, uncalibrated mean of network and forest, one seed")
     label = {clip.path.name: t for clip, t in zip(judged.clips, judged.abnormal, strict=True)}
@@ -128,7 +140,7 @@ def strangers(judged: Judged, table: pd.DataFrame) -> None:
         row(f"  {name}", np.array([label[c] for c in rows["clip"]]), said)
 
 
-def baselines(judged: Judged) -> None:
+def baselines(judged: ClassifiedClips) -> None:
     """What is told by things that are no mitosis."""
     print("baselines")
     truth, fields, k = judged.abnormal, judged.fields, folds(judged.clips, 5)
@@ -141,17 +153,17 @@ def baselines(judged: Judged) -> None:
         row(f"  {name} alone", truth, by_regression(x, truth, k), fields)
 
 
-def rejected(judged: Judged, table: pd.DataFrame) -> None:
+def rejected(judged: ClassifiedClips, table: pd.DataFrame) -> None:
     """How many decoys, and how many clips, are called no mitosis."""
     decoys = table[(table["condition"] == DECOY) & table["held_out"].str.startswith("fold")]
-    said, calibration = decoys["p_none"].to_numpy(), none_calibration(table)
+    said, calibration = decoys["p_none"].to_numpy(), fit_none(table)
     none = said if calibration is None else calibration.calibrated(said)
     print(f"none: called so {(none >= 0.5).mean():.3f} of {len(decoys) // 3} decoys,")
     for name, ours in (("normal", ~judged.abnormal), ("abnormal", judged.abnormal)):
         print(f"      {(judged.none[ours] >= 0.5).mean():.3f} of {name} clips")
 
 
-def doubtful_labels(judged: Judged) -> None:
+def doubtful_labels(judged: ClassifiedClips) -> None:
     """The figures without labels that look wrong; clips whose label is most surely contradicted."""
     truth, p = judged.abnormal, judged.p
     wrong = np.array([clip.path.name in LOOK_WRONG for clip in judged.clips])
@@ -172,7 +184,7 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE)
     args = parser.parse_args()
     clips, table = find_clips(args.clips), read(args.table)
-    judged = Judged(clips, *verdicts(table, clips))
+    judged = ClassifiedClips(clips, *calibrated_predictions(table, clips))
     print(f"{'':34s}    n acc. prec. recall F1 AUC")
     shipped(judged)
     parts(judged, table)

@@ -221,12 +221,12 @@ def _write_clips(case: Path) -> None:
 
 def _read_clips(case: Path) -> str:
     from classifier.data import find_clips
-    from classifier.pixels import read_clip, shown
+    from classifier.pixels import normalised, read_clip
 
     clips = find_clips(case / "in")
     return digest(
         *((c.path.name, c.label, c.field) for c in clips),
-        *(shown(read_clip(c.path), side=32, normalisation="percentiles") for c in clips),
+        *(normalised(read_clip(c.path), side_px=32, normalisation="percentiles") for c in clips),
     )
 
 
@@ -521,14 +521,14 @@ def _read_run_again(case: Path) -> str:
 
 def _read_plate_again(case: Path) -> str:
     """What `pipelines.plate run` reads of a run folder before and after a worker had it."""
-    from pipelines.plate import Ended, stages_of, warnings_of
+    from pipelines.plate import Outcome, stages_of, warnings_of
     from pipelines.platemap import Movie
 
     run = case / "in" / "m.lineage"
     before = stages_of(run)
     _run_again(case)
     movie: Any = Movie(case / "whole" / "m.tif", "m.lineage", None, 14, (72, 72))  # type: ignore[arg-type]
-    warnings = warnings_of([Ended(movie, None, was_done=stages_of(run) == before)], case / "in")
+    warnings = warnings_of([Outcome(movie, None, was_done=stages_of(run) == before)], case / "in")
     return digest(warnings)
 
 

@@ -1,4 +1,4 @@
-"""Normalised clips -> other clips of the same mitoses; one random transform for all 12 frames of each."""
+"""Normalised clips -> random variants of them; one transform for all 12 frames of a clip."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ from lineage.schema import SEPARATION_INDEX
 if TYPE_CHECKING:
     from torch import Generator, Tensor
 
-# Where the chromatin first separates in the paper's clips, at the median (by eye).
+# The median frame in which chromatin first separates in the paper's clips, read by eye.
 TYPICAL_SEPARATION = {"PC3": 1, "U251": 5}
-LATEST_SEPARATION = 8
-FARTHEST_SHIFT = 3  # frames by which measures are moved: a tracker's separation lies at index 3
-MOVED = 0.5  # share of the clips whose separation is put elsewhere
+MAX_SEPARATION = 8
+MAX_SHIFT = 3  # frames; measures are moved by no more, since crops have their separation at index 3
+MOVED = 0.5  # share of the clips whose separation is moved to another frame
 CROWDED = 0.3  # share of the clips that get a neighbour at the edge
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips to be varied, all on one device."""
+    """Clips to augment, all on one device."""
 
     pixels: Tensor  # (B, 12, C, H, W) float32, normalised; or (B, 12, F), measures
     separations: Tensor  # (B,) int64, about where the chromatin first separates
 
 
 def vary(batch: Batch, random: Generator) -> Tensor:
-    """Other clips of the same mitoses, as another microscope, cutter or tracker might have given them.
+    """Vary clips as another microscope, or another choice of crop windows, might have given them.
 
     Args:
-        batch: left alone.
-        random: all that is random comes from here; on the batch's device.
+        batch: not changed.
+        random: source of everything random, on the batch's device.
 
     Returns:
         (B, 12, C, H, W) float32.
@@ -46,49 +46,76 @@ def vary(batch: Batch, random: Generator) -> Tensor:
 
 
 def vary_measures(batch: Batch, random: Generator) -> Tensor:
-    """The measures of other clips of the same mitoses: half of them up to three frames off, some faster.
+    """Vary measures: half of the clips are moved by up to three frames, half go faster or slower.
 
     Args:
-        batch: (B, 12, F) for its pixels; left alone.
-        random: all that is random comes from here.
+        batch: its pixels are measures, (B, 12, F); not changed.
+        random: source of everything random, on the batch's device.
 
     Returns:
         (B, 12, F) float32.
     """
     n = len(batch.pixels)
-    shifts = uniform((n,), -FARTHEST_SHIFT - 0.5, FARTHEST_SHIFT + 0.5, random).round()
+    shifts = uniform((n,), -MAX_SHIFT - 0.5, MAX_SHIFT + 0.5, random).round()
     shifts = torch.where(uniform((n,), 0, 1, random) < MOVED, shifts, torch.zeros_like(shifts))
     return move_in_time(batch.pixels, shifts, random_speeds(n, random))
 
 
 def uniform(shape: tuple[int, ...], low: float, high: float, random: Generator) -> Tensor:
-    """Numbers between `low` and `high`, on the generator's device."""
+    """Draw evenly distributed numbers.
+
+    Args:
+        shape: of the result.
+        low: smallest.
+        high: largest.
+        random: source of everything random.
+
+    Returns:
+        Numbers on the generator's device.
+    """
     return low + (high - low) * torch.rand(shape, generator=random, device=random.device)
 
 
 def normal(shape: tuple[int, ...], spread: float, random: Generator) -> Tensor:
-    """Numbers around 0, on the generator's device."""
+    """Draw normally distributed numbers around 0.
+
+    Args:
+        shape: of the result.
+        spread: their standard deviation.
+        random: source of everything random.
+
+    Returns:
+        Numbers on the generator's device.
+    """
     return spread * torch.randn(shape, generator=random, device=random.device)
 
 
 def random_shifts(separations: Tensor, random: Generator) -> Tensor:
-    """(B,) frames by which to move: a quarter separates anywhere from index 0 to 8, a quarter near 3."""
+    """(B,) frames to move by: a quarter comes to separate at any index from 0 to 8, a quarter near 3."""
     n = separations.shape
-    to = uniform(n, -0.5, LATEST_SEPARATION + 0.5, random)
-    near = (SEPARATION_INDEX + normal(n, 1.0, random)).clamp(0, LATEST_SEPARATION)
+    target = uniform(n, -0.5, MAX_SEPARATION + 0.5, random)
+    near = (SEPARATION_INDEX + normal(n, 1.0, random)).clamp(0, MAX_SEPARATION)
     chosen = uniform(n, 0, 1, random)
-    to = torch.where(chosen < MOVED / 2, to, near).round()
-    return torch.where(chosen < MOVED, to - separations, torch.zeros_like(to))
+    target = torch.where(chosen < MOVED / 2, target, near).round()
+    return torch.where(chosen < MOVED, target - separations, torch.zeros_like(target))
 
 
 def random_speeds(n: int, random: Generator) -> Tensor:
-    """(B,) how much faster time goes, 0.85 to 1.15, in half of the clips."""
+    """(B,) factors of speed: 0.85 to 1.15 in half of the clips, else 1."""
     speeds = uniform((n,), 0.85, 1.15, random)
     return torch.where(uniform((n,), 0, 1, random) < 0.5, speeds, torch.ones_like(speeds))
 
 
 def move_in_time(x: Tensor, shifts: Tensor, speeds: Tensor) -> Tensor:
-    """Later by `shifts` frames, earlier if negative; the end frames stand still where a clip ends.
+    """Move clips in time, and make them faster; beyond their ends the end frames are repeated.
+
+    Args:
+        x: (B, T, ...).
+        shifts: (B,) frames; positive ones move everything to later frames.
+        speeds: (B,) factors.
+
+    Returns:
+        (B, T, ...).
 
     >>> x = torch.arange(5.0).view(1, 5, 1, 1, 1)
     >>> move_in_time(x, torch.tensor([2]), torch.tensor([1.0])).flatten().tolist()
@@ -103,15 +130,23 @@ def move_in_time(x: Tensor, shifts: Tensor, speeds: Tensor) -> Tensor:
 
 
 def random_scales(n: int, random: Generator) -> Tensor:
-    """(B,) how many times wider than the clip the view becomes, 0.75 to 1.4."""
+    """(B,) widths of the view relative to the clip, 0.75 to 1.4."""
     return torch.exp(normal((n,), 0.15, random)).clamp(0.75, 1.4)
 
 
 def move_in_space(x: Tensor, scales: Tensor, random: Generator) -> Tensor:
-    """Views `scales` times as wide, flipped, rotated, moved and bent, in all frames alike.
+    """Rescale, flip, rotate, move and bend clips, all frames of a clip alike.
 
-    What comes into view from beyond the clip is its mirror image or, more often, an even background
-    into which the clip's edge is blended.
+    Beyond the clip's edge there is its mirror image or, more often, an even background into which the edge is
+    blended.
+
+    Args:
+        x: (B, 12, C, H, W).
+        scales: (B,) widths of the view relative to the clip.
+        random: source of everything random.
+
+    Returns:
+        (B, 12, C, H, W).
     """
     n, size = len(x), x.shape[-2:]
     angles = uniform((n,), 0, 2 * torch.pi, random)
@@ -127,11 +162,11 @@ def move_in_space(x: Tensor, scales: Tensor, random: Generator) -> Tensor:
     alpha = (inside / soft).clamp(0, 1)
     mirrored = uniform((n, 1, 1), 0, 1, random) < 0.4
     alpha = torch.where(mirrored, torch.ones_like(alpha), alpha)[:, None, None]  # (B, 1, 1, H, W)
-    return alpha * moved  # an empty place is 0 in both channels
+    return alpha * moved  # background is 0 in both channels
 
 
 def neighbour_at_edge(x: Tensor, random: Generator) -> Tensor:
-    """Beyond one edge of some clips, a strip of another clip, with what lies in its middle."""
+    """Put a strip of another clip's middle, with its nucleus, at one edge of some clips."""
     n, size = len(x), x.shape[-1]
     widths = uniform((n,), 0.08, 0.22, random) * (uniform((n,), 0, 1, random) < CROWDED)
     columns = (torch.arange(size, device=x.device) + 0.5) / size  # (W,)
@@ -142,7 +177,7 @@ def neighbour_at_edge(x: Tensor, random: Generator) -> Tensor:
 
 
 def disturb(x: Tensor, random: Generator) -> Tensor:
-    """Another gain, offset, gamma and noise for each channel."""
+    """Change gain, offset and gamma, and add noise."""
     n, channels = len(x), x.shape[2]
     shape = (n, 1, channels, 1, 1)
     phase, dna = x[:, :, :1], x[:, :, 1:]
@@ -153,7 +188,7 @@ def disturb(x: Tensor, random: Generator) -> Tensor:
 
 
 def drop_channel(x: Tensor, random: Generator) -> Tensor:
-    """Zeros for phase in a sixth of the clips and for DNA in a twelfth, as in a one-channel movie."""
+    """Set phase to 0 in a sixth of the clips and DNA in a twelfth, as in movies with one channel."""
     lost = uniform((len(x),), 0, 1, random)
     kept = torch.stack([lost >= 1 / 6, lost < 1 - 1 / 12], dim=1).to(x.dtype)
     return x * kept[:, None, :, None, None]

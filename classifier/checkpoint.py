@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from classifier.calibrate import Calibration
 from classifier.forest import Forest
-from classifier.nuclei import digests
+from classifier.nuclei import model_digests
 from classifier.pixels import NORMALISATIONS
 from classifier.pretrained import sha256
 from lineage.schema import InputError
@@ -30,28 +30,33 @@ FOREST = "forest."
 
 @dataclass(frozen=True)
 class Card:
-    """What must be known about the weights to use them, and should be to trust them."""
+    """What is needed to use the weights, and what tells how far to trust them."""
 
     model: str  # its name in classifier.model
     options: dict[str, Any]  # of the network
-    members: int  # networks that vote
+    members: int  # networks whose probabilities are averaged
     classes: tuple[str, ...]  # K names, in the order of the outputs
     side_px: int  # crops are resampled to this; 0: the networks take measures
     normalisation: dict[str, Any]
     calibration: Calibration = field(default_factory=Calibration)
-    without_dna: Calibration = field(default_factory=Calibration)  # where the forest has nothing to measure
-    none: Calibration = field(default_factory=Calibration)  # of no mitosis; the forest has no say
-    nucleus_models: dict[str, str] = field(
-        default_factory=dict
-    )  # SHA-256 of the models whose measures it learned from
+    without_dna: Calibration = field(default_factory=Calibration)  # for crops without DNA: networks alone
+    none: Calibration = field(default_factory=Calibration)  # of p(none), which the forest knows nothing of
+    nucleus_models: dict[str, str] = field(default_factory=dict)  # SHA-256 of those that measures come from
     training: dict[str, Any] = field(default_factory=dict)  # settings, data hash, counts
-    held_out: dict[str, Any] = field(default_factory=dict)  # figures on clips that the model has not seen
+    held_out: dict[str, Any] = field(default_factory=dict)  # figures on clips that it was not trained on
     licence: str = ""
     version: str = ""  # of this software
 
 
 def save(models: Sequence[nn.Module], forest: Forest | None, card: Card, path: Path) -> None:
-    """Write weights (float16), trees and card; whole or not at all."""
+    """Write a checkpoint, atomically.
+
+    Args:
+        models: the networks; their weights are written as float16.
+        forest: None without one.
+        card: goes with them.
+        path: a .safetensors file; replaced if it is there.
+    """
     import torch
     from safetensors.torch import save_file
 
@@ -68,10 +73,10 @@ def save(models: Sequence[nn.Module], forest: Forest | None, card: Card, path: P
 
 
 def read_card(path: Path) -> Card:
-    """The card of a checkpoint.
+    """Read the card of a checkpoint.
 
     Raises:
-        InputError: no such file, or not one of ours.
+        InputError: no such file, or no checkpoint of this software.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -82,19 +87,20 @@ def read_card(path: Path) -> Card:
             header = file.metadata() or {}
         if header.get("format") != FORMAT:
             raise InputError(f"{path.name} is not a classifier of this software; wanted format {FORMAT}")
-        said = json.loads(header["card"])
+        card = json.loads(header["card"])
         for name in ("calibration", "without_dna", "none"):
-            said[name] = Calibration(**said[name])
-        return Card(**{**said, "classes": tuple(said["classes"])})
+            card[name] = Calibration(**card[name])
+        return Card(**{**card, "classes": tuple(card["classes"])})
     except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
         raise InputError(f"{path.name} is damaged or not a classifier's .safetensors ({error})") from error
 
 
 def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
-    """The networks, in evaluation mode and float32, the forest and the card.
+    """Load a checkpoint: networks in evaluation mode and float32, forest, card.
 
     Raises:
-        InputError: no such file, not one of ours, or made for other models, networks or normalisations.
+        InputError: no such file, no checkpoint of this software, or one of a version with other networks,
+            normalisations or models of nuclei.
     """
     from safetensors.torch import load_file
 
@@ -107,10 +113,10 @@ def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
             f"{path.name} wants crops normalised by {card.normalisation}; this version does "
             f"{NORMALISATIONS.get(name)}; use version {card.version} or train again"
         )
-    if card.nucleus_models and card.nucleus_models != digests():
+    if card.nucleus_models and card.nucleus_models != model_digests():
         raise InputError(
-            f"{path.name} learned from what other models of nuclei see than this version's; use version "
-            f"{card.version} or train again"
+            f"{path.name} was trained on measures by other models of nuclei than this version has; "
+            f"use version {card.version} or train again"
         )
     tensors = load_file(path)
     if not all(bool(p.isfinite().all()) for p in tensors.values()):

@@ -1,11 +1,11 @@
-"""A run folder with corrected events -> clips to learn from."""
+"""A run folder and a person's corrections -> labelled clips to learn from."""
 
 from __future__ import annotations
 
 import csv
 from typing import TYPE_CHECKING
 
-from classifier.data import Clip, ClipName
+from classifier.data import CLASSES, Clip, ClipName
 from lineage.io.integrity import check, read_record, reading
 from lineage.schema import InputError, MitosisClass
 
@@ -13,17 +13,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 COLUMNS = {"event_id", "mitosis_class"}
-LABELS = (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.NONE)
 
 
 def corrected(run: Path) -> list[Clip]:
-    """The events that a person has judged: `corrections.csv` in the run folder, its crops in `crops/`.
+    """The events that a person has classified: `corrections.csv` in the run folder, crops in `crops/`.
 
     The table has at least the columns `event_id` and `mitosis_class`; events that a person left
-    `unclassified` are passed over. All events of a run are one field: they are never parted by a split.
+    `unclassified` are skipped. All events of a run are one field, so that a split keeps them together.
 
     Raises:
-        InputError: no such table, a class that is none, or an event without a crop.
+        InputError: no such table, an unknown class, or an event without a crop.
     """
     table = run / "corrections.csv"
     if not table.is_file():
@@ -39,9 +38,9 @@ def corrected(run: Path) -> list[Clip]:
     for row in rows:
         if row["mitosis_class"] == MitosisClass.UNCLASSIFIED:
             continue
-        if row["mitosis_class"] not in {label.value for label in LABELS} or not _is_number(row["event_id"]):
+        if row["mitosis_class"] not in set(CLASSES) or not _is_number(row["event_id"]):
             raise InputError(
-                f"{table}: event {row['event_id']} is {row['mitosis_class']}; wanted {', '.join(LABELS)}"
+                f"{table}: event {row['event_id']} is {row['mitosis_class']}; wanted {', '.join(CLASSES)}"
             )
         path = run / "crops" / f"event_{int(row['event_id']):04d}.tif"
         if not path.is_file():

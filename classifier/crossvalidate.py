@@ -1,4 +1,4 @@
-"""Clips -> what networks say of those that they have not seen: `python -m classifier.crossvalidate CLIPS`."""
+"""Clips -> predictions by networks that had not seen them: `python -m classifier.crossvalidate CLIPS`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from classifier.console import one_line_errors
-from classifier.data import data_hash, find_clips, folds
+from classifier.data import CLASSES, data_hash, find_clips, folds
 from classifier.model import DEFAULT
-from classifier.out_of_fold import COLUMNS, DECOY
+from classifier.out_of_fold import COLUMNS, DECOY, PROBABILITIES
+from lineage.console import one_line_errors
 from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from classifier.data import Clip
-    from classifier.films import Films
     from classifier.recipes import Recipe
+    from classifier.tensors import ClipTensors
     from classifier.trial import Start
 
 BY = ("fold", "line", "date")
@@ -32,7 +32,19 @@ app = typer.Typer(add_completion=False)
 
 
 def parts(clips: Sequence[Clip], by: str, n_folds: int) -> dict[str, np.ndarray]:
-    """Name -> (N,) bool, the clips held out together."""
+    """Divide clips into parts, each of which is held out in turn.
+
+    Args:
+        clips: N.
+        by: one of BY.
+        n_folds: number of parts, where they are folds.
+
+    Returns:
+        Name -> (N,) bool.
+
+    Raises:
+        InputError: unknown `by`.
+    """
     if by not in BY:
         raise InputError(f"--by {by}; wanted {', '.join(BY)}")
     keys = {
@@ -45,48 +57,65 @@ def parts(clips: Sequence[Clip], by: str, n_folds: int) -> dict[str, np.ndarray]
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """All clips as a recipe wants them, read once, and the decoys cut out of them."""
+    """All clips as a recipe needs them, read once, and the decoys cut out of them."""
 
     clips: list[Clip]
-    films: Films
-    decoys: Films | None
-    sources: np.ndarray  # index of the clip that each decoy comes from
+    tensors: ClipTensors
+    decoys: ClipTensors | None
+    sources: np.ndarray  # index of the clip that each decoy was cut from
 
 
-def prepared(clips: Sequence[Clip], recipe: Recipe) -> Material:
-    """Read and measure the clips, and cut decoys where the recipe wants them."""
-    from classifier.films import decoy_films, films
+def read_material(clips: Sequence[Clip], recipe: Recipe) -> Material:
+    """Read and measure the clips, and cut decoys if the recipe needs them."""
     from classifier.learn import best_device
+    from classifier.tensors import clip_tensors, decoy_tensors
 
     device = best_device()
-    decoys, sources = decoy_films(clips, recipe, device) if recipe.none_share else (None, np.zeros(0, int))
-    return Material(list(clips), films(clips, recipe, device), decoys, sources)
+    decoys, sources = decoy_tensors(clips, recipe, device) if recipe.none_share else (None, np.zeros(0, int))
+    return Material(list(clips), clip_tensors(clips, recipe, device), decoys, sources)
 
 
 def held_out_rows(
-    material: Material, test: np.ndarray, name: str, recipe: Recipe, *, seed: int, start: Start
+    material: Material, held_out: np.ndarray, name: str, recipe: Recipe, *, seed: int, start: Start
 ) -> pd.DataFrame:
-    """Train on all fields that are not in `test`, and tell of those that are."""
-    from classifier.trial import learn, learn_forest, tell, tell_forest
+    """Train without the fields of some clips, and predict these.
+
+    Args:
+        material: N clips and their decoys.
+        held_out: (N,) bool.
+        name: one of `model.MODELS`.
+        recipe: how it is trained.
+        seed: of everything random.
+        start: first weights, and where to leave the state of the training.
+
+    Returns:
+        Rows of the table, from the column `condition` on: each held-out clip in every condition, and decoys.
+    """
+    from classifier.trial import (
+        UNCHANGED,
+        forest_probabilities,
+        network_probabilities,
+        train_forest,
+        train_network,
+    )
 
     clips, decoys, sources = material.clips, material.decoys, material.sources
-    tested = {c.field for c, t in zip(clips, test, strict=True) if t}
-    seen = np.array([c.field not in tested for c in clips])
-    shown, tried = material.films.some(seen), material.films.some(test)
-    own = decoys.some(seen[sources]) if decoys is not None else None
-    model, _ = learn(name, shown, own, recipe, seed=seed, start=start, progress=_progress)
-    said = tell(model, tried)
-    trees = {}
+    fields = {c.field for c, out in zip(clips, held_out, strict=True) if out}
+    seen = np.array([c.field not in fields for c in clips])
+    training, test = material.tensors.subset(seen), material.tensors.subset(held_out)
+    seen_decoys = decoys.subset(seen[sources]) if decoys is not None else None
+    model, _ = train_network(name, training, seen_decoys, recipe, seed=seed, start=start, progress=_progress)
+    by_condition = network_probabilities(model, test)
+    by_forest = {}
     if recipe.forest:
-        forest = learn_forest(shown.measures.cpu().numpy(), shown.labels, recipe, seed=seed)
-        trees = tell_forest(forest, tried.measures.cpu().numpy())
-    unseen = [c for c, t in zip(clips, test, strict=True) if t]
-    tables = [_table(unseen, c, p, recipe, trees.get(c)) for c, p in said.items()]
-    if decoys is not None and test[sources].any():
-        others = [clips[i] for i in sources[test[sources]]]
-        p = tell(model, decoys.some(test[sources]))["both"]
-        tables.append(_table(others, DECOY, p, recipe, None))
-    return _joined(tables)
+        by_forest = forest_probabilities(train_forest(training, recipe, seed=seed), test)
+    unseen = [c for c, out in zip(clips, held_out, strict=True) if out]
+    tables = [_table(unseen, c, p, recipe, by_forest.get(c)) for c, p in by_condition.items()]
+    if decoys is not None and held_out[sources].any():
+        cut_from = [clips[i] for i in sources[held_out[sources]]]
+        p = network_probabilities(model, decoys.subset(held_out[sources]))[UNCHANGED]
+        tables.append(_table(cut_from, DECOY, p, recipe, None))
+    return _concatenated(tables)
 
 
 def _table(
@@ -102,24 +131,27 @@ def _table(
             "mitosis_class": [
                 MitosisClass.NONE.value if condition == DECOY else c.label.value for c in clips
             ],
-            **{f"p_{k}": by_class.get(k, np.zeros(len(p))) for k in ("normal", "abnormal", "none")},
+            **{
+                column: by_class.get(name, np.zeros(len(p)))
+                for column, name in zip(PROBABILITIES, CLASSES, strict=True)
+            },
             "p_forest": np.full(len(p), np.nan) if forest is None else forest,
         }
     )
 
 
-def _joined(tables: list[pd.DataFrame]) -> pd.DataFrame:
+def _concatenated(tables: list[pd.DataFrame]) -> pd.DataFrame:
     import pandas as pd
 
     columns = {c: np.concatenate([t[c].to_numpy() for t in tables]) for c in tables[0].columns}
     return pd.DataFrame(columns)
 
 
-def claim(out: Path, identity: dict[str, str | None]) -> None:
-    """Make the folder, and write down what its parts depend on.
+def prepare_folder(out: Path, identity: dict[str, str | None]) -> None:
+    """Make the folder, and write what its parts depend on into it.
 
     Raises:
-        InputError: it holds parts that depend on something else.
+        InputError: it holds parts of a cross-validation of other clips or settings.
     """
     out.mkdir(parents=True, exist_ok=True)
     path = out / "settings.json"
@@ -151,32 +183,32 @@ def main(
     """Cross-validate, field by field; started again on the same folder, it goes on where it stopped."""
     import pandas as pd
 
-    from classifier.pretrained import arrays, fetch
+    from classifier.pretrained import fetch, read_weights
     from classifier.recipes import recipe
     from classifier.trial import Start
 
-    with one_line_errors(debug=debug):
+    with one_line_errors(debug=debug, stopped="the same command goes on"):
         found = find_clips(clips)
         plan = recipe(model, pretrained=pretrained is not None).shortened(epochs, None)
-        weights = arrays(fetch(pretrained)) if pretrained else None
+        weights = read_weights(fetch(pretrained)) if pretrained else None
         identity = {"model": model, "recipe": repr(plan), "data": data_hash(found), "pretrained": pretrained}
-        claim(out, identity)
+        prepare_folder(out, identity)
         typer.echo(f"reading {len(found)} clips ...")
-        material = prepared(found, plan)
+        material = read_material(found, plan)
         tables = []
         for seed in range(seeds):
-            for name, test in parts(found, by, n_folds).items():
+            for name, held_out in parts(found, by, n_folds).items():
                 path = out / f"{name.replace(' ', '_')}_of_{n_folds}_seed_{seed}.csv"
                 if not path.exists():
-                    typer.echo(f"{name}, seed {seed}: {test.sum()} clips held out")
+                    typer.echo(f"{name}, seed {seed}: {held_out.sum()} clips held out")
                     start = Start(weights, path.with_suffix(".pt"), identity | {"part": path.stem})
-                    rows = held_out_rows(material, test, model, plan, seed=seed, start=start)
+                    rows = held_out_rows(material, held_out, model, plan, seed=seed, start=start)
                     rows.insert(0, "seed", seed)
                     rows.insert(0, "held_out", name)
                     rows.to_csv(path, index=False, float_format="%.5f")
                     path.with_suffix(".pt").unlink(missing_ok=True)
                 tables.append(pd.read_csv(path, dtype={"held_out": str}))
-        table = _joined(tables)[list(COLUMNS)]
+        table = _concatenated(tables)[list(COLUMNS)]
         table.to_csv(out / "out_of_fold.csv", index=False, float_format="%.5f")
         typer.echo(f"-> {out / 'out_of_fold.csv'}")
 

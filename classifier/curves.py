@@ -1,4 +1,4 @@
-"""Histories of trainings -> a picture."""
+"""Histories of trainings -> a PNG of loss and accuracy over epochs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def draw(histories: Sequence[History], path: Path) -> None:
-    """Loss over epochs and, where there was a validation, its loss and accuracy; one line a network."""
+    """Draw the loss and, where there was a validation, its loss and accuracy; one line a network."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 3.5), layout="constrained")

@@ -1,4 +1,4 @@
-"""Folders of clips -> clips with label and metadata, duplicates dropped, split by field of view."""
+"""Folders of clips -> clips with label and metadata, without duplicates, split by field of view."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+# In the order of every network and table; the paper has the first two.
+CLASSES = (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.NONE)
 CLASS_FOLDERS = {"NormalMitosis": MitosisClass.NORMAL, "AbnormalMitosis": MitosisClass.ABNORMAL}
-CLIP_PIXEL_UM = 1.1518  # by the clips' own metadata
 UNDATED_LINE = "U251"  # the paper's clips without date and cell line are U251
 NAME = re.compile(
     r"(?:[AN]_(?P<date>\d{6})\.nd2_(?P<line>[A-Za-z0-9]+)_)?"
@@ -27,7 +28,7 @@ NAME = re.compile(
 
 @dataclass(frozen=True)
 class ClipName:
-    """What the name of one of the paper's clips says."""
+    """What the file name of one of the paper's clips states."""
 
     line: str
     date: str | None  # yymmdd
@@ -36,11 +37,11 @@ class ClipName:
     first_frame: int  # counted from 1, as in the name
 
     @property
-    def place(self) -> tuple[str, float, str]:
+    def stage_position(self) -> tuple[str, float, str]:
         """Cell line, dose and stage position.
 
-        `p3-2` is taken as a second visit to `p3`: joining two fields costs a little balance, parting
-        one would put the same cells on both sides of a split.
+        `p3-2` is taken for the position `p3`: joining two fields makes folds a little less even, separating
+        one field would put the same cells on both sides of a split.
         """
         return self.line, self.dose_gy, self.position.split("-")[0]
 
@@ -56,7 +57,7 @@ class Clip:
 
 
 def parse_name(stem: str) -> ClipName:
-    """What a clip's file name, without its suffix, says.
+    """Read a clip's file name, without its suffix.
 
     Raises:
         InputError: it is not named as the paper's clips are.
@@ -79,8 +80,8 @@ def parse_name(stem: str) -> ClipName:
 def field_names(names: Sequence[ClipName]) -> list[str]:
     """The field of view of each clip.
 
-    An undated clip joins the dated ones of equal place; where two dates share such a place, all of them
-    become one field, since nobody can say which of the two the undated clip was cut from.
+    An undated clip joins the dated ones of the same stage position. Where two dates share it, all of them
+    become one field, since the undated clip may be of either.
 
     >>> dated = parse_name("A_160930.nd2_U251c_4Gy_p2_297_308")
     >>> field_names([dated, parse_name("4Gy_p2-2_43-54")])
@@ -88,8 +89,11 @@ def field_names(names: Sequence[ClipName]) -> list[str]:
     >>> field_names([dated])
     ['U251 4Gy p2 160930']
     """
-    undated = {n.place for n in names if n.date is None}
-    return ["{} {:g}Gy p{}".format(*n.place) + ("" if n.place in undated else f" {n.date}") for n in names]
+    undated = {n.stage_position for n in names if n.date is None}
+    return [
+        "{} {:g}Gy p{}".format(*n.stage_position) + ("" if n.stage_position in undated else f" {n.date}")
+        for n in names
+    ]
 
 
 def tiff_paths(folder: Path) -> list[Path]:
@@ -138,10 +142,10 @@ def data_hash(clips: Sequence[Clip]) -> str:
 
 
 def folds(clips: Sequence[Clip], n_folds: int) -> np.ndarray:
-    """The fold of each clip: (N,) int64, 0..n_folds-1; a field is never parted.
+    """The fold of each clip: (N,) int64, 0..n_folds-1; all clips of a field are in one.
 
-    The fields with most to deal out go first, each to the fold that it leaves most even in class, and
-    within class in cell line. Nothing is random: equal clips give equal folds.
+    Fields are dealt out by the weight of their clips, the heaviest first, each to the fold where classes, and
+    cell lines within them, stay most even. Nothing is random: equal clips give equal folds.
 
     Raises:
         InputError: fewer fields than folds.
@@ -151,26 +155,26 @@ def folds(clips: Sequence[Clip], n_folds: int) -> np.ndarray:
         fields[clip.field].append(clip)
     if not 1 < n_folds <= len(fields):
         raise InputError(f"{n_folds} folds of {len(fields)} fields; wanted 2 to {len(fields)}")
-    holds = {f: Counter(s for c in members for s in _strata(c)) for f, members in fields.items()}
-    total = sum(holds.values(), Counter())
+    counts = {f: Counter(s for c in members for s in _strata(c)) for f, members in fields.items()}
+    total = sum(counts.values(), Counter())
     loads: list[Counter] = [Counter() for _ in range(n_folds)]
     fold_of = {}
-    # A clip of the rarer class weighs more: such fields are the harder to place.
-    shares = {f: sum(1 / total[c.label] for c in members) for f, members in fields.items()}
-    for name in sorted(fields, key=lambda f: (-shares[f], f)):
-        growth = [_unevenness(load, holds[name], total) for load in loads]
-        # Of equals, the emptiest: with few fields, every fold gets one.
+    # Clips of the rarer class weigh more: their fields are harder to spread evenly.
+    weights = {f: sum(1 / total[c.label] for c in members) for f, members in fields.items()}
+    for name in sorted(fields, key=lambda f: (-weights[f], f)):
+        growth = [_unevenness(load, counts[name], total) for load in loads]
+        # Of equally good folds the smallest, so that with few fields every fold gets one.
         fold_of[name] = min(range(n_folds), key=lambda k: (growth[k], loads[k].total()))
-        loads[fold_of[name]] += holds[name]
+        loads[fold_of[name]] += counts[name]
     return np.array([fold_of[clip.field] for clip in clips])
 
 
 def _strata(clip: Clip) -> tuple[str, str]:
-    """What a clip counts towards when folds are balanced."""
+    """The groups, of which each fold should get an equal share, that a clip belongs to."""
     return clip.label, f"{clip.label} {clip.name.line}"
 
 
 def _unevenness(load: Counter, added: Counter, total: Counter) -> float:
-    """By how much the sum of squared shares grows when `added` joins `load`; class counts three times."""
+    """By how much the sum of squared shares grows if `added` joins `load`; classes weigh three times."""
     weight = {s: 3.0 if s in set(MitosisClass) else 1.0 for s in added}
     return sum(weight[s] * ((load[s] + n) ** 2 - load[s] ** 2) / total[s] ** 2 for s, n in added.items())

@@ -1,4 +1,7 @@
-"""A classifier against expert labels: `python -m classifier.evaluate CLIPS`. Abnormal is positive."""
+"""Clips with an expert's labels -> figures of a classifier: `python -m classifier.evaluate CLIPS`.
+
+Abnormal is the positive class.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from classifier.console import one_line_errors
 from classifier.data import data_hash, find_clips, folds
-from classifier.figures import calibration_error, figures, intervals, line, within
+from classifier.figures import auc_within, calibration_error, figures, intervals, table_row
 from classifier.pixels import pixel_size, read_clip
 from classifier.predict import load
+from lineage.console import one_line_errors
 from lineage.schema import InputError, MitosisClass, p_abnormal
 
 if TYPE_CHECKING:
@@ -26,12 +29,12 @@ app = typer.Typer(add_completion=False)
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
-    """Clips with what was said of them."""
+class ClassifiedClips:
+    """Labelled clips with their predictions."""
 
     clips: list[Clip]
-    p: np.ndarray  # (N,) of abnormal, given that it is a mitosis
-    none: np.ndarray  # (N,) of no mitosis; 0 where the model has no such class
+    p: np.ndarray  # (N,) p(abnormal), given that it is a mitosis
+    none: np.ndarray  # (N,) p(none); 0 where the model has no such class
 
     @property
     def abnormal(self) -> np.ndarray:
@@ -50,7 +53,7 @@ class Judged:
 
     @property
     def fields(self) -> list[str]:
-        """N fields of view."""
+        """The field of view of each clip."""
         return [clip.field for clip in self.clips]
 
     def by(self, groups: np.ndarray) -> dict[str, dict[str, float]]:
@@ -62,16 +65,24 @@ def _name(group: object) -> str:
     return f"{group:g}" if isinstance(group, float) else str(group)
 
 
-def judge(clips: Sequence[Clip], classifier: Classifier) -> Judged:
-    """Every clip as the classifier sees it."""
+def classify_clips(clips: Sequence[Clip], classifier: Classifier) -> ClassifiedClips:
+    """Read and classify every clip."""
     classes = classifier.card.classes
     rows = np.array([classifier.probabilities(read_clip(clip.path), pixel_size(clip.path)) for clip in clips])
     none = rows[:, classes.index(MitosisClass.NONE)] if MitosisClass.NONE in classes else np.zeros(len(rows))
-    return Judged(list(clips), p_abnormal(rows, classes), none)
+    return ClassifiedClips(list(clips), p_abnormal(rows, classes), none)
 
 
-def fold_of(clips: Sequence[Clip], fold: int, n_folds: int) -> list[Clip]:
+def clips_in_fold(clips: Sequence[Clip], fold: int, n_folds: int) -> list[Clip]:
     """The clips of one fold.
+
+    Args:
+        clips: all of them.
+        fold: its number, from 0.
+        n_folds: folds that fields are dealt into.
+
+    Returns:
+        Those of the fold, in order.
 
     Raises:
         InputError: no such fold.
@@ -81,18 +92,18 @@ def fold_of(clips: Sequence[Clip], fold: int, n_folds: int) -> list[Clip]:
     return [clip for clip, k in zip(clips, folds(clips, n_folds), strict=True) if k == fold]
 
 
-def said(judged: Judged) -> list[str]:
+def report_lines(classified: ClassifiedClips) -> list[str]:
     """The lines on the screen; the last one is `accuracy A precision P recall R F1 F`."""
-    truth, p = judged.abnormal, judged.p
-    total, spread = figures(truth, p), intervals(truth, p, judged.fields)
-    lines = [line(name, found) for name, found in judged.by(judged.lines).items()]
-    lines += [line(f"{name} Gy", found) for name, found in judged.by(judged.doses_gy).items()]
-    lines.append(line("all", total))
+    truth, p = classified.abnormal, classified.p
+    total, spread = figures(truth, p), intervals(truth, p, classified.fields)
+    lines = [table_row(name, found) for name, found in classified.by(classified.lines).items()]
+    lines += [table_row(f"{name} Gy", found) for name, found in classified.by(classified.doses_gy).items()]
+    lines.append(table_row("all", total))
     between = ", ".join(f"{k.replace('f1', 'F1')} {a:.3f} to {b:.3f}" for k, (a, b) in spread.items())
     lines.append(f"95 % over fields of view: {between}")
     lines.append(
-        f"within dose: AUC {within(truth, p, judged.doses_gy):.3f}; calibration error "
-        f"{calibration_error(truth, p):.3f}; called none: {(judged.none >= 0.5).sum()}"
+        f"within dose: AUC {auc_within(truth, p, classified.doses_gy):.3f}; calibration error "
+        f"{calibration_error(truth, p):.3f}; called none: {(classified.none >= 0.5).sum()}"
     )
     lines.append(
         f"accuracy {total['accuracy']:.3f} precision {total['precision']:.3f} "
@@ -108,33 +119,33 @@ def main(
     fold: Annotated[int | None, typer.Option(min=0, help="Only the clips of this fold.")] = None,
     n_folds: Annotated[int, typer.Option("--folds", min=2, help="Folds the clips are split into.")] = 5,
     out_of_fold: Annotated[
-        Path | None, typer.Option(help="Table of classifier.crossvalidate: judge what stands in it.")
+        Path | None, typer.Option(help="Table of classifier.crossvalidate: evaluate its predictions.")
     ] = None,
     page: Annotated[Path | None, typer.Option(help="HTML page to write: curves, worst mistakes.")] = None,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Accuracy, precision, recall and F1 of the abnormal class, in all, by cell line and by dose."""
-    with one_line_errors(debug=debug):
+    with one_line_errors(debug=debug, stopped="nothing was written"):
         if page is not None and page.exists():
             raise InputError(f"{page} is already there; give another --page")
         found = find_clips(clips)
         if fold is not None:
-            found = fold_of(found, fold, n_folds)
+            found = clips_in_fold(found, fold, n_folds)
         classifier = load(model)
         if out_of_fold is not None:
-            from classifier.out_of_fold import read, verdicts
+            from classifier.out_of_fold import calibrated_predictions, read
 
-            judged = Judged(found, *verdicts(read(out_of_fold), found))
+            classified = ClassifiedClips(found, *calibrated_predictions(read(out_of_fold), found))
         else:
             if classifier.card.training.get("data_sha256") == data_hash(found):
-                typer.echo("These are the clips that the model learned from: the figures flatter it.")
-            judged = judge(found, classifier)
+                typer.echo("The model was trained on these clips; on new ones it does worse.")
+            classified = classify_clips(found, classifier)
         if page is not None:
             from classifier.page import write
 
-            write(judged, classifier, page, unseen=out_of_fold is not None)
+            write(classified, classifier, page, unseen=out_of_fold is not None)
             typer.echo(f"-> {page}")
-        for text in said(judged):
+        for text in report_lines(classified):
             typer.echo(text)
 
 

@@ -1,4 +1,4 @@
-"""Expert labels and probabilities -> figures. Abnormal is the positive class."""
+"""Expert labels and probabilities -> figures such as accuracy; abnormal is the positive class."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NAMES = ("accuracy", "precision", "recall", "f1", "auc")
-BINS = 10
+FIGURES = ("accuracy", "precision", "recall", "f1", "auc")
+BINS = 10  # of the probability, in the curve of calibration
 
 
 def figures(abnormal: np.ndarray, p: np.ndarray) -> dict[str, float]:
@@ -47,51 +47,58 @@ def figures(abnormal: np.ndarray, p: np.ndarray) -> dict[str, float]:
 def intervals(
     abnormal: np.ndarray, p: np.ndarray, fields: Sequence[str], *, n: int = 1000, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """95 % intervals of the figures: fields of view are drawn anew, with all of their clips."""
+    """95 % intervals by bootstrap: fields of view are drawn with replacement, each with all of its clips.
+
+    Args:
+        abnormal: (N,) bool, the expert's label.
+        p: (N,) the model's probability of abnormal.
+        fields: N fields of view.
+        n: number of draws.
+        seed: of the draws.
+
+    Returns:
+        Lower and upper end of each figure; nan where a figure could never be computed.
+    """
     rng = np.random.default_rng(seed)
     names = np.unique(np.array(fields))
     members = [np.flatnonzero(np.array(fields) == f) for f in names]
     found = []
     for _ in range(n):
         drawn = np.concatenate([members[i] for i in rng.integers(len(names), size=len(names))])
-        found.append([figures(abnormal[drawn], p[drawn])[k] for k in NAMES])
+        found.append([figures(abnormal[drawn], p[drawn])[k] for k in FIGURES])
     rows = np.array(found)  # (n, 5)
     rows = rows[~np.isnan(rows).any(axis=1)]
     if not len(rows):
-        return {k: (float("nan"), float("nan")) for k in NAMES}
+        return {k: (float("nan"), float("nan")) for k in FIGURES}
     low, high = np.percentile(rows, (2.5, 97.5), axis=0)
-    return {k: (float(a), float(b)) for k, a, b in zip(NAMES, low, high, strict=True)}
+    return {k: (float(a), float(b)) for k, a, b in zip(FIGURES, low, high, strict=True)}
 
 
-def f1_at(abnormal: np.ndarray, p: np.ndarray, share: float) -> float:
-    """F1 if so large a share of the clips were abnormal, at the same recall and false alarms.
+def auc_within(abnormal: np.ndarray, p: np.ndarray, groups: np.ndarray) -> float:
+    """AUC over the pairs of a normal and an abnormal clip of the same group, such as the dose.
 
-    >>> float(f1_at(np.array([True, False]), np.array([0.9, 0.1]), 0.5))
+    Args:
+        abnormal: (N,) bool, the expert's label.
+        p: (N,) the model's probability of abnormal.
+        groups: (N,) the group of each clip.
+
+    Returns:
+        0 to 1; nan where no group has both classes.
+
+    >>> float(auc_within(np.array([True, False]), np.array([0.9, 0.1]), np.array([0, 0])))
     1.0
     """
-    called = p >= 0.5
-    recall, false = called[abnormal].mean(), called[~abnormal].mean()
-    precision = share * recall / max(share * recall + (1 - share) * false, 1e-12)
-    return float(2 * precision * recall / max(precision + recall, 1e-12))
-
-
-def within(abnormal: np.ndarray, p: np.ndarray, groups: np.ndarray) -> float:
-    """AUC over those pairs of a normal and an abnormal clip that share a group, such as the dose.
-
-    >>> float(within(np.array([True, False]), np.array([0.9, 0.1]), np.array([0, 0])))
-    1.0
-    """
-    right = pairs = 0.0
+    ordered = pairs = 0.0
     for g in np.unique(groups):
-        ours = groups == g
-        difference = p[ours & abnormal][:, None] - p[ours & ~abnormal][None]
-        right += (difference > 0).sum() + 0.5 * (difference == 0).sum()
+        members = groups == g
+        difference = p[members & abnormal][:, None] - p[members & ~abnormal][None]
+        ordered += (difference > 0).sum() + 0.5 * (difference == 0).sum()
         pairs += difference.size
-    return float(right / pairs) if pairs else float("nan")
+    return float(ordered / pairs) if pairs else float("nan")
 
 
-def curves(abnormal: np.ndarray, p: np.ndarray) -> dict[str, np.ndarray]:
-    """At every threshold, from strict to lax: `false` alarms, `recall`, `precision`."""
+def threshold_curves(abnormal: np.ndarray, p: np.ndarray) -> dict[str, np.ndarray]:
+    """At each threshold, the highest first: rate of `false` alarms, `recall`, `precision`."""
     order = np.argsort(-p, kind="stable")
     hits, misses = np.cumsum(abnormal[order]), np.cumsum(~abnormal[order])
     return {
@@ -102,7 +109,7 @@ def curves(abnormal: np.ndarray, p: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def reliability(abnormal: np.ndarray, p: np.ndarray) -> list[tuple[float, float, int]]:
-    """(mean p, share abnormal, clips) of each tenth of 0..1 that holds a clip."""
+    """(mean p, share abnormal, number of clips) of each tenth of 0..1 that holds a clip."""
     tenth = np.minimum((p * BINS).astype(int), BINS - 1)
     return [
         (float(p[tenth == k].mean()), float(abnormal[tenth == k].mean()), int((tenth == k).sum()))
@@ -111,12 +118,12 @@ def reliability(abnormal: np.ndarray, p: np.ndarray) -> list[tuple[float, float,
 
 
 def calibration_error(abnormal: np.ndarray, p: np.ndarray) -> float:
-    """Mean distance between what is said and what is so, over the tenths of 0..1, weighted by clips."""
-    return sum(n * abs(said - so) for said, so, n in reliability(abnormal, p)) / len(p)
+    """Mean difference of predicted and true share of abnormal, over tenths of 0..1, weighted by clips."""
+    return sum(n * abs(predicted - true) for predicted, true, n in reliability(abnormal, p)) / len(p)
 
 
-def line(name: str, found: dict[str, float]) -> str:
-    """One row of the table on the screen."""
+def table_row(name: str, found: dict[str, float]) -> str:
+    """One line of the table on the screen."""
     return (
         f"{name} {found['n']:.0f} clips: accuracy {found['accuracy']:.3f} precision {found['precision']:.3f} "
         f"recall {found['recall']:.3f} F1 {found['f1']:.3f} AUC {found['auc']:.3f}"

@@ -1,4 +1,4 @@
-"""Extremely randomised trees on the measures of chromatin, kept as plain arrays."""
+"""Measures of labelled clips -> extremely randomised trees, kept as plain arrays."""
 
 from __future__ import annotations
 
@@ -11,45 +11,54 @@ TREES = 300
 
 @dataclass(frozen=True, eq=False)
 class Forest:
-    """Trees one after another; the children of a leaf are itself."""
+    """Trees, one after another in the same arrays; both children of a leaf are the leaf itself."""
 
-    roots: np.ndarray  # (T,) int32, where each tree begins
-    measure: np.ndarray  # (N,) int32, which measure a node asks for
-    threshold: np.ndarray  # (N,) float32, up to which the left child follows
+    roots: np.ndarray  # (T,) int32, the first node of each tree
+    measure: np.ndarray  # (N,) int32, the feature that a node looks at
+    threshold: np.ndarray  # (N,) float32, up to it the left child follows, above it the right
     left: np.ndarray  # (N,) int32
     right: np.ndarray  # (N,) int32
-    share: np.ndarray  # (N,) float32, of abnormal among what it was grown on
+    share: np.ndarray  # (N,) float32, of abnormal clips among those it was grown on
 
     def __post_init__(self) -> None:
         n = len(self.share)
         if any(len(a) != n for a in (self.measure, self.threshold, self.left, self.right)):
-            raise ValueError("its arrays are not of one length")
+            raise ValueError("its arrays differ in length")
         if (self.roots < 0).any() or (self.roots >= n).any() or (self.measure < 0).any():
-            raise ValueError("a root or a measure that is not there")
+            raise ValueError("a root or a feature that does not exist")
         own = np.arange(n)
         for child in (self.left, self.right):
-            # A child that came before its parent would have a walk go round for ever.
+            # A child before its parent could make a loop without end.
             if (child < own).any() or (child >= n).any():
-                raise ValueError("a child that is not after its parent")
+                raise ValueError("a child that does not come after its parent")
 
-    def p_abnormal(self, courses: np.ndarray) -> np.ndarray:
-        """(N, F) -> (N,)."""
-        node = np.repeat(self.roots[None], len(courses), axis=0)  # (N, T)
-        rows = np.arange(len(courses))[:, None]
+    def p_abnormal(self, features: np.ndarray) -> np.ndarray:
+        """(N, F) -> (N,) probabilities."""
+        node = np.repeat(self.roots[None], len(features), axis=0)  # (N, T)
+        rows = np.arange(len(features))[:, None]
         while True:
-            goes_left = courses.astype(np.float32)[rows, self.measure[node]] <= self.threshold[node]
+            goes_left = features.astype(np.float32)[rows, self.measure[node]] <= self.threshold[node]
             following = np.where(goes_left, self.left[node], self.right[node])
             if (following == node).all():
                 return self.share[node].mean(axis=1)
             node = following
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """By name, for a file."""
+        """All arrays by name, for a file."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
 
 
-def grow(courses: np.ndarray, abnormal: np.ndarray, *, seed: int, n_trees: int = TREES) -> Forest:
-    """(N, F) and (N,) bool -> a forest; both classes weigh alike.
+def grow(features: np.ndarray, abnormal: np.ndarray, *, seed: int, n_trees: int = TREES) -> Forest:
+    """Grow a forest in which both classes weigh alike.
+
+    Args:
+        features: (N, F), see `measures.time_summary`.
+        abnormal: (N,) bool, labels.
+        seed: of everything random.
+        n_trees: number of trees.
+
+    Returns:
+        The forest.
 
     Source: Geurts, Ernst & Wehenkel 2006, Extremely randomized trees.
     """
@@ -57,7 +66,7 @@ def grow(courses: np.ndarray, abnormal: np.ndarray, *, seed: int, n_trees: int =
 
     grown = ExtraTreesClassifier(
         n_trees, min_samples_leaf=5, max_features=0.3, class_weight="balanced", random_state=seed
-    ).fit(courses.astype(np.float32), abnormal)
+    ).fit(features.astype(np.float32), abnormal)
     trees = [t.tree_ for t in grown.estimators_]
     starts = np.cumsum([0, *(t.node_count for t in trees)])[:-1]
     children: dict[str, list[np.ndarray]] = {"left": [], "right": []}

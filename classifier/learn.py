@@ -1,4 +1,4 @@
-"""Films with labels -> a trained network. The loop in plain sight."""
+"""Labelled clips as tensors -> a trained network: the training loop."""
 
 from __future__ import annotations
 
@@ -13,15 +13,18 @@ from classifier.augment import vary, vary_as_the_paper, vary_measures
 from classifier.state import State
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from torch import Tensor
 
-    from classifier.films import Films
     from classifier.model import Network
     from classifier.recipes import Recipe, Stage
     from classifier.state import History
+    from classifier.tensors import ClipTensors
+
+    # Epochs done, epochs at most, loss, validation accuracy if there is a validation.
+    Progress = Callable[[int, int, float, float | None], None]
 
 AUGMENTATIONS = {"ours": vary, "paper": vary_as_the_paper, "measures": vary_measures}
 
@@ -34,7 +37,7 @@ def best_device() -> torch.device:
 
 
 def autocast(device: torch.device) -> Any:
-    """bfloat16 where the device has it: emulated, it takes longer than float32."""
+    """Use bfloat16 where the device has it; emulated, it takes longer than float32."""
     if device.type == "cuda":
         return torch.autocast("cuda", torch.bfloat16, cache_enabled=False)
     if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
@@ -55,17 +58,17 @@ class Forward(nn.Module):
             return self.model(x).float()
 
 
-def graphed(forward: nn.Module, sample: Tensor) -> nn.Module:
+def as_cuda_graphs(forward: nn.Module, sample: Tensor) -> nn.Module:
     """`forward` as CUDA graphs: launching a small network's kernels takes longer than running them."""
     before = {name: b.clone() for name, b in forward.named_buffers()}
     found = torch.cuda.make_graphed_callables(forward, (sample,))
     for name, b in forward.named_buffers():
-        b.copy_(before[name])  # the trial runs moved the norms' means
+        b.copy_(before[name])  # capturing the graphs has changed the means of the batch norms
     return cast("nn.Module", found)
 
 
 def cosine(progress: float) -> float:
-    """Share of the highest rate at 0..1 of a stage: a twentieth of warm-up, then a cosine to 0.
+    """Share of the highest rate: a warm-up over the first twentieth of a stage (0..1), then a cosine to 0.
 
     >>> cosine(0.0), cosine(0.05), round(cosine(1.0), 6)
     (0.0, 1.0, 0.0)
@@ -74,144 +77,181 @@ def cosine(progress: float) -> float:
 
 
 def class_weights(labels: Tensor, n_classes: int, *, full: bool) -> Tensor:
-    """(K,) by rarity, or by its root: full balance calls too much abnormal at the usual rates."""
+    """Weigh classes by how rare they are.
+
+    Args:
+        labels: (N,) int64.
+        n_classes: K.
+        full: all classes weigh the same in total; else by the square root of rarity, since with full balance
+            too many clips are called abnormal where abnormal ones are as rare as usual.
+
+    Returns:
+        (K,).
+    """
     counts = torch.bincount(labels, minlength=n_classes).clamp(min=1)
     weights = len(labels) / (n_classes * counts)
     return weights if full else weights.sqrt()
 
 
-def soft_loss(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
-    """Weighted cross entropy with (B, K) targets that may be blends."""
+def weighted_cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor) -> Tensor:
+    """Cross entropy with targets that may be blends of classes.
+
+    Args:
+        logits: (B, K).
+        targets: (B, K), rows sum to 1.
+        weights: (K,) of the classes.
+
+    Returns:
+        The weighted mean.
+    """
     per_clip = -(targets * weights * logits.log_softmax(dim=1)).sum(dim=1)
     return per_clip.sum() / (targets * weights).sum()
 
 
-def softened(n_classes: int, smoothing: float) -> Tensor:
-    """(K, K): the target of each class."""
+def smoothed_targets(n_classes: int, smoothing: float) -> Tensor:
+    """(K, K): the target of each class, label smoothing included."""
     return torch.eye(n_classes) * (1 - smoothing) + smoothing / n_classes
 
 
-class Draw:
-    """Batches of clips and decoys, varied and blended, with their targets."""
+class Batches:
+    """Clips and decoys in random batches, augmented and blended, with their targets."""
 
-    def __init__(self, films: Films, decoys: Films | None, recipe: Recipe) -> None:
-        self.films, self.decoys, self.recipe = films, decoys, recipe
+    def __init__(self, clips: ClipTensors, decoys: ClipTensors | None, recipe: Recipe) -> None:
+        self.clips, self.decoys, self.recipe = clips, decoys, recipe
         share = recipe.none_share / (1 + recipe.none_share)
         self.n_decoys = round(share * recipe.batch) if decoys is not None and len(decoys) else 0
-        self.n_real = recipe.batch - self.n_decoys
-        self.steps = max(len(films) // self.n_real, 1)
-        self.targets = softened(len(recipe.classes), recipe.label_smoothing).to(films.pixels.device)
-        self.vary = AUGMENTATIONS[recipe.augmentation]
+        self.n_clips = recipe.batch - self.n_decoys
+        self.steps = max(len(clips) // self.n_clips, 1)
+        self.targets = smoothed_targets(len(recipe.classes), recipe.label_smoothing).to(clips.pixels.device)
+        self.augment = AUGMENTATIONS[recipe.augmentation]
 
-    def order(self, random: torch.Generator) -> Tensor:
-        """Indices of the clips of one epoch."""
-        order = torch.randperm(len(self.films), generator=random, device=random.device)
-        return order.repeat(-(-self.n_real // len(order))) if len(order) < self.n_real else order
+    def of_epoch(self, random: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of one epoch: (B, 12, C, S, S) or (B, 12, F), and targets (B, K)."""
+        order = torch.randperm(len(self.clips), generator=random, device=random.device)
+        if len(order) < self.n_clips:
+            order = order.repeat(-(-self.n_clips // len(order)))
+        for step in range(self.steps):
+            yield self._batch(order[step * self.n_clips : (step + 1) * self.n_clips], random)
 
-    def batch(self, chosen: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(B, 12, C, S, S) and (B, K)."""
-        x, y = self.vary(self.films.batch(chosen), random), self.targets[self.films.labels[chosen]]
+    def _batch(self, chosen: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
+        x, y = self.augment(self.clips.batch(chosen), random), self.targets[self.clips.labels[chosen]]
         if self.decoys is not None and self.n_decoys:
             others = torch.randint(len(self.decoys), (self.n_decoys,), generator=random, device=random.device)
-            x = torch.cat([x, self.vary(self.decoys.batch(others), random)])
+            x = torch.cat([x, self.augment(self.decoys.batch(others), random)])
             y = torch.cat([y, self.targets[self.decoys.labels[others]]])
-        return blend(x, y, random, self.recipe.mixing) if self.recipe.mixing else (x, y)
+        return blend(x, y, random, share=self.recipe.mixing) if self.recipe.mixing else (x, y)
 
 
 def train(
     model: Network,
-    films: Films,
+    clips: ClipTensors,
     recipe: Recipe,
     *,
     seed: int,
-    decoys: Films | None = None,
-    validation: Films | None = None,
+    decoys: ClipTensors | None = None,
+    validation: ClipTensors | None = None,
     state_path: Path | None = None,
     identity: dict[str, Any] | None = None,
-    progress: Callable[[int, int, float, float | None], None] = lambda *_: None,
+    progress: Progress = lambda *_: None,
 ) -> History:
-    """Train in place, going on from `state_path` if a killed training left one there.
+    """Train a network in place; goes on from `state_path` if a killed training left its state there.
 
     Args:
-        model: on any device; ends on that of `films`, in evaluation mode.
-        films: learned from.
+        model: on any device; ends on that of `clips`, in evaluation mode.
+        clips: learned from.
         recipe: rates, batches, augmentation.
         seed: of everything random.
-        decoys: shown beside the films, where the recipe knows `none`.
-        validation: the epoch that is best on it is kept; without it, the last.
-        state_path: where to leave what a resumption needs.
-        identity: what the weights depend on; a state of another identity is refused.
-        progress: told epochs done, epochs at most, loss, validation accuracy.
+        decoys: mixed with the clips, where the recipe knows the class `none`.
+        validation: the epoch that is best on these is kept; without them, the last.
+        state_path: where to leave the state after each epoch.
+        identity: what the weights depend on; a state with another identity is refused.
+        progress: called with epochs done, epochs at most, loss, validation accuracy.
+
+    Returns:
+        Losses and accuracies by epoch.
 
     Raises:
         InputError: `state_path` holds a training of other clips or settings.
     """
-    device = films.pixels.device
+    device = clips.pixels.device
     model.to(device)
-    draw = Draw(films, decoys, recipe)
+    batches = Batches(clips, decoys, recipe)
     state = State(model, recipe, state_path, identity or {})
-    weights = class_weights(films.labels.cpu(), len(recipe.classes), full=recipe.full_balance).to(device)
-    total = sum(s.epochs for s in recipe.stages)
+    weights = class_weights(clips.labels.cpu(), len(recipe.classes), full=recipe.full_balance).to(device)
+    total = sum(stage.epochs for stage in recipe.stages)
     random = torch.Generator(device)
-    for s, stage in enumerate(recipe.stages):
-        if s < state.stage:
-            continue
+    for s in range(state.stage, len(recipe.stages)):
+        stage = recipe.stages[s]
         model.backbone.requires_grad_(stage.backbone_rate > 0 or not state.has_head)
         model.train()
         forward: nn.Module = Forward(model, device)
         if device.type == "cuda" and recipe.augmentation == "ours":
-            forward = graphed(forward, torch.zeros(recipe.batch, *films.pixels.shape[1:], device=device))
+            forward = as_cuda_graphs(
+                forward, torch.zeros(recipe.batch, *clips.pixels.shape[1:], device=device)
+            )
         for epoch in range(state.epoch if s == state.stage else 0, stage.epochs):
             # Seeded anew each epoch, so that a resumed training draws what an undisturbed one would.
             for generator in (random.manual_seed, torch.manual_seed):
                 generator(seed * 1_000_003 + s * 10_007 + epoch)
             model.train()
-            order = draw.order(random)
             loss = torch.zeros((), device=device)
-            for step in range(draw.steps):
-                chosen = order[step * draw.n_real : (step + 1) * draw.n_real]
-                x, y = draw.batch(chosen, random)
-                set_rates(state.optimiser, stage, (epoch + step / draw.steps) / stage.epochs)
-                part = soft_loss(forward(x), y, weights)
+            for step, (x, y) in enumerate(batches.of_epoch(random)):
+                set_learning_rates(state.optimiser, stage, (epoch + step / batches.steps) / stage.epochs)
+                step_loss = weighted_cross_entropy(forward(x), y, weights)
                 if recipe.head_l2:
-                    part = part + recipe.head_l2 * next(model.head[1].parameters()).square().sum()
+                    step_loss = step_loss + recipe.head_l2 * next(model.head[1].parameters()).square().sum()
                 state.optimiser.zero_grad(set_to_none=True)
-                part.backward()
+                step_loss.backward()
                 nn.utils.clip_grad_norm_(model.parameters(), 1.0, foreach=True)
                 state.optimiser.step()
-                state.average()
-                loss += part.detach() / draw.steps
+                state.update_average()
+                loss += step_loss.detach() / batches.steps
             accuracy = None
             if validation is not None:
-                accuracy, surprise = tried(state.kept, validation)
-                state.compare(accuracy, surprise)
-            state.told(float(loss), s, epoch + 1)
+                accuracy, validation_loss = validate(state.result, validation)
+                state.record_validation(accuracy, validation_loss)
+            state.record_epoch(float(loss), s, epoch + 1)
             progress(len(state.history.loss), total, float(loss), accuracy)
-            if stage.patience is not None and state.since >= stage.patience:
+            if stage.patience is not None and state.epochs_since_best >= stage.patience:
                 break
-        state.take_best()
-    model.load_state_dict(state.kept.state_dict())
+        state.restore_best()
+    model.load_state_dict(state.result.state_dict())
     model.requires_grad_(True)
     model.eval()
     return state.history
 
 
-def set_rates(optimiser: torch.optim.Optimizer, stage: Stage, progress: float) -> None:
-    """The rates at 0..1 of a stage: of the backbone, and of the rest."""
+def set_learning_rates(optimiser: torch.optim.Optimizer, stage: Stage, progress: float) -> None:
+    """Set the rates of the backbone and of the rest.
+
+    Args:
+        optimiser: with the backbone's parameters in its first group.
+        stage: says the highest rates.
+        progress: how much of the stage is done, 0 to 1.
+    """
     share = cosine(progress) if stage.anneals else 1.0
     for group, rate in zip(optimiser.param_groups, (stage.backbone_rate, stage.rate), strict=False):
         group["lr"] = rate * share
 
 
-def tried(model: nn.Module, films: Films) -> tuple[float, float]:
-    """Accuracy, and mean negative log of the right class's probability."""
-    p = probabilities([model], films.pixels)
-    right = p[torch.arange(len(p), device=p.device), films.labels]
-    return float((p.argmax(1) == films.labels).float().mean()), float(-right.clamp(min=1e-6).log().mean())
+def validate(model: nn.Module, clips: ClipTensors) -> tuple[float, float]:
+    """Accuracy, and the mean negative logarithm of the right class's probability."""
+    p = probabilities([model], clips.pixels)
+    right = p[torch.arange(len(p), device=p.device), clips.labels]
+    return float((p.argmax(1) == clips.labels).float().mean()), float(-right.clamp(min=1e-6).log().mean())
 
 
-def blend(x: Tensor, y: Tensor, random: torch.Generator, share: float) -> tuple[Tensor, Tensor]:
-    """Mixup in a share of the clips: each with another, mostly a little of it.
+def blend(x: Tensor, y: Tensor, random: torch.Generator, *, share: float) -> tuple[Tensor, Tensor]:
+    """Blend clips with others of the batch (mixup), mostly a little.
+
+    Args:
+        x: (B, ...), clips.
+        y: (B, K), their targets, which are blended alike.
+        random: source of everything random, on their device.
+        share: of the clips that are blended.
+
+    Returns:
+        `x` and `y`, blended.
 
     Source: Zhang et al. 2018, mixup: beyond empirical risk minimization.
     """
@@ -227,7 +267,17 @@ def blend(x: Tensor, y: Tensor, random: torch.Generator, share: float) -> tuple[
 def probabilities(
     models: Sequence[nn.Module], pixels: Tensor, *, mirrored: bool = False, batch: int = 64
 ) -> Tensor:
-    """(N, 12, C, S, S) or (N, 12, F) -> (N, K): the mean over models and, if asked, mirror images."""
+    """Predict the classes of clips.
+
+    Args:
+        models: networks, of which the mean is taken.
+        pixels: (N, 12, C, S, S) or (N, 12, F), what the networks take.
+        mirrored: average over the clip and its three mirror images as well, where there are pixels.
+        batch: clips at a time.
+
+    Returns:
+        (N, K).
+    """
     training = [m.training for m in models]
     for m in models:
         m.eval()

@@ -1,57 +1,58 @@
-"""A crop -> numbers a frame: of its nuclei (`classifier.nuclei`), and of its bright bodies at three levels.
+"""A crop -> measures of each frame: of its nuclei (`classifier.nuclei`), and of bright bodies.
 
-Bodies are what lies above a level, whatever the nucleus model makes of it: how many, how large, of what form,
-how far apart.
+Bodies are connected areas above one of three grey levels, outlined as nuclei or not: how many, how large,
+of what shape, how far apart.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from classifier.nuclei import N_MEASURES, nuclei_measures
+from classifier.nuclei import N_NUCLEUS_MEASURES, nuclei_measures
 from classifier.pixels import BODIES_PX, DNA, at_scale, by_percentiles, resample
 
-LEVELS = (0.3, 0.5, 0.75)  # of the brightest chromatin
-LEAST_PX = 12  # of a body
-REACH = 0.42  # of the side: what lies farther from the middle belongs to neighbours
-N = N_MEASURES + 28  # measures a frame
+LEVELS = (0.3, 0.5, 0.75)  # shares of the brightest chromatin
+MIN_BODY_PX = 12  # smaller bodies are left out
+REACH = 0.42  # share of the side; what lies farther from the middle belongs to neighbours
+N_MEASURES = N_NUCLEUS_MEASURES + 28  # in each frame
 
 
 def measures(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
-    """Everything that is measured of a crop.
+    """Measure a crop.
 
     Args:
-        pixels: (T, 2, H, W), channels (phase, DNA), the movie's own numbers; phase is not looked at.
+        pixels: (T, 2, H, W), channels (phase, DNA), raw intensities; the phase is not used.
         pixel_size_um: side of a pixel.
 
     Returns:
-        (T, N) float32; all 0 where there is no DNA to see.
+        (T, N_MEASURES) float32; all 0 where the DNA channel is constant.
     """
     if np.ptp(pixels[:, DNA]) == 0:
-        return np.zeros((len(pixels), N), np.float32)
+        return np.zeros((len(pixels), N_MEASURES), np.float32)
     view = resample(at_scale(pixels, pixel_size_um), (BODIES_PX, BODIES_PX))
     return np.concatenate([nuclei_measures(pixels, pixel_size_um), bodies(by_percentiles(view))], axis=1)
 
 
-def bodies(film: np.ndarray) -> np.ndarray:
+def bodies(crop: np.ndarray) -> np.ndarray:
     """(T, C, S, S) normalised by percentiles -> (T, 28) float32: bright bodies at three levels."""
-    return np.array([_frame(frame[DNA]) for frame in film], np.float32)
+    return np.array([_frame_measures(frame[DNA]) for frame in crop], np.float32)
 
 
-def course(rows: np.ndarray) -> np.ndarray:
-    """(T, F) -> (8 F,): each measure's mean, extremes, spread, means by thirds, how much it changes."""
+def time_summary(rows: np.ndarray) -> np.ndarray:
+    """(T, F) -> (8 F,): mean, extremes, spread, mean of each third and mean change of each measure."""
     thirds = [part.mean(0) for part in np.array_split(rows, 3)]
     changes = np.abs(np.diff(rows, axis=0)).mean(0)
     return np.concatenate([rows.mean(0), rows.max(0), rows.min(0), rows.std(0), *thirds, changes])
 
 
-def _frame(dna: np.ndarray) -> list[float]:
+def _frame_measures(dna: np.ndarray) -> list[float]:
     from scipy.ndimage import gaussian_filter
 
     side = len(dna)
     rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
     squared = rows**2 + columns**2
-    # As films are kept for training; else a body of just 12 pixels counts in one place and not in the other.
+    # Training keeps pixels as float16. Without the same rounding here, a body of just the smallest size could
+    # count in training and not in use.
     smooth = gaussian_filter(dna.astype(np.float16).astype(np.float32), 1.0)
     near = np.exp(-squared / (2 * (0.2 * side) ** 2)) * smooth
     found = [number for level in LEVELS for number in _bodies(smooth > level)]
@@ -61,13 +62,13 @@ def _frame(dna: np.ndarray) -> list[float]:
 
 
 def _bodies(bright: np.ndarray) -> tuple[float, ...]:
-    """Number, three largest areas and their sum; form of the largest, and how far the next is."""
+    """Number, the three largest areas, the sum of all; shape of the largest, and its distance to the next."""
     from skimage.measure import label, regionprops
 
     middle = (len(bright) - 1) / 2
-    least = LEAST_PX * (len(bright) / 96) ** 2
+    min_px = MIN_BODY_PX * (len(bright) / 96) ** 2
     labels = label(bright)
-    small = np.bincount(labels.ravel()) < least
+    small = np.bincount(labels.ravel()) < min_px
     labels[small[labels]] = 0
     found = regionprops(labels)
     bodies = [b for b in found if np.hypot(*np.subtract(b.centroid, middle)) < REACH * len(bright)]

@@ -1,4 +1,4 @@
-"""(B, 12, F) measures or (B, 12, C, H, W) pixels -> (B, K) logits. `build` knows every network by name."""
+"""(B, 12, F) measures or (B, 12, C, H, W) pixels -> (B, K) logits: the networks, made by `build`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from classifier.backbones.mobilenet import MobileNetV2
 from classifier.backbones.resnet import ResNet50
 from classifier.backbones.vgg import VGG16
 from classifier.backbones.xception import Xception
-from classifier.measures import N
+from classifier.measures import N_MEASURES
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Network(nn.Module):
-    """What every network here has: a backbone and, but for the volume, a head."""
+    """A network with a backbone and a head; `Volume` has no head."""
 
     backbone: nn.Module
     head: nn.Sequential
@@ -29,13 +29,13 @@ class Network(nn.Module):
 class NucleiLSTM(Network):
     """The default: an LSTM in both directions over measures of the nuclei, attention over the frames.
 
-    What is seen in a frame was learned elsewhere, from far more nuclei than there are clips: StarDist
-    outlines them and `lineage.nuclei.appearance` tells what each looks like. What is learned here is time.
+    The measures come from models that learned from far more nuclei than there are clips: StarDist outlines
+    them, `lineage.nuclei.appearance` says what each looks like. What is learned here is how they change.
 
     Args:
         n_classes: K.
-        hidden: width of the LSTM, each way, and of what it is given.
-        noise: added to the measures in training, in their standard deviations.
+        hidden: width of the LSTM in each direction, and of its input.
+        noise: added to the measures in training, in standard deviations.
     """
 
     def __init__(self, n_classes: int, *, hidden: int = 48, noise: float = 0.2) -> None:
@@ -43,23 +43,25 @@ class NucleiLSTM(Network):
         self.noise = noise
         self.mean: torch.Tensor
         self.spread: torch.Tensor
-        self.register_buffer("mean", torch.zeros(N))
-        self.register_buffer("spread", torch.ones(N))
-        self.backbone = nn.Sequential(nn.Dropout(0.3), nn.Linear(N, hidden), nn.ReLU(), nn.Dropout(0.3))
+        self.register_buffer("mean", torch.zeros(N_MEASURES))
+        self.register_buffer("spread", torch.ones(N_MEASURES))
+        self.backbone = nn.Sequential(
+            nn.Dropout(0.3), nn.Linear(N_MEASURES, hidden), nn.ReLU(), nn.Dropout(0.3)
+        )
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
         self.attention = nn.Linear(2 * hidden, 1)
         self.head = nn.Sequential(nn.Dropout(0.4), nn.Linear(4 * hidden, n_classes))
 
     def standardise(self, measures: torch.Tensor) -> None:
-        """Take (M, 12, F) measures for the usual ones."""
-        seen = squeezed(measures)
-        self.mean.copy_(seen.mean((0, 1)))
-        self.spread.copy_(seen.std((0, 1)) + 1e-3)
+        """Set mean and spread from the (M, 12, F) measures of the training clips."""
+        x = signed_log(measures)
+        self.mean.copy_(x.mean((0, 1)))
+        self.spread.copy_(x.std((0, 1)) + 1e-3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, 12, F) measures -> logits."""
         with torch.autocast(x.device.type, enabled=False):
-            x = (squeezed(x.float()) - self.mean) / self.spread
+            x = (signed_log(x.float()) - self.mean) / self.spread
             if self.training:
                 x = x + self.noise * torch.randn_like(x)
             x, _ = self.lstm(self.backbone(x))  # (B, 12, 2 hidden)
@@ -67,8 +69,8 @@ class NucleiLSTM(Network):
             return self.head(torch.cat([(weights * x).sum(dim=1), x.amax(dim=1)], dim=1))
 
 
-def squeezed(x: torch.Tensor) -> torch.Tensor:
-    """Numbers of any size, by their logarithm; small ones stay what they are."""
+def signed_log(x: torch.Tensor) -> torch.Tensor:
+    """The logarithm of 1 + |x|, with the sign of x: small numbers hardly change."""
     return x.sign() * x.abs().log1p()
 
 
@@ -77,7 +79,7 @@ class MitosisNet(Network):
 
     Args:
         n_classes: K.
-        hidden: width of the LSTM, each way, and of what it is given.
+        hidden: width of the LSTM in each direction, and of its input.
         dropout: of the backbone's features and before the last layer.
         n_blocks: of MobileNetV2's 17.
     """
@@ -93,7 +95,7 @@ class MitosisNet(Network):
         super().__init__()
         self.backbone = MobileNetV2(n_blocks)
         pooled = 2 * self.backbone.n_features
-        # With its batch norms folded the backbone gives features of any mean and size.
+        # With its batch norms folded, the backbone's features may have any mean and spread.
         self.squeeze = nn.Sequential(
             nn.BatchNorm1d(pooled), nn.Dropout(dropout), nn.Linear(pooled, hidden), nn.ReLU()
         )
@@ -119,11 +121,11 @@ class MitosisNet(Network):
             return self.head((weights * x).sum(dim=1))  # (B, K)
 
 
-def begin(model: nn.Module) -> None:
-    """Random weights as torchvision draws those of convolutions, and Keras those of an LSTM.
+def initialise_weights(model: nn.Module) -> None:
+    """Draw random weights: of convolutions as torchvision does, of an LSTM as Keras does.
 
-    Torch's own would leave VGG16 silent, each layer being a third as loud as the one before, and would
-    saturate an LSTM of 18 432 inputs, whose weights it draws as wide as those of one with 64.
+    With torch's own, each layer's output in VGG16 would be a third of the one before, so that nothing arrives
+    at its end; and an LSTM of 18 432 inputs would saturate, since its weights are drawn as for one of 64.
     """
     for layer in model.modules():
         if isinstance(layer, nn.Conv2d):
@@ -140,16 +142,16 @@ def begin(model: nn.Module) -> None:
             for bias in biases:
                 nn.init.zeros_(bias)
             with torch.no_grad():
-                biases[0][layer.hidden_size : 2 * layer.hidden_size] = 1.0  # of the forget gate
+                biases[0][layer.hidden_size : 2 * layer.hidden_size] = 1.0  # the forget gate
 
 
 class PaperNet(Network):
-    """The paper's: a backbone for each frame, its features flattened, LSTM, dense layers.
+    """The paper's network: a backbone for each frame, its features flattened, LSTM, dense layers.
 
     Args:
         backbone: (B, 3, H, W) -> feature maps.
         n_classes: K.
-        side_px: H and W, which the LSTM's input depends on.
+        side_px: H and W; the size of the LSTM's input depends on it.
 
     Source: Delgado-Rodriguez et al. 2024, figure 5, and its published notebook for the sizes.
     """
@@ -165,7 +167,7 @@ class PaperNet(Network):
         self.head = nn.Sequential(
             nn.Dropout(0.4), nn.Linear(64, 150), nn.ReLU(), nn.Dropout(0.2), nn.Linear(150, n_classes)
         )
-        begin(self)
+        initialise_weights(self)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Composites -> logits."""
@@ -202,8 +204,11 @@ class Volume(Network):
 
 
 PAPER_BACKBONES: dict[str, Callable[[], nn.Module]] = {
-    "resnet50": ResNet50, "vgg16": VGG16, "xception": Xception, "gao": Gao,
-}  # fmt: skip
+    "resnet50": ResNet50,
+    "vgg16": VGG16,
+    "xception": Xception,
+    "gao": Gao,
+}
 DEFAULT = "nuclei_lstm"
 MOBILENET = "mobilenet_v2"
 VOLUME = "resnet50_3d"
@@ -216,8 +221,11 @@ def build(name: str, n_classes: int, *, side_px: int, **options: Any) -> Network
     Args:
         name: one of MODELS.
         n_classes: K.
-        side_px: of the crops that it will be shown.
-        options: of the default network, or of MobileNetV2's.
+        side_px: height and width of its input, where it takes pixels.
+        options: keyword arguments of the default network or of MitosisNet.
+
+    Returns:
+        The network, with random weights.
 
     Raises:
         InputError: no such network, or monai is missing.

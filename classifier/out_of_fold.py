@@ -1,4 +1,4 @@
-"""What classifiers said of clips that they had not seen: one table, and the verdicts in it."""
+"""The table of a cross-validation -> calibrated probabilities of clips that no network had seen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from classifier.calibrate import Calibration, cross_fitted, fit
-from classifier.trial import PLAIN
+from classifier.data import CLASSES
+from classifier.trial import UNCHANGED
 from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:
@@ -18,17 +19,17 @@ if TYPE_CHECKING:
 
     from classifier.data import Clip
 
-COLUMNS = (
-    "held_out", "seed", "condition", "clip", "mitosis_class", "p_normal", "p_abnormal", "p_none", "p_forest",
-)  # fmt: skip
+# `p_normal, p_abnormal, p_none` are the network's, `p_forest` is the forest's of abnormal.
+PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
+COLUMNS = ("held_out", "seed", "condition", "clip", "mitosis_class", *PROBABILITIES, "p_forest")
 DECOY = "decoy"  # the condition of crops without a mitosis; `clip` is the one that they were cut from
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The table, as `classifier.crossvalidate` writes it.
+    """Read the table that `classifier.crossvalidate` wrote.
 
     Raises:
-        InputError: no such table, or another one.
+        InputError: no such table, or one with other columns.
     """
     import pandas as pd
 
@@ -42,12 +43,23 @@ def read(path: Path) -> pd.DataFrame:
     return table
 
 
-def voices(
-    table: pd.DataFrame, clips: Sequence[Clip], condition: str = PLAIN, seeds: Sequence[int] | None = None
+def mean_predictions(
+    table: pd.DataFrame,
+    clips: Sequence[Clip],
+    condition: str = UNCHANGED,
+    seeds: Sequence[int] | None = None,
 ) -> pd.DataFrame:
-    """One row a clip, in the clips' order: `held_out, network, forest, none`, the mean over seeds.
+    """Average the predictions of each clip over seeds.
 
-    `network` and `forest` are probabilities of abnormal, given that it is a mitosis.
+    Args:
+        table: see `read`.
+        clips: N.
+        condition: how the clips were shown.
+        seeds: those to average over; all if None.
+
+    Returns:
+        N rows in the clips' order: `held_out, network, forest, none`. `network` and `forest` are of abnormal,
+        given that it is a mitosis.
 
     Raises:
         InputError: a clip is missing in the table, or has another label there.
@@ -68,23 +80,42 @@ def voices(
     return mean.assign(network=mean["p_abnormal"] / mitosis, forest=mean["p_forest"], none=mean["p_none"])
 
 
-def verdicts(
-    table: pd.DataFrame, clips: Sequence[Clip], condition: str = PLAIN, seeds: Sequence[int] | None = None
+def calibrated_predictions(
+    table: pd.DataFrame,
+    clips: Sequence[Clip],
+    condition: str = UNCHANGED,
+    seeds: Sequence[int] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(N,) p_abnormal, each fold calibrated by the others, and (N,) p_none, calibrated by all."""
-    heard = voices(table, clips, condition, seeds)
+    """Calibrate the averaged predictions.
+
+    Args:
+        table: see `read`.
+        clips: N.
+        condition: how the clips were shown.
+        seeds: those to average over; all if None.
+
+    Returns:
+        (N,) p_abnormal, each fold calibrated by the others, and (N,) p_none, calibrated by all; 0 where the
+        networks had no decoys.
+
+    Raises:
+        InputError: a clip is missing in the table, or has another label there.
+    """
+    mean = mean_predictions(table, clips, condition, seeds)
     abnormal = np.array([clip.label == MitosisClass.ABNORMAL for clip in clips])
-    forest = heard["forest"].to_numpy()
+    forest = mean["forest"].to_numpy()
     p = cross_fitted(
-        abnormal, heard["held_out"].to_numpy(), heard["network"].to_numpy(),
+        abnormal,
+        mean["held_out"].to_numpy(),
+        mean["network"].to_numpy(),
         None if np.isnan(forest).all() else forest,
-    )  # fmt: skip
-    none = none_calibration(table)
-    return p, np.zeros(len(p)) if none is None else none.calibrated(heard["none"].to_numpy())
+    )
+    none = fit_none(table)
+    return p, np.zeros(len(p)) if none is None else none.calibrated(mean["none"].to_numpy())
 
 
-def none_calibration(table: pd.DataFrame) -> Calibration | None:
-    """Fitted on clips and decoys; None where the networks were shown no decoys."""
-    rows = table[table["condition"].isin((PLAIN, DECOY)) & table["held_out"].str.startswith("fold")]
+def fit_none(table: pd.DataFrame) -> Calibration | None:
+    """The calibration of p_none, fitted on clips and decoys; None where the networks had no decoys."""
+    rows = table[table["condition"].isin((UNCHANGED, DECOY)) & table["held_out"].str.startswith("fold")]
     decoy = (rows["condition"] == DECOY).to_numpy()
     return fit(decoy, rows["p_none"].to_numpy()) if decoy.any() else None

@@ -1,4 +1,4 @@
-"""Clip files and crops -> what a network is shown: read, decoded, resampled, normalised."""
+"""Clip files and crops -> the pixels that a network takes: read, decoded, resampled, normalised."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 PHASE_PERCENTILES = [0.5, 50.0, 99.5]
 DNA_PERCENTILES = [10.0, 99.9]
-LIMIT = 2.0
+LIMIT = 2.0  # normalised values are clipped to it, on both sides of 0
 PHASE, DNA = 0, 1
 LEVELS = 255  # of the paper's 8-bit composites
 PIXEL_UM = 1.1518  # of the paper's clips, by their own metadata; crops are measured at this scale
 VIEW_PX = 60  # 69 um of it, around the middle
 BODIES_PX = 96  # side of the view in which bodies are counted
-SAME = 0.01  # scales that differ by less are one
+SAME_SCALE = 0.01  # scales that differ by less count as one
 
 
 def read_clip(path: Path) -> np.ndarray:
-    """One clip's own numbers: (12, 2, H, W) float32, channels (phase, dna).
+    """Read a clip's raw intensities: (12, 2, H, W) float32, channels (phase, dna).
 
     Takes the paper's RGB composites, (12, H, W, 3) with G = phase and R = phase + SiR-DNA, and
     two-channel stacks, (12, 2, H, W).
@@ -52,7 +52,7 @@ def read_clip(path: Path) -> np.ndarray:
 
 
 def pixel_size(path: Path) -> float:
-    """Side of a clip's pixels in micrometres, by its file; that of the paper's clips if it says nothing.
+    """Side of a clip's pixels in micrometres, by its file; that of the paper's clips if the file states none.
 
     Raises:
         InputError: not a TIFF, or a size that no microscope has.
@@ -67,33 +67,42 @@ def pixel_size(path: Path) -> float:
     if stated.value is None and not stated.unclear:
         return PIXEL_UM  # in pixels
     if stated.value is None or not is_credible(stated.value, CREDIBLE_UM):
-        raise InputError(f"{path.name} has pixels of {stated.stated}; wanted 0.02 to 10 um: mend its scale")
+        raise InputError(f"{path.name} has pixels of {stated.stated}; wanted 0.02 to 10 um: set its scale")
     return stated.value
 
 
 def at_scale(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
-    """The middle of a crop at the scale of the paper's clips.
+    """Cut the middle of a crop, at the scale of the paper's clips.
 
     Args:
         pixels: (T, 2, H, W), channels (phase, DNA).
         pixel_size_um: side of a pixel.
 
     Returns:
-        (T, 2, VIEW_PX, VIEW_PX) float32, PIXEL_UM a pixel. What lies beyond the crop is at the median of
-        the phase and the 10th percentile of the DNA.
+        (T, 2, VIEW_PX, VIEW_PX) float32, PIXEL_UM a pixel. Beyond the crop there is background: the median
+        of the phase and the 10th percentile of the DNA.
     """
     zoom = pixel_size_um / PIXEL_UM
-    if abs(zoom - 1) > SAME:
+    if abs(zoom - 1) > SAME_SCALE:
         height, width = (max(1, round(n * zoom)) for n in pixels.shape[-2:])
         pixels = resample(pixels, (height, width))
-    view = empty(pixels, VIEW_PX, VIEW_PX)
+    view = background_only(pixels, VIEW_PX, VIEW_PX)
     (from_y, to_y), (from_x, to_x) = (_middle(n) for n in pixels.shape[-2:])
     view[:, :, to_y, to_x] = pixels[:, :, from_y, from_x]
     return view
 
 
-def empty(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(T, 2, height, width) float32: background alone, by a crop's median phase and darkest DNA."""
+def background_only(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Frames that show nothing but a crop's background.
+
+    Args:
+        pixels: (T, 2, H, W), the crop.
+        height: of the new frames, pixels.
+        width: likewise.
+
+    Returns:
+        (T, 2, height, width) float32: the median of the phase, the 10th percentile of the DNA.
+    """
     view = np.empty((*pixels.shape[:2], height, width), np.float32)
     view[:, PHASE] = np.median(pixels[:, PHASE])
     view[:, DNA] = np.percentile(pixels[:, DNA], DNA_PERCENTILES[0])
@@ -101,7 +110,7 @@ def empty(pixels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _middle(n: int) -> tuple[slice, slice]:
-    """Of `n` pixels those that are seen, and where in the view they come."""
+    """Which of `n` pixels lie in the view, and where in it."""
     size = min(n, VIEW_PX)
     first, to = (n - size) // 2, (VIEW_PX - size) // 2
     return slice(first, first + size), slice(to, to + size)
@@ -125,12 +134,12 @@ def resample(pixels: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def by_percentiles(pixels: np.ndarray) -> np.ndarray:
-    """Make one crop independent of each channel's gain and offset.
+    """Normalise one crop, so that the gain and offset of each channel no longer matter.
 
     DNA: 0 at the 10th percentile over all 12 frames, 1 at the 99.9th, so that mitotic chromatin is about
     1 and an interphase nucleus about 0.2. Phase: 0 at the median, and 2 between the 0.5th and the 99.5th
-    percentile. The percentiles lie far out so that a wider crop, or an empty border, hardly moves them.
-    Both channels are clipped to -2..2. One scale serves all frames, as condensation is a change over
+    percentile. The percentiles are extreme ones so that a wider crop, or an empty border, hardly moves them.
+    Both channels are clipped to -2..2. All frames share one scale, as condensation is a change over
     time. A constant channel, such as one that the movie lacks, becomes zeros.
 
     Args:
@@ -157,7 +166,7 @@ def as_composite(pixels: np.ndarray) -> np.ndarray:
     The three are phase + dna, phase, phase.
 
     Raises:
-        InputError: a value beyond 8 bit, which the paper's networks have no scale for.
+        InputError: a value beyond 8 bit.
 
     >>> as_composite(np.array([[[[51]], [[204]]]])).ravel().tolist()
     [1.0, 0.20000000298023224, 0.20000000298023224]
@@ -175,16 +184,28 @@ NORMALISERS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "percentiles": by_percentiles,
     "composite": as_composite,
 }
-# Written into every checkpoint, and compared when it is loaded.
+# Written into every checkpoint, and compared with it when it is loaded.
 NORMALISATIONS = {
     "percentiles": {
-        "name": "percentiles", "phase": PHASE_PERCENTILES, "dna": DNA_PERCENTILES, "limit": LIMIT,
+        "name": "percentiles",
+        "phase": PHASE_PERCENTILES,
+        "dna": DNA_PERCENTILES,
+        "limit": LIMIT,
     },
     "composite": {"name": "composite", "levels": LEVELS},
     "measures": {"name": "measures", "pixel_um": PIXEL_UM, "view_px": VIEW_PX},
-}  # fmt: skip
+}
 
 
-def shown(pixels: np.ndarray, *, side: int, normalisation: str) -> np.ndarray:
-    """A crop's own numbers, (12, 2, H, W) -> what a network of pixels takes, (12, C, side, side) float32."""
-    return NORMALISERS[normalisation](resample(pixels, (side, side)))
+def normalised(pixels: np.ndarray, *, side_px: int, normalisation: str) -> np.ndarray:
+    """Resample and normalise a crop for a network that takes pixels.
+
+    Args:
+        pixels: (12, 2, H, W), raw intensities.
+        side_px: height and width that the network takes.
+        normalisation: a key of NORMALISERS.
+
+    Returns:
+        (12, C, side_px, side_px) float32.
+    """
+    return NORMALISERS[normalisation](resample(pixels, (side_px, side_px)))

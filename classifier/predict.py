@@ -11,19 +11,23 @@ import numpy as np
 import typer
 
 from classifier import checkpoint
-from classifier.console import one_line_errors
 from classifier.data import tiff_paths
-from classifier.measures import course, measures
-from classifier.pixels import PIXEL_UM, pixel_size, read_clip, shown
+from classifier.measures import measures, time_summary
+from classifier.pixels import PIXEL_UM, normalised, pixel_size, read_clip
+from lineage.console import one_line_errors
 from lineage.io.integrity import check, read_record
+from lineage.progress import Screen
 from lineage.schema import InputError, MitosisClass, Predictions, p_abnormal, verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from classifier.forest import Forest
     from classifier.model import Network
     from lineage.schema import Crops
 
 BUNDLED = Path(__file__).parent / "weights" / "mitosis.safetensors"
+PROGRESS_AFTER_S = 2.0
 COLUMNS = ("clip", "mitosis_class", "p_abnormal", "p_none")
 
 app = typer.Typer(add_completion=False)
@@ -39,25 +43,25 @@ class Classifier:
     sha256: str = ""
 
     def network_input(self, pixels: np.ndarray, pixel_size_um: float = PIXEL_UM) -> np.ndarray:
-        """What the networks take of a crop, (12, 2, H, W): its measures, (12, F), or (12, C, S, S)."""
+        """A crop, (12, 2, H, W) -> what the networks take: measures, (12, F), or pixels, (12, C, S, S)."""
         if self.takes_measures:
             return measures(pixels, pixel_size_um)
-        return shown(pixels, side=self.card.side_px, normalisation=self.card.normalisation["name"])
+        return normalised(pixels, side_px=self.card.side_px, normalisation=self.card.normalisation["name"])
 
     @property
     def takes_measures(self) -> bool:
-        """Whether the networks are shown measures, (12, F), and no pixels."""
+        """Whether the networks take measures, (12, F), instead of pixels."""
         return not self.card.side_px
 
     def probabilities(self, pixels: np.ndarray, pixel_size_um: float = PIXEL_UM) -> np.ndarray:
-        """Tell what one crop shows.
+        """Classify one crop.
 
-        The mean over the networks; where they look at pixels, over the crop and its three mirror images, as a
-        mitosis has no left or right. Where there is DNA to measure, the forest is heard as well. Crops go
-        through one by one: the result does not depend on what else is in a batch.
+        Networks are averaged; where they take pixels, over the crop and its three mirror images too, since
+        a mitosis has no left or right. Where there is DNA to measure, the forest counts too. Crops are
+        classified one by one, so that a result does not depend on the others.
 
         Args:
-            pixels: (12, 2, H, W), channels (phase, DNA), the movie's own numbers.
+            pixels: (12, 2, H, W), channels (phase, DNA), raw intensities.
             pixel_size_um: side of a pixel; by default that of the paper's clips.
 
         Returns:
@@ -67,19 +71,19 @@ class Classifier:
 
         from classifier.learn import probabilities
 
-        given = self.network_input(pixels, pixel_size_um)
-        found = probabilities(self.models, torch.from_numpy(given)[None], mirrored=True).numpy()
-        rows = given if self.takes_measures else measures(pixels, pixel_size_um) if self.forest else None
-        return calibrated(found, self.trees(rows), self.card)[0]
+        x = self.network_input(pixels, pixel_size_um)
+        by_networks = probabilities(self.models, torch.from_numpy(x)[None], mirrored=True).numpy()
+        rows = x if self.takes_measures else measures(pixels, pixel_size_um) if self.forest else None
+        return calibrated(by_networks, self.forest_probability(rows), self.card)[0]
 
-    def trees(self, rows: np.ndarray | None) -> np.ndarray | None:
-        """(1,) the forest's probability of abnormal from (12, F); None without a forest or without DNA."""
+    def forest_probability(self, rows: np.ndarray | None) -> np.ndarray | None:
+        """(12, F) measures -> (1,) the forest's probability of abnormal; None without a forest or DNA."""
         if self.forest is None or rows is None or not rows.any():
             return None
-        return self.forest.p_abnormal(course(rows)[None])
+        return self.forest.p_abnormal(time_summary(rows)[None])
 
     def summary(self) -> dict[str, Any]:
-        """What run.json says about the weights."""
+        """What run.json records of the weights."""
         card = self.card
         return {
             "sha256": self.sha256,
@@ -95,10 +99,19 @@ class Classifier:
 
 
 def calibrated(rows: np.ndarray, forest: np.ndarray | None, card: checkpoint.Card) -> np.ndarray:
-    """(N, K) of the networks and (N,) of the forest -> (N, K) float32, calibrated."""
+    """Combine and calibrate probabilities.
+
+    Args:
+        rows: (N, K) of the networks, in the order of `card.classes`.
+        forest: (N,) the forest's of abnormal; None without a forest or without DNA.
+        card: has the calibrations.
+
+    Returns:
+        (N, K) float32, rows sum to 1.
+    """
     classes = card.classes
-    by = card.without_dna if forest is None else card.calibration
-    p = by.calibrated(p_abnormal(rows, classes), forest)
+    calibration = card.without_dna if forest is None else card.calibration
+    p = calibration.calibrated(p_abnormal(rows, classes), forest)
     found = rows.astype(np.float32)
     normal, abnormal = classes.index(MitosisClass.NORMAL), classes.index(MitosisClass.ABNORMAL)
     mitosis = np.ones(len(rows), np.float32)
@@ -111,25 +124,25 @@ def calibrated(rows: np.ndarray, forest: np.ndarray | None, card: checkpoint.Car
 
 
 def load(weights: Path | None = None) -> Classifier:
-    """The classifier in a checkpoint, by default the bundled one.
+    """Load a checkpoint, by default the bundled one.
 
     Raises:
-        InputError: no such file, or not one of ours.
+        InputError: no such file, or no checkpoint of this software.
     """
     path = weights or BUNDLED
     return Classifier(*checkpoint.load(path), checkpoint.sha256(path))
 
 
 def classify(crops: Crops, *, classifier: Classifier | None = None) -> Predictions:
-    """Tell what kind of division each crop shows.
+    """Classify the mitosis that each crop shows.
 
     Args:
-        crops: pixels (N, 12, 2, H, W), the movie's own numbers, any H and W, and their sides in micrometres;
-            a channel of zeros is one that the movie lacks.
-        classifier: loaded once for many batches; by default the bundled one, loaded for this call.
+        crops: pixels (N, 12, 2, H, W), raw intensities, any H and W, and their sides in micrometres; a
+            channel that the movie lacks is zeros.
+        classifier: by default the bundled one, loaded for this call.
 
     Returns:
-        Predictions, one row a crop, classes as the model's card names them.
+        Predictions, one row a crop, in the classes of the model's card.
     """
     classifier = classifier or load()
     sizes = crops.side_um / crops.pixels.shape[-1]
@@ -148,8 +161,18 @@ def row(path: Path, classifier: Classifier) -> tuple[str, str, str, str]:
     return path.name, verdict(abnormal, none), f"{abnormal:.4f}", "" if none is None else f"{none:.4f}"
 
 
-def clips_of(clips_or_run: Path) -> Path:
-    """The folder that the clips lie in: of a run folder its crops, once it is known that they are whole."""
+def rows_of(paths: Sequence[Path], classifier: Classifier) -> list[tuple[str, str, str, str]]:
+    """The table's lines; how far it is goes to stderr, where it takes longer than two seconds."""
+    rows = []
+    with Screen(stderr=True, after_s=PROGRESS_AFTER_S).stage("classify") as progress:
+        for path in paths:
+            rows.append(row(path, classifier))
+            progress(len(rows), len(paths))
+    return rows
+
+
+def clips_folder(clips_or_run: Path) -> Path:
+    """The folder that holds the clips; of a run folder its crops, which are checked for damage first."""
     if not (clips_or_run / "run.json").is_file():
         return clips_or_run
     check(clips_or_run, read_record(clips_or_run), clips_or_run / "crops")
@@ -167,12 +190,11 @@ def main(
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Classify clips that are already cut."""
-    with one_line_errors(debug=debug):
+    with one_line_errors(debug=debug, stopped="nothing was written"):
         if out.exists() and not overwrite:
             raise InputError(f"{out} is already there; give another --out or --overwrite")
         classifier = load(model)
-        paths = tiff_paths(clips_of(clips_or_run))
-        rows = [row(path, classifier) for path in paths]
+        rows = rows_of(tiff_paths(clips_folder(clips_or_run)), classifier)
         with out.open("w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *rows])
         typer.echo(f"{len(rows)} clips -> {out}")

@@ -1,4 +1,4 @@
-"""A published weights file, on disk or on the web -> its arrays, its hash checked."""
+"""The name or address of published weights -> their tensors, checked by their hash."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ if TYPE_CHECKING:
 
 # Torchvision writes the first digits of a file's SHA-256 into its name: resnet50-0676ba61.pth.
 IN_NAME = re.compile(r"-([0-9a-f]{8,64})\.\w+$")
-LEAST_DIGITS = 8
+MIN_DIGITS = 8
 
 
 def fetch(source: str) -> Path:
-    """The file itself; from the web it is kept in the user's cache.
+    """Find a weights file; one from the web is downloaded once, into the user's cache.
 
     Args:
-        source: a path, or an address whose file name holds its hash, as torchvision's do, or that ends
-            with `#sha256=DIGITS`.
+        source: a path; or an address that ends with `#sha256=DIGITS`, or whose file name holds the hash, as
+            torchvision's do.
+
+    Returns:
+        Its path on this machine.
 
     Raises:
-        InputError: nothing there, no hash to check an address by, or another hash.
+        InputError: no such file, an address without a hash, or a file with another hash.
     """
     address, fragment = urldefrag(source)
     is_web = urlsplit(address).scheme in ("http", "https")
-    wanted = _wanted(address, fragment)
+    wanted = _stated_digits(address, fragment)
     if is_web and wanted is None:
         raise InputError(f"{source}: nothing to check the file by; add #sha256=DIGITS to the address")
     path = _download(address, wanted or "") if is_web else Path(address)
@@ -47,10 +50,10 @@ def fetch(source: str) -> Path:
     return path
 
 
-def _wanted(address: str, fragment: str) -> str | None:
+def _stated_digits(address: str, fragment: str) -> str | None:
     if fragment:
         name, _, digits = fragment.partition("=")
-        if name != "sha256" or not re.fullmatch(rf"[0-9a-f]{{{LEAST_DIGITS},64}}", digits):
+        if name != "sha256" or not re.fullmatch(rf"[0-9a-f]{{{MIN_DIGITS},64}}", digits):
             raise InputError(f"#{fragment}: wanted #sha256= and 8 to 64 digits, 0-9 and a-f")
         return digits
     match = IN_NAME.search(address)
@@ -79,16 +82,16 @@ def _download(address: str, digits: str) -> Path:
 
 
 def sha256(path: Path) -> str:
-    """Of a file's bytes."""
+    """SHA-256 of a file, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def arrays(path: Path) -> dict[str, torch.Tensor]:
-    """What a .pth, .safetensors or .npz file holds; nothing in it is executed.
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a .pth, .safetensors or .npz file; no code in it is executed.
 
     Raises:
-        InputError: none of these, or damaged.
+        InputError: the file is none of these, or damaged.
     """
     import numpy as np
     import torch
@@ -107,8 +110,8 @@ def arrays(path: Path) -> dict[str, torch.Tensor]:
         ) from error
 
 
-def load_into(model: Network, state: dict[str, torch.Tensor]) -> None:
-    """Start a network's backbone from published weights; their classifier is left out.
+def load_backbone(model: Network, state: dict[str, torch.Tensor]) -> None:
+    """Copy published weights into a network's backbone; their own classification layer is left out.
 
     Raises:
         InputError: the weights are of another network.

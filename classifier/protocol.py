@@ -1,7 +1,7 @@
-"""The paper's protocol, repeated: `python -m classifier.protocol CLIPS --models NAMES --repeats 10`.
+"""Clips -> the paper's tables, by its protocol: `python -m classifier.protocol CLIPS --models NAMES`.
 
-Each repeat deals 43 % of the clips at random to validation, trains on the rest with early stopping, and is
-measured on the validation clips, on which the epoch was chosen, and on the clips of `--test`.
+Each repeat leaves 43 % of the clips, at random, for validation and trains on the rest with early stopping. It
+is measured on the validation clips, by which the epoch was chosen, and on the clips of `--test`.
 
 Source: Delgado-Rodriguez et al. 2024, tables 1 to 3.
 """
@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from classifier.console import one_line_errors
 from classifier.data import data_hash, find_clips
-from classifier.evaluate import judge
+from classifier.evaluate import classify_clips
 from classifier.figures import figures
 from classifier.model import DEFAULT, MODELS
+from lineage.console import one_line_errors
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from classifier.recipes import Recipe
 
 VALIDATION_SHARE = 0.43
-SHOWN = ("accuracy", "precision", "recall", "f1")
+MEASURES = ("accuracy", "precision", "recall", "f1")
 
 app = typer.Typer(add_completion=False)
 
@@ -39,27 +39,39 @@ app = typer.Typer(add_completion=False)
 def repeat(
     clips: Sequence[Clip], test: Sequence[Clip], name: str, recipe: Recipe, *, seed: int, weights: Any
 ) -> dict[str, Any]:
-    """One training: part of the clips -> its figures."""
-    from classifier.train import train_all
-    from classifier.trial import Start, split
+    """Train once, and measure.
 
-    chosen = split(len(clips), VALIDATION_SHARE, seed)
-    seen = [c for c, v in zip(clips, chosen, strict=True) if not v]
+    Args:
+        clips: for training and validation.
+        test: further clips to measure on; may be empty.
+        name: one of `model.MODELS`.
+        recipe: how it is trained.
+        seed: of the split and of the training.
+        weights: published ones of the backbone; None: random ones.
+
+    Returns:
+        `validation` and, if there are test clips, `test` -> figures.
+    """
+    from classifier.train import train_classifier
+    from classifier.trial import Start, random_split
+
+    chosen = random_split(len(clips), VALIDATION_SHARE, seed)
+    training = [c for c, v in zip(clips, chosen, strict=True) if not v]
     stop_by = [c for c, v in zip(clips, chosen, strict=True) if v]
-    trained = train_all(seen, name, recipe, seed=seed, start=Start(weights), validation=stop_by)
+    trained = train_classifier(training, name, recipe, seed=seed, start=Start(weights), validation=stop_by)
     found: dict[str, Any] = {}
-    for part, of in (("validation", stop_by), ("test", list(test))):
-        if of:
-            judged = judge(of, trained)
-            found[part] = figures(judged.abnormal, judged.p)
+    for part, members in (("validation", stop_by), ("test", list(test))):
+        if members:
+            classified = classify_clips(members, trained)
+            found[part] = figures(classified.abnormal, classified.p)
     return found
 
 
 def table(rows: dict[str, list[dict[str, Any]]], part: str) -> list[str]:
-    """Mean and standard deviation over repeats, a line a network."""
-    lines = [f"{part:12s} repeats  " + "  ".join(f"{k:15s}" for k in SHOWN)]
+    """Mean and standard deviation over repeats, one line a network."""
+    lines = [f"{part:12s} repeats  " + "  ".join(f"{k:15s}" for k in MEASURES)]
     for name, found in rows.items():
-        values = np.array([[row[part][k] for k in SHOWN] for row in found if part in row])
+        values = np.array([[row[part][k] for k in MEASURES] for row in found if part in row])
         if len(values):
             cells = (f"{m:.3f} +- {s:.3f} " for m, s in zip(values.mean(0), values.std(0), strict=True))
             lines.append(f"{name:12s} {len(values):7d}  " + "  ".join(cells))
@@ -67,7 +79,7 @@ def table(rows: dict[str, list[dict[str, Any]]], part: str) -> list[str]:
 
 
 def published(given: Sequence[str]) -> dict[str, str]:
-    """`name=FILE_OR_URL` -> by name."""
+    """Read the values of `--pretrained`, `NAME=FILE_OR_URL` -> file or address by name."""
     found = dict(text.partition("=")[::2] for text in given)
     if wrong := [name for name, source in found.items() if name not in MODELS or not source]:
         raise InputError(f"--pretrained {wrong[0]}: wanted NAME=FILE_OR_URL, NAME one of {', '.join(MODELS)}")
@@ -91,19 +103,19 @@ def main(
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Repeat the paper's protocol and print its tables."""
-    from classifier.pretrained import arrays, fetch
+    from classifier.pretrained import fetch, read_weights
     from classifier.recipes import recipe
 
-    with one_line_errors(debug=debug):
+    with one_line_errors(debug=debug, stopped="the same command goes on"):
         sources = published(pretrained or [])
         found, tested = find_clips(clips), find_clips(test) if test else []
         done = json.loads(out.read_text()) if out.exists() else {}
         rows: dict[str, list[dict[str, Any]]] = {}
         for name in models.split(","):
             plan = recipe(name, pretrained=name in sources).shortened(epochs, patience)
-            # Of those that vote, one: the protocol is about single networks.
+            # The protocol is about single networks.
             plan = replace(plan, members=1, forest=False)
-            weights = arrays(fetch(sources[name])) if name in sources else None
+            weights = read_weights(fetch(sources[name])) if name in sources else None
             for seed in range(repeats):
                 key = f"{name} {seed} {data_hash(found)[:8]} {data_hash(tested)[:8]} {plan}"
                 if key not in done:

@@ -1,4 +1,4 @@
-"""How each network is trained: one frozen recipe a name."""
+"""A network's name -> how it is trained: one frozen recipe."""
 
 from __future__ import annotations
 
@@ -13,38 +13,38 @@ BINARY = (MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value)
 
 @dataclass(frozen=True)
 class Stage:
-    """A stretch of training at one pair of rates."""
+    """A part of a training, at one pair of learning rates."""
 
     epochs: int  # at most
-    rate: float  # of all but the backbone
-    backbone_rate: float  # 0: the backbone rests
-    patience: int | None = None  # epochs without a better validation after which the stage ends
-    anneals: bool = False  # down to 0 by a cosine, after a short warm-up; else the rate stands
+    rate: float  # learning rate of all but the backbone
+    backbone_rate: float  # 0: the backbone is not trained
+    patience: int | None = None  # the stage ends after so many epochs without a better validation
+    anneals: bool = False  # rates fall to 0 by a cosine, after a short warm-up; else they are constant
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that a training depends on beside clips, seed and starting weights."""
+    """Everything that a training depends on, except for clips, seed and first weights."""
 
     stages: tuple[Stage, ...]
-    side_px: int  # of what a network of pixels is shown; 0: it is shown measures
+    side_px: int  # height and width of its input; 0: it takes measures instead of pixels
     normalisation: str
     classes: tuple[str, ...]
     batch: int
     augmentation: str = "ours"  # or "paper", "measures"
-    options: dict[str, Any] = field(default_factory=dict)  # of the network
+    options: dict[str, Any] = field(default_factory=dict)  # of the network, see `model.build`
     weight_decay: float = 0.0
-    label_smoothing: float = 0.0  # a few expert labels look wrong
+    label_smoothing: float = 0.0  # since a few expert labels look wrong
     mixing: float = 0.0  # share of the clips that are blended with another
-    averaging: float = 0.0  # of the weights, a step; 0: none
-    members: int = 1  # networks that vote, trained alike from other seeds
-    forest: bool = False  # heard beside the networks
-    none_share: float = 0.0  # decoys shown, for each clip shown
-    full_balance: bool = False  # class weights by rarity, else by its root
-    head_l2: float = 0.0  # on the weights of the first dense layer
+    averaging: float = 0.0  # decay of the weights' moving average, a step; 0: none is taken
+    members: int = 1  # networks that are averaged, trained alike from different seeds
+    forest: bool = False  # its probability is combined with the networks'
+    none_share: float = 0.0  # decoys for each clip in a batch
+    full_balance: bool = False  # class weights by rarity, else by its square root
+    head_l2: float = 0.0  # penalty on the weights of the first dense layer
 
     def shortened(self, epochs: int | None, patience: int | None) -> Recipe:
-        """The same with at most so many epochs in all, and so much patience."""
+        """The same recipe with fewer epochs in all, or less patience; None leaves them as they are."""
         left = epochs if epochs is not None else sum(s.epochs for s in self.stages)
         stages = []
         for stage in self.stages:
@@ -87,18 +87,24 @@ PIXELS = Recipe(
 
 
 def paper(*rates: float, head_l2: float = 0.01) -> Recipe:
-    """The paper's protocol: all layers at one rate; or the last ones, then all, at two."""
+    """The paper's protocol: all layers at one learning rate; or the head at a first, then all at a second."""
     first, last = rates[0], rates[-1]
     stages = [Stage(500, first, first if len(rates) == 1 else 0.0, patience=100)]
     if len(rates) > 1:
         stages.append(Stage(500, last, last, patience=100))
     return Recipe(
-        stages=tuple(stages), side_px=78, normalisation="composite", classes=BINARY, batch=10,
-        augmentation="paper", full_balance=True, head_l2=head_l2,
-    )  # fmt: skip
+        stages=tuple(stages),
+        side_px=78,
+        normalisation="composite",
+        classes=BINARY,
+        batch=10,
+        augmentation="paper",
+        full_balance=True,
+        head_l2=head_l2,
+    )
 
 
-# Table 1 of the paper, the best row of each; the volume has no dense layer of its own.
+# The best row of each network in table 1 of the paper; the volume has no dense layer of its own.
 FROM_SCRATCH = {
     DEFAULT: NUCLEI,
     MOBILENET: replace(PIXELS, stages=(Stage(60, 1e-3, 1e-3, anneals=True),)),

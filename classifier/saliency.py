@@ -1,4 +1,4 @@
-"""A crop and a network -> which frames and pixels weighed: Grad-CAM."""
+"""A crop and a classifier -> how much each frame and pixel spoke for abnormal: Grad-CAM."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from classifier.predict import Classifier
 
 
-def weighed(
+def saliency(
     classifier: Classifier, pixels: np.ndarray, pixel_size_um: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """What spoke for abnormal rather than normal in the first network.
+    """Find what speaks for abnormal rather than normal in the first network.
 
     Args:
-        classifier: one of those that look at single frames.
-        pixels: (12, 2, H, W), raw numbers.
+        classifier: any but the volume, which has no feature maps of single frames.
+        pixels: (12, 2, H, W), raw intensities.
         pixel_size_um: side of a pixel.
 
     Returns:
-        (12,) each frame's share, and (12, S, S) maps in 0..1, S the side that the network is shown; maps of
-        zeros, (12, 1, 1), where it is shown measures.
+        (12,) each frame's share, and (12, S, S) maps in 0..1, S the side of the network's input; maps of
+        zeros, (12, 1, 1), where it takes measures.
 
     Source: Selvaraju et al. 2017, Grad-CAM: visual explanations from deep networks.
     """
@@ -33,19 +33,19 @@ def weighed(
     import torch
     from torch.nn.functional import interpolate
 
-    film = torch.from_numpy(classifier.network_input(pixels, pixel_size_um))  # (12, C, S, S)
+    crop = torch.from_numpy(classifier.network_input(pixels, pixel_size_um))  # (12, C, S, S)
     model, classes = classifier.models[0], classifier.card.classes
     if classifier.takes_measures:
-        return _of_measures(model, film, classes), np.zeros((len(film), 1, 1), np.float32)
+        return _frame_shares(model, crop, classes), np.zeros((len(crop), 1, 1), np.float32)
     maps: list[torch.Tensor] = []
 
-    def keep(_: Any, __: Any, found: torch.Tensor) -> None:
-        found.retain_grad()
-        maps.append(found)
+    def keep_maps(_: Any, __: Any, output: torch.Tensor) -> None:
+        output.retain_grad()
+        maps.append(output)
 
-    hook = model.backbone.register_forward_hook(keep)
+    hook = model.backbone.register_forward_hook(keep_maps)
     try:
-        logits = model(film[None])[0]
+        logits = model(crop[None])[0]
         abnormal, normal = (classes.index(c) for c in (MitosisClass.ABNORMAL, MitosisClass.NORMAL))
         (logits[abnormal] - logits[normal]).backward()
     finally:
@@ -56,19 +56,19 @@ def weighed(
         raise RuntimeError("no gradient reached the feature maps")
     weights = gradient.mean((2, 3), keepdim=True)
     heat = (weights * values).sum(1, keepdim=True).clamp(min=0)  # (12, 1, h, w)
-    heat = interpolate(heat, size=film.shape[-2:], mode="bilinear")[:, 0]
+    heat = interpolate(heat, size=crop.shape[-2:], mode="bilinear")[:, 0]
     frames = heat.sum((1, 2))
     return (frames / frames.sum().clamp(min=1e-12)).numpy(), (heat / heat.max().clamp(min=1e-12)).numpy()
 
 
-def _of_measures(model: torch.nn.Module, film: torch.Tensor, classes: tuple[str, ...]) -> np.ndarray:
-    """(12,) how much each frame's measures, by gradient times value, spoke for abnormal or against it."""
-    seen = film[None].clone().requires_grad_(True)
-    logits = model(seen)[0]
+def _frame_shares(model: torch.nn.Module, crop: torch.Tensor, classes: tuple[str, ...]) -> np.ndarray:
+    """(12,) how much each frame's measures speak for or against abnormal, by gradient times value."""
+    x = crop[None].clone().requires_grad_(True)
+    logits = model(x)[0]
     abnormal, normal = (classes.index(c) for c in (MitosisClass.ABNORMAL, MitosisClass.NORMAL))
     (logits[abnormal] - logits[normal]).backward()
     model.zero_grad(set_to_none=True)
-    if seen.grad is None:
+    if x.grad is None:
         raise RuntimeError("no gradient reached the measures")
-    shares = (seen.grad * seen.detach()).abs().sum(dim=2)[0]
+    shares = (x.grad * x.detach()).abs().sum(dim=2)[0]
     return (shares / shares.sum().clamp(min=1e-12)).numpy()

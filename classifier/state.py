@@ -1,4 +1,4 @@
-"""What a training has come to: weights, their average, the best so far; saved and resumed."""
+"""Weights, their average and the best so far <-> a file, from which a killed training goes on."""
 
 from __future__ import annotations
 
@@ -22,16 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass
 class History:
-    """What a training went through, a value an epoch."""
+    """How a training went, one value an epoch."""
 
     loss: list[float] = field(default_factory=list)
     validation_loss: list[float] = field(default_factory=list)
     validation_accuracy: list[float] = field(default_factory=list)
-    kept: int = -1  # the epoch whose weights were kept, -1: the last
+    kept: int = -1  # the epoch whose weights were kept; -1: the last
 
 
 class State:
-    """A training under way; goes on from `path` if one was left there.
+    """The state of a training; taken from `path` if a killed training left it there.
+
+    Args:
+        model: in training; its weights are replaced by those in `path`.
+        recipe: says how weights are averaged and decay.
+        path: where the state is written after each epoch; None: nowhere.
+        identity: what the weights depend on, written with them.
 
     Raises:
         InputError: `path` holds a training of other clips or settings.
@@ -48,7 +54,8 @@ class State:
         self.averaged = (
             AveragedModel(model, multi_avg_fn=averaging, use_buffers=True) if recipe.averaging else None
         )
-        self.kept: nn.Module = self.averaged.module if self.averaged else model
+        # The network that is validated, and that the training ends with.
+        self.result: nn.Module = self.averaged.module if self.averaged else model
         self.history = History()
         self.best: dict[str, Any] = {"rank": (-1.0, 0.0), "weights": None, "since": 0}
         self.stage = self.epoch = 0
@@ -56,41 +63,50 @@ class State:
             self._resume(path)
 
     @property
-    def since(self) -> int:
+    def epochs_since_best(self) -> int:
         """Epochs since the best one of this stage."""
         return int(self.best["since"])
 
-    def average(self) -> None:
+    def update_average(self) -> None:
         """Take the weights of one more step into their average."""
         if self.averaged is not None:
             self.averaged.update_parameters(self.model)
 
-    def compare(self, accuracy: float, surprise: float) -> None:
-        """Keep this epoch's weights if they are the most accurate so far; of equals, the surest."""
+    def record_validation(self, accuracy: float, loss: float) -> None:
+        """Keep this epoch's weights if they are the most accurate so far; of equals, those of lower loss."""
         self.history.validation_accuracy.append(accuracy)
-        self.history.validation_loss.append(surprise)
+        self.history.validation_loss.append(loss)
         self.best["since"] += 1
-        if (accuracy, -surprise) > tuple(self.best["rank"]):
-            weights = {name: p.detach().clone() for name, p in self.kept.state_dict().items()}
-            self.best = {"rank": (accuracy, -surprise), "weights": weights, "since": 0}
+        if (accuracy, -loss) > tuple(self.best["rank"]):
+            weights = {name: p.detach().clone() for name, p in self.result.state_dict().items()}
+            self.best = {"rank": (accuracy, -loss), "weights": weights, "since": 0}
             self.history.kept = len(self.history.loss)
 
-    def take_best(self) -> None:
-        """Go back to the best weights, where there was a validation; the next stage waits anew."""
+    def restore_best(self) -> None:
+        """Go back to the best weights, if there was a validation; the next stage starts to wait anew."""
         if self.best["weights"] is not None:
-            self.kept.load_state_dict(self.best["weights"])
+            self.result.load_state_dict(self.best["weights"])
         self.best["since"] = 0
 
-    def told(self, loss: float, stage: int, epoch: int) -> None:
-        """An epoch is over: write the state, whole or not at all."""
+    def record_epoch(self, loss: float, stage: int, next_epoch: int) -> None:
+        """Note the loss of an epoch that is over, and write the state atomically.
+
+        Args:
+            loss: of the epoch.
+            stage: index of its stage.
+            next_epoch: the epoch of that stage from which a killed training goes on.
+        """
         self.history.loss.append(loss)
         if self.path is None:
             return
         part = self.path.with_name(f"{self.path.name}.part")
         state = {
-            "identity": self.identity, "history": vars(self.history), "best": self.best,
-            "position": (stage, epoch), "parts": [p.state_dict() for p in self._parts()],
-        }  # fmt: skip
+            "identity": self.identity,
+            "history": vars(self.history),
+            "best": self.best,
+            "position": (stage, next_epoch),
+            "parts": [p.state_dict() for p in self._parts()],
+        }
         torch.save(state, part)
         os.replace(part, self.path)
 

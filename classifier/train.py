@@ -13,25 +13,25 @@ import typer
 
 from classifier import __version__, checkpoint
 from classifier.calibrate import Calibration, fit
-from classifier.console import one_line_errors
 from classifier.corrected import corrected
 from classifier.data import data_hash, find_clips
-from classifier.evaluate import fold_of, judge
-from classifier.figures import figures, line
+from classifier.evaluate import classify_clips, clips_in_fold
+from classifier.figures import figures, table_row
 from classifier.model import DEFAULT
-from classifier.nuclei import digests
-from classifier.out_of_fold import voices
+from classifier.nuclei import model_digests
 from classifier.pixels import NORMALISATIONS
 from classifier.predict import Classifier
+from lineage.console import one_line_errors
 from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
     import pandas as pd
 
     from classifier.data import Clip
+    from classifier.learn import Progress
     from classifier.recipes import Recipe
     from classifier.trial import Start
 
@@ -44,7 +44,7 @@ UNCALIBRATED = Calibration(network=0.5, forest=0.5)
 app = typer.Typer(add_completion=False)
 
 
-def train_all(
+def train_classifier(
     clips: Sequence[Clip],
     name: str,
     recipe: Recipe,
@@ -54,31 +54,53 @@ def train_all(
     validation: Sequence[Clip] = (),
     curves: Path | None = None,
 ) -> Classifier:
-    """The networks of a recipe, one after another, and its forest; nothing is calibrated yet."""
+    """Train the networks of a recipe, one after another, and its forest; nothing is calibrated yet.
+
+    Args:
+        clips: learned from.
+        name: one of `model.MODELS`.
+        recipe: how many networks, with or without a forest, and how they are trained.
+        seed: of the first network and of the forest; the others count on from it.
+        start: first weights, and the folder for the states of the trainings.
+        validation: the epoch that is best on these is kept; without them, the last.
+        curves: PNG of the losses, drawn anew after each network; None: none.
+
+    Returns:
+        The classifier, its networks on the processor.
+    """
     from classifier.curves import draw
-    from classifier.films import decoy_films, films
     from classifier.learn import best_device
-    from classifier.trial import learn, learn_forest
+    from classifier.tensors import clip_tensors, decoy_tensors
+    from classifier.trial import train_forest, train_network
 
     device = best_device()
-    shown = films(clips, recipe, device)
-    tried = films(validation, recipe, device) if validation else None
-    decoys = decoy_films(clips, recipe, device)[0] if recipe.none_share else None
+    tensors = clip_tensors(clips, recipe, device)
+    validation_tensors = clip_tensors(validation, recipe, device) if validation else None
+    decoys = decoy_tensors(clips, recipe, device)[0] if recipe.none_share else None
     models, histories = [], []
     for member in range(recipe.members):
         path = start.state_path and start.state_path / f"member_{member}.pt"
-        model, history = learn(
-            name, shown, decoys, recipe, seed=seed + member, start=replace(start, state_path=path),
-            validation=tried, progress=_progress(f"network {member + 1}/{recipe.members}"),
-        )  # fmt: skip
+        model, history = train_network(
+            name,
+            tensors,
+            decoys,
+            recipe,
+            seed=seed + member,
+            start=replace(start, state_path=path),
+            validation=validation_tensors,
+            progress=_progress(f"network {member + 1}/{recipe.members}"),
+        )
         models.append(model.cpu())
         histories.append(history)
         if curves:
             draw(histories, curves)
-    forest = (
-        learn_forest(shown.measures.cpu().numpy(), shown.labels, recipe, seed=seed) if recipe.forest else None
-    )
-    card = checkpoint.Card(
+    forest = train_forest(tensors, recipe, seed=seed) if recipe.forest else None
+    return Classifier(models, forest, uncalibrated_card(name, recipe))
+
+
+def uncalibrated_card(name: str, recipe: Recipe) -> checkpoint.Card:
+    """The card of a classifier that was just trained."""
+    return checkpoint.Card(
         model=name,
         options=recipe.options,
         members=recipe.members,
@@ -86,66 +108,94 @@ def train_all(
         side_px=recipe.side_px,
         normalisation=NORMALISATIONS[recipe.normalisation],
         calibration=UNCALIBRATED if recipe.forest else Calibration(),
-        nucleus_models=digests() if recipe.forest or not recipe.side_px else {},
+        nucleus_models=model_digests() if recipe.forest or not recipe.side_px else {},
         licence=LICENCE,
         version=__version__,
     )
-    return Classifier(models, forest, card)
 
 
-def _progress(name: str) -> Callable[[int, int, float, float | None], None]:
+def _progress(name: str) -> Progress:
     started = time.monotonic()
 
-    def tell(done: int, total: int, loss: float, accuracy: float | None) -> None:
+    def report(done: int, total: int, loss: float, accuracy: float | None) -> None:
         left = (time.monotonic() - started) / done * (total - done)
-        tried = "" if accuracy is None else f" validation accuracy {accuracy:.3f}"
-        typer.echo(f"{name} epoch {done}/{total} loss {loss:.4f}{tried}, at most {left / 60:.0f} min left")
+        validated = "" if accuracy is None else f" validation accuracy {accuracy:.3f}"
+        typer.echo(
+            f"{name} epoch {done}/{total} loss {loss:.4f}{validated}, at most {left / 60:.0f} min left"
+        )
 
-    return tell
+    return report
 
 
-def from_table(path: Path, clips: Sequence[Clip], recipe: Recipe) -> dict[str, Any]:
-    """Of a card: calibrations fitted on a cross-validation of the same clips, and its figures."""
-    from classifier.evaluate import Judged
+def calibrations(path: Path, clips: Sequence[Clip], recipe: Recipe) -> dict[str, Any]:
+    """Fit the calibrations of a card on a cross-validation.
+
+    Args:
+        path: table written by `classifier.crossvalidate`.
+        clips: the same ones that it was run on.
+        recipe: with or without a forest.
+
+    Returns:
+        Fields of a card: the calibrations, and its figures on clips held out.
+
+    Raises:
+        InputError: no such table, or one of other clips.
+    """
+    from classifier.evaluate import ClassifiedClips
     from classifier.figures import intervals
-    from classifier.out_of_fold import none_calibration, read, verdicts
+    from classifier.out_of_fold import calibrated_predictions, fit_none, mean_predictions, read
 
     table = read(path)
-    heard = voices(table, clips)
-    judged = Judged(list(clips), *verdicts(table, clips))
-    network = heard["network"].to_numpy()
-    forest = heard["forest"].to_numpy() if recipe.forest else None
-    truth = judged.abnormal
+    mean = mean_predictions(table, clips)
+    classified = ClassifiedClips(list(clips), *calibrated_predictions(table, clips))
+    truth = classified.abnormal
+    forest = mean["forest"].to_numpy() if recipe.forest else None
     return {
-        "calibration": fit(truth, network, forest),
+        "calibration": fit(truth, mean["network"].to_numpy(), forest),
         "without_dna": _without_dna(table, clips, truth),
-        "none": none_calibration(table) or Calibration(),
+        "none": fit_none(table) or Calibration(),
         "held_out": {
-            **figures(truth, judged.p),
-            "by_line": judged.by(judged.lines),
-            "intervals": intervals(truth, judged.p, judged.fields),
+            **figures(truth, classified.p),
+            "by_line": classified.by(classified.lines),
+            "intervals": intervals(truth, classified.p, classified.fields),
             "how": "fields held out; mean of the seeds' networks; each fold calibrated by the others",
         },
     }
 
 
 def _without_dna(table: pd.DataFrame, clips: Sequence[Clip], abnormal: np.ndarray) -> Calibration:
-    """What is said where there is no DNA to see: by the phase, or how often a clip is abnormal at all."""
+    """For crops without DNA: calibrated on phase alone, or the fraction of abnormal clips for all of them."""
+    from classifier.out_of_fold import mean_predictions
+
     if (table["condition"] == "phase_only").any():
-        return fit(abnormal, voices(table, clips, "phase_only")["network"].to_numpy())
+        return fit(abnormal, mean_predictions(table, clips, "phase_only")["network"].to_numpy())
     share = float(abnormal.mean())
     return Calibration(network=0.0, offset=math.log(share / (1 - share)))
 
 
-def divided(
+def split_clips(
     clips: Sequence[Clip], share: float, fold: int | None, n_folds: int, seed: int
 ) -> tuple[list[Clip], list[Clip], list[Clip]]:
-    """Clips to learn from, to stop early by, and held out."""
-    from classifier.trial import split
+    """Split clips into those to learn from, to stop early by, and held out.
 
-    held_out = [] if fold is None else fold_of(clips, fold, n_folds)
+    Args:
+        clips: all of them.
+        share: of those not held out that go to validation, chosen at random.
+        fold: the fold to hold out; None: none.
+        n_folds: folds that fields are dealt into.
+        seed: of the random choice.
+
+    Returns:
+        Training, validation and held-out clips.
+
+    Raises:
+        InputError: no such fold.
+    """
+    from classifier.trial import random_split
+
+    held_out = [] if fold is None else clips_in_fold(clips, fold, n_folds)
     rest = [clip for clip in clips if clip not in held_out]
-    chosen = split(len(rest), share, seed)
+    chosen = random_split(len(rest), share, seed)
     return (
         [c for c, v in zip(rest, chosen, strict=True) if not v],
         [c for c, v in zip(rest, chosen, strict=True) if v],
@@ -182,42 +232,60 @@ def main(
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Train a mitosis classifier; started again on the same folder, a killed training goes on."""
-    from classifier.pretrained import arrays, fetch
+    from classifier.pretrained import fetch, read_weights
     from classifier.recipes import recipe
     from classifier.trial import Start
 
-    with one_line_errors(debug=debug):
+    with one_line_errors(debug=debug, stopped="the same command goes on from the last epoch"):
         plan = recipe(model, pretrained=pretrained is not None).shortened(epochs, patience)
         plan = replace(plan, members=members or plan.members)
         found = find_clips(clips)
-        known = from_table(calibration, found, plan) if calibration else {}
-        seen, stop_by, held_out = divided(found, validation, hold_out_fold, n_folds, seed)
+        calibrated = calibrations(calibration, found, plan) if calibration else {}
+        training, stop_by, held_out = split_clips(found, validation, hold_out_fold, n_folds, seed)
         added = [clip for folder in run or [] for clip in corrected(folder)]
-        seen += [clip for clip in added if clip.label.value in plan.classes]
-        if len({clip.label for clip in seen if clip.label != MitosisClass.NONE}) < 2:
-            raise InputError(f"the {len(seen)} clips left for training lack a class; hold out less")
+        training += [clip for clip in added if clip.label.value in plan.classes]
+        if len({clip.label for clip in training if clip.label != MitosisClass.NONE}) < 2:
+            raise InputError(f"the {len(training)} clips left for training lack a class; hold out less")
         out.mkdir(parents=True, exist_ok=True)
         identity = {
-            "model": model, "recipe": repr(plan), "data": data_hash(seen), "stop_by": data_hash(stop_by),
-            "seed": seed, "pretrained": pretrained,
-        }  # fmt: skip
-        start = Start(arrays(fetch(pretrained)) if pretrained else None, out, identity)
-        trained = train_all(
-            seen, model, plan, seed=seed, start=start, validation=stop_by, curves=out / "curves.png"
+            "model": model,
+            "recipe": repr(plan),
+            "data": data_hash(training),
+            "stop_by": data_hash(stop_by),
+            "seed": seed,
+            "pretrained": pretrained,
+        }
+        start = Start(read_weights(fetch(pretrained)) if pretrained else None, out, identity)
+        trained = train_classifier(
+            training, model, plan, seed=seed, start=start, validation=stop_by, curves=out / "curves.png"
         )
-        training = {
-            "seed": seed, "pretrained": bool(pretrained), "recipe": asdict(plan),
-            "data_sha256": data_hash(seen),
-            "clips": dict(Counter(clip.label.value for clip in seen)), "hold_out_fold": hold_out_fold,
-        }  # fmt: skip
-        card = replace(trained.card, training=training, **known)
-        trained = replace(trained, card=card)
-        if held_out:
-            judged = judge(held_out, trained)
-            card = replace(card, held_out=figures(judged.abnormal, judged.p))
-            typer.echo(line("held out", card.held_out))
-        checkpoint.save(trained.models, trained.forest, card, out / "model.safetensors")
-        typer.echo(f"-> {out / 'model.safetensors'}")
+        record = {
+            "seed": seed,
+            "pretrained": bool(pretrained),
+            "recipe": asdict(plan),
+            "data_sha256": data_hash(training),
+            "clips": dict(Counter(clip.label.value for clip in training)),
+            "hold_out_fold": hold_out_fold,
+        }
+        trained = replace(trained, card=replace(trained.card, training=record, **calibrated))
+        save(trained, held_out, out / "model.safetensors")
+
+
+def save(trained: Classifier, held_out: Sequence[Clip], path: Path) -> None:
+    """Test a classifier on the clips held out, if any, and write its checkpoint.
+
+    Args:
+        trained: with its calibrations.
+        held_out: clips that it was not trained on.
+        path: a .safetensors file; replaced if it is there.
+    """
+    card = trained.card
+    if held_out:
+        classified = classify_clips(held_out, trained)
+        card = replace(card, held_out=figures(classified.abnormal, classified.p))
+        typer.echo(table_row("held out", card.held_out))
+    checkpoint.save(trained.models, trained.forest, card, path)
+    typer.echo(f"-> {path}")
 
 
 if __name__ == "__main__":

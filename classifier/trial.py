@@ -1,4 +1,4 @@
-"""A recipe on some clips, tried on others under every condition."""
+"""Clips as tensors and a recipe -> a network, a forest, and what they predict of other clips."""
 
 from __future__ import annotations
 
@@ -11,108 +11,157 @@ import torch
 from classifier.augment import move_in_time
 from classifier.forest import grow
 from classifier.learn import probabilities, train
-from classifier.measures import course
+from classifier.measures import time_summary
 from classifier.model import NucleiLSTM, build
 from classifier.pixels import DNA, PHASE
-from classifier.pretrained import load_into
+from classifier.pretrained import load_backbone
 from lineage.schema import MitosisClass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from torch import Tensor, nn
 
-    from classifier.films import Films
     from classifier.forest import Forest
+    from classifier.learn import Progress
     from classifier.model import Network
     from classifier.recipes import Recipe
     from classifier.state import History
+    from classifier.tensors import ClipTensors
 
-SHIFTS = (-2, -1, 1, 2, 3, 4, 5)
-FOREST_SHIFTS = (0, -2, 2, 3)  # frames: a forest sees no shift that it has not been shown
-PLAIN = "both"
+SHIFTS = (-2, -1, 1, 2, 3, 4, 5)  # frames
+# Of the training clips of a forest, which copes only with shifts that it has seen.
+FOREST_SHIFTS = (0, -2, 2, 3)
+UNCHANGED = "both"  # the condition in which both channels are shown, at the frames of the clip
 
 
 @dataclass(frozen=True)
 class Start:
-    """Where a training begins and what it leaves behind."""
+    """What a training starts from, and where it leaves its state."""
 
-    weights: dict[str, Tensor] | None = None  # published ones of the backbone
+    weights: dict[str, Tensor] | None = None  # published ones, of the backbone
     state_path: Path | None = None
     identity: dict[str, Any] | None = None
 
 
-def learn(
+def train_network(
     name: str,
-    films: Films,
-    decoys: Films | None,
+    clips: ClipTensors,
+    decoys: ClipTensors | None,
     recipe: Recipe,
     *,
     seed: int,
     start: Start,
-    validation: Films | None = None,
-    progress: Callable[[int, int, float, float | None], None] = lambda *_: None,
+    validation: ClipTensors | None = None,
+    progress: Progress = lambda *_: None,
 ) -> tuple[Network, History]:
-    """One network trained from its seed."""
+    """Train one network from its seed.
+
+    Args:
+        name: one of `model.MODELS`.
+        clips: learned from.
+        decoys: crops without a mitosis, learned from as well; None without the class `none`.
+        recipe: how the network is trained.
+        seed: of everything random.
+        start: first weights, and where to leave the state of the training.
+        validation: the epoch that is best on these is kept; without them, the last.
+        progress: called with epochs done, epochs at most, loss, validation accuracy.
+
+    Returns:
+        The network, in evaluation mode, and how the training went.
+
+    Raises:
+        InputError: the state that was left is of other clips or settings, or the first weights do not fit.
+    """
     torch.manual_seed(seed)
     model = build(name, len(recipe.classes), side_px=recipe.side_px, **recipe.options)
     if start.weights is not None:
-        load_into(model, start.weights)
+        load_backbone(model, start.weights)
     if isinstance(model, NucleiLSTM):
-        model.standardise(films.measures.cpu())
+        model.standardise(clips.measures.cpu())
     history = train(
-        model, films, recipe, seed=seed, decoys=decoys, validation=validation,
-        state_path=start.state_path, identity=start.identity, progress=progress,
-    )  # fmt: skip
+        model,
+        clips,
+        recipe,
+        seed=seed,
+        decoys=decoys,
+        validation=validation,
+        state_path=start.state_path,
+        identity=start.identity,
+        progress=progress,
+    )
     return model, history
 
 
-def learn_forest(rows: np.ndarray, labels: Tensor, recipe: Recipe, *, seed: int) -> Forest:
-    """A forest from the (N, 12, F) measures of labelled clips, each shown at several times."""
-    abnormal = (labels == recipe.classes.index(MitosisClass.ABNORMAL)).cpu().numpy()
-    copies = [moved(torch.from_numpy(rows), s).numpy() for s in FOREST_SHIFTS]
-    courses = np.array([course(row) for copy in copies for row in copy])
-    return grow(courses, np.tile(abnormal, len(copies)), seed=seed)
+def train_forest(clips: ClipTensors, recipe: Recipe, *, seed: int) -> Forest:
+    """Grow a forest from measures, each clip at several shifts in time.
+
+    Args:
+        clips: with measures.
+        recipe: names the classes.
+        seed: of everything random.
+
+    Returns:
+        The forest.
+    """
+    rows = clips.measures.cpu()
+    abnormal = (clips.labels == recipe.classes.index(MitosisClass.ABNORMAL)).cpu().numpy()
+    copies = [shifted(rows, shift).numpy() for shift in FOREST_SHIFTS]
+    features = np.array([time_summary(row) for copy in copies for row in copy])
+    return grow(features, np.tile(abnormal, len(copies)), seed=seed)
 
 
 def conditions(pixels: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """Name and (N, 12, ...) of each way in which clips are shown: whole, one channel, shifted in time.
+    """Name and (N, 12, ...) of each way in which clips are shown: as they are, one channel, shifted in time.
 
-    Measures are of the DNA alone: nothing is left without it.
+    Measures are of the DNA alone, so that there is nothing to take out of them.
     """
-    yield PLAIN, pixels
+    yield UNCHANGED, pixels
     if pixels.ndim == 5:
         for name, lost in (("dna_only", PHASE), ("phase_only", DNA)):
-            one = pixels.clone()
-            one[:, :, lost] = 0
-            yield name, one
+            changed = pixels.clone()
+            changed[:, :, lost] = 0
+            yield name, changed
     for shift in SHIFTS:
-        yield f"shift{shift:+d}", moved(pixels, shift)
+        yield f"shift{shift:+d}", shifted(pixels, shift)
 
 
-def moved(films: Tensor, shift: int) -> Tensor:
+def shifted(x: Tensor, shift: int) -> Tensor:
     """(N, 12, ...) later by `shift` frames, earlier if negative."""
-    still = torch.ones(len(films), device=films.device)
-    return move_in_time(films, shift * still, still)
+    ones = torch.ones(len(x), device=x.device)
+    return move_in_time(x, shift * ones, ones)
 
 
-def tell(model: nn.Module, films: Films) -> dict[str, np.ndarray]:
+def network_probabilities(model: nn.Module, clips: ClipTensors) -> dict[str, np.ndarray]:
     """Condition -> (N, K) probabilities."""
     return {
-        name: probabilities([model], x, mirrored=True).cpu().numpy() for name, x in conditions(films.pixels)
+        name: probabilities([model], x, mirrored=True).cpu().numpy() for name, x in conditions(clips.pixels)
     }
 
 
-def tell_forest(forest: Forest, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Condition -> (N,) probabilities of abnormal, from (N, 12, F) measures; without DNA there are none."""
-    shown = {PLAIN: rows, "dna_only": rows}
-    shown |= {f"shift{s:+d}": moved(torch.from_numpy(rows), s).numpy() for s in SHIFTS}
-    return {name: forest.p_abnormal(np.array([course(r) for r in x])) for name, x in shown.items()}
+def forest_probabilities(forest: Forest, clips: ClipTensors) -> dict[str, np.ndarray]:
+    """Condition -> (N,) probabilities of abnormal; there are none without DNA."""
+    rows = clips.measures.cpu()
+    by_condition = {UNCHANGED: rows, "dna_only": rows}
+    by_condition |= {f"shift{shift:+d}": shifted(rows, shift) for shift in SHIFTS}
+    return {
+        name: forest.p_abnormal(np.array([time_summary(row) for row in x.numpy()]))
+        for name, x in by_condition.items()
+    }
 
 
-def split(n: int, share: float, seed: int) -> np.ndarray:
-    """(N,) bool, a random `share` of the clips, as the paper splits; fields fall on both sides."""
+def random_split(n: int, share: float, seed: int) -> np.ndarray:
+    """Choose clips at random, as the paper does; clips of one field may fall on both sides.
+
+    Args:
+        n: number of clips.
+        share: of them to choose.
+        seed: of the choice.
+
+    Returns:
+        (n,) bool.
+    """
     chosen = np.zeros(n, bool)
     chosen[np.random.default_rng(seed).permutation(n)[: round(share * n)]] = True
     return chosen

@@ -16,10 +16,17 @@ LOG_EVERY_S = 30.0
 
 
 class Screen:
-    """One line a stage: a bar on a terminal, a line now and then in a log."""
+    """One line a stage: a bar on a terminal, a line now and then in a log.
 
-    def __init__(self, *, quiet: bool = False) -> None:
-        self.console = Console(stderr=False, highlight=False, soft_wrap=True, quiet=quiet)
+    Args:
+        stderr: write to stderr, where stdout is for results.
+        quiet: show nothing at all.
+        after_s: show nothing of a stage in its first so many seconds, and so nothing at all of shorter ones.
+    """
+
+    def __init__(self, *, stderr: bool = False, quiet: bool = False, after_s: float = 0.0) -> None:
+        self.console = Console(stderr=stderr, highlight=False, soft_wrap=True, quiet=quiet)
+        self.after_s = after_s
 
     def say(self, text: str, style: str | None = None) -> None:
         """Print one line."""
@@ -37,20 +44,26 @@ class Screen:
                 TimeRemainingColumn(),
             )
             with Progress(*columns, console=self.console, transient=True) as progress:
-                task = progress.add_task(name, total=None)
-                yield lambda done, total: progress.update(task, completed=done, total=total)
+                task = progress.add_task(name, total=None, visible=not self.after_s)
+
+                def update(done: int, total: int) -> None:
+                    visible = time.monotonic() - start >= self.after_s
+                    progress.update(task, completed=done, total=total, visible=visible)
+
+                yield update
         else:
             yield self._logger(name, start)
-        self.say(f"{name:<10} {duration(time.monotonic() - start)}")
+        if time.monotonic() - start >= self.after_s:
+            self.say(f"{name:<10} {duration(time.monotonic() - start)}")
 
     def _logger(self, name: str, start: float) -> Callable[[int, int], None]:
-        said = start
+        next_line = start + (self.after_s or LOG_EVERY_S)
 
         def report(done: int, total: int) -> None:
-            nonlocal said
+            nonlocal next_line
             now = time.monotonic()
-            if done and now - said >= LOG_EVERY_S:
-                said = now
+            if done and now >= next_line:
+                next_line = now + LOG_EVERY_S
                 left = (now - start) / done * (total - done)
                 self.say(f"{name:<10} {done} of {total}, {duration(left)} left")
 

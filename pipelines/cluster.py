@@ -1,4 +1,4 @@
-"""Where the movies run: this machine, a dask scheduler that is there already, or SLURM."""
+"""An option of the command -> the dask workers that run movies: this machine's, a scheduler's, or SLURM's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.processes import cores
 from lineage.schema import InputError
-from pipelines.signals import begin_tracker
+from pipelines.signals import start_semaphore_tracker
 from pipelines.worker import versions
 
 if TYPE_CHECKING:
@@ -22,53 +22,54 @@ if TYPE_CHECKING:
     from lineage.progress import Screen
 
 LOCALHOST = "127.0.0.1"
-BYTES_A_MOVIE = 1_500_000_000  # five days of 1024 x 1024 took 0.96 GB at the peak
-SHARE_OF_MEMORY = 0.9  # the rest is the system's
-DASHBOARD = f"{LOCALHOST}:0"  # dask's own choice is every interface
+BYTES_A_MOVIE = 1_500_000_000  # five days of 1024 x 1024 pixels needed 0.96 GB at most
+SHARE_OF_MEMORY = 0.9  # the rest is left to the system
+DASHBOARD = f"{LOCALHOST}:0"  # by default dask would listen on every interface
 KEY = "movie"  # the first word of every task's key
 SETTINGS = {
-    # Movies of one worker may be segmented by processes of its own, which daemons may not start.
+    # A worker may start processes that segment its movie, which a daemon may not.
     "distributed.worker.daemon": False,
-    # A worker's memory is numpy's and torch's, of which dask can write nothing to disk.
+    # Memory that numpy and torch use, which dask cannot move to disk.
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
-    # The longest movie is placed first; where a movie is does not matter.
+    # So that the longest movie is given out first; it does not matter to which worker.
     "distributed.scheduler.worker-saturation": 1.0,
-    # Taken for as short as dask takes what it does not know, all movies would wait for one SLURM job.
+    # By default dask expects tasks to be short, and would let all movies wait for one SLURM job.
     "distributed.scheduler.default-task-durations": {KEY: "1h"},
 }
-EXTRA = "dask or dask-jobqueue is not installed; say: pip install 'mitosis-lineage[plates]'"
+EXTRA = "dask or dask-jobqueue is not installed: pip install 'mitosis-lineage[plates]'"
 
 
-def _needs_nothing(movies_left: int) -> str:
+def _needs_no_supervision(movies_left: int) -> str:
     return ""
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """Where the movies run."""
+class Backend:
+    """The dask workers that run the movies."""
 
     client: Client
-    processes: int | None  # that share a movie's frames; None leaves it to the movie, which takes all cores
-    words: str
-    look_after: Callable[[int], str] = _needs_nothing  # movies left -> how its workers stand, in words
+    processes: int | None  # that share the frames of one movie; None: as many as there are cores
+    description: str
+    # Number of movies left -> the state of the workers, in words; called again and again.
+    supervise: Callable[[int], str] = _needs_no_supervision
 
 
 def workers_for(n_movies: int) -> int:
-    """As many as there are cores, movies, and memory for."""
+    """How many movies to run at a time on this machine, by its cores and memory."""
     return max(1, min(cores(), n_movies, int(memory_bytes() * SHARE_OF_MEMORY // BYTES_A_MOVIE)))
 
 
 def memory_bytes() -> int:
-    """Of this machine, or what of it this process may have."""
+    """Memory of this machine, or the part that this process is allowed."""
     from distributed.system import MEMORY_LIMIT
 
     return int(MEMORY_LIMIT)
 
 
 def processes_a_movie(workers: int) -> int | None:
-    """How many processes share a movie's frames; None leaves it to the movie, which takes all cores.
+    """How many processes share the frames of one movie; None: as many as there are cores.
 
     >>> processes_a_movie(1), processes_a_movie(10_000)
     (None, 1)
@@ -77,25 +78,37 @@ def processes_a_movie(workers: int) -> int | None:
 
 
 @contextmanager
-def local(workers: int) -> Iterator[Place]:
-    """A cluster of this machine's; each worker is a process of one thread with its share of memory."""
+def local(workers: int) -> Iterator[Backend]:
+    """Start workers on this machine; each is a process of one thread, with its share of the memory."""
     dask, distributed = _dask()
     memory = int(memory_bytes() * SHARE_OF_MEMORY / workers)
-    with _quiet_end(), dask.config.set(SETTINGS), distributed.LocalCluster(
-        n_workers=workers, threads_per_worker=1, memory_limit=memory, host=LOCALHOST,
-        dashboard_address=DASHBOARD, silence_logs=logging.CRITICAL, env={"MPLBACKEND": "Agg"},
-    ) as cluster, distributed.Client(cluster) as client:  # fmt: skip
+    with (
+        _no_semaphore_warnings(),
+        dask.config.set(SETTINGS),
+        distributed.LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            memory_limit=memory,
+            host=LOCALHOST,
+            dashboard_address=DASHBOARD,
+            silence_logs=logging.CRITICAL,
+            env={"MPLBACKEND": "Agg"},
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
         client.register_plugin(_ignore_interrupts(distributed))
-        words = f"{workers} worker{'s' * (workers > 1)} on this machine, {memory / 1e9:.1f} GB each"
-        yield Place(client, processes_a_movie(workers), f"{words}; dashboard: {_own_dashboard(client)}")
+        description = f"{workers} worker{'s' * (workers > 1)} on this machine, {memory / 1e9:.1f} GB each"
+        yield Backend(
+            client, processes_a_movie(workers), f"{description}; dashboard: {_own_dashboard(client)}"
+        )
 
 
 @contextmanager
-def remote(address: str) -> Iterator[Place]:
-    """A scheduler that is running, with its workers.
+def remote(address: str) -> Iterator[Backend]:
+    """Use a scheduler that is already running, with its workers.
 
     Raises:
-        InputError: nobody answers there.
+        InputError: no scheduler answers there, or its workers lack this package.
     """
     _, distributed = _dask()
     try:
@@ -110,41 +123,51 @@ def remote(address: str) -> Iterator[Place]:
             raise InputError(
                 f"a worker of {address} cannot run movies ({error}); install this package there"
             ) from error
-        words = f"{len(threads)} worker{'s' * (len(threads) != 1)} of {client.scheduler.address}"
+        description = f"{len(threads)} worker{'s' * (len(threads) != 1)} of {client.scheduler.address}"
         if any(n > 1 for n in threads):
-            words += "; some have several threads, of which one works (start them with --nthreads 1)"
-        yield Place(client, 1, f"{words}; dashboard: {client.dashboard_link}")
+            description += "; some have several threads, of which one is used (start them with --nthreads 1)"
+        yield Backend(client, 1, f"{description}; dashboard: {client.dashboard_link}")
 
 
 @contextmanager
-def slurm(profile: Path, n_movies: int, *, screen: Screen) -> Iterator[Place]:
-    """Jobs of one movie at a time each, begun and ended as there is work.
+def slurm(profile: Path, n_movies: int, *, screen: Screen) -> Iterator[Backend]:
+    """Start a scheduler whose workers are SLURM jobs, submitted and cancelled as there is work.
+
+    Args:
+        profile: TOML file that says what a job asks for.
+        n_movies: of the plate.
+        screen: gets a line if SLURM refuses to cancel the jobs at the end.
+
+    Yields:
+        The backend.
 
     Raises:
-        InputError: the profile cannot be used, or SLURM's commands are not there.
+        InputError: the profile cannot be used, or SLURM's commands are not installed.
     """
-    from pipelines.slurm import answers, jobs_of
+    from pipelines.slurm import check_slurm, slurm_jobs
     from pipelines.slurm_profile import read_profile
 
     dask, distributed = _dask()
-    told = read_profile(profile)
-    answers()
+    settings = read_profile(profile)
+    check_slurm()
     with (
         dask.config.set(SETTINGS),
-        _scheduler(distributed, told.interface) as cluster,
+        _scheduler(distributed, settings.interface) as cluster,
         distributed.Client(cluster) as client,
-        jobs_of(told, client, screen=screen) as jobs,
+        slurm_jobs(settings, client, screen=screen) as jobs,
     ):
         client.register_plugin(_end_at_once(distributed))
-        words = (
-            f"up to {min(told.jobs, n_movies)} SLURM jobs of {told.cores} cores, {told.memory}, "
-            f"{told.walltime}, called {jobs.name}"
+        description = (
+            f"up to {min(settings.jobs, n_movies)} SLURM jobs of {settings.cores} cores, {settings.memory}, "
+            f"{settings.walltime}, called {jobs.name}"
         )
-        yield Place(client, told.cores, f"{words}; dashboard: {_own_dashboard(client)}", jobs.look_after)
+        yield Backend(
+            client, settings.cores, f"{description}; dashboard: {_own_dashboard(client)}", jobs.supervise
+        )
 
 
 def _scheduler(distributed: Any, interface: str | None) -> Any:
-    """A scheduler in this process, without a worker."""
+    """A scheduler in this process, without workers."""
     options = {"dashboard_address": DASHBOARD, "interface": interface}
     try:
         return distributed.SpecCluster(
@@ -164,13 +187,13 @@ def _dask() -> tuple[Any, Any]:
 
 
 @contextmanager
-def _quiet_end() -> Iterator[None]:
-    """Workers that are ended in the middle of a movie leave a semaphore, which Python would warn of."""
+def _no_semaphore_warnings() -> Iterator[None]:
+    """Silence Python's warning of a semaphore that is left when a worker is stopped amid a movie."""
     before = os.environ.get("PYTHONWARNINGS")
     quiet = "ignore:resource_tracker:UserWarning"
     os.environ["PYTHONWARNINGS"] = f"{before},{quiet}" if before else quiet
     try:
-        begin_tracker()
+        start_semaphore_tracker()
         yield
     finally:
         if before is None:
@@ -181,7 +204,7 @@ def _quiet_end() -> Iterator[None]:
 
 def _ignore_interrupts(distributed: Any) -> Any:
     class IgnoreInterrupts(distributed.WorkerPlugin):  # type: ignore[misc]
-        """Ctrl-C and the terminal's end reach every process of it; only the first should act on them."""
+        """Ctrl-C and a closing terminal reach all processes; only the main one should act on them."""
 
         name = "ignore-interrupts"
 
@@ -197,7 +220,7 @@ def _ignore_interrupts(distributed: Any) -> Any:
 
 def _end_at_once(distributed: Any) -> Any:
     class EndAtOnce(distributed.WorkerPlugin):  # type: ignore[misc]
-        """A worker that closes has handed its movie on, and must not write to the run folder any more."""
+        """A worker that closes has given its movie to another: it must write no more to the run folder."""
 
         name = "end-at-once"
 
@@ -210,5 +233,5 @@ def _end_at_once(distributed: Any) -> Any:
 
 
 def _own_dashboard(client: Client) -> str:
-    """Of a scheduler in this process; dask would name another interface than the one it listens on."""
+    """The dashboard of a scheduler in this process; dask would name an interface not listened on."""
     return f"http://{LOCALHOST}:{client.scheduler_info()['services']['dashboard']}/status"

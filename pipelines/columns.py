@@ -1,4 +1,4 @@
-"""The words of a plate map: its columns, and what may stand under them."""
+"""The columns of a plate map, and what their cells may hold."""
 
 from __future__ import annotations
 
@@ -7,21 +7,25 @@ import re
 from datetime import date
 
 COPY = "plate.csv"  # the checked map, in the folder of the runs
-TEXTS = ("experiment_date", "plate", "well", "position", "cell_line", "treatment")
 REQUIRED = ("movie", "experiment_date", "plate", "well", "position", "dose_gy", "cell_line", "treatment")
 NUMBERS = (
-    "dose_gy", "dose_rate_gy_min", "irradiated_min_before_start", "drug_uM", "dye_nM", "exposure_ms",
-)  # fmt: skip
+    "dose_gy",
+    "dose_rate_gy_min",
+    "irradiated_min_before_start",
+    "drug_uM",
+    "dye_nM",
+    "exposure_ms",
+)
 OPTIONAL = (*NUMBERS[1:], "control", "note")
 RUN_FOLDER = "run_folder"  # STEM.lineage if left out
-OWN = (*REQUIRED[:1], RUN_FOLDER, *REQUIRED[1:], *OPTIONAL)
-# A well is irradiated and treated as one.
+PLATE_COLUMNS = (*REQUIRED[:1], RUN_FOLDER, *REQUIRED[1:], *OPTIONAL)
+# All movies of a well share these, since a well is irradiated and treated as one.
 SHARED_BY_A_WELL = ("dose_gy", "dose_rate_gy_min", "cell_line", "treatment", "drug_uM", "dye_nM", "control")
 CONTROLS = ("unirradiated", "dye-free")
 NO_TREATMENT = "none"
 
 CONFIG = "config"
-# The options of `python -m lineage.run`, and the settings they are.
+# The options of `python -m lineage.run` -> the settings that they stand for.
 OPTIONS = {
     "nucleus_channel": "video.nucleus_channel",
     "phase_channel": "video.phase_channel",
@@ -41,14 +45,14 @@ PATHS = ("labels", "classify.model", CONFIG)
 
 
 def setting_of(column: str) -> str | None:
-    """The setting a column holds; None for a column of ours or one that is unknown."""
+    """The setting that a column holds; None if it holds none."""
     if column in OPTIONS:
         return OPTIONS[column]
     return column if "." in column else None
 
 
 def iso_date(text: str) -> str | None:
-    """A date as ISO 8601 writes it; None if it is none, or may be read in two ways.
+    """A date in the form of ISO 8601; None if the text is no date, or an ambiguous one.
 
     >>> iso_date("20261130"), iso_date("30.11.2026")
     ('2026-11-30', None)
@@ -60,7 +64,7 @@ def iso_date(text: str) -> str | None:
 
 
 def number_of(text: str) -> float | None:
-    """A number from 0 up; None if it is none, or one that only Python reads.
+    """A number from 0 up; None if the text is none, or is one for Python only.
 
     >>> number_of("2.5e1"), number_of("2,5"), number_of("1_0"), number_of("-1")
     (25.0, None, None, None)
@@ -72,16 +76,19 @@ def number_of(text: str) -> float | None:
 
 
 def turned_into(text: str, *, dates: bool = True) -> str | None:
-    """What a spreadsheet made of a name such as 1-1 or 1E5; None if nothing.
+    """Tell whether a spreadsheet has changed a name such as 1-1 or 1E5.
 
     Args:
         text: the cell.
-        dates: whether whole dates count, which are nobody's name for a well, but may be one for a plate.
+        dates: whether full dates count as changed; a plate may have one for its name, a well has not.
+
+    Returns:
+        What the name was changed into, in words; None if it was not.
 
     >>> turned_into("1-Jan"), turned_into("1.00E+05"), turned_into("2026-01-01", dates=False)
     ('a date', 'a number', None)
     """
-    if _DAY_AND_MONTH.fullmatch(text) or (dates and _WHOLE_DATE.fullmatch(text)):
+    if _DAY_AND_MONTH.fullmatch(text) or (dates and _FULL_DATE.fullmatch(text)):
         return "a date"
     return "a number" if _POWER_OF_TEN.fullmatch(text) else None
 
@@ -94,5 +101,5 @@ _MONTH = (
 _DAY_AND_MONTH = re.compile(
     rf"\d{{1,2}}[-. /]+{_MONTH}([-. /]+\d{{2,4}})?|{_MONTH}[-. /]+(\d{{1,2}}|\d{{4}})", re.IGNORECASE
 )
-_WHOLE_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T][\d:]+)?|\d{1,2}([./])\d{1,2}\2(\d\d|\d{4})")
+_FULL_DATE = re.compile(r"\d{4}-\d\d-\d\d([ T][\d:]+)?|\d{1,2}([./])\d{1,2}\2(\d\d|\d{4})")
 _POWER_OF_TEN = re.compile(r"\d([.,]\d+)?E\+\d\d", re.IGNORECASE)

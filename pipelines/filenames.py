@@ -1,4 +1,4 @@
-"""A movie's file name -> what it says of the plate map; a folder of movies -> a drafted map."""
+"""File names -> cells of a plate map; a folder of movies -> a drafted map."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".tif", ".tiff", ".nd2", ".zarr")
 POSITION_SETTING = "video.position"
 NOT_MOVIES = (".lineage", ".truth")  # folders of ours
-# Common ones; what is not here is asked for, since a line's name looks like any other word.
+# Common ones. The name of another line looks like any other word, and has to be filled in.
 CELL_LINES = (
     "U251", "PC3", "HeLa", "U2OS", "A549", "HCT116", "MCF7", "MCF10A", "RPE1", "DU145", "LNCaP", "U87",
     "T98G", "HT1080", "RKO", "SW480", "H1299", "HEK293", "NIH3T3", "MDA231", "HaCaT", "CHO", "V79", "BJ",
@@ -31,23 +31,24 @@ CELL_LINES = (
 _DATE = r"(?<!\d)(20\d\d)([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)"
 _DOSE = r"(?<![a-z0-9.,])(\d+(?:[.,p]\d+)?)[ _-]?gy(?![a-z])"
 _DRUG_UM = r"(?<![a-z0-9.,])(\d+(?:[.,p]\d+)?)[ _-]?[uµμ]m(?![a-z])"
-# A whole word each.
+# Each of these is a word of its own.
 _PLATE = r"(?<![a-z0-9])(?:plate|pl)[ _-]?(\d+)(?![a-z0-9])"
-_WELL_BY_NUMBER = r"(?<![a-z0-9])(?:w|well)(\d+)(?![a-z0-9])"  # of a movie; of an image, w is a wavelength
+# In the name of a movie w is a well; in that of a single image it would be a wavelength.
+_WELL_BY_NUMBER = r"(?<![a-z0-9])(?:w|well)(\d+)(?![a-z0-9])"
 _TREATMENT = r"(?<![a-z0-9])(dmso|vehicle|untreated)(?![a-z0-9])"
 _UNIRRADIATED = r"(?<![a-z0-9])(?:unirradiated|nonirradiated|sham)(?![a-z0-9])"
 _DYE_FREE = r"(?<![a-z0-9])(?:dyefree|nodye|unstained)(?![a-z0-9])"
-# U251c: a letter behind it tells clones or colonies apart.
+# A letter after the name, as in U251c, distinguishes clones or colonies.
 _LINES = {n: f"(?<![a-z0-9]){n.replace('3T3', '-?3T3')}[a-z]?(?![a-z0-9])" for n in CELL_LINES}
 _EMPTY_WORDS = ("ome", "tif", "tiff", "movie", "timelapse", "stack", "well")
 
 
 @dataclass(frozen=True)
 class Name:
-    """What a name says."""
+    """What was read from a name."""
 
     known: dict[str, str]  # by column
-    remarks: tuple[str, ...]  # what is said twice, what is not understood
+    remarks: tuple[str, ...]  # what is ambiguous or not understood
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Draft:
 
 
 def read_name(path: Path) -> Name:
-    """What the name of a movie, and of the folders it lies in, says; the nearest name counts.
+    """Read the name of a movie and of the folders that it lies in; the movie's own name goes first.
 
     >>> from pathlib import Path
     >>> read_name(Path("2026-11-30/U251_2.5Gy_w3_p1.tif")).known
@@ -71,7 +72,7 @@ def read_name(path: Path) -> Name:
     known: dict[str, str] = {}
     for reading in reversed(readings):
         known |= reading.known
-    # A folder may be called anything; of the file's own name every word should be understood.
+    # Folders may have any name; of the movie's own name every word should be understood.
     return Name(known, readings[0].remarks)
 
 
@@ -79,10 +80,11 @@ def _read(name: str) -> Name:
     found: dict[str, list[str]] = {}
     rest = name
 
-    def take(column: str, pattern: str, say: Callable[..., str]) -> None:
+    def take(column: str, pattern: str, value: Callable[..., str]) -> None:
+        """Move what matches out of the rest of the name."""
         nonlocal rest
         found.setdefault(column, []).extend(
-            say(*m.groups()) for m in re.finditer(pattern, rest, re.IGNORECASE)
+            value(*m.groups()) for m in re.finditer(pattern, rest, re.IGNORECASE)
         )
         rest = re.sub(pattern, " ", rest, flags=re.IGNORECASE)
 
@@ -96,22 +98,23 @@ def _read(name: str) -> Name:
     take("treatment", _TREATMENT, str)
     take("control", _UNIRRADIATED, lambda: "unirradiated")
     take("control", _DYE_FREE, lambda: "dye-free")
-    strange = []
+    unknown = []
     for field in read_image_name(rest):
         if field.kind in (Kind.WELL, Kind.POSITION):
             found.setdefault(field.kind.value, []).append(_plain(field.value))
         elif field.kind in (Kind.NUMBER, Kind.TEXT) and field.value.lower() not in _EMPTY_WORDS:
-            strange.append(field.key + field.value)
+            unknown.append(field.key + field.value)
     if "unirradiated" in found["control"]:
         found["dose_gy"] = found["dose_gy"] or ["0"]
     known = {c: v[0] for c, v in found.items() if len(set(v)) == 1 and v[0]}
-    twice = [f"{c}: {' or '.join(dict.fromkeys(v))}?" for c, v in found.items() if len(set(v)) > 1]
-    if strange:
-        twice.append(f"not understood: {', '.join(strange)}")
-    return Name(known, tuple(twice))
+    remarks = [f"{c}: {' or '.join(dict.fromkeys(v))}?" for c, v in found.items() if len(set(v)) > 1]
+    if unknown:
+        remarks.append(f"not understood: {', '.join(unknown)}")
+    return Name(known, tuple(remarks))
 
 
 def _plain(text: str) -> str:
+    """A number without leading zeros, a well with two digits, other text as it is."""
     if text.isdigit():
         return str(int(text))
     if well := re.fullmatch(r"([A-P])(\d+)", text):
@@ -131,61 +134,70 @@ def _day(year: str, _: str, month: str, day: str) -> str:
 
 
 def is_movie(path: Path) -> bool:
-    """Whether a file or folder may be a movie by its name; masks and runs of ours are none."""
+    """Whether a file or folder may be a movie, by its name; run folders and ground truths are none."""
     if path.suffix.lower() in NOT_MOVIES or path.name.startswith("."):
         return False
     return path.is_dir() or path.suffix.lower() in SUFFIXES
 
 
 def find_movies(folder: Path) -> Iterator[tuple[Path, Position | None]]:
-    """The movies in a folder and its folders, in order of name.
+    """Find the movies in a folder and its subfolders, by name.
 
-    A folder of images is one movie, or as many as its names tell positions apart.
+    A folder of images is one movie, or one for each position that the names of its images distinguish.
+
+    Yields:
+        Path and position; None where the path holds one position only.
     """
     for path in sorted(folder.iterdir()):
         if not is_movie(path):
             continue
         if path.is_file() or path.suffix.lower() == ".zarr":
             yield path, None
-        elif places := positions(path):
-            yield from ((path, place if len(places) > 1 else None) for place in places)
+        elif found := positions(path):
+            yield from ((path, position if len(found) > 1 else None) for position in found)
         else:
             yield from find_movies(path)
 
 
 def draft(folder: Path) -> Draft:
-    """A plate map of a folder's movies, from their names alone; what they do not say stays empty.
+    """Draft the plate map of a folder's movies from their names; what they do not tell stays empty.
 
     Raises:
         InputError: no such folder, or no movie in it.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder; give the one that holds the movies")
-    here: list[tuple[Path, Position | None]] = [(folder, place) for place in positions(folder)]
+    here: list[tuple[Path, Position | None]] = [(folder, position) for position in positions(folder)]
     found = here or list(find_movies(folder))
     if not found:
         raise InputError(f"{folder} holds no movie; wanted {', '.join(SUFFIXES)}, or folders of TIFFs")
     rows, remarks = [], []
-    for path, place in found:
+    for path, position in found:
         movie = path.relative_to(folder)
         name = read_name(movie if movie.parts else Path(folder.resolve().name))
-        # The folder that was given may be called anything.
+        # The folder itself may have any name.
         remarks += [f"{movie.as_posix()}: {remark}" for remark in (name.remarks if movie.parts else ())]
-        rows.append({"movie": movie.as_posix()} | name.known | _of_place(place))
+        rows.append({"movie": movie.as_posix()} | name.known | _position_cells(position))
     further = {c: None for row in rows for c in row if c not in REQUIRED}
     return Draft((*REQUIRED, *further), tuple(rows), (*dict.fromkeys(remarks), *_gaps(rows)))
 
 
-def _of_place(place: Position | None) -> dict[str, str]:
-    """The columns of one of a folder's positions."""
-    if place is None or not place.name:
+def _position_cells(position: Position | None) -> dict[str, str]:
+    """The cells that one of a folder's positions fills."""
+    if position is None or not position.name:
         return {}
-    stated = {"well": _plain(place.well), "position": _plain(place.position)}
-    return {column: value for column, value in stated.items() if value} | {POSITION_SETTING: place.name}
+    stated = {"well": _plain(position.well), "position": _plain(position.position)}
+    return {column: value for column, value in stated.items() if value} | {POSITION_SETTING: position.name}
 
 
 def write(draft: Draft, path: Path, *, folder: Path) -> None:
-    """Write a CSV; the movies' paths start from where it lies, or are absolute where it lies elsewhere."""
+    """Write a drafted map as CSV.
+
+    Args:
+        draft: to write.
+        path: the file; replaced if it is there.
+        folder: of the movies; if the map lies there, their paths are relative to it, else absolute.
+    """
     import pandas as pd
 
     table = pd.DataFrame(draft.rows, columns=list(draft.columns))
@@ -196,6 +208,7 @@ def write(draft: Draft, path: Path, *, folder: Path) -> None:
 
 
 def _gaps(rows: Sequence[dict[str, str]]) -> Iterator[str]:
+    """A sentence for each required column that has empty cells."""
     for column in REQUIRED:
         empty = sum(column not in row for row in rows)
         if empty:

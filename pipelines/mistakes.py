@@ -1,4 +1,4 @@
-"""Rows of a plate map -> what is wrong with them, in words."""
+"""Rows of a plate map -> a sentence for each mistake in them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipelines.columns import (
     NOT_A_COLUMN,
     NUMBERS,
     OPTIONS,
-    OWN,
+    PLATE_COLUMNS,
     REQUIRED,
     RUN_FOLDER,
     SHARED_BY_A_WELL,
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 
 def wrong_columns(columns: Sequence[str]) -> Iterator[str]:
-    """Columns that are unknown, missing or said twice."""
-    known = (*OWN, *OPTIONS)
+    """Columns that are unknown, nameless or stand for the same setting."""
+    known = (*PLATE_COLUMNS, *OPTIONS)
     for column in columns:
         if column in NOT_A_COLUMN:
             yield f"header: {column} is no column; {NOT_A_COLUMN[column]}"
@@ -40,25 +40,25 @@ def wrong_columns(columns: Sequence[str]) -> Iterator[str]:
             near = difflib.get_close_matches(column, known, 1)
             every = f"known are {', '.join(dict.fromkeys(known))}, and any setting, such as segment.workers"
             yield f"header: unknown column {column}; {f'did you mean {near[0]}?' if near else every}"
-    said = [s for c in columns if (s := setting_of(c))]
-    for setting in sorted({s for s in said if said.count(s) > 1}):
-        yield f"header: two columns say {setting}"
+    settings = [s for c in columns if (s := setting_of(c))]
+    for setting in sorted({s for s in settings if settings.count(s) > 1}):
+        yield f"header: two columns give {setting}"
 
 
-def said_nowhere(rows: Sequence[Row]) -> list[str]:
-    """Columns that are required, and that no row fills."""
+def empty_everywhere(rows: Sequence[Row]) -> list[str]:
+    """Required columns that are missing, or empty in every row."""
     return [c for c in REQUIRED if not any(c in row.cells for row in rows)]
 
 
 def wrong_cells(cells: Mapping[str, str], *, required: Sequence[str] = REQUIRED) -> Iterator[str]:
-    """Mistakes that a row shows by itself, its movie and settings left aside."""
+    """Mistakes in single cells of a row, those in its movie and settings excepted."""
     if empty := [c for c in required if c not in cells]:
         yield f"{', '.join(empty)} left empty"
     day = cells.get("experiment_date")
     if day and not iso_date(day):
         yield (
-            f"experiment_date = {day}: no date; write year, month, day: 2026-11-30 (a spreadsheet leaves it "
-            "so if the column is formatted as text)"
+            f"experiment_date = {day}: no date; write year, month, day: 2026-11-30 (a spreadsheet keeps "
+            "it so if the column is formatted as text)"
         )
     for column in ("plate", "well", "position"):
         if made := turned_into(cells.get(column, ""), dates=column != "plate"):
@@ -73,8 +73,8 @@ def wrong_cells(cells: Mapping[str, str], *, required: Sequence[str] = REQUIRED)
         numbers[column] = number = number_of(cells[column])
         if number is None:
             made = turned_into(cells[column])
-            why = f"; a spreadsheet turned it into {made}: format the column as text first" if made else ""
-            yield f"{column} = {cells[column]}: wanted a number from 0 up, with a point: 2.5{why}"
+            advice = f"; a spreadsheet turned it into {made}: format the column as text first" if made else ""
+            yield f"{column} = {cells[column]}: wanted a number from 0 up, with a point: 2.5{advice}"
     controls = cells.get("control", "").split()
     for word in controls:
         if word not in CONTROLS:
@@ -88,31 +88,38 @@ def wrong_cells(cells: Mapping[str, str], *, required: Sequence[str] = REQUIRED)
         yield f"{RUN_FOLDER} = {run_folder}: wanted a name such as day2_p1.lineage, without a folder"
 
 
-def wrong_together(rows: Sequence[Row]) -> Iterator[str]:
-    """Mistakes that only show between rows."""
-    for name, same in _by(rows, lambda c: c.get(RUN_FOLDER, "").casefold() or None):
-        if len(same) > 1:
+def conflicts(rows: Sequence[Row]) -> Iterator[str]:
+    """Mistakes that show only when rows are compared."""
+    for name, group in _grouped(rows, lambda c: c.get(RUN_FOLDER, "").casefold() or None):
+        if len(group) > 1:
             yield (
-                f"{_places(same)}: {len(same)} movies would share the run folder {name}; "
+                f"{_lines(group)}: {len(group)} movies would share the run folder {name}; "
                 f"name others in a column {RUN_FOLDER}"
             )
     well = ("experiment_date", "plate", "well")
-    for place, same in _by(rows, lambda c: _all(c, (*well, "position"))):
-        if len(same) > 1:
-            yield f"{_places(same)}: {len(same)} movies are said to be of position {' / '.join(place)}"
-    for place, same in _by(rows, lambda c: _all(c, well)):
+    for position, group in _grouped(rows, lambda c: _all(c, (*well, "position"))):
+        if len(group) > 1:
+            yield f"{_lines(group)}: {len(group)} movies have the same position {' / '.join(position)}"
+    for name, group in _grouped(rows, lambda c: _all(c, well)):
         for column in SHARED_BY_A_WELL:
-            said = {number_of(v) if column in NUMBERS else v for r in same if (v := r.cells.get(column, ""))}
-            said |= {"nothing" for r in same if column not in r.cells and said}
-            if len(said) > 1:
+            values = _different_values(group, column)
+            if len(values) > 1:
                 yield (
-                    f"{_places(same)}: well {' / '.join(place)} has {column} = "
-                    f"{' and '.join(sorted(f'{v:g}' if isinstance(v, float) else str(v) for v in said))}; "
+                    f"{_lines(group)}: well {' / '.join(name)} has {column} = {' and '.join(values)}; "
                     "a well is treated as one"
                 )
 
 
-def _by(rows: Sequence[Row], key: Callable[[Mapping[str, str]], object]) -> Iterable[tuple]:
+def _different_values(rows: Sequence[Row], column: str) -> list[str]:
+    """The different values of a column in some rows, as text; `nothing` if only some rows are filled."""
+    texts = [row.cells[column] for row in rows if column in row.cells]
+    values = {number_of(text) if column in NUMBERS else text for text in texts}
+    words = [f"{value:g}" if isinstance(value, float) else str(value) for value in values]
+    return sorted([*words, "nothing"] if words and len(texts) < len(rows) else words)
+
+
+def _grouped(rows: Sequence[Row], key: Callable[[Mapping[str, str]], object]) -> Iterable[tuple]:
+    """(key, rows) of each group of rows with the same key; rows without a key are left out."""
     groups: dict[object, list[Row]] = {}
     for row in rows:
         groups.setdefault(key(row.cells), []).append(row)
@@ -121,14 +128,15 @@ def _by(rows: Sequence[Row], key: Callable[[Mapping[str, str]], object]) -> Iter
 
 
 def _all(cells: Mapping[str, str], columns: Sequence[str]) -> tuple[str, ...] | None:
+    """The cells of some columns; None unless all are filled."""
     return tuple(cells[c] for c in columns) if all(c in cells for c in columns) else None
 
 
-def _places(rows: Sequence[Row]) -> str:
-    """The rows' places.
+def _lines(rows: Sequence[Row]) -> str:
+    """Where the rows are in the file.
 
     >>> from pipelines.sheet import Row
-    >>> _places([Row("line 2", {}), Row("line 5", {}), Row("line 5", {})])
+    >>> _lines([Row("line 2", {}), Row("line 5", {}), Row("line 5", {})])
     'line 2, 5'
     """
     kind = rows[0].where.split()[0]

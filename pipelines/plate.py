@@ -22,41 +22,48 @@ if TYPE_CHECKING:
 
     from lineage.config import Config
     from lineage.progress import Screen
-    from pipelines.cluster import Place
+    from pipelines.cluster import Backend
     from pipelines.platemap import Movie, PlateMap
 
-TICK_S = 0.2
-SHARE_OF_SEGMENTATION = 0.8  # of a movie's time; the rest comes when it is done
+POLL_EVERY_S = 0.2
+SHARE_OF_SEGMENTATION = 0.8  # of a movie's time; the rest is counted when it is done
 
 
 @dataclass(frozen=True)
-class Ended:
+class Outcome:
     """What became of a movie."""
 
     movie: Movie
-    reason: str | None  # why it failed
+    reason: str | None  # why it failed; None if it did not
     was_done: bool = False  # before this start
     traceback: str = ""
 
 
 @dataclass
 class Tally:
-    """Frames done and to be done in this start; what was done before counts as neither."""
+    """Frames done and to be done in this start; those done by an earlier one count as neither."""
 
     frames: Mapping[str, int]  # of each run folder
     before: dict[str, int] = field(default_factory=dict)
     now: dict[str, float] = field(default_factory=dict)
 
-    def tell(self, run_folder: str, stage: str, done: int, total: int) -> None:
-        """A worker said how far a movie is."""
+    def report(self, run_folder: str, stage: str, done: int, total: int) -> None:
+        """Count what a worker reports.
+
+        Args:
+            run_folder: the movie's.
+            stage: only frames of the segmentation count.
+            done: frames done in it, by an earlier start as well.
+            total: frames of the movie; 0 if the stage has just begun.
+        """
         if stage != "segment" or not total:
             return
-        # An earlier start's frames are there at once.
+        # The frames of an earlier start are all in the first report.
         before = self.before.setdefault(run_folder, done - 1 if done > 1 else 0)
         self.now[run_folder] = (done - before) * SHARE_OF_SEGMENTATION
 
     def end(self, run_folder: str, *, was_done: bool) -> None:
-        """A movie is done, or given up."""
+        """Count a movie that is done or has failed."""
         if was_done:
             self.before[run_folder] = self.frames[run_folder]
         self.now[run_folder] = self.frames[run_folder] - self.before.get(run_folder, 0)
@@ -72,14 +79,14 @@ class Tally:
         return sum(self.frames.values()) - sum(self.before.values())
 
 
-def run(plate: PlateMap, out: Path, place: Place, *, screen: Screen) -> list[Ended]:
+def run(plate: PlateMap, out: Path, backend: Backend, *, screen: Screen) -> list[Outcome]:
     """Run every movie that is not done yet; one that fails stops none of the others.
 
     Args:
         plate: checked.
-        out: the folder for the run folders, and for a copy of the map; made if it is not there.
-        place: where the movies run.
-        screen: where progress is said.
+        out: the folder for the run folders and a copy of the map; made if it is not there.
+        backend: where the movies run.
+        screen: shows progress.
 
     Returns:
         What became of each movie, in the plate's order.
@@ -88,16 +95,15 @@ def run(plate: PlateMap, out: Path, place: Place, *, screen: Screen) -> list[End
         InputError: `out` cannot be used.
     """
     write_copy(plate, out)
-    tally = Tally({m.run_folder: m.n_frames for m in plate.movies})
     with screen.stage("plate") as progress:
-        return follow(plate.movies, out, place, tally, progress, screen)
+        return run_movies(plate.movies, out, backend, progress, screen)
 
 
 def write_copy(plate: PlateMap, out: Path) -> None:
-    """The checked map, beside the runs: the movies' paths are absolute, those of the runs start from there.
+    """Write the checked map beside the runs; paths of movies are absolute, those of runs relative to it.
 
     Raises:
-        InputError: something else of that name is there.
+        InputError: another file of that name is there.
     """
     path = out / COPY
     if path.exists():
@@ -107,108 +113,151 @@ def write_copy(plate: PlateMap, out: Path) -> None:
     write_table(plate.table, path)
 
 
-def follow(
+def run_movies(
     movies: Sequence[Movie],
     out: Path,
-    place: Place,
-    tally: Tally,
+    backend: Backend,
     progress: Callable[[int, int], None],
     screen: Screen,
-) -> list[Ended]:
-    """Hand the movies to the workers, and say what becomes of them."""
+) -> list[Outcome]:
+    """Give the movies to the workers, and wait for them.
 
-    def hear(event: tuple[float, dict[str, Any]]) -> None:
-        told = event[1]
-        tally.tell(told["movie"], told["stage"], told["done"], told["total"])
+    Args:
+        movies: to run, or to find done.
+        out: the folder for their run folders.
+        backend: where they run.
+        progress: called with frames done and frames to be done in this start.
+        screen: gets a line for each movie that ends.
+
+    Returns:
+        What became of each movie, in their order.
+    """
+    tally = Tally({m.run_folder: m.n_frames for m in movies})
+
+    def on_event(event: tuple[float, dict[str, Any]]) -> None:
+        report = event[1]  # the first is the time
+        tally.report(report["movie"], report["stage"], report["done"], report["total"])
         progress(tally.done, tally.total)
 
-    stages = {m.run_folder: stages_of(out / m.run_folder) for m in movies}
-    client = place.client
-    client.subscribe_topic(TOPIC, hear)
-    # The longest first: a short one at the end keeps the others waiting less.
-    order = sorted(movies, key=lambda m: -m.n_frames * m.shape[0] * m.shape[1])
-    futures: dict[Future, Movie] = {
-        client.submit(
-            run_movie, m.path, (out / m.run_folder).absolute(), shared_out(m, place.processes),
-            key=(KEY, m.run_folder), priority=-n,
-        ): m
-        for n, m in enumerate(order)
-    }  # fmt: skip
-    ended: dict[str, Ended] = {}
-    for future in as_they_end(futures, place, screen):
+    stages_before = {m.run_folder: stages_of(out / m.run_folder) for m in movies}
+    backend.client.subscribe_topic(TOPIC, on_event)
+    futures = submit(movies, out, backend)
+    outcomes: dict[str, Outcome] = {}
+    for future in as_completed(futures, backend, screen):
         movie = futures[future]
         name = movie.run_folder
         if future.status == "finished":
-            one = Ended(movie, None, was_done=stages_of(out / name) == stages[name])
+            outcome = Outcome(movie, None, was_done=stages_of(out / name) == stages_before[name])
         else:
-            one = Ended(movie, reason_of(future), traceback=traceback_of(future))
-        ended[name] = one
-        tally.end(name, was_done=one.was_done)
+            outcome = Outcome(movie, reason_of(future), traceback=traceback_of(future))
+        outcomes[name] = outcome
+        tally.end(name, was_done=outcome.was_done)
         progress(tally.done, tally.total)
-        what = f"failed: {one.reason}" if one.reason else "was done before" if one.was_done else "done"
-        screen.say(f"{len(ended)} of {len(movies)}: {name} {what}", "red" if one.reason else None)
-    client.unsubscribe_topic(TOPIC)
-    return [ended[m.run_folder] for m in movies]
+        _show(outcome, f"{len(outcomes)} of {len(movies)}", screen)
+    backend.client.unsubscribe_topic(TOPIC)
+    return [outcomes[m.run_folder] for m in movies]
 
 
-def as_they_end(futures: Iterable[Future], place: Place, screen: Screen) -> Iterator[Future]:
-    """Each movie's future when it has ended; the place is looked after meanwhile."""
-    left, said = list(futures), ""
+def submit(movies: Sequence[Movie], out: Path, backend: Backend) -> dict[Future, Movie]:
+    """Give each movie to dask as one task, the longest first: so that none is left alone at the end.
+
+    Args:
+        movies: to run.
+        out: the folder for their run folders.
+        backend: where they run.
+
+    Returns:
+        The future of each movie; its result is the path of the run folder.
+    """
+    longest_first = sorted(movies, key=lambda m: -m.n_frames * m.shape[0] * m.shape[1])
+    return {
+        backend.client.submit(
+            run_movie,
+            movie.path,
+            (out / movie.run_folder).absolute(),
+            with_workers(movie, backend.processes),
+            key=(KEY, movie.run_folder),
+            priority=-n,
+        ): movie
+        for n, movie in enumerate(longest_first)
+    }
+
+
+def _show(outcome: Outcome, count: str, screen: Screen) -> None:
+    name = outcome.movie.run_folder
+    if outcome.reason:
+        screen.say(f"{count}: {name} failed: {outcome.reason}", "red")
+    else:
+        screen.say(f"{count}: {name} {'was done before' if outcome.was_done else 'done'}")
+
+
+def as_completed(futures: Iterable[Future], backend: Backend, screen: Screen) -> Iterator[Future]:
+    """Wait for movies, while the backend's workers are supervised.
+
+    Args:
+        futures: of the movies.
+        backend: where they run.
+        screen: gets a line whenever the state of the workers changes.
+
+    Yields:
+        Each future when its movie is done or has failed.
+    """
+    left, last_state = list(futures), ""
     while left:
-        words = place.look_after(len(left))
-        if words != said:
-            screen.say(words)
-        said = words
-        ended = [f for f in left if f.done()]
-        left = [f for f in left if f not in ended]
-        yield from ended
-        if not ended:
-            time.sleep(TICK_S)
+        state = backend.supervise(len(left))
+        if state != last_state:
+            screen.say(state)
+        last_state = state
+        completed = [f for f in left if f.done()]
+        left = [f for f in left if f not in completed]
+        yield from completed
+        if not completed:
+            time.sleep(POLL_EVERY_S)
 
 
-def shared_out(movie: Movie, processes: int | None) -> Config:
-    """The movie's settings, with the processes that share its frames where the plate map leaves that open."""
+def with_workers(movie: Movie, processes: int | None) -> Config:
+    """The movie's settings, with the number of processes filled in where the plate map gives none."""
     from lineage.nuclei.segment import WORTH_PROCESSES
 
     config = movie.config
     if config.segment.workers or processes is None:
         return config
-    small = movie.n_frames * movie.shape[0] * movie.shape[1] <= WORTH_PROCESSES
-    segment = config.segment.model_copy(update={"workers": 1 if small else processes})
+    is_small = movie.n_frames * movie.shape[0] * movie.shape[1] <= WORTH_PROCESSES
+    segment = config.segment.model_copy(update={"workers": 1 if is_small else processes})
     return config.model_copy(update={"segment": segment})
 
 
 def stages_of(run_folder: Path) -> dict[str, Any]:
-    """What run.json says of the stages; empty where there is none."""
+    """The record of the stages in run.json; empty where there is none."""
     try:
         return dict(read_record(run_folder)["stages"])
     except (InputError, OSError):
         return {}
 
 
-def warnings_of(ended: Sequence[Ended], out: Path) -> dict[str, list[str]]:
-    """What was assumed of the movies, and what to be wary of; with the run folders it is said of."""
+def warnings_of(outcomes: Sequence[Outcome], out: Path) -> dict[str, list[str]]:
+    """Collect what was assumed of the movies and what was warned of: sentence -> run folders."""
     found: dict[str, list[str]] = {}
-    for one in ended:
-        name = one.movie.run_folder
-        if one.reason:
+    for outcome in outcomes:
+        name = outcome.movie.run_folder
+        if outcome.reason:
             continue
         record = read_record(out / name)
         warnings = [w for stage in record["warnings"].values() for w in stage]
-        told = [f"assumed: {s}" for s in record["video"]["assumed"]] + [f"warning: {w}" for w in warnings]
-        for sentence in told:
+        sentences = [f"assumed: {s}" for s in record["video"]["assumed"]]
+        for sentence in [*sentences, *(f"warning: {w}" for w in warnings)]:
             found.setdefault(sentence, []).append(name)
     return found
 
 
 def traceback_of(future: Future) -> str:
-    """Where a movie failed."""
+    """The traceback of the error that a movie failed with; empty if there is none."""
     error = future.exception() if future.status == "error" else None
     return "".join(traceback.format_exception(error)) if error else ""
 
 
 def reason_of(future: Future) -> str:
-    """Why a movie failed, in a line."""
+    """Why a movie failed, in one line."""
     from distributed import KilledWorker
 
     from lineage.tracking.resolve import Unsolved
@@ -218,13 +267,13 @@ def reason_of(future: Future) -> str:
     error = future.exception()
     if isinstance(error, KilledWorker):
         return (
-            "each process that tried it died, most likely for want of memory; give the same command again "
+            "each process that ran it died, most likely because memory ran out; give the same command again "
             "with fewer --workers, or more memory in the SLURM profile"
         )
-    words = " ".join(str(error).split())
+    message = " ".join(str(error).split())
     if isinstance(error, InputError | OSError | Unsolved):
-        return words
-    return f"{type(error).__name__}: {words} (--debug shows where)"
+        return message
+    return f"{type(error).__name__}: {message} (--debug shows where)"
 
 
 if __name__ == "__main__":

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from lineage.progress import Screen
-    from pipelines.cluster import Place
-    from pipelines.plate import Ended
+    from pipelines.cluster import Backend
+    from pipelines.plate import Outcome
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, help=__doc__)
 Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an error")]
@@ -28,7 +28,7 @@ def draft_map(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier map")] = False,
     debug: Debug = False,
 ) -> None:
-    """Draft a plate map from the movies' names; what they do not say stays empty, and is said."""
+    """Draft a plate map from the movies' names; what they do not tell stays empty, and is listed."""
     from pipelines import filenames
     from pipelines.columns import COPY
 
@@ -47,7 +47,8 @@ def run(
     plate: Annotated[Path, typer.Argument(help="plate map, CSV or TOML")],
     out: Annotated[Path, typer.Option(help="folder for the run folders and a copy of the map")],
     workers: Annotated[
-        int | None, typer.Option(help="movies at a time on this machine; as many as it can hold", min=1)
+        int | None,
+        typer.Option(help="movies at a time on this machine; by default as many as it can hold", min=1),
     ] = None,
     scheduler: Annotated[str | None, typer.Option(help="address of a running dask scheduler")] = None,
     slurm: Annotated[Path | None, typer.Option(help="profile of SLURM jobs, TOML")] = None,
@@ -72,18 +73,29 @@ def run(
         refuse_own_map(plate, out)
         with (
             ended_by_signals(),
-            place_of(len(checked.movies), workers, scheduler, slurm, screen) as place,
+            backend_of(len(checked.movies), workers, scheduler, slurm, screen) as backend,
             undisturbed_afterwards(),
         ):
-            screen.say(place.words)
-            ended = run(checked, out, place, screen=screen)
-        raise typer.Exit(say_result(ended, out, screen, debug=debug))
+            screen.say(backend.description)
+            outcomes = run(checked, out, backend, screen=screen)
+        raise typer.Exit(report_result(outcomes, out, screen, debug=debug))
 
 
-def place_of(
+def backend_of(
     n_movies: int, workers: int | None, scheduler: str | None, slurm: Path | None, screen: Screen
-) -> AbstractContextManager[Place]:
-    """Where the movies run, as it was told."""
+) -> AbstractContextManager[Backend]:
+    """Choose where the movies run, by the options of the command.
+
+    Args:
+        n_movies: of the plate.
+        workers: `--workers`, for this machine.
+        scheduler: `--scheduler`.
+        slurm: `--slurm`.
+        screen: gets warnings of SLURM's.
+
+    Returns:
+        The backend, to be entered.
+    """
     from pipelines import cluster
 
     if scheduler:
@@ -94,15 +106,15 @@ def place_of(
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:
-    """Raise InputError if there is something already."""
+    """Raise InputError if `path` exists and may not be overwritten."""
     from lineage.schema import InputError
 
     if path.exists() and not overwrite:
-        raise InputError(f"{path} is there already; give another --out, or say --overwrite")
+        raise InputError(f"{path} is there already; give another --out, or --overwrite")
 
 
 def refuse_own_map(plate: Path, out: Path) -> None:
-    """Raise InputError if the copy would replace what the user wrote."""
+    """Raise InputError if the checked copy would replace the user's own map."""
     from lineage.schema import InputError
     from pipelines.columns import COPY, RUN_FOLDER
 
@@ -110,22 +122,32 @@ def refuse_own_map(plate: Path, out: Path) -> None:
         raise InputError(f"the checked copy would replace {plate}; give another folder with --out")
 
 
-def say_result(ended: list[Ended], out: Path, screen: Screen, *, debug: bool) -> int:
-    """What was assumed, what to be wary of, what failed and why; gives back the exit code."""
+def report_result(outcomes: list[Outcome], out: Path, screen: Screen, *, debug: bool) -> int:
+    """Print what was assumed, what was warned of, what failed and why.
+
+    Args:
+        outcomes: of all movies.
+        out: the folder of their run folders.
+        screen: to print on.
+        debug: whether to print tracebacks too.
+
+    Returns:
+        The exit code.
+    """
     from pipelines.plate import warnings_of
 
-    for sentence, names in warnings_of(ended, out).items():
+    for sentence, names in warnings_of(outcomes, out).items():
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         screen.say(f"{sentence} ({shown})", "yellow")
-    failed = [e for e in ended if e.reason]
-    before = sum(e.was_done for e in ended)
+    failed = [o for o in outcomes if o.reason]
+    before = sum(o.was_done for o in outcomes)
     screen.say(
-        f"{len(ended) - len(failed)} of {len(ended)} movies done"
+        f"{len(outcomes) - len(failed)} of {len(outcomes)} movies done"
         + (f", {before} of them before this start" if before else "")
     )
-    for one in failed:
-        screen.say(f"failed: {one.movie.path.name}: {one.reason}", "red")
+    for outcome in failed:
+        screen.say(f"failed: {outcome.movie.path.name}: {outcome.reason}", "red")
         if debug:
-            screen.say(one.traceback)
+            screen.say(outcome.traceback)
     screen.say(f"statistics: python -m pipelines.dose {shlex.quote(str(out))} --out DOSE", "bold")
     return 1 if failed else 0

@@ -1,4 +1,4 @@
-"""Plate map -> a table of movies, one a row, checked whole before anything runs."""
+"""Plate map -> a table of movies, one a row, all of it checked before anything runs."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from pipelines.columns import (
     COPY,
     NO_TREATMENT,
     NUMBERS,
-    OWN,
     PATHS,
+    PLATE_COLUMNS,
     REQUIRED,
     RUN_FOLDER,
     iso_date,
@@ -26,7 +26,7 @@ from pipelines.columns import (
     setting_of,
 )
 from pipelines.filenames import is_movie, read_name
-from pipelines.mistakes import said_nowhere, wrong_cells, wrong_columns, wrong_together
+from pipelines.mistakes import conflicts, empty_everywhere, wrong_cells, wrong_columns
 from pipelines.sheet import Row, read_sheet
 
 if TYPE_CHECKING:
@@ -57,12 +57,12 @@ class PlateMap:
 
 
 def read(path: Path) -> pd.DataFrame:
-    """The table of a plate map; see `check`."""
+    """Read the table of a plate map; see `check`."""
     return check(path).table
 
 
 def check(path: Path) -> PlateMap:
-    """Read a plate map and check all of it.
+    """Read a plate map, and check all of it.
 
     Args:
         path: CSV or TOML. Paths in it are relative to it; `movie` may be a glob, and then cells left empty
@@ -74,7 +74,7 @@ def check(path: Path) -> PlateMap:
         Numbers are floats, NaN where not given; all else is text.
 
     Raises:
-        InputError: lists every mistake with its row.
+        InputError: lists all mistakes, with their rows.
     """
     sheet, folder = read_sheet(path), path.resolve().parent
     mistakes = [*sheet.mistakes, *wrong_columns(sheet.columns)]
@@ -87,17 +87,17 @@ def check(path: Path) -> PlateMap:
             rows += _expand(_renamed(row, settings_of), folder)
         except InputError as error:
             mistakes.append(f"{row.where}: {error}")
-    rows = [Row(row.where, row.cells | _tidy(row.cells) | _paths(row.cells, folder)) for row in rows]
-    if nowhere := said_nowhere(rows):
-        mistakes.append(f"header: {', '.join(nowhere)} missing, or empty in every row")
-    required = [c for c in REQUIRED if c not in nowhere]
+    rows = [Row(row.where, row.cells | _uniform(row.cells) | _absolute(row.cells, folder)) for row in rows]
+    if empty := empty_everywhere(rows):
+        mistakes.append(f"header: {', '.join(empty)} missing, or empty in every row")
+    required = [c for c in REQUIRED if c not in empty]
     movies: list[Movie] = []
     for row in rows:
-        wrong = list(wrong_cells(row.cells, required=required))
-        found, more = _open(row.cells)
-        movies += found
-        mistakes += [f"{row.where}: {text}" for text in [*wrong, *more]]
-    mistakes += wrong_together(rows)
+        movie, wrong = _open_movie(row.cells)
+        movies += [movie] if movie else []
+        in_cells = wrong_cells(row.cells, required=required)
+        mistakes += [f"{row.where}: {text}" for text in (*in_cells, *wrong)]
+    mistakes += conflicts(rows)
     if mistakes:
         head = f"{path.name} has {len(mistakes)} mistake{'s' * (len(mistakes) > 1)}; nothing was run:"
         raise InputError("\n  ".join([head, *dict.fromkeys(mistakes)]))
@@ -105,13 +105,13 @@ def check(path: Path) -> PlateMap:
 
 
 def read_copy(folder: Path) -> pd.DataFrame:
-    """The checked map in a folder of runs; the movies need not be there any more.
+    """Read the checked map in a folder of runs; the movies themselves need not exist any more.
 
     Returns:
-        As `read` does; `run_folder` is a path that holds from here.
+        The table, as of `read`, but with paths under `run_folder`.
 
     Raises:
-        InputError: no such map, one that was not checked, or one that has mistakes since.
+        InputError: no such map, one that was never checked, or one that was changed and has mistakes.
     """
     path = folder / COPY
     if not path.is_file():
@@ -124,15 +124,15 @@ def read_copy(folder: Path) -> pd.DataFrame:
     rows = sheet.rows
     mistakes = [*sheet.mistakes, *([] if rows else ["no row: wanted one a movie"])]
     mistakes += [f"{row.where}: {text}" for row in rows for text in wrong_cells(row.cells)]
-    mistakes += wrong_together(rows)
+    mistakes += conflicts(rows)
     if mistakes:
         raise InputError("\n  ".join([f"{path} was changed, and has mistakes:", *dict.fromkeys(mistakes)]))
-    table = _table(rows, [c for c in sheet.columns if c not in OWN])
+    table = _table(rows, [c for c in sheet.columns if c not in PLATE_COLUMNS])
     return table.assign(run_folder=[str(folder / name) for name in table[RUN_FOLDER]])
 
 
 def stem_of(movie: Path) -> str:
-    """A movie's name without what it ends with.
+    """A movie's name without its suffixes.
 
     >>> stem_of(Path("U251.2.5Gy.ome.tif"))
     'U251.2.5Gy'
@@ -145,73 +145,75 @@ def _renamed(row: Row, settings_of: Mapping[str, str]) -> Row:
 
 
 def _expand(row: Row, folder: Path) -> list[Row]:
-    """A row for each movie that its glob stands for; with the absolute path."""
+    """One row for each movie that the row's glob matches, with absolute paths."""
     pattern = row.cells.get("movie", "")
     if not pattern:
         return [row]
-    # A name that is there is meant, brackets and all.
+    # An existing name is no pattern, even if it holds brackets.
     if (folder / pattern).exists() or not glob.has_magic(pattern):
         return [Row(row.where, row.cells | {"movie": str((folder / pattern).absolute())})]
     found = sorted(map(Path, glob.glob(str(folder / pattern), recursive=True)))
     found = [p.absolute() for p in found if is_movie(p)]
     if not found:
         raise InputError(f"no movie is called {pattern}, looked for in {folder}")
-    return [
-        Row(row.where, read_name(p.relative_to(folder) if p.is_relative_to(folder) else Path(p.name)).known
-            | row.cells | {"movie": str(p)})
-        for p in found
-    ]  # fmt: skip
+    rows = []
+    for path in found:
+        name = read_name(path.relative_to(folder) if path.is_relative_to(folder) else Path(path.name))
+        rows.append(Row(row.where, name.known | row.cells | {"movie": str(path)}))
+    return rows
 
 
-def _tidy(cells: Mapping[str, str]) -> dict[str, str]:
-    """What may be written in several ways, in one; what is left open, filled in."""
-    tidy = {"treatment": cells.get("treatment", NO_TREATMENT)}
+def _uniform(cells: Mapping[str, str]) -> dict[str, str]:
+    """Cells that may be written in several ways, in one of them; and defaults for empty cells."""
+    uniform = {"treatment": cells.get("treatment", NO_TREATMENT)}
     if "movie" in cells:
-        tidy[RUN_FOLDER] = (
+        uniform[RUN_FOLDER] = (
             cells.get(RUN_FOLDER) or default_out(Path(cells["movie"]), cells.get("video.position")).name
         )
     if well := re.fullmatch(r"([A-Pa-p])0*(\d{1,2})", cells.get("well", "")):
-        tidy["well"] = f"{well[1].upper()}{int(well[2]):02d}"
+        uniform["well"] = f"{well[1].upper()}{int(well[2]):02d}"
     if "control" in cells:
         words = re.split(r"[\s,;+]+", cells["control"].lower().replace("dye free", "dye-free"))
-        tidy["control"] = " ".join(sorted(set(words), reverse=True))
+        uniform["control"] = " ".join(sorted(set(words), reverse=True))
     if written := iso_date(cells.get("experiment_date", "")):
-        tidy["experiment_date"] = written
-    return tidy
+        uniform["experiment_date"] = written
+    return uniform
 
 
-def _open(cells: Mapping[str, str]) -> tuple[list[Movie], list[str]]:
-    """The movie with its settings, or what is wrong with them."""
+def _open_movie(cells: Mapping[str, str]) -> tuple[Movie | None, list[str]]:
+    """The movie with its settings; None, and what is wrong, if it cannot be run."""
     from lineage.nuclei.masks import open_masks
     from lineage.stardist import model
     from lineage.video import open_video
 
-    given, mistakes = _settings(cells), []
+    given = _settings(cells)
     toml = Path(given.pop(CONFIG)) if CONFIG in given else None
-    # Each by itself, so that one mistake does not hide the next.
-    for one in ((toml, {}), *((None, {name: value}) for name, value in given.items())):
-        mistakes += _mistake(partial(settings.read, *one))
+    # Each setting by itself, so that one mistake does not hide the next.
+    mistakes = _errors(partial(settings.read, toml, {}))
+    for name, value in given.items():
+        mistakes += _errors(partial(settings.read, None, {name: value}))
     if "movie" not in cells or mistakes:
-        return [], mistakes
+        return None, mistakes
     config = settings.read(toml, given)
     for needed in (config.labels, config.classify.model):
         if needed and not needed.exists():
             mistakes.append(f"{needed} is not there: check the name")
-    path, movies = Path(cells["movie"]), []
+    path, opened = Path(cells["movie"]), []
 
-    def look() -> None:
+    def open_all() -> None:
         video = open_video(path, **config.video.model_dump())
-        movies.append(Movie(path, cells[RUN_FOLDER], config, video.n_frames, video.shape))
+        opened.append(Movie(path, cells[RUN_FOLDER], config, video.n_frames, video.shape))
         if config.labels and not mistakes:
             open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)
         elif not config.labels:
             model.find(config.segment.model)
 
-    mistakes += _mistake(look)
-    return ([], mistakes) if mistakes else (movies, [])
+    mistakes += _errors(open_all)
+    return (None, mistakes) if mistakes else (opened[0], [])
 
 
-def _mistake(do: Callable[[], object]) -> list[str]:
+def _errors(do: Callable[[], object]) -> list[str]:
+    """The message of the error that a call raises on bad input; none if it raises none."""
     try:
         do()
     except (InputError, OSError) as error:
@@ -220,27 +222,28 @@ def _mistake(do: Callable[[], object]) -> list[str]:
 
 
 def _settings(cells: Mapping[str, str]) -> dict[str, str]:
-    """The cells that are settings of `lineage.run`, but for a dose that is none, which is said elsewhere."""
+    """The cells that are settings of `lineage.run`; a dose that is no number is left to `wrong_cells`."""
     given = {name: value for name, value in cells.items() if "." in name or name in (*PATHS, "dose_gy")}
     if number_of(given.get("dose_gy", "0")) is None:
         del given["dose_gy"]
     return given
 
 
-def _paths(cells: Mapping[str, str], folder: Path) -> dict[str, str]:
-    """Files and folders that settings name, so that they hold from anywhere."""
+def _absolute(cells: Mapping[str, str], folder: Path) -> dict[str, str]:
+    """The cells that name files and folders, as absolute paths."""
     stem = stem_of(Path(cells["movie"])) if "movie" in cells else ""
     given = {n: str((folder / cells[n].replace("{stem}", stem)).absolute()) for n in PATHS if n in cells}
-    # A model may also go by its name.
+    # A model may be a folder or a name.
     if "segment.model" in cells and (model := folder / cells["segment.model"]).is_dir():
         given["segment.model"] = str(model.absolute())
     return given
 
 
-def _table(rows: Sequence[Row], given: Iterable[str]) -> pd.DataFrame:
+def _table(rows: Sequence[Row], settings_columns: Iterable[str]) -> pd.DataFrame:
     import pandas as pd
 
-    there = {c for row in rows for c in row.cells}
-    columns = [c for c in OWN if c in there] + [c for c in dict.fromkeys(given) if c not in OWN]
+    given = {c for row in rows for c in row.cells}
+    further = [c for c in dict.fromkeys(settings_columns) if c not in PLATE_COLUMNS]
+    columns = [c for c in PLATE_COLUMNS if c in given] + further
     table = pd.DataFrame([{c: row.cells.get(c, "") for c in columns} for row in rows], columns=columns)
     return table.assign(**{c: pd.to_numeric(table[c]).astype(float) for c in NUMBERS if c in table})

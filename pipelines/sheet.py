@@ -1,4 +1,4 @@
-"""CSV or TOML -> rows of text, each with the place it stands at; nothing is understood yet."""
+"""A CSV or TOML file -> rows of text, each with its line number; cells are not interpreted yet."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ if TYPE_CHECKING:
 
 ROWS = "movies"  # the array of tables in TOML: [[movies]]
 SEPARATORS = ",;\t"
-REMARKS = ("#", "sep=")  # how lines begin that are no rows
-NAMES_SEPARATOR = re.compile(
-    r'\s*"?sep=(.)', re.IGNORECASE
-)  # the line that Excel writes, or wants, above all
+NOT_ROWS = ("#", "sep=")  # lines that begin so are no rows
+# The first line of some files from or for Excel, such as sep=;
+SEPARATOR_LINE = re.compile(r'\s*"?sep=(.)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Sheet:
 def read_sheet(path: Path) -> Sheet:
     """Read a CSV (comma, semicolon or tab; `#` begins a comment line) or a TOML.
 
-    TOML has a table `[[movies]]` for each row; what stands above the first holds for all of them.
+    TOML has a table `[[movies]]` for each row; keys above the first hold for all rows.
 
     Raises:
         InputError: no such file, or neither CSV nor TOML.
@@ -56,7 +55,7 @@ def read_sheet(path: Path) -> Sheet:
 
 
 def text_of(path: Path) -> str:
-    """What a text file says, without a byte order mark.
+    """The content of a text file, without a byte order mark.
 
     Raises:
         InputError: it is not UTF-8.
@@ -65,13 +64,13 @@ def text_of(path: Path) -> str:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         text = "\0"
-    if "\0" in text:  # every second character of UTF-16
+    if "\0" in text:  # as every second character of UTF-16 is
         raise InputError(f"{path.name} is no UTF-8 text; in a spreadsheet, save it as CSV UTF-8")
     return text
 
 
 def column_name(written: str) -> str:
-    """A column as we call it.
+    """The name of a column in our spelling.
 
     >>> column_name(" pixel-size-um"), column_name("drug_µM"), column_name("Dose_Gy")
     ('pixel_size_um', 'drug_uM', 'dose_gy')
@@ -85,9 +84,9 @@ def _csv(text: str, name: str) -> Sheet:
     lines = list(lines_of(text, name))
     if not lines:
         raise InputError(f"{name} is empty; wanted a header and one row a movie")
-    (at, header), *body = lines
+    (header_line, header), *body = lines
     columns = tuple(map(column_name, header))
-    mistakes = [f"line {at}: the column {c} is there twice" for c in _twice(columns)]
+    mistakes = [f"line {header_line}: the column {c} is there twice" for c in _twice(columns)]
     rows = []
     for line, cells in body:
         if len(cells) > len(columns):
@@ -101,12 +100,12 @@ def _csv(text: str, name: str) -> Sheet:
 
 
 def lines_of(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
-    """(number, cells) of each line that says something; a quoted cell may run over several.
+    """(number, cells) of each row; a quoted cell may hold line breaks.
 
-    Spreadsheets write empty cells at the end, as many as the widest row has: these are left out.
+    Spreadsheets pad rows with empty cells up to the widest one: these are left out.
 
     Raises:
-        InputError: quotation marks do not pair, so that nobody knows where a cell ends.
+        InputError: a quotation mark is not closed.
     """
     reader = csv.reader(io.StringIO(text), delimiter=_separator(text), strict=True, skipinitialspace=True)
     end = 0
@@ -114,7 +113,7 @@ def lines_of(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
         for cells in reader:
             begin, end = end + 1, reader.line_num
             n = max((i for i, cell in enumerate(cells, 1) if cell.strip()), default=0)
-            if n and not cells[0].lower().startswith(REMARKS):
+            if n and not cells[0].lower().startswith(NOT_ROWS):
                 yield begin, cells[:n]
     except csv.Error as error:
         raise InputError(
@@ -124,15 +123,15 @@ def lines_of(text: str, name: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _separator(text: str) -> str:
-    """The one that the first line names, or that the header has most of.
+    """The separator that the first line names, else the one that is most frequent in the header.
 
     >>> _separator("sep=;"), _separator("a;b,c;d"), _separator("a")
     (';', ';', ',')
     """
-    if named := NAMES_SEPARATOR.match(text):
+    if named := SEPARATOR_LINE.match(text):
         return named[1]
     lines = (line for line in text.splitlines() if line.strip() and not line.lstrip('" ').startswith("#"))
-    # Spreadsheets of half of Europe separate by semicolons.
+    # In much of Europe, spreadsheets write semicolons.
     return max(SEPARATORS, key=next(lines, "").count)
 
 
@@ -142,19 +141,20 @@ def _twice(columns: tuple[str, ...]) -> list[str]:
 
 def _toml(text: str, name: str) -> Sheet:
     try:
-        told = tomllib.loads(text)
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{name} is not TOML: {error}") from error
-    tables = told.pop(ROWS, None)
+    tables = table.pop(ROWS, None)
     if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
         raise InputError(f"{name} has no tables [[{ROWS}]]; wanted one for each movie")
-    shared = dict(_flat(told))
+    shared = dict(_flat(table))
     rows = tuple(Row(f"movie {n}", shared | dict(_flat(t))) for n, t in enumerate(tables, 1))
     columns = dict.fromkeys(column for row in rows for column in row.cells)
     return Sheet(tuple(columns), rows, ())
 
 
 def _flat(table: Mapping[str, Any], section: str = "") -> Iterator[tuple[str, str]]:
+    """(dotted column, text) of each value in nested tables."""
     for key, value in table.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{section}{key}.")

@@ -1,4 +1,4 @@
-"""What ends a process from outside -> one KeyboardInterrupt, after which it tidies up undisturbed."""
+"""Signals that end a process -> one KeyboardInterrupt, after which it tidies up undisturbed."""
 
 from __future__ import annotations
 
@@ -9,36 +9,39 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# Ctrl-C, `kill`, and a terminal that closes, which Windows does not tell of.
+# Ctrl-C, `kill`, and a terminal that closes (there is no such signal on Windows).
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
 def ended_by_signals() -> Iterator[None]:
-    """`kill` and a terminal that closes do to the block what Ctrl-C does, but for what is ignored (nohup)."""
+    """Let `kill` and a closing terminal act like Ctrl-C; signals that are ignored stay so (nohup)."""
     before = {s: signal.getsignal(s) for s in ENDING}
     try:
-        for one, handler in before.items():
+        for number, handler in before.items():
             if handler != signal.SIG_IGN:
-                signal.signal(one, signal.default_int_handler)
+                signal.signal(number, signal.default_int_handler)
         yield
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
 def undisturbed_afterwards() -> Iterator[None]:
-    """Once the block has ended, within `ended_by_signals`, a second Ctrl-C leaves no job behind."""
+    """Ignore signals once the block has ended, so that a second Ctrl-C does not stop the cancelling of jobs.
+
+    To be used within `ended_by_signals`, which brings the handlers back.
+    """
     try:
         yield
     finally:
-        for one in ENDING:
-            signal.signal(one, signal.SIG_IGN)
+        for number in ENDING:
+            signal.signal(number, signal.SIG_IGN)
 
 
-def begin_tracker() -> None:
-    """Begin the process that keeps count of semaphores, one for all; the end of the terminal would end it."""
+def start_semaphore_tracker() -> None:
+    """Start Python's process that counts semaphores so that a closing terminal does not end it."""
     from multiprocessing import resource_tracker
 
     if not hasattr(signal, "SIGHUP"):

@@ -1,4 +1,4 @@
-"""A profile -> SLURM jobs, each one worker of a scheduler that is running."""
+"""A profile and a running scheduler -> SLURM jobs, each of which is one worker."""
 
 from __future__ import annotations
 
@@ -21,72 +21,78 @@ if TYPE_CHECKING:
     from lineage.progress import Screen
     from pipelines.slurm_profile import SlurmProfile
 
-GRACE_MIN = 3  # before its end a worker hands its movie back
-LOOK_EVERY_S = 15.0  # SLURM's controller answers everyone on the cluster
-SETTLE_S = 30.0  # a job that was just submitted may not be listed yet
-FRUITLESS_JOBS = 3  # in a row; then something is wrong with all of them
-ANSWER_WITHIN_S = 120.0
+GRACE_MIN = 3  # so long before the walltime ends, a worker gives its movie back
+POLL_EVERY_S = 15.0  # not more often, as SLURM's controller serves the whole cluster
+SETTLE_S = 30.0  # a job may not be listed yet for so long after it was submitted
+MAX_FAILED_IN_A_ROW = 3  # if as many jobs end before they work, there is no use in submitting more
+TIMEOUT_S = 120.0
 
 
 class Jobs:
-    """The jobs of one start. SLURM knows them by one name; a job's worker is called after its number."""
+    """The jobs of one start.
+
+    All have one name, by which SLURM finds them; the name of a worker is the number of its job.
+    """
 
     def __init__(self, profile: SlurmProfile, client: Client) -> None:
-        self.at_most = profile.jobs
+        self.max_jobs = profile.jobs
         self.client = client
         self.name = f"plate-{uuid4().hex[:8]}"
         self.address = client.scheduler_info()["address"]
         self.script = job_script(profile, self.address, self.name)
-        self.submitted: dict[str, float] = {}  # those that are thought to be there, and since when
-        self.arrived: set[str] = set()
-        self.fruitless = 0
-        self.next_look = 0.0
-        self.words = ""
+        self.submitted: dict[str, float] = {}  # jobs not known to have ended, and when they were submitted
+        self.arrived: set[str] = set()  # jobs whose worker has registered with the scheduler
+        self.failed_in_a_row = 0
+        self.next_poll = 0.0
+        self.state = ""
 
-    def look_after(self, movies_left: int) -> str:
-        """Submit the jobs that are missing, cancel those that have nothing to do; now and then.
+    def supervise(self, movies_left: int) -> str:
+        """Submit jobs that are missing and cancel those without work, at most every POLL_EVERY_S.
 
         Args:
             movies_left: how many are not done yet.
 
         Returns:
-            How the jobs stand, in words.
+            The state of the jobs, in words.
 
         Raises:
-            InputError: SLURM refuses them, or they end before they can work.
+            InputError: SLURM refuses all jobs, or they end before they can work.
         """
-        if time.monotonic() >= self.next_look:
-            self.words = self._look_after(movies_left)
-            self.next_look = time.monotonic() + LOOK_EVERY_S
-        return self.words
+        if time.monotonic() >= self.next_poll:
+            self.state = self._supervise(movies_left)
+            self.next_poll = time.monotonic() + POLL_EVERY_S
+        return self.state
 
-    def _look_after(self, movies_left: int) -> str:
+    def _supervise(self, movies_left: int) -> str:
         try:
             queue = self.queue()
         except InputError as error:
             return f"{error}; trying again"
         workers = self.workers()
         self.forget_ended(queue, workers)
-        missing = min(self.at_most, movies_left) - len(self.submitted)
-        waiting = [job for job in self.submitted if queue.get(job, "").startswith("waiting")]
-        idle = [job for job in self.submitted if workers.get(job) == 0]
-        refused = self.submit(missing) or self.cancel((waiting + idle)[: max(0, -missing)])
-        stands = Counter("running" if job in workers else queue.get(job, "waiting") for job in self.submitted)
-        counts = ", ".join(f"{n} {how}" for how, n in sorted(stands.items()))
+        surplus = len(self.submitted) - min(self.max_jobs, movies_left)
+        if surplus < 0:
+            refused = self.submit(-surplus)
+        else:
+            waiting = [job for job in self.submitted if queue.get(job, "").startswith("waiting")]
+            idle = [job for job in self.submitted if workers.get(job) == 0]
+            refused = self.cancel((waiting + idle)[:surplus])
+        states = Counter("running" if job in workers else queue.get(job, "waiting") for job in self.submitted)
+        counts = ", ".join(f"{n} {state}" for state, n in sorted(states.items()))
         return f"SLURM jobs: {counts or 'none'}{refused}"
 
     def queue(self) -> dict[str, str]:
-        """SLURM's number of each job that is there, with what it does."""
+        """SLURM's number of each job that has not ended -> whether it waits (and why) or starts."""
         listed = _slurm("squeue", "--noheader", "--name", self.name, "--format", "%i %T %r")
-        told = [line.split(maxsplit=2) for line in listed.splitlines()]
+        lines = [line.split(maxsplit=2) for line in listed.splitlines()]
         return {
             job: f"waiting ({reason})" if state == "PENDING" else "starting"
-            for job, state, reason in told
+            for job, state, reason in lines
             if state != "COMPLETING"
         }
 
     def workers(self) -> dict[str, int]:
-        """The jobs whose worker has arrived, with how many movies it has."""
+        """Number of each job whose worker has registered -> how many movies it has."""
 
         def movies_of(dask_scheduler: Any) -> dict[str, int]:
             return {str(w.name): len(w.processing) for w in dask_scheduler.workers.values()}
@@ -94,35 +100,42 @@ class Jobs:
         return dict(self.client.run_on_scheduler(movies_of))
 
     def forget_ended(self, queue: Mapping[str, str], workers: Mapping[str, int]) -> None:
-        """Forget the jobs that are there no more.
+        """Forget the jobs that have ended.
+
+        Args:
+            queue: what SLURM lists.
+            workers: what the scheduler lists.
 
         Raises:
-            InputError: one after the other ended before its worker arrived.
+            InputError: several in a row ended before their worker registered.
         """
         if workers.keys() - self.arrived:
-            self.fruitless = 0
+            self.failed_in_a_row = 0
         self.arrived |= workers.keys()
-        settled = time.monotonic() - SETTLE_S
-        there = queue.keys() | workers.keys()
-        for job in [j for j, since in self.submitted.items() if j not in there and since <= settled]:
+        submitted_before = time.monotonic() - SETTLE_S
+        listed = queue.keys() | workers.keys()
+        for job in [j for j, at in self.submitted.items() if j not in listed and at <= submitted_before]:
             del self.submitted[job]
-            self.fruitless += job not in self.arrived
-        if self.fruitless >= FRUITLESS_JOBS and not workers:
+            self.failed_in_a_row += job not in self.arrived
+        if self.failed_in_a_row >= MAX_FAILED_IN_A_ROW and not workers:
             raise InputError(
-                f"{self.fruitless} SLURM jobs ended before they could work; their output says why "
+                f"{self.failed_in_a_row} SLURM jobs ended before they could work; their output says why "
                 "(slurm-NUMBER.out here, or in the profile's logs). They need the profile's python, and must "
                 f"reach this machine at {self.address} (for another network give the profile's interface)"
             )
 
     def submit(self, jobs: int) -> str:
-        """Submit so many; gives back why SLURM takes no more, if others are there.
+        """Submit so many jobs.
+
+        Returns:
+            Why SLURM accepts no more; empty if it accepts all.
 
         Raises:
-            InputError: SLURM refuses, and no other job is there.
+            InputError: SLURM refuses, and there is no other job that could do the work.
         """
         for _ in range(jobs):
             try:
-                job = _slurm("sbatch", "--parsable", told=self.script).strip().split(";")[0]
+                job = _slurm("sbatch", "--parsable", stdin=self.script).strip().split(";")[0]
             except InputError as error:
                 if not self.submitted:
                     raise
@@ -131,7 +144,11 @@ class Jobs:
         return ""
 
     def cancel(self, jobs: list[str]) -> str:
-        """Cancel some; gives back why SLURM does not, as where one has just ended."""
+        """Cancel some jobs.
+
+        Returns:
+            Why SLURM refuses, as it does where a job has just ended; empty if it does not.
+        """
         for job in jobs:
             del self.submitted[job]
         try:
@@ -142,7 +159,11 @@ class Jobs:
         return ""
 
     def cancel_all(self) -> str:
-        """Cancel each job of this start, also one whose number was never heard; or why SLURM does not."""
+        """Cancel all jobs of this start, by their name: so also one whose number sbatch did not get to print.
+
+        Returns:
+            Why SLURM refuses; empty if it does not.
+        """
         try:
             _slurm("scancel", "--name", self.name)
         except InputError as error:
@@ -150,14 +171,26 @@ class Jobs:
         return ""
 
 
-def answers() -> None:
-    """Raise InputError if SLURM's commands are not there."""
+def check_slurm() -> None:
+    """Raise InputError if SLURM's commands are not installed."""
     _slurm("sbatch", "--version")
 
 
 @contextmanager
-def jobs_of(profile: SlurmProfile, client: Client, *, screen: Screen) -> Iterator[Jobs]:
-    """The jobs, of which none is submitted yet, and none is left."""
+def slurm_jobs(profile: SlurmProfile, client: Client, *, screen: Screen) -> Iterator[Jobs]:
+    """Prepare jobs; whatever was submitted of them is cancelled at the end.
+
+    Args:
+        profile: what a job asks for.
+        client: of the scheduler that the workers register with.
+        screen: gets a line if SLURM refuses to cancel.
+
+    Yields:
+        The jobs, none of them submitted yet.
+
+    Raises:
+        InputError: dask-jobqueue is not installed.
+    """
     jobs = Jobs(profile, client)
     try:
         yield jobs
@@ -167,7 +200,15 @@ def jobs_of(profile: SlurmProfile, client: Client, *, screen: Screen) -> Iterato
 
 
 def job_script(profile: SlurmProfile, address: str, name: str) -> str:
-    """What a job does: it starts one worker.
+    """Write the script of a job, which starts one worker.
+
+    Args:
+        profile: what the job asks for.
+        address: of the scheduler.
+        name: of the job.
+
+    Returns:
+        The text for sbatch.
 
     Raises:
         InputError: dask-jobqueue is not installed.
@@ -179,7 +220,7 @@ def job_script(profile: SlurmProfile, address: str, name: str) -> str:
         from dask_jobqueue.slurm import SLURMJob
     except ImportError as error:
         raise InputError(EXTRA) from error
-    # Importing it makes Ctrl-C a sys.exit(): no word, and exit code 0.
+    # The import changes the handler: Ctrl-C would be a sys.exit(), without a message and with exit code 0.
     signal.signal(signal.SIGINT, interrupt)
     lifetime = minutes(profile.walltime) - GRACE_MIN
     job = SLURMJob(
@@ -187,7 +228,7 @@ def job_script(profile: SlurmProfile, address: str, name: str) -> str:
         name="$SLURM_JOB_ID",
         job_name=name,
         processes=1,
-        cores=1,  # threads of the worker; a second would wait for the first
+        cores=1,  # threads of the worker; a second one would only wait for the first
         job_cpu=profile.cores,
         memory=profile.memory,
         walltime=profile.walltime,
@@ -199,7 +240,8 @@ def job_script(profile: SlurmProfile, address: str, name: str) -> str:
             "export MPLBACKEND=Agg",
             *profile.before,
         ],
-        # A worker that ends by itself hands its movie back; one that SLURM ends counts as having died of it.
+        # A worker that stops by itself gives its movie back. Of one that SLURM kills, dask thinks that the
+        # movie killed it.
         worker_extra_args=["--lifetime", f"{lifetime}m", "--no-dashboard"],
         python=profile.python,
         interface=profile.interface,
@@ -209,29 +251,29 @@ def job_script(profile: SlurmProfile, address: str, name: str) -> str:
     return str(job.job_script())
 
 
-def _slurm(*command: str, told: str = "") -> str:
-    """What a command of SLURM's answers.
+def _slurm(*command: str, stdin: str = "") -> str:
+    """Run one of SLURM's commands and return its output.
 
     Raises:
-        InputError: it is not there, refuses, or does not answer.
+        InputError: it is not installed, fails, or does not answer.
     """
     try:
-        # Ctrl-C reaches every process of the terminal; a job half submitted would be nobody's.
+        # In a session of its own, since Ctrl-C reaches every process of the terminal: an sbatch that is
+        # interrupted could leave a job whose number nobody knows.
         done = subprocess.run(
             command,
-            input=told,
+            input=stdin,
             capture_output=True,
             text=True,
-            timeout=ANSWER_WITHIN_S,
+            timeout=TIMEOUT_S,
             start_new_session=True,
         )
     except FileNotFoundError as error:
         raise InputError(f"{command[0]} is not there; give --slurm on a machine that submits jobs") from error
     except subprocess.TimeoutExpired as error:
-        raise InputError(f"{command[0]} did not answer within {ANSWER_WITHIN_S:.0f} s") from error
+        raise InputError(f"{command[0]} did not answer within {TIMEOUT_S:.0f} s") from error
     if done.returncode:
-        said = "; ".join(done.stderr.replace(f"{command[0]}: ", "").replace("error: ", "").split("\n")).strip(
-            "; "
-        )
-        raise InputError(f"{command[0]} refused: {said or f'exit code {done.returncode}'}")
+        lines = done.stderr.replace(f"{command[0]}: ", "").replace("error: ", "").split("\n")
+        reason = "; ".join(lines).strip("; ") or f"exit code {done.returncode}"
+        raise InputError(f"{command[0]} refused: {reason}")
     return done.stdout

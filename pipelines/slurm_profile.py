@@ -13,7 +13,7 @@ from lineage.schema import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-LEAST_WALLTIME_MIN = 10
+MIN_WALLTIME_MIN = 10
 
 
 class SlurmProfile(BaseModel):
@@ -21,8 +21,8 @@ class SlurmProfile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    jobs: int = Field(10, ge=1, description="at most so many at a time")
-    cores: int = Field(1, ge=1, description="of a job; a movie's frames are shared out to as many processes")
+    jobs: int = Field(10, ge=1, description="jobs at a time, at most")
+    cores: int = Field(1, ge=1, description="of a job; as many processes share the frames of a movie")
     memory: str = Field("4GB", pattern=r"^\d+(\.\d+)? ?[KMGT]i?B$", description="of a job")
     walltime: str = Field("12:00:00", pattern=r"^(\d+-)?\d{1,2}:\d\d:\d\d$", description="[D-]HH:MM:SS")
     partition: str | None = Field(None, description="SLURM's --partition")
@@ -39,25 +39,25 @@ def read_profile(path: Path) -> SlurmProfile:
     """Read a profile.
 
     Raises:
-        InputError: no such file, no TOML, or something in it is unknown or out of bounds.
+        InputError: no such file, no TOML, or a setting that is unknown or out of bounds.
     """
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"the SLURM profile {path} cannot be read as TOML ({error})") from error
     try:
-        profile = SlurmProfile.model_validate(told)
+        profile = SlurmProfile.model_validate(table)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         known = ", ".join(SlurmProfile.model_fields)
         raise InputError(f"{path.name}: {wrong}; known are {known}") from error
-    if minutes(profile.walltime) < LEAST_WALLTIME_MIN:
-        raise InputError(f"{path.name}: walltime is under {LEAST_WALLTIME_MIN} minutes; a movie takes longer")
+    if minutes(profile.walltime) < MIN_WALLTIME_MIN:
+        raise InputError(f"{path.name}: walltime is under {MIN_WALLTIME_MIN} minutes; a movie takes longer")
     return profile
 
 
 def minutes(walltime: str) -> int:
-    """Of SLURM's way to write them.
+    """A walltime as SLURM writes it, in minutes.
 
     >>> minutes("1-02:30:00")
     1590

@@ -1,11 +1,11 @@
-"""One movie -> its run folder, inside a process of dask's; what it is doing is told to whoever waits."""
+"""One movie -> its run folder, in a dask worker, which sends its progress to the scheduler."""
 
 from __future__ import annotations
 
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from lineage.config import Config
 
 TOPIC = "lineage-plate"
-TELL_EVERY_S = 1.0
-# torch's and numba's threads are a process's, not a movie's: a worker of several threads takes turns.
+REPORT_EVERY_S = 1.0
+# Threads of torch and numba belong to the process: a worker of several threads runs one movie after another.
 _one_at_a_time = Lock()
 
 
 @dataclass(frozen=True)
-class Told:
-    """What a movie is at."""
+class ProgressEvent:
+    """How far a movie is."""
 
     movie: str
     stage: str
@@ -38,41 +38,47 @@ class Told:
             raise ValueError(f"{self.stage} of {self.movie}: {self.done} of {self.total} done")
 
 
-class Teller(Screen):
-    """A screen whose progress goes to dask's scheduler; its sentences are in run.json anyway."""
+class EventScreen(Screen):
+    """A screen that sends progress to dask's scheduler; messages are left out, they are in run.json too."""
 
     def __init__(self, movie: str) -> None:
         super().__init__()
         self.movie = movie
 
     def say(self, text: str, style: str | None = None) -> None:
-        """Nothing: twenty movies at once would not be understood."""
+        """Print nothing: the lines of many movies at once could not be told apart."""
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[int, int], None]]:
-        """Tell when a stage begins, and about every second how far it is."""
-        told = 0.0
+        """Send an event when a stage begins, and then about one a second."""
+        last_sent = 0.0
 
         def progress(done: int, total: int) -> None:
-            nonlocal told
-            if done == total or time.monotonic() - told > TELL_EVERY_S:
-                told = time.monotonic()
-                self._tell(name, done, total)
+            nonlocal last_sent
+            if done == total or time.monotonic() - last_sent > REPORT_EVERY_S:
+                last_sent = time.monotonic()
+                self._send(name, done, total)
 
-        self._tell(name, 0, 0)
+        self._send(name, 0, 0)
         yield progress
 
-    def _tell(self, stage: str, done: int, total: int) -> None:
+    def _send(self, stage: str, done: int, total: int) -> None:
         from distributed import get_worker
 
-        get_worker().log_event(TOPIC, Told(self.movie, stage, int(done), int(total), os.getpid()).__dict__)
+        event = ProgressEvent(self.movie, stage, int(done), int(total), os.getpid())
+        get_worker().log_event(TOPIC, asdict(event))
 
 
 def run_movie(path: Path, out: Path, config: Config) -> str:
-    """Take a movie through every stage that is not done yet; begun again, it goes on.
+    """Run all stages of a movie that are not done yet.
+
+    Args:
+        path: the movie.
+        out: its run folder.
+        config: its settings.
 
     Returns:
-        The run folder.
+        The path of the run folder.
 
     Raises:
         InputError: the movie, a setting or the folder cannot be used.
@@ -80,11 +86,11 @@ def run_movie(path: Path, out: Path, config: Config) -> str:
     from lineage.run import run
 
     with _one_at_a_time:
-        return str(run(path, out, config, screen=Teller(out.name)).root)
+        return str(run(path, out, config, screen=EventScreen(out.name)).root)
 
 
 def versions() -> dict[str, Any]:
-    """What a worker runs; fails where it has none of our packages."""
+    """The version and process id of a worker; an ImportError where this package is not installed."""
     from lineage import __version__
 
     return {"lineage": __version__, "pid": os.getpid()}

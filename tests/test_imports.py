@@ -42,8 +42,8 @@ ARROWS = {
     },
     "command": {"config", "progress", "io", "run", "mitosis", "console"},
 }  # fmt: skip
-# What the classifier knows of the pipeline: its words, files, and what sees the nuclei of a frame.
-KNOWN = {"lineage.schema", "lineage.io", "lineage.video"}
+# What the classifier knows of the pipeline: its words, files and screen, and what sees the nuclei of a frame.
+KNOWN = {"lineage.schema", "lineage.io", "lineage.video", "lineage.console", "lineage.progress"}
 SEES = {"lineage.stardist", "lineage.nuclei"}
 
 
@@ -68,7 +68,7 @@ def files(package: str) -> list[Path]:
     return found
 
 
-def test_the_classifier_knows_of_the_pipeline_its_words_what_sees_nuclei_and_whole_runs():
+def test_the_classifier_knows_of_the_pipeline_its_words_files_screen_and_what_sees_nuclei():
     for file in files("classifier"):
         known = {".".join(n.split(".")[:2]) for n in own(imports(file), "lineage")}
         assert known <= {"lineage", *KNOWN, *(SEES if file.name == "nuclei.py" else ())}, file

@@ -39,10 +39,10 @@ def movies(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def place():
+def backend():
     # One worker: each has torch to import. That two find the same is for benchmarks/plate_scaling.py to show.
-    with cluster.local(1) as place:
-        yield place
+    with cluster.local(1) as backend:
+        yield backend
 
 
 @pytest.fixture(scope="module")
@@ -55,25 +55,25 @@ def alone(movies, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def killed(movies, place, tmp_path_factory):
+def killed(movies, backend, tmp_path_factory):
     """The plate, run while its worker is killed: its folder, and who tried which movie."""
     from distributed import Client
 
     out, tried = tmp_path_factory.mktemp("runs"), []
-    before = {i["pid"] for i in place.client.run(worker.versions).values()}
+    before = {i["pid"] for i in backend.client.run(worker.versions).values()}
 
     def kill_the_first(event):
-        told = event[1]
-        if told["stage"] == "segment" and (told["movie"], told["pid"]) not in tried:
-            tried.append((told["movie"], told["pid"]))
+        report = event[1]
+        if report["stage"] == "segment" and (report["movie"], report["pid"]) not in tried:
+            tried.append((report["movie"], report["pid"]))
             if len(tried) == 1:
-                os.kill(told["pid"], signal.SIGKILL)
+                os.kill(report["pid"], signal.SIGKILL)
 
-    with Client(place.client.scheduler.address) as watcher:
+    with Client(backend.client.scheduler.address) as watcher:
         watcher.subscribe_topic(worker.TOPIC, kill_the_first)
-        ended = plate.run(platemap.check(movies), out, place, screen=Screen())
+        ended = plate.run(platemap.check(movies), out, backend, screen=Screen())
     assert tried[0][1] in before
-    assert tried[0][1] not in {i["pid"] for i in place.client.run(worker.versions).values()}
+    assert tried[0][1] not in {i["pid"] for i in backend.client.run(worker.versions).values()}
     assert [(e.reason, e.was_done) for e in ended] == [(None, False)] * 2
     return out, tried
 
@@ -105,7 +105,7 @@ def test_the_folder_of_the_runs_needs_nothing_else(finished):
 
 
 def test_done_movies_are_left_alone_and_a_failing_one_stops_no_other(
-    finished, movies, place, tmp_path, capsys
+    finished, movies, backend, tmp_path, capsys
 ):
     out = tmp_path / "runs"
     out.mkdir()
@@ -113,14 +113,14 @@ def test_done_movies_are_left_alone_and_a_failing_one_stops_no_other(
     (out / f"{STEMS[0]}.lineage" / "mine.txt").write_text("not a run")
     (out / f"{STEMS[1]}.lineage").symlink_to(finished / f"{STEMS[1]}.lineage")
     times = {p: p.stat().st_mtime_ns for p in finished.rglob("*.csv")}
-    ended = plate.run(platemap.check(movies), out, place, screen=Screen())
+    ended = plate.run(platemap.check(movies), out, backend, screen=Screen())
     assert [e.was_done for e in ended] == [False, True]
     assert [bool(e.reason) for e in ended] == [True, False]
     assert "holds something that is no run of ours" in ended[0].reason
     assert {p: p.stat().st_mtime_ns for p in times} == times
-    said = capsys.readouterr().out
-    assert f"{STEMS[1]}.lineage was done before" in said
-    assert f"{STEMS[0]}.lineage failed: " in said
+    found = capsys.readouterr().out
+    assert f"{STEMS[1]}.lineage was done before" in found
+    assert f"{STEMS[0]}.lineage failed: " in found
 
 
 def test_a_killed_worker_costs_nothing_but_time(alone, killed):
@@ -129,10 +129,10 @@ def test_a_killed_worker_costs_nothing_but_time(alone, killed):
     assert contents(out) == contents(alone)
 
 
-def test_the_dashboard_and_all_else_listens_on_this_machine_only(place):
+def test_the_dashboard_and_all_else_listens_on_this_machine_only(backend):
     import psutil
 
-    assert "dashboard: http://127.0.0.1:" in place.words
+    assert "dashboard: http://127.0.0.1:" in backend.description
     me = psutil.Process()
     listening = [
         c.laddr.ip
@@ -159,7 +159,7 @@ def heed_signals() -> None:
 
 
 def ended_by(number: int, *arguments: str, when: str, whole_terminal: bool = True) -> tuple[int, str, list]:
-    """Start a plate and end it: its exit code, what it said of it, and its processes that live on.
+    """Start a plate and end it: its exit code, what it said, and its processes that live on.
 
     Those that end when the command does may need a moment for it, on a busy machine.
     """
@@ -167,14 +167,18 @@ def ended_by(number: int, *arguments: str, when: str, whole_terminal: bool = Tru
 
     with subprocess.Popen(
         [sys.executable, "-m", "pipelines.plate", "run", *arguments],
-        cwd=ROOT, start_new_session=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        cwd=ROOT,
+        start_new_session=True,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         preexec_fn=heed_signals,
-    ) as process:  # fmt: skip
+    ) as process:
         for line in process.stdout:
             if when in line:
                 (os.killpg if whole_terminal else os.kill)(process.pid, number)
-        said = process.stderr.read()
-    return process.returncode, said, psutil.wait_procs(of_group(process.pid), timeout=20)[1]
+        found = process.stderr.read()
+    return process.returncode, found, psutil.wait_procs(of_group(process.pid), timeout=20)[1]
 
 
 @pytest.mark.parametrize(
@@ -183,13 +187,13 @@ def ended_by(number: int, *arguments: str, when: str, whole_terminal: bool = Tru
     ids=["Ctrl-C", "kill", "terminal closed"],
 )
 def test_what_is_ended_ends_cleanly_and_the_next_start_goes_on(
-    movies, finished, place, tmp_path, number, whole_terminal
+    movies, finished, backend, tmp_path, number, whole_terminal
 ):
     arguments = [str(movies), "--out", str(tmp_path), "--workers", "1"]
     ended = ended_by(number, *arguments, when="dashboard", whole_terminal=whole_terminal)
     assert ended == (130, STOPPED, [])
     assert not all((tmp_path / f"{s}.lineage" / "report.html").exists() for s in STEMS)
-    ended = plate.run(platemap.check(movies), tmp_path, place, screen=Screen())
+    ended = plate.run(platemap.check(movies), tmp_path, backend, screen=Screen())
     assert [e.reason for e in ended] == [None] * 2
     assert contents(tmp_path) == contents(finished)
 
@@ -202,11 +206,11 @@ def test_a_plate_map_with_mistakes_runs_nothing(movies, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_of_the_user_is_not_replaced_by_the_copy(movies, place, tmp_path):
+def test_a_file_of_the_user_is_not_replaced_by_the_copy(movies, backend, tmp_path):
     checked = platemap.check(movies)
     write_plate(tmp_path / "plate.csv", "mine")
     with pytest.raises(InputError, match="no checked plate map"):
-        plate.run(checked, tmp_path, place, screen=Screen())
+        plate.run(checked, tmp_path, backend, screen=Screen())
     own = write_plate(
         movies.parent / "plate.csv", *movies.read_text().splitlines()[1:], header=HEADER + ",labels"
     )
@@ -215,8 +219,8 @@ def test_a_file_of_the_user_is_not_replaced_by_the_copy(movies, place, tmp_path)
     assert "would replace" in result.output
 
 
-def test_a_scheduler_that_runs_already_is_used(place, finished, movies, tmp_path):
-    address = place.client.scheduler.address
+def test_a_scheduler_that_runs_already_is_used(backend, finished, movies, tmp_path):
+    address = backend.client.scheduler.address
     result = CliRunner().invoke(app, ["run", str(movies), "--out", str(finished), "--scheduler", address])
     assert result.exit_code == 0, result.output
     assert f"1 worker of {address}" in result.output
@@ -231,9 +235,9 @@ def test_a_scheduler_that_runs_already_is_used(place, finished, movies, tmp_path
 def test_time_remaining_leaves_out_what_was_done_before():
     tally = plate.Tally({"a": 100, "b": 100, "c": 50})
     tally.end("a", was_done=True)
-    tally.tell("b", "segment", 41, 100)  # 40 lay there
+    tally.report("b", "segment", 41, 100)  # 40 lay there
     assert (tally.done, tally.total) == (0, 110)
-    tally.tell("b", "segment", 91, 100)
+    tally.report("b", "segment", 91, 100)
     assert (tally.done, tally.total) == (40, 110)
     tally.end("b", was_done=False)
     tally.end("c", was_done=False)
@@ -249,10 +253,16 @@ def test_a_slurm_profile_becomes_a_job_script(tmp_path):
     )
     script = slurm.job_script(slurm_profile.read_profile(profile), "tcp://10.0.0.1:40001", "plate-1")
     for line in (
-        "#SBATCH -J plate-1", "#SBATCH -p short", "#SBATCH -A cells", "#SBATCH --cpus-per-task=4",
-        "#SBATCH --mem=8G", "#SBATCH -t 06:00:00", "#SBATCH --constraint=avx512", "module load python",
+        "#SBATCH -J plate-1",
+        "#SBATCH -p short",
+        "#SBATCH -A cells",
+        "#SBATCH --cpus-per-task=4",
+        "#SBATCH --mem=8G",
+        "#SBATCH -t 06:00:00",
+        "#SBATCH --constraint=avx512",
+        "module load python",
         "export DASK_DISTRIBUTED__WORKER__DAEMON=False",
-    ):  # fmt: skip
+    ):
         assert line in script.splitlines()
     start = script.splitlines()[-1] or script.splitlines()[-2]
     assert start.startswith(
@@ -268,7 +278,7 @@ def stand_in(tmp_path, monkeypatch) -> Path:
     """The folder of a stand-in for SLURM's commands, which are the first on the path."""
     folder = write_slurm(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(slurm, "LOOK_EVERY_S", 0)
+    monkeypatch.setattr(slurm, "POLL_EVERY_S", 0)
     monkeypatch.setattr(slurm, "SETTLE_S", 0)
     monkeypatch.chdir(ROOT)
     return folder
@@ -311,54 +321,54 @@ def test_a_real_slurm_runs_a_plate(movies, finished, tmp_path, monkeypatch):
     assert subprocess.run(left, capture_output=True, text=True, check=True).stdout == ""
 
 
-def test_a_job_that_ends_is_replaced_and_one_without_a_movie_is_cancelled(stand_in, place):
+def test_a_job_that_ends_is_replaced_and_one_without_a_movie_is_cancelled(stand_in, backend):
     profile = slurm_profile.SlurmProfile(jobs=3, before=["exec sleep 1000"])
-    with slurm.jobs_of(profile, place.client, screen=Screen()) as jobs:
-        jobs.look_after(2)
+    with slurm.slurm_jobs(profile, backend.client, screen=Screen()) as jobs:
+        jobs.supervise(2)
         first = set(jobs.queue())
         assert len(first) == 2
-        assert jobs.look_after(2) == "SLURM jobs: 2 starting"
+        assert jobs.supervise(2) == "SLURM jobs: 2 starting"
         assert set(jobs.queue()) == first
         slurm._slurm("scancel", min(first))
-        jobs.look_after(2)
+        jobs.supervise(2)
         assert len(jobs.queue()) == 2
         assert max(first) in jobs.queue()
-        jobs.look_after(5)
+        jobs.supervise(5)
         assert len(jobs.queue()) == 3
         (stand_in / "held").write_text("Resources")
         slurm._slurm("scancel", max(first))
-        jobs.look_after(5)
-        assert jobs.look_after(5) == "SLURM jobs: 2 starting, 1 waiting (Resources)"
-        jobs.look_after(2)
-        assert jobs.look_after(2) == "SLURM jobs: 2 starting"
+        jobs.supervise(5)
+        assert jobs.supervise(5) == "SLURM jobs: 2 starting, 1 waiting (Resources)"
+        jobs.supervise(2)
+        assert jobs.supervise(2) == "SLURM jobs: 2 starting"
         (stand_in / "scancel").rename(stand_in / "scancel.real")
         (stand_in / "scancel").write_text("#!/bin/sh\necho scancel: error: too late >&2; exit 1\n")
         (stand_in / "scancel").chmod(0o755)
         (stand_in / "held").write_text("Resources")
-        jobs.look_after(3)
-        assert jobs.look_after(2) == "SLURM jobs: 2 starting; scancel refused: too late"
+        jobs.supervise(3)
+        assert jobs.supervise(2) == "SLURM jobs: 2 starting; scancel refused: too late"
         assert f"too late; jobs called {jobs.name} may be left" in jobs.cancel_all()
         (stand_in / "scancel.real").replace(stand_in / "scancel")
     assert jobs.queue() == {}
 
 
-def test_a_job_that_slurm_refuses_is_said(stand_in, movies, tmp_path, place):
+def test_a_job_that_slurm_refuses_is_reported(stand_in, movies, tmp_path, backend):
     (stand_in / "refused").write_text("sbatch: error: invalid partition specified: nowhere\n")
     result = on_slurm(movies, tmp_path / "runs", 'interface = "lo"')
     assert result.exit_code == 2
     assert "error: sbatch refused: invalid partition specified: nowhere\n" in result.output
     (stand_in / "refused").unlink()
-    with slurm.jobs_of(
-        slurm_profile.SlurmProfile(before=["exec sleep 1000"]), place.client, screen=Screen()
+    with slurm.slurm_jobs(
+        slurm_profile.SlurmProfile(before=["exec sleep 1000"]), backend.client, screen=Screen()
     ) as jobs:
-        jobs.look_after(1)
+        jobs.supervise(1)
         (stand_in / "refused").write_text("sbatch: error: QOSMaxSubmitJobPerUserLimit\n")
-        assert jobs.look_after(2) == "SLURM jobs: 1 starting; sbatch refused: QOSMaxSubmitJobPerUserLimit"
+        assert jobs.supervise(2) == "SLURM jobs: 1 starting; sbatch refused: QOSMaxSubmitJobPerUserLimit"
         (stand_in / "squeue").write_text("#!/bin/sh\nexit 1\n")
-        assert jobs.look_after(2) == "squeue refused: exit code 1; trying again"
+        assert jobs.supervise(2) == "squeue refused: exit code 1; trying again"
 
 
-def test_jobs_that_end_before_they_work_are_said(stand_in, movies, tmp_path):
+def test_jobs_that_end_before_they_work_are_reported(stand_in, movies, tmp_path):
     result = on_slurm(movies, tmp_path / "runs", "jobs = 1", 'interface = "lo"', 'python = "/gone/python"')
     assert result.exit_code == 2
     assert "3 SLURM jobs ended before they could work" in result.output

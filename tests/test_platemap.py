@@ -1,4 +1,4 @@
-"""A plate map says what every movie is; whatever is wrong with it is said before anything runs."""
+"""A plate map says what every movie is; whatever is wrong with it is reported before anything runs."""
 
 import inspect
 from pathlib import Path
@@ -89,9 +89,9 @@ def test_quotation_marks_after_a_blank_are_no_part_of_a_name(folder):
 
 def test_a_quotation_mark_that_is_not_closed_swallows_no_row(folder):
     rows = (row(more=',"first'), row("U251_0Gy_p2.tif", position="2", more=",second"))
-    said = mistakes(write_plate(folder / "c.csv", *rows, header=f"{HEADER},note"))
-    assert "line 2: quotation marks that do not pair" in said
-    assert len(said.splitlines()) == 1
+    found = mistakes(write_plate(folder / "c.csv", *rows, header=f"{HEADER},note"))
+    assert "line 2: quotation marks that do not pair" in found
+    assert len(found.splitlines()) == 1
 
 
 def test_remarks_in_quotation_marks_do_not_choose_the_separator(folder):
@@ -100,13 +100,25 @@ def test_remarks_in_quotation_marks_do_not_choose_the_separator(folder):
 
 
 @pytest.mark.parametrize(
-    "name", ["1-Jan", "Jan-01", "1-Feb", "01.Jan", "01. Jan", "2-Jan-26", "1. Mrz", "2026-01-01", "1/1/2026",
-             "01.01.2026", "2026-01-01 00:00:00"],
-)  # fmt: skip
-def test_a_name_that_a_spreadsheet_turned_into_a_date_is_said(folder, name):
-    said = mistakes(write_plate(folder / "c.csv", row(well=name)))
-    assert f"line 2: well = {name}: a spreadsheet turned this name into a date; format the column" in said
-    assert len(said.splitlines()) == 2
+    "name",
+    [
+        "1-Jan",
+        "Jan-01",
+        "1-Feb",
+        "01.Jan",
+        "01. Jan",
+        "2-Jan-26",
+        "1. Mrz",
+        "2026-01-01",
+        "1/1/2026",
+        "01.01.2026",
+        "2026-01-01 00:00:00",
+    ],
+)
+def test_a_name_that_a_spreadsheet_turned_into_a_date_is_reported(folder, name):
+    found = mistakes(write_plate(folder / "c.csv", row(well=name)))
+    assert f"line 2: well = {name}: a spreadsheet turned this name into a date; format the column" in found
+    assert len(found.splitlines()) == 2
     assert "position = " in mistakes(write_plate(folder / "c.csv", row(position=name)))
 
 
@@ -117,8 +129,8 @@ def test_names_and_numbers_that_are_no_dates(folder):
     assert table[["plate", "well", "position"]].iloc[0].tolist() == ["2026-11-30", "Mart 1", "1-1"]
     assert "into a number" in mistakes(write_plate(folder / "c.csv", row(well="1.00E+05")))
     assert "plate = 1-Jan: a spreadsheet" in mistakes(write_plate(folder / "c.csv", row(plate="1-Jan")))
-    said = mistakes(write_plate(folder / "c.csv", row(dose="02. Mai")))
-    assert "dose_gy = 02. Mai: wanted a number from 0 up, with a point: 2.5; a spreadsheet turned it" in said
+    found = mistakes(write_plate(folder / "c.csv", row(dose="02. Mai")))
+    assert "dose_gy = 02. Mai: wanted a number from 0 up, with a point: 2.5; a spreadsheet turned it" in found
 
 
 @pytest.mark.parametrize("dose", ["1_0", "\uff14", "0x1", "nan"])
@@ -130,9 +142,9 @@ def test_what_python_alone_takes_for_a_number_is_none(folder, dose):
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le"])
 def test_unicode_text_is_refused_in_one_line(folder, encoding):
     (folder / "c.csv").write_text(f"{HEADER}\n{row()}\n".replace(",", "\t"), encoding=encoding)
-    said = mistakes(folder / "c.csv")
-    assert "save it as CSV UTF-8" in said
-    assert len(said.splitlines()) == 1
+    found = mistakes(folder / "c.csv")
+    assert "save it as CSV UTF-8" in found
+    assert len(found.splitlines()) == 1
 
 
 def test_toml_takes_settings_as_tables(folder):
@@ -148,9 +160,10 @@ def test_toml_takes_settings_as_tables(folder):
 def test_a_glob_is_a_row_for_each_movie_and_their_names_fill_what_is_empty(folder):
     header = HEADER + ",labels"
     path = write_plate(
-        folder / "f.csv", row("U251_0Gy_p*.tif", position="", dose="", more=",masks/{stem}.masks.tif"),
+        folder / "f.csv",
+        row("U251_0Gy_p*.tif", position="", dose="", more=",masks/{stem}.masks.tif"),
         header=header,
-    )  # fmt: skip
+    )
     table = platemap.read(path)
     assert list(table["position"]) == ["1", "2"]
     assert list(table["dose_gy"]) == [0, 0]
@@ -168,14 +181,20 @@ def test_every_mistake_is_listed_with_its_line(folder):
         row("U251_4Gy_p1.tif", well="A3", dose="4", more=",1,surplus"),
         header=HEADER + ",nucleus_channel",
     )
-    said = mistakes(path)
+    found = mistakes(path)
     for words in (
-        "line 2: .*gone.tif", "line 3: plate left empty", "line 3: experiment_date = 30.11.2026: no date",
-        "line 4: well left empty", "line 4: dose_gy = much", "line 5: no movie is called none*.tif",
-        "line 6: dose_gy = -1", "line 6: .*nucleus-channel", "line 7: 10 cells under 9 columns",
+        "line 2: .*gone.tif",
+        "line 3: plate left empty",
+        "line 3: experiment_date = 30.11.2026: no date",
+        "line 4: well left empty",
+        "line 4: dose_gy = much",
+        "line 5: no movie is called none*.tif",
+        "line 6: dose_gy = -1",
+        "line 6: .*nucleus-channel",
+        "line 7: 10 cells under 9 columns",
         "line 6, 7: 2 movies would share the run folder u251_4gy_p1.lineage",
-    ):  # fmt: skip
-        assert all(part in said for part in words.split(".*")), (words, said)
+    ):
+        assert all(part in found for part in words.split(".*")), (words, found)
     assert not list(folder.glob("*.lineage"))
 
 
@@ -184,7 +203,7 @@ def test_every_mistake_is_listed_with_its_line(folder):
     [
         ("does_gy", ",1", "header: unknown column does_gy; did you mean dose_gy?"),
         ("overwrite", ",1", "header: overwrite is no column"),
-        ("pixel_size_um,video.pixel_size_um", ",1,1", "two columns say video.pixel_size_um"),
+        ("pixel_size_um,video.pixel_size_um", ",1,1", "two columns give video.pixel_size_um"),
         ("well", ",B1", "the column well is there twice"),
         ("crop.size", ",9", "line 2: unknown setting crop.size"),
         ("crop.size_px", ",9", "line 2: setting crop.size_px = '9'"),
@@ -201,11 +220,11 @@ def test_what_a_column_may_not_say(folder, header, more, words):
     assert words in mistakes(write_plate(folder / "h.csv", row(more=more), header=f"{HEADER},{header}"))
 
 
-def test_a_well_is_treated_as_one_and_a_position_filmed_once(folder):
+def test_a_well_is_treated_as_one_and_a_position_is_there_once(folder):
     path = write_plate(folder / "i.csv", row(), row("U251_0Gy_p2.tif", dose="2"))
-    said = mistakes(path)
-    assert "line 2, 3: 2 movies are said to be of position 2026-11-30 / 1 / A01 / 1" in said
-    assert "well 2026-11-30 / 1 / A01 has dose_gy = 0 and 2; a well is treated as one" in said
+    found = mistakes(path)
+    assert "line 2, 3: 2 movies have the same position 2026-11-30 / 1 / A01 / 1" in found
+    assert "well 2026-11-30 / 1 / A01 has dose_gy = 0 and 2; a well is treated as one" in found
 
 
 def test_a_map_without_rows_or_file_is_refused(tmp_path):
@@ -234,24 +253,43 @@ def test_every_option_of_a_run_is_a_column():
             "20261130_A03_2.5Gy_f02.ome.tif",
             {"experiment_date": "2026-11-30", "well": "A03", "dose_gy": "2.5", "position": "2"},
         ),
-        ("2026-11-30/plate2/PC3 8 Gy XY7.nd2", {
-            "experiment_date": "2026-11-30", "plate": "2", "cell_line": "PC3", "dose_gy": "8",
-            "position": "7",
-        }),
-        ("HeLa-sham-B2-s1.tif", {
-            "cell_line": "HeLa", "control": "unirradiated", "dose_gy": "0", "well": "B02", "position": "1",
-        }),
-        ("PC3_2p5Gy_10uM_DMSO.tif", {
-            "cell_line": "PC3", "dose_gy": "2.5", "drug_uM": "10", "treatment": "DMSO",
-        }),
+        (
+            "2026-11-30/plate2/PC3 8 Gy XY7.nd2",
+            {
+                "experiment_date": "2026-11-30",
+                "plate": "2",
+                "cell_line": "PC3",
+                "dose_gy": "8",
+                "position": "7",
+            },
+        ),
+        (
+            "HeLa-sham-B2-s1.tif",
+            {
+                "cell_line": "HeLa",
+                "control": "unirradiated",
+                "dose_gy": "0",
+                "well": "B02",
+                "position": "1",
+            },
+        ),
+        (
+            "PC3_2p5Gy_10uM_DMSO.tif",
+            {
+                "cell_line": "PC3",
+                "dose_gy": "2.5",
+                "drug_uM": "10",
+                "treatment": "DMSO",
+            },
+        ),
         ("20261399_mine_2Gy_4Gy.tif", {}),
     ],
-)  # fmt: skip
+)
 def test_what_a_name_says(name, known):
     assert filenames.read_name(Path(name)).known == known
 
 
-def test_what_a_name_leaves_open_is_said():
+def test_what_a_name_leaves_open_is_reported():
     assert filenames.read_name(Path("odd_2Gy_4Gy.tif")).remarks == ("dose_gy: 2 or 4?", "not understood: odd")
 
 

@@ -6,18 +6,18 @@ import pytest
 
 from lineage.processes import in_order
 
-told = 0
+remembered = 0
 
 
 def remember(number):
-    global told
-    told = number
+    global remembered
+    remembered = number
 
 
 def shifted(n):
     if n == 7:
         raise ValueError("seven")
-    return n + told, os.getpid()
+    return n + remembered, os.getpid()
 
 
 @pytest.mark.parametrize("workers", [1, 2])

@@ -1,4 +1,4 @@
-"""MobileNetV2 with its batch norms folded into the convolutions, and its frames told of their neighbours."""
+"""MobileNetV2 with batch norms folded into convolutions; frames exchange features with their neighbours."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ BLOCKS = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-SHIFTED = 8  # one channel in so many is told of the frame before, as many of the frame after
+SHIFTED = 8  # one feature channel in so many comes from the frame before, as many from the frame after
 
 
 class SameConv(nn.Conv2d):
-    """A convolution padded as TensorFlow's SAME: what is odd goes to the right and below."""
+    """A convolution padded as TensorFlow's SAME: an odd pixel goes to the right and below."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, C, H, W) -> (B, C', ceil(H / stride), ceil(W / stride))."""
@@ -51,11 +51,11 @@ def mix_frames(x: torch.Tensor) -> torch.Tensor:
 
     Source: Lin, Gan & Han 2019, TSM: temporal shift module for efficient video understanding.
     """
-    films = x.unflatten(0, (-1, CROP_FRAMES))  # (B, 12, C, H, W)
+    clips = x.unflatten(0, (-1, CROP_FRAMES))  # (B, 12, C, H, W)
     n = x.shape[1] // SHIFTED
-    before = pad(films[:, :-1, :n], (0, 0, 0, 0, 0, 0, 1, 0))
-    after = pad(films[:, 1:, n : 2 * n], (0, 0, 0, 0, 0, 0, 0, 1))
-    mixed = torch.cat([before, after, films[:, :, 2 * n :]], dim=2).flatten(0, 1)
+    before = pad(clips[:, :-1, :n], (0, 0, 0, 0, 0, 0, 1, 0))
+    after = pad(clips[:, 1:, n : 2 * n], (0, 0, 0, 0, 0, 0, 0, 1))
+    mixed = torch.cat([before, after, clips[:, :, 2 * n :]], dim=2).flatten(0, 1)
     return mixed.contiguous(memory_format=torch.channels_last)
 
 

@@ -27,9 +27,15 @@ class Block(nn.Module):
     """Two or three separable convolutions around a shortcut."""
 
     def __init__(
-        self, inputs: int, outputs: int, repeats: int, stride: int = 1, *, relu_first: bool = True,
+        self,
+        inputs: int,
+        outputs: int,
+        repeats: int,
+        stride: int = 1,
+        *,
+        relu_first: bool = True,
         grows_first: bool = True,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__()
         self.skip = None if stride == 1 else nn.Conv2d(inputs, outputs, 1, stride, bias=False)
         self.skipbn = None if stride == 1 else nn.BatchNorm2d(outputs)

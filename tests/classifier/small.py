@@ -9,7 +9,7 @@ import torch
 
 from classifier.checkpoint import Card
 from classifier.forest import Forest, grow
-from classifier.measures import course, measures
+from classifier.measures import measures, time_summary
 from classifier.model import build
 from classifier.pixels import NORMALISATIONS, PIXEL_UM
 from classifier.predict import Classifier
@@ -28,19 +28,23 @@ def small_network(seed: int = 0, n_classes: int = 3) -> Network:
 
 def small_card(**changes) -> Card:
     given = {
-        "model": "mobilenet_v2", "options": OPTIONS, "members": 2, "classes": THREE, "side_px": 32,
+        "model": "mobilenet_v2",
+        "options": OPTIONS,
+        "members": 2,
+        "classes": THREE,
+        "side_px": 32,
         "normalisation": NORMALISATIONS["percentiles"],
-    }  # fmt: skip
+    }
     return Card(**given | changes)
 
 
-def random_films(n: int, side: int = 32) -> np.ndarray:
+def random_crops(n: int, side: int = 32) -> np.ndarray:
     return np.random.default_rng(0).normal(0.3, 0.3, (n, 12, 2, side, side)).astype(np.float32)
 
 
 def small_forest() -> Forest:
-    courses = np.array([course(measures(film, PIXEL_UM)) for film in random_films(12)])
-    return grow(courses, np.arange(12) % 2 == 0, seed=0, n_trees=5)
+    features = np.array([time_summary(measures(crop, PIXEL_UM)) for crop in random_crops(12)])
+    return grow(features, np.arange(12) % 2 == 0, seed=0, n_trees=5)
 
 
 def small_classifier(**changes) -> Classifier:

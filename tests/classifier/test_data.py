@@ -38,8 +38,12 @@ def labelled(label: MitosisClass, stem: str) -> Clip:
 def test_every_spelling_of_a_name_is_read(stem, line, date, dose, position, first):
     name = parse_name(stem)
     assert (name.line, name.date, name.dose_gy, name.position, name.first_frame) == (
-        line, date, dose, position, first,
-    )  # fmt: skip
+        line,
+        date,
+        dose,
+        position,
+        first,
+    )
 
 
 def test_a_strange_name_is_refused_with_an_example():
@@ -49,9 +53,11 @@ def test_a_strange_name_is_refused_with_an_example():
 
 def test_undated_clips_join_all_dated_fields_of_their_place():
     stems = [
-        "N_160930.nd2_U251c_2Gy_p2_1_12", "N_161011.nd2_U251c_2Gy_p2_1_12",
-        "2Gy_p2-2_43-54", "N_160930.nd2_PC3_2Gy_p2_1_12",
-    ]  # fmt: skip
+        "N_160930.nd2_U251c_2Gy_p2_1_12",
+        "N_161011.nd2_U251c_2Gy_p2_1_12",
+        "2Gy_p2-2_43-54",
+        "N_160930.nd2_PC3_2Gy_p2_1_12",
+    ]
     first, second, undated, other_line = field_names([parse_name(s) for s in stems])
     assert first == second == undated != other_line
 
@@ -197,7 +203,7 @@ def test_the_paper_s_composite_wants_8_bit():
 @pytest.mark.parametrize(
     ("written", "size_um"),
     [
-        ({}, 1.1518),  # nothing said: the paper's
+        ({}, 1.1518),  # not stated: the paper's
         ({"resolution": (2, 2), "metadata": {"unit": "um"}}, 0.5),
         ({"resolution": (1, 1), "metadata": {"unit": "pixel"}}, 1.1518),
     ],
@@ -210,8 +216,11 @@ def test_a_clip_s_pixels_are_as_wide_as_its_file_says(tmp_path, written, size_um
 @pytest.mark.parametrize(("dots", "unit"), [(0.001, "um"), (1, "furlong")])
 def test_a_scale_that_no_microscope_has_is_refused(tmp_path, dots, unit):
     tifffile.imwrite(
-        tmp_path / "c.tif", np.zeros((12, 2, 8, 8), np.uint8), imagej=True, resolution=(dots, dots),
+        tmp_path / "c.tif",
+        np.zeros((12, 2, 8, 8), np.uint8),
+        imagej=True,
+        resolution=(dots, dots),
         metadata={"unit": unit},
-    )  # fmt: skip
+    )
     with pytest.raises(InputError, match=r"c\.tif has pixels of .*; wanted 0\.02 to 10 um"):
         pixel_size(tmp_path / "c.tif")

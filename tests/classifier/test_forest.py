@@ -5,10 +5,10 @@ import pytest
 
 from classifier.calibrate import Calibration, cross_fitted, fit
 from classifier.forest import grow
-from classifier.measures import bodies, course
+from classifier.measures import bodies, time_summary
 
 
-def film(bodies: int) -> np.ndarray:
+def crop(bodies: int) -> np.ndarray:
     """So many bright squares, in all frames."""
     x = np.zeros((12, 2, 96, 96), np.float32)
     for i in range(bodies):
@@ -18,22 +18,22 @@ def film(bodies: int) -> np.ndarray:
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_bodies_are_counted_and_measured(n):
-    row = bodies(film(n))[0]
+    row = bodies(crop(n))[0]
     assert row[0] == n
     assert row[4] == pytest.approx(row[1:4].sum())
     assert (row[7] > 10) == (n > 1)  # how far apart
 
 
 def test_phase_is_not_looked_at():
-    x = film(2)
+    x = crop(2)
     x[:, 0] = np.random.default_rng(0).normal(size=x[:, 0].shape)
-    np.testing.assert_array_equal(bodies(x), bodies(film(2)))
+    np.testing.assert_array_equal(bodies(x), bodies(crop(2)))
 
 
-def test_a_course_sees_when_the_number_changes():
-    rows = np.concatenate([bodies(film(1))[:6], bodies(film(2))[:6]])
-    assert course(rows).shape == (8 * rows.shape[1],)
-    assert course(rows)[-rows.shape[1]] == pytest.approx(1 / 11)
+def test_a_summary_over_time_sees_when_the_number_changes():
+    rows = np.concatenate([bodies(crop(1))[:6], bodies(crop(2))[:6]])
+    assert time_summary(rows).shape == (8 * rows.shape[1],)
+    assert time_summary(rows)[-rows.shape[1]] == pytest.approx(1 / 11)
 
 
 def test_the_arrays_say_what_scikit_learn_would():
@@ -50,7 +50,7 @@ def test_the_arrays_say_what_scikit_learn_would():
     )
 
 
-def voices() -> tuple[np.ndarray, np.ndarray]:
+def odds_and_labels() -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     odds = rng.normal(0, 1.2, 6000)
     return odds, rng.random(6000) < 1 / (1 + np.exp(-odds))
@@ -58,14 +58,14 @@ def voices() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.mark.parametrize(("temperature", "offset"), [(1.0, 0.0), (1.5, 0.0), (0.7, -0.5)])
 def test_calibration_finds_what_was_done_to_true_odds(temperature, offset):
-    odds, abnormal = voices()
+    odds, abnormal = odds_and_labels()
     found = fit(abnormal, 1 / (1 + np.exp(-temperature * (odds - offset))))
     assert 1 / found.network == pytest.approx(temperature, rel=0.1)
     assert found.offset == pytest.approx(offset, abs=0.1)
 
 
 def test_a_voice_that_knows_nothing_is_not_heard():
-    odds, abnormal = voices()
+    odds, abnormal = odds_and_labels()
     noise = np.random.default_rng(1).random(len(odds))
     found = fit(abnormal, 1 / (1 + np.exp(-odds)), noise)
     assert found.forest < 0.05
@@ -74,7 +74,7 @@ def test_a_voice_that_knows_nothing_is_not_heard():
 
 def test_a_fold_is_not_calibrated_by_itself():
     """All folds are alike but one, whose labels are turned round: its own fit would mend them."""
-    odds, abnormal = voices()
+    odds, abnormal = odds_and_labels()
     folds = np.arange(len(odds)) % 5
     turned = np.where(folds == 0, ~abnormal, abnormal)
     p = cross_fitted(turned, folds, 1 / (1 + np.exp(-odds)))

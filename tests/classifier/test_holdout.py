@@ -7,7 +7,7 @@ from pathlib import Path
 from clips import small_folder
 
 from classifier.data import find_clips
-from classifier.evaluate import fold_of
+from classifier.evaluate import clips_in_fold
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "holdout.py"
 
@@ -24,4 +24,4 @@ def test_the_held_out_clips_are_the_ones_that_training_leaves_out(tmp_path, monk
     )
     assert held.isdisjoint(rest)
     assert held | rest == whole
-    assert held == {c.path.relative_to(folder) for c in fold_of(find_clips(folder), 0, 2)}
+    assert held == {c.path.relative_to(folder) for c in clips_in_fold(find_clips(folder), 0, 2)}

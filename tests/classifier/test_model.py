@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from small import random_films, small_card, small_classifier, small_network
+from small import random_crops, small_card, small_classifier, small_network
 
 from classifier import checkpoint
 from classifier.backbones.mobilenet import MobileNetV2, SameConv, mix_frames
-from classifier.measures import N
+from classifier.measures import N_MEASURES
 from classifier.model import PAPER_BACKBONES, build
 from classifier.recipes import PIXELS, recipe
 from lineage.schema import InputError
@@ -31,7 +31,7 @@ def test_shapes_follow_from_the_settings(n_classes):
         ("xception", 20_806_952, 2048),
         ("gao", 7_188, 32),
     ],
-)  # fmt: skip
+)
 def test_the_paper_s_backbones_are_of_the_published_size(name, parameters, features):
     backbone = PAPER_BACKBONES[name]()
     assert sum(p.numel() for p in backbone.parameters()) == parameters
@@ -79,7 +79,7 @@ def test_frames_learn_of_their_neighbours_and_clips_do_not():
     x = torch.zeros(24, 8, 1, 1)
     x[11] = 1  # the last frame of the first clip
     mixed = mix_frames(x)
-    assert mixed[10, 1] == 1  # told of the next frame
+    assert mixed[10, 1] == 1  # from the next frame
     assert mixed[11, :2].sum() == 0
     assert not mixed[12:].any()
 
@@ -115,8 +115,10 @@ def test_imagenet_weights_see_dna_as_yellow_and_phase_as_blue():
     rgb = torch.stack([dna, dna, phase], dim=1)
     first = torch.nn.functional.conv2d(
         torch.nn.functional.pad(rgb, (0, 1, 0, 1)),
-        arrays["conv00_pw_s1.weight"].float(), arrays["conv00_pw_s1.bias"].float(), stride=2,
-    )  # fmt: skip
+        arrays["conv00_pw_s1.weight"].float(),
+        arrays["conv00_pw_s1.bias"].float(),
+        stride=2,
+    )
     ours = net.features[0][0](torch.stack([phase, dna], dim=1))
     torch.testing.assert_close(ours, first, atol=1e-5, rtol=1e-4)
 
@@ -132,7 +134,7 @@ def test_a_checkpoint_works_with_nothing_beside_it(tmp_path):
     checkpoint.save(whole.models, whole.forest, whole.card, path)
     models, forest, card = checkpoint.load(path)
     assert card == whole.card
-    crops = torch.from_numpy(random_films(2))
+    crops = torch.from_numpy(random_crops(2))
     for loaded, model in zip(models, whole.models, strict=True):
         # float16 weights: the outputs keep three digits.
         torch.testing.assert_close(loaded(crops), model(crops), atol=1e-2, rtol=1e-2)
@@ -148,17 +150,17 @@ def test_a_model_for_another_normalisation_is_refused(tmp_path):
         checkpoint.load(tmp_path / "m.safetensors")
 
 
-def test_a_model_that_learned_from_what_other_models_see_is_refused(tmp_path):
+def test_a_classifier_trained_on_measures_by_other_models_is_refused(tmp_path):
     found = small_classifier(nucleus_models={"nuclei": "0" * 64, "appearance": "0" * 64})
     checkpoint.save(found.models, found.forest, found.card, tmp_path / "m.safetensors")
-    with pytest.raises(InputError, match=r"m\.safetensors learned from what other models of nuclei see"):
+    with pytest.raises(InputError, match=r"m\.safetensors was trained on measures by other models of nuclei"):
         checkpoint.load(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize("frames", [12, 20])
 def test_the_default_network_takes_windows_of_any_length(frames):
     network = build("nuclei_lstm", 3, side_px=0)
-    rows = torch.rand(2, frames, N)
+    rows = torch.rand(2, frames, N_MEASURES)
     network.standardise(rows)
     assert network.eval()(rows).shape == (2, 3)
 

@@ -1,17 +1,17 @@
-"""What is measured of a crop's nuclei, on drawn ones whose number, place and size are known."""
+"""What is measured of a crop's nuclei, on drawn ones whose number, position and size are known."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from classifier.measures import N, measures
-from classifier.nuclei import N_MEASURES, NEAREST, find, nuclei_measures, side_by_side
+from classifier.measures import N_MEASURES, measures
+from classifier.nuclei import N_NUCLEUS_MEASURES, NEAREST, find_nuclei, nuclei_measures, side_by_side
 from classifier.pixels import PIXEL_UM, VIEW_PX, at_scale
 from lineage.schema import LOOKS
 
-NUCLEI, FIRST = 0, 3 * (3 + len(LOOKS))  # columns: how many within the least reach; of the nearest one
-ALL_NEAR = 2 * (3 + len(LOOKS))  # how many within the widest reach
+NUCLEI, FIRST = 0, 3 * (3 + len(LOOKS))  # columns: how many within the smallest radius; of the nearest one
+ALL_NEAR = 2 * (3 + len(LOOKS))  # how many within the largest radius
 
 
 def crop(places: list[tuple[float, float]], *, side: int = 66, radius: float = 6.0, frames: int = 12):
@@ -27,7 +27,7 @@ def crop(places: list[tuple[float, float]], *, side: int = 66, radius: float = 6
 @pytest.mark.parametrize("places", [[(0, 0)], [(0, -10), (0, 10)], [(-10, 0), (7, -9), (7, 9)]])
 def test_nuclei_near_the_middle_are_counted_in_every_frame(places):
     rows = nuclei_measures(crop(places), PIXEL_UM)
-    assert rows.shape == (12, N_MEASURES)
+    assert rows.shape == (12, N_NUCLEUS_MEASURES)
     assert rows[:, ALL_NEAR].tolist() == [len(places)] * 12
 
 
@@ -36,9 +36,9 @@ def test_each_frame_keeps_its_own_nuclei():
     one, two = crop([(0, 0)]), crop([(0, -10), (0, 10)])
     mixed = np.concatenate([one[:5], two[5:9], one[9:]])
     assert nuclei_measures(mixed, PIXEL_UM)[:, ALL_NEAR].tolist() == [1] * 5 + [2] * 4 + [1] * 3
-    found = find(at_scale(mixed, PIXEL_UM)[:, 1])
-    assert np.abs(found.place_px[found.frame == 0]).max() < 1
-    assert np.abs(found.place_px[found.frame == 6]).max(axis=1) == pytest.approx([10, 10], abs=1)
+    found = find_nuclei(at_scale(mixed, PIXEL_UM)[:, 1])
+    assert np.abs(found.position_px[found.frame == 0]).max() < 1
+    assert np.abs(found.position_px[found.frame == 6]).max(axis=1) == pytest.approx([10, 10], abs=1)
 
 
 def test_the_view_has_one_physical_scale():
@@ -64,7 +64,7 @@ def test_phase_is_not_looked_at_and_without_dna_there_is_nothing():
     other[:, 0] = np.random.default_rng(1).normal(size=x[:, 0].shape)
     np.testing.assert_array_equal(measures(other, PIXEL_UM), measures(x, PIXEL_UM))
     x[:, 1] = 7
-    assert measures(x, PIXEL_UM).shape == (12, N)
+    assert measures(x, PIXEL_UM).shape == (12, N_MEASURES)
     assert not measures(x, PIXEL_UM).any()
 
 

@@ -11,11 +11,12 @@ from typer.testing import CliRunner
 
 from classifier import checkpoint, evaluate, predict
 from classifier.calibrate import Calibration
-from classifier.evaluate import judge
-from classifier.figures import figures, intervals, within
+from classifier.evaluate import classify_clips
+from classifier.figures import auc_within, figures, intervals
 from classifier.measures import measures
 from classifier.pixels import PIXEL_UM, decode
 from classifier.predict import Classifier, classify
+from lineage import progress
 from lineage.io import integrity
 from lineage.schema import Crops, p_abnormal, verdict
 
@@ -70,12 +71,12 @@ def test_two_classes_need_no_other_code():
 
 
 def test_calibration_moves_the_odds_of_abnormal_and_not_the_share_of_none(classifier):
-    def said(offset: float):
+    def classified(offset: float):
         found = classify(crops(1), classifier=small_classifier(calibration=Calibration(0.5, 0.5, offset)))
         p = p_abnormal(found.probabilities, found.classes)
         return p / (1 - p), found.probabilities[:, 2]
 
-    (odds, none), (shifted, same) = said(0.0), said(-1.0)
+    (odds, none), (shifted, same) = classified(0.0), classified(-1.0)
     assert shifted / odds == pytest.approx(np.exp(-1), rel=1e-3)
     assert none == same
 
@@ -83,8 +84,8 @@ def test_calibration_moves_the_odds_of_abnormal_and_not_the_share_of_none(classi
 def test_without_dna_the_forest_is_not_heard(classifier):
     dark = crops(1).pixels[0].copy()
     dark[:, 1] = 0
-    assert classifier.trees(measures(crops(1).pixels[0], PIXEL_UM)) is not None
-    assert classifier.trees(measures(dark, PIXEL_UM)) is None
+    assert classifier.forest_probability(measures(crops(1).pixels[0], PIXEL_UM)) is not None
+    assert classifier.forest_probability(measures(dark, PIXEL_UM)) is None
 
 
 def test_the_bundled_model_judges_either_channel_alone():
@@ -141,8 +142,8 @@ def test_auc_within_groups_does_not_see_what_groups_differ_in():
     abnormal = np.array([True, True, False, False])
     dose = np.array([8, 8, 0, 0])
     assert figures(abnormal, dose / 10)["auc"] == 1
-    assert np.isnan(within(abnormal, dose / 10, dose))
-    assert within(abnormal, np.array([0.9, 0.1, 0.8, 0.2]), np.zeros(4)) == 0.5
+    assert np.isnan(auc_within(abnormal, dose / 10, dose))
+    assert auc_within(abnormal, np.array([0.9, 0.1, 0.8, 0.2]), np.zeros(4)) == 0.5
 
 
 def test_intervals_draw_whole_fields():
@@ -195,6 +196,29 @@ def test_predict_takes_the_crops_of_a_run_folder(tmp_path, weights):
     ]
 
 
+@pytest.mark.parametrize(("seconds_a_clip", "lines"), [(0.3, 0), (3.0, 2)])
+def test_predict_shows_progress_on_stderr_if_it_takes_longer(
+    tmp_path, weights, monkeypatch, seconds_a_clip, lines
+):
+    """By a clock that goes on with each clip: nothing for a short folder; else a line, and one at the end."""
+    now = 0.0
+    classified = predict.row
+
+    def slow_row(*arguments):
+        nonlocal now
+        now += seconds_a_clip
+        return classified(*arguments)
+
+    monkeypatch.setattr(predict, "row", slow_row)
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    folder, table = small_folder(tmp_path / "clips"), tmp_path / "out.csv"
+    run = CliRunner().invoke(predict.app, [str(folder), "--out", str(table), "--model", str(weights)])
+    assert run.stdout == f"5 clips -> {table}\n"
+    assert len(run.stderr.splitlines()) == lines
+    if lines:
+        assert run.stderr.startswith("classify   1 of 5, 12.0 s left\n")
+
+
 @pytest.mark.parametrize("shape", [(12, 8, 8), (11, 8, 8, 3)])
 def test_predict_on_what_is_no_clip_is_one_line_and_exit_2(tmp_path, weights, shape):
     tifffile.imwrite(tmp_path / "odd.tif", np.zeros(shape, np.uint8))
@@ -224,8 +248,8 @@ def test_evaluate_writes_a_page_with_the_mistakes(tmp_path, weights):
     run = CliRunner().invoke(evaluate.app, arguments)
     assert run.exit_code == 0, run.output
     html = page.read_text()
-    judged = judge(evaluate.find_clips(folder), predict.load(weights))
-    wrong = ((judged.p >= 0.5) != judged.abnormal).sum()
+    classified = classify_clips(evaluate.find_clips(folder), predict.load(weights))
+    wrong = ((classified.p >= 0.5) != classified.abnormal).sum()
     assert wrong > 0
     assert html.count("film strip of") == wrong
     assert "src=" in html
@@ -241,7 +265,7 @@ def test_evaluate_takes_one_fold_or_says_which_there_are(tmp_path, weights):
     for k in (0, 3):
         lines = CliRunner().invoke(evaluate.app, [*arguments, str(k)]).output.splitlines()
         counts += [int(text.split()[1]) for text in lines if text.startswith("all ")]
-    assert counts == [len(evaluate.fold_of(evaluate.find_clips(folder), k, 4)) for k in (0, 3)]
+    assert counts == [len(evaluate.clips_in_fold(evaluate.find_clips(folder), k, 4)) for k in (0, 3)]
     run = CliRunner().invoke(evaluate.app, [*arguments, "4"])
     assert run.exit_code == 2
     assert "fold 4 of 4; wanted 0 to 3" in run.output

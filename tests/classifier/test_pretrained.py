@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from classifier.model import build
-from classifier.pretrained import arrays, fetch, load_into
+from classifier.pretrained import fetch, load_backbone, read_weights
 from lineage.schema import InputError
 
 
@@ -20,7 +20,7 @@ def published(tmp_path, state):
 def test_a_published_file_loads_and_its_classifier_is_left_out(tmp_path):
     donor, network = (build("gao", 2, side_px=78) for _ in range(2))
     state = donor.backbone.state_dict() | {"fc.weight": torch.zeros(1000, 32)}
-    load_into(network, arrays(fetch(str(published(tmp_path, state)))))
+    load_backbone(network, read_weights(fetch(str(published(tmp_path, state)))))
     for name, values in donor.backbone.state_dict().items():
         assert torch.equal(network.backbone.state_dict()[name], values)
 
@@ -47,4 +47,4 @@ def test_weights_of_another_network_are_refused():
     with pytest.raises(
         InputError, match=r"of another network: \d+ parameters are missing .* 1 unknown \(conv9"
     ):
-        load_into(build("gao", 2, side_px=78), {"conv9.weight": torch.zeros(1)})
+        load_backbone(build("gao", 2, side_px=78), {"conv9.weight": torch.zeros(1)})

@@ -15,7 +15,7 @@ from classifier.data import find_clips
 from classifier.predict import BUNDLED
 from classifier.recipes import NUCLEI, PIXELS, Stage
 from classifier.state import State
-from classifier.train import train_all
+from classifier.train import train_classifier
 from classifier.trial import Start
 from lineage.schema import InputError
 
@@ -51,7 +51,7 @@ def start(app, *arguments: object):
 def weights_of(folder: Path, out: Path | None, seed: int = 0) -> torch.Tensor:
     plan = replace(TINY, stages=(Stage(1, 1e-3, 0.0), Stage(2, 1e-3, 1e-3, anneals=True)))
     begun = Start(None, out, {"seed": seed})
-    models = train_all(find_clips(folder), "mobilenet_v2", plan, seed=seed, start=begun).models
+    models = train_classifier(find_clips(folder), "mobilenet_v2", plan, seed=seed, start=begun).models
     return torch.cat([p.flatten() for p in models[0].state_dict().values()])
 
 
@@ -62,17 +62,17 @@ class Killed(Exception):
 def test_a_killed_training_resumes_to_the_same_weights(tmp_path, monkeypatch):
     folder = small_folder(tmp_path / "clips")
     undisturbed = weights_of(folder, None)
-    real = State.told
+    real = State.record_epoch
 
     def save_and_die(state, *arguments):
         real(state, *arguments)
         if len(state.history.loss) == 2:
             raise Killed
 
-    monkeypatch.setattr(State, "told", save_and_die)
+    monkeypatch.setattr(State, "record_epoch", save_and_die)
     with pytest.raises(Killed):
         weights_of(folder, tmp_path)
-    monkeypatch.setattr(State, "told", real)
+    monkeypatch.setattr(State, "record_epoch", real)
     assert torch.equal(weights_of(folder, tmp_path), undisturbed)
     with pytest.raises(InputError, match="holds a training of other clips or settings"):
         weights_of(folder, tmp_path, seed=1)
@@ -180,10 +180,10 @@ def test_cross_validation_tries_every_clip_once_a_seed_and_goes_on_where_it_stop
     )
     assert trained.exit_code == 0, trained.output
     assert checkpoint.read_card(tmp_path / "out" / "model.safetensors").held_out["n"] == 6
-    judged = start(
+    evaluated = start(
         evaluate.app, six_fields, "--model", BUNDLED, "--out-of-fold", tmp_path / "cv" / "out_of_fold.csv"
     )
-    assert judged.output.splitlines()[-1].startswith("accuracy ")
+    assert evaluated.output.splitlines()[-1].startswith("accuracy ")
 
 
 def test_a_table_of_other_clips_is_refused(tmp_path, six_fields):
@@ -195,9 +195,18 @@ def test_a_table_of_other_clips_is_refused(tmp_path, six_fields):
 
 def test_the_protocol_prints_its_table_and_does_nothing_twice(tmp_path, six_fields):
     arguments = (
-        six_fields, "--models", "gao", "--repeats", 2, "--epochs", 1, "--test", six_fields,
-        "--out", tmp_path / "p.json",
-    )  # fmt: skip
+        six_fields,
+        "--models",
+        "gao",
+        "--repeats",
+        2,
+        "--epochs",
+        1,
+        "--test",
+        six_fields,
+        "--out",
+        tmp_path / "p.json",
+    )
     run = start(protocol.app, *arguments)
     assert run.exit_code == 0, run.output
     rows = [text.split() for text in run.output.splitlines()]
