@@ -22,10 +22,9 @@ import numpy as np
 import trackers
 import tracking_speed
 
+from lineage.evaluate.inputs import Run, Truth
 from lineage.evaluate.match import Matches, Nuclei
-from lineage.evaluate.runs import Run
 from lineage.evaluate.score import pooled, score
-from lineage.evaluate.truth import Truth
 from lineage.io.run_folder import RunFolder
 from lineage.simulate.detections import Detections, detect, imperfect
 from lineage.simulate.settings import CellLine, Settings
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from lineage.evaluate.counts import Count
+    from lineage.evaluate.match import Count
     from lineage.evaluate.score import Scores
 
 DOSES_GY = (0, 4, 10)

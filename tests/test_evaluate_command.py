@@ -20,7 +20,7 @@ from worlds import as_lineage, divisions, told
 
 from lineage.evaluate import mosaic
 from lineage.evaluate.__main__ import app
-from lineage.evaluate.counts import Count
+from lineage.evaluate.match import Count
 from lineage.io.files import write_table
 
 NUMBER = r"(?:\d\.\d{3}|n/a)"

@@ -10,11 +10,10 @@ from test_tree import annotate
 from worlds import as_lineage
 
 from lineage.evaluate import events
-from lineage.evaluate.calibration import calibrate
-from lineage.evaluate.counts import Count
-from lineage.evaluate.match import Matches, Nuclei
+from lineage.evaluate.events import calibrate
+from lineage.evaluate.match import Count, Matches, Nuclei
 from lineage.evaluate.mistakes import mistakes
-from lineage.evaluate.slippage import claims, score_slippages
+from lineage.evaluate.tracking import score_slippages, slippage_claims
 
 
 def true(*rows):
@@ -238,7 +237,7 @@ def test_who_claims_a_slippage():
     assert tree.nodes[5]["last_frame"] == 39
 
     def of(table):
-        return claims(table, tree)
+        return slippage_claims(table, tree)
 
     assert of(proposal(4, "5 6", 30)) == []  # a division
     assert of(proposal(1, "2 3", 10)) == []  # a furrow regression: they become one again
@@ -253,11 +252,11 @@ def test_who_claims_a_slippage():
 @pytest.mark.parametrize("fate", ["died_mitosis", "died_interphase"])
 def test_a_cell_that_dies_did_not_slip(fate):
     tree = annotate(as_lineage(worlds.lone_cell()))
-    assert claims(proposal(1, "", 5), tree) == [(1, 5)]
+    assert slippage_claims(proposal(1, "", 5), tree) == [(1, 5)]
 
     tree.nodes[1]["fate"] = fate
 
-    assert claims(proposal(1, "", 5), tree) == []
+    assert slippage_claims(proposal(1, "", 5), tree) == []
 
 
 def test_what_can_hardly_be_seen_can_be_left_out():
@@ -266,4 +265,4 @@ def test_what_can_hardly_be_seen_can_be_left_out():
     )
     table = compare(truth, said((50, 100, 100, 0.9), (50, 200, 100, 0.1)))
     assert events.abnormal(table) == Count(1, 1, 3)
-    assert events.abnormal(events.can_be_seen(table)) == Count(1, 1, 1)
+    assert events.abnormal(events.visible(table)) == Count(1, 1, 1)
