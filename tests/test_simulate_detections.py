@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from synthetic.detections import MERGED_UM, TRUE_COLUMNS, Detections, detect, imperfect
 
 from lineage.export import graphml
 from lineage.nuclei.segment import measure
 from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
-from lineage.simulate.detections import MERGED_UM, TRUE_COLUMNS, Detections, detect, imperfect
 from lineage.simulate.movie import simulate
 from lineage.simulate.settings import Settings
 

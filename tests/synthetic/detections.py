@@ -16,12 +16,12 @@ from lineage.processes import in_order
 from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
 from lineage.simulate.bodies import paint
 from lineage.simulate.dish import Positions, area_ratio
-from lineage.simulate.measured import MEASURED, measure
 from lineage.simulate.microscope import set_up
 from lineage.simulate.motion import move
 from lineage.simulate.population import grow
 from lineage.simulate.render import Scene
 from lineage.simulate.truth import TRUE_EVENT_COLUMNS, Chronicle, in_view
+from synthetic.measured import MEASURED, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
