@@ -22,7 +22,8 @@ from scipy.stats import beta
 
 from lineage.schema import Fate
 from lineage.simulate import biology
-from lineage.simulate.biology import LINES, Phase
+from lineage.simulate.biology import Phase
+from lineage.simulate.cell_lines import LINES
 from lineage.simulate.cells import Cell, Subtype
 from lineage.simulate.population import grow
 from lineage.simulate.settings import CellLine, Settings

@@ -10,7 +10,8 @@ import pytest
 
 from lineage.schema import Fate, MitosisClass
 from lineage.simulate import biology
-from lineage.simulate.biology import LINES, Burden, Phase
+from lineage.simulate.biology import Burden, Phase
+from lineage.simulate.cell_lines import LINES
 from lineage.simulate.cells import REGRESSION_MIN, Cell, Subtype
 from lineage.simulate.population import grow
 from lineage.simulate.settings import CellLine, Settings
