@@ -57,14 +57,14 @@ def test_a_perfect_run_scores_one_wherever_the_truth_has_something(compare, worl
     assert scores.tally.measures()["TRA"] == 1.0
 
 
-@pytest.mark.parametrize("told", ["subtypes", "no subtypes"])
-def test_a_perfect_run_scores_one_on_a_movie_of_every_subtype(tmp_path, told):
+@pytest.mark.parametrize("column", ["subtypes", "no subtypes"])
+def test_a_perfect_run_scores_one_on_a_movie_of_every_subtype(tmp_path, column):
     lineage, events, subtypes = worlds.every_subtype()
     truth = read_truth(write_truth(tmp_path / "a.truth", lineage, events=events, subtypes=subtypes))
     run = run_in_memory(tmp_path / "a.lineage", lineage, events=events)
     run.events["verdict"] = truth.events["mitosis_class"]
     assert run.events["subtype"].tolist() == ["unclassified", *list(subtypes.values())[1:]]
-    if told == "no subtypes":
+    if column == "no subtypes":
         del run.events["subtype"]
 
     scores = compared(run, truth)

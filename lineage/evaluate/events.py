@@ -90,25 +90,12 @@ def outcomes(
     proposals, rejected = found[~is_none], found[is_none]
 
     def near(some: pd.DataFrame) -> list[tuple[float, int, int]]:
-        """(Distance, true, of `some`) of those near enough."""
-        apart_um = _distances(truth, some, drift_px * pixel_size_um, pixel_size_um)
-        apart_frames = np.abs(np.subtract.outer(truth["frame"].to_numpy(int), some["frame"].to_numpy(int)))
-        limit = _frames_allowed(truth, minutes_per_frame)[:, None]
-        return candidates(apart_um / WITHIN_UM, apart_frames / limit)
+        return _near(truth, some, drift_px * pixel_size_um, pixel_size_um, minutes_per_frame)
 
     pairs = nearest_first(near(proposals))
     rejected_pairs = nearest_first(c for c in near(rejected) if c[1] not in pairs)
     rows: list[dict[str, Any]] = [
-        {
-            "truth_event": true.event_id,
-            "frame": true.frame,
-            "y_px": true.y_px,
-            "x_px": true.x_px,
-            "truth_class": true.mitosis_class,
-            "subtype": true.subtype,
-            "run_event": -1,
-            "run_class": MISSED,
-        }
+        _missed(true)
         | (_proposed(proposals.iloc[pairs[i]]) if i in pairs else {})
         | (_rejected(rejected.iloc[rejected_pairs[i]]) if i in rejected_pairs else {})
         for i, true in enumerate(truth.itertuples())
@@ -173,6 +160,34 @@ def _frames_allowed(truth: pd.DataFrame, minutes_per_frame: float) -> np.ndarray
     unseparated = truth["subtype"].isin(UNSEPARATED) | (truth["daughter_ids"] == "")
     longest = max(WITHIN_FRAMES, WITHIN_MIN_UNSEPARATED / minutes_per_frame)
     return np.where(unseparated, longest, WITHIN_FRAMES)
+
+
+def _near(
+    truth: pd.DataFrame,
+    some: pd.DataFrame,
+    drift_um: np.ndarray,
+    pixel_size_um: float,
+    minutes_per_frame: float,
+) -> list[tuple[float, int, int]]:
+    """(Distance, index in `truth`, index in `some`) of the pairs that are near enough in space and time."""
+    apart_um = _distances(truth, some, drift_um, pixel_size_um)
+    apart_frames = np.abs(np.subtract.outer(truth["frame"].to_numpy(int), some["frame"].to_numpy(int)))
+    limit = _frames_allowed(truth, minutes_per_frame)[:, None]
+    return candidates(apart_um / WITHIN_UM, apart_frames / limit)
+
+
+def _missed(true: Any) -> dict[str, Any]:
+    """The row of a true event as long as the run has none for it."""
+    return {
+        "truth_event": true.event_id,
+        "frame": true.frame,
+        "y_px": true.y_px,
+        "x_px": true.x_px,
+        "truth_class": true.mitosis_class,
+        "subtype": true.subtype,
+        "run_event": -1,
+        "run_class": MISSED,
+    }
 
 
 def _proposed(proposal: pd.Series) -> dict[str, Any]:
