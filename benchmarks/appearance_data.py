@@ -16,7 +16,7 @@ import samples
 from fit_likelihoods import DOSES_GY
 from real_lineages import covered, zoom
 
-from lineage.evaluate.truth import read_truth
+from lineage.evaluate.inputs import read_truth
 from lineage.nuclei import appearance
 from lineage.nuclei.background import background
 from lineage.nuclei.measure import measures_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from lineage.evaluate.truth import Truth
+    from lineage.evaluate.inputs import Truth
     from lineage.nuclei.measure import Measures
     from lineage.schema import Video
 

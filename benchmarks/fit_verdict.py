@@ -29,8 +29,7 @@ import pandas as pd
 from classifier.data import parse_name
 from lineage.evaluate import events as matching
 from lineage.evaluate import mosaic
-from lineage.evaluate.runs import read_run
-from lineage.evaluate.truth import read_truth
+from lineage.evaluate.inputs import read_run, read_truth
 from lineage.io import records
 from lineage.io.files import atomic_write, read_table
 from lineage.mitosis import verdict
@@ -41,7 +40,7 @@ from lineage.schema import ABNORMAL_SUBTYPES, Decision, EventType, InputError, M
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lineage.evaluate.runs import Run
+    from lineage.evaluate.inputs import Run
     from lineage.schema import MitosisEvent
 
 MOSAIC, SIMULATED = "mosaic", "simulated"
@@ -160,7 +159,7 @@ def of_simulated(source: Source, run: Run) -> list[Known]:
     known = []
     for event_id, of_event in events_of(run).items():
         kind, word = rows.loc[event_id, ["truth_class", "subtype"]]
-        hidden = word in matching.HARDLY_SEEN
+        hidden = word in matching.BARELY_VISIBLE
         known.append(Known(SIMULATED, source.group, *of_event, kind or NOTHING, hardly_seen=hidden))
     return known
 

@@ -14,8 +14,8 @@ import pandas as pd
 from lineage import config
 from lineage.command import default_out
 from lineage.evaluate import mosaic
-from lineage.evaluate.runs import read_events
-from lineage.evaluate.text import number
+from lineage.evaluate.inputs import read_events
+from lineage.evaluate.results import number
 from lineage.io.files import write_table
 from lineage.progress import Screen
 from lineage.run import run

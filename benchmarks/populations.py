@@ -22,7 +22,8 @@ from scipy.stats import beta
 
 from lineage.schema import Fate
 from lineage.simulate import biology
-from lineage.simulate.biology import LINES, Phase
+from lineage.simulate.biology import Phase
+from lineage.simulate.cell_lines import LINES
 from lineage.simulate.cells import Cell, Subtype
 from lineage.simulate.population import grow
 from lineage.simulate.settings import CellLine, Settings
@@ -429,7 +430,7 @@ def survival_rows(counts: dict[CellLine, dict[int, tuple[int, int]]]) -> list[Ro
             k, n = by_dose[dose]
             curve = f"curve: {100 * biology.survival(dose, LINES[line]):.1f}"
             published = f"32; {curve}" if (line, dose) == (CellLine.PC3, 2) else curve
-            source = "Leith et al. 1993" if line is CellLine.PC3 else "assumed: see biology.py"
+            source = "Leith et al. 1993" if line is CellLine.PC3 else "assumed: see cell_lines.py"
             share = f"{100 * k / n / (k0 / n0):.1f}"
             rows.append((f"clonogenic survival, {line.value}, {dose} Gy, %", share, published, source))
     return rows

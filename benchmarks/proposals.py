@@ -13,10 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from lineage.evaluate.events import MISSED, NOTHING
+from lineage.evaluate.inputs import read_run, read_truth
 from lineage.evaluate.match import match
-from lineage.evaluate.runs import read_run
 from lineage.evaluate.score import pairs_of, score
-from lineage.evaluate.truth import read_truth
 from lineage.progress import Screen
 
 OUT = Path(__file__).parents[1] / "pipelines" / "dose" / "data" / "proposals.csv"

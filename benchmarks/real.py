@@ -25,13 +25,14 @@ from nuclei_real_data import BORDER_PX
 from real_lineages import MASKS, MISTAKES, PIXELS, Real
 from tracking import matched_nuclei
 
-from lineage.evaluate import ctc, junctions, links
+from lineage.evaluate import ctc
+from lineage.evaluate import tracking as scoring
 from lineage.tracking.tracklet_arrays import diameter_um
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lineage.evaluate.counts import Count
+    from lineage.evaluate.match import Count
 
 LAPTRACK_TRIED = {  # in diameters
     "cutoff": (0.3, 0.5, 0.8, 1.2),
@@ -62,12 +63,12 @@ def scored(movie: Real, tracked: trackers.Tracked) -> Found:
     inside = np.minimum(places, np.array(movie.shape) - 1 - places).min(axis=1)
     told = (inside >= BORDER_PX[movie.name]) | (nuclei["cell"].to_numpy() > 0)
     who = matched_nuclei(truth.tracks, nuclei[told], tracked.cell[told])
-    every, _ = links.score_links(who, truth.graph.edges, tracked.graph.edges, blank_frames=[])
-    true = junctions.divisions(truth.graph, who.truth)
-    found = junctions.divisions(tracked.graph, who.run)
+    every, _ = scoring.score_links(who, truth.graph.edges, tracked.graph.edges, blank_frames=[])
+    true = scoring.divisions(truth.graph, who.truth)
+    found = scoring.divisions(tracked.graph, who.run)
     return Found(
         every,
-        junctions.score(true, found, who, junctions.DIVISION_TOLERANCES),
+        scoring.score_junctions(true, found, who, scoring.DIVISION_TOLERANCES),
         ctc.tally(who, truth, tracked.graph).measures(),
     )
 

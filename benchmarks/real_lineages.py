@@ -15,7 +15,7 @@ import pandas as pd
 from scipy.ndimage import binary_dilation
 
 from lineage.config import SegmentSettings
-from lineage.evaluate.truth import Truth, read_truth
+from lineage.evaluate.inputs import Truth, read_truth
 from lineage.nuclei.segment import StarDistFinder, measure
 from lineage.video import open_video
 

@@ -5,7 +5,9 @@ Some are segmented as `lineage.run` would; others are drawn as nuclei alone, wit
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,16 +20,17 @@ from lineage.io.files import read_table
 from lineage.io.run_folder import RunFolder
 from lineage.schema import NUCLEUS_COLUMNS, State
 from lineage.simulate.course import SHRINKING_MIN, breaks_up_min
-from lineage.simulate.detections import detect, imperfect
 from lineage.simulate.dish import area_ratio
 from lineage.simulate.movie import simulate, truth_folder
 from lineage.simulate.population import grow
 from lineage.simulate.settings import CellLine, Settings
 from lineage.video import open_video
 
-if TYPE_CHECKING:
-    from pathlib import Path
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
 
+from synthetic.detections import detect, imperfect
+
+if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 

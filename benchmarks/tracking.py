@@ -1,7 +1,7 @@
 """Linking and divisions on simulated nuclei, beside btrack and LapTrack: `python benchmarks/tracking.py OUT`.
 
 For each cell line and dose a day and a half of a field is simulated, from when the delayed mitoses begin,
-and given a segmentation's mistakes (lineage.simulate.detections). All tools see the same nuclei, and what
+and given a segmentation's mistakes (`tests/synthetic`). All tools see the same nuclei, and what
 they say is scored by lineage.evaluate, nucleus by nucleus. `--tune` chooses LapTrack's settings on other
 movies; `--speed` measures time and memory. Nuclei that are in OUT are not simulated again.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import pickle
+import sys
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -22,21 +23,23 @@ import numpy as np
 import trackers
 import tracking_speed
 
+from lineage.evaluate.inputs import Run, Truth
 from lineage.evaluate.match import Matches, Nuclei
-from lineage.evaluate.runs import Run
 from lineage.evaluate.score import pooled, score
-from lineage.evaluate.truth import Truth
 from lineage.io.run_folder import RunFolder
-from lineage.simulate.detections import Detections, detect, imperfect
 from lineage.simulate.settings import CellLine, Settings
 from lineage.tracking import state
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
+
+from synthetic.detections import Detections, detect, imperfect
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
 
-    from lineage.evaluate.counts import Count
+    from lineage.evaluate.match import Count
     from lineage.evaluate.score import Scores
 
 DOSES_GY = (0, 4, 10)

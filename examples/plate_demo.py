@@ -17,10 +17,9 @@ import numpy as np
 import pandas as pd
 
 from lineage.evaluate.events import NOTHING
+from lineage.evaluate.inputs import read_run, read_truth
 from lineage.evaluate.match import match
-from lineage.evaluate.runs import read_run
 from lineage.evaluate.score import score
-from lineage.evaluate.truth import read_truth
 from lineage.processes import cores, in_order
 from lineage.simulate.movie import simulate, truth_folder
 from lineage.simulate.population import grow

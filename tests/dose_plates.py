@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from synthetic.runs import write_run
 
 from lineage.simulate.population import grow
-from lineage.simulate.runs import write_run
 from lineage.simulate.settings import Settings
 
 if TYPE_CHECKING:

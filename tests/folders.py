@@ -10,8 +10,8 @@ import worlds
 from test_tree import NOTHING, annotate
 from worlds import divisions
 
+from lineage.evaluate.inputs import Run
 from lineage.evaluate.match import match
-from lineage.evaluate.runs import Run
 from lineage.evaluate.score import score
 from lineage.export import ctc, graphml
 from lineage.io import labels
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from lineage.evaluate.inputs import Truth
     from lineage.evaluate.score import Scores
-    from lineage.evaluate.truth import Truth
     from lineage.schema import Lineage, MitosisEvent, Predictions
 
 N_FRAMES = 40

@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from dose_plates import write_plate
+from synthetic.runs import write_run
 from typer.testing import CliRunner
 
 from lineage.schema import InputError
 from lineage.simulate.population import grow
-from lineage.simulate.runs import write_run
 from lineage.simulate.settings import Settings
 from pipelines.dose import compare, movies, reviewed
 from pipelines.dose.__main__ import app

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import tifffile
 from dose_plates import write_plate
+from synthetic.runs import write_run
 from typer.testing import CliRunner
 
-from lineage.simulate.runs import write_run
 from lineage.simulate.settings import Settings
 from pipelines.dose.__main__ import app
 from pipelines.report import words

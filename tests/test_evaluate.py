@@ -12,13 +12,12 @@ import worlds
 from folders import compared, run_in_memory, write_truth
 from worlds import as_lineage
 
-from lineage.evaluate.counts import Count
 from lineage.evaluate.events import abnormal
-from lineage.evaluate.match import pair
+from lineage.evaluate.inputs import read_truth
+from lineage.evaluate.match import Count, pair
 from lineage.evaluate.mistakes import wrong_divisions
+from lineage.evaluate.results import scores_record
 from lineage.evaluate.score import by_dose, pooled
-from lineage.evaluate.told import told
-from lineage.evaluate.truth import read_truth
 
 
 @pytest.fixture
@@ -58,14 +57,14 @@ def test_a_perfect_run_scores_one_wherever_the_truth_has_something(compare, worl
     assert scores.tally.measures()["TRA"] == 1.0
 
 
-@pytest.mark.parametrize("told", ["subtypes", "no subtypes"])
-def test_a_perfect_run_scores_one_on_a_movie_of_every_subtype(tmp_path, told):
+@pytest.mark.parametrize("column", ["subtypes", "no subtypes"])
+def test_a_perfect_run_scores_one_on_a_movie_of_every_subtype(tmp_path, column):
     lineage, events, subtypes = worlds.every_subtype()
     truth = read_truth(write_truth(tmp_path / "a.truth", lineage, events=events, subtypes=subtypes))
     run = run_in_memory(tmp_path / "a.lineage", lineage, events=events)
     run.events["verdict"] = truth.events["mitosis_class"]
     assert run.events["subtype"].tolist() == ["unclassified", *list(subtypes.values())[1:]]
-    if told == "no subtypes":
+    if column == "no subtypes":
         del run.events["subtype"]
 
     scores = compared(run, truth)
@@ -308,5 +307,5 @@ def test_movies_without_mitoses_are_pooled_with_those_that_have_some(compare):
 
         assert both.mistakes()["kind"].tolist() == ["missed abnormal", "false proposal"]
         assert both.mistakes()["movie"].tolist() == [order.index(missed), order.index(false)]
-        json.dumps(told(both))
+        json.dumps(scores_record(both))
         assert both.divisions[1] == Count(0, 1, 1)

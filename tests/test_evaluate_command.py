@@ -16,11 +16,11 @@ import worlds
 from folders import write_run, write_truth
 from pages import Page
 from typer.testing import CliRunner
-from worlds import as_lineage, divisions, told
+from worlds import as_lineage, divisions, predictions_of
 
 from lineage.evaluate import mosaic
 from lineage.evaluate.__main__ import app
-from lineage.evaluate.counts import Count
+from lineage.evaluate.match import Count
 from lineage.io.files import write_table
 
 NUMBER = r"(?:\d\.\d{3}|n/a)"
@@ -46,7 +46,10 @@ def pristine(tmp_path_factory):
     lineage = as_lineage(worlds.two_generations())
     write_truth(folder / "a.truth", lineage, subtypes={8: "tripolar"})
     run = write_run(
-        folder / "a.lineage", lineage, events=divisions(lineage)[:1], predictions=told({7: (0.875, 0.125)})
+        folder / "a.lineage",
+        lineage,
+        events=divisions(lineage)[:1],
+        predictions=predictions_of({7: (0.875, 0.125)}),
     )
     (run / "crops").mkdir()
     pixels = np.random.default_rng(0).integers(1, 255, (12, 2, 32, 32), np.uint8)
@@ -70,13 +73,18 @@ def test_one_command_says_it_and_writes_it(pristine, tmp_path):
     lines = done.stdout.splitlines()
     assert re.fullmatch(LAST_LINE, lines[-1])
     assert lines[-1] == "links F1 1.000 divisions F1 1.000 (within 1 frame) proposals 0.500 events F1 0.000"
-    told = json.loads((tmp_path / "page.json").read_text())
-    assert told["proposals"] == {
-        "right": 1, "run": 1, "truth": 2, "precision": 1.0, "recall": 0.5, "f1": pytest.approx(2 / 3),
-    }  # fmt: skip
-    assert told["dose_gy"] == [5.0]
-    assert [m["kind"] for m in told["mistakes"]] == ["missed abnormal"]
-    assert told["events"]["calibration"]["brier"] == pytest.approx(0.125**2)
+    written = json.loads((tmp_path / "page.json").read_text())
+    assert written["proposals"] == {
+        "right": 1,
+        "run": 1,
+        "truth": 2,
+        "precision": 1.0,
+        "recall": 0.5,
+        "f1": pytest.approx(2 / 3),
+    }
+    assert written["dose_gy"] == [5.0]
+    assert [m["kind"] for m in written["mistakes"]] == ["missed abnormal"]
+    assert written["events"]["calibration"]["brier"] == pytest.approx(0.125**2)
     page = Page((tmp_path / "page.html").read_text(encoding="utf-8"))
     assert page.open == []
     assert "a, 5 Gy" in page.text
@@ -133,17 +141,18 @@ def test_truth_of_the_challenge_gives_what_it_can(folders):
     for name in ("events.csv", "lineage.graphml", "settings.json"):
         (truth / name).unlink()
 
-    said = command(run, truth)
+    result = command(run, truth)
 
     assert (
-        last_line(said) == "links F1 1.000 divisions F1 1.000 (within 1 frame) proposals 0.500 events F1 n/a"
+        last_line(result)
+        == "links F1 1.000 divisions F1 1.000 (within 1 frame) proposals 0.500 events F1 n/a"
     )
-    assert "the truth has no events.csv" in said.output
-    told = json.loads((run / "evaluation.json").read_text())
-    assert told["events"] is None
-    assert told["fusions_within_frames"] is None
+    assert "the truth has no events.csv" in result.output
+    written = json.loads((run / "evaluation.json").read_text())
+    assert written["events"] is None
+    assert written["fusions_within_frames"] is None
     assert "Kinds of mitosis" not in Page((run / "evaluation.html").read_text(encoding="utf-8")).text
-    assert told["mistakes"] == []
+    assert written["mistakes"] == []
 
 
 def test_several_runs_are_scored_together_and_by_dose(folders):
@@ -152,13 +161,13 @@ def test_several_runs_are_scored_together_and_by_dose(folders):
     shutil.copytree(truth, run.parent / "b.truth")
     (run.parent / "b.truth" / "settings.json").write_text('{"dose_gy": 0}')
 
-    said = command(run.parent, run.parent, "--out", run.parent / "all.html")
+    result = command(run.parent, run.parent, "--out", run.parent / "all.html")
 
-    assert re.fullmatch(LAST_LINE, last_line(said))
-    told = json.loads((run.parent / "all.json").read_text())
-    assert told["movies"] == ["a", "b"]
-    assert told["divisions_within_frames"]["1"]["truth"] == 4
-    assert [d["dose_gy"] for d in told["by_dose"]] == [0, 5.0]
+    assert re.fullmatch(LAST_LINE, last_line(result))
+    written = json.loads((run.parent / "all.json").read_text())
+    assert written["movies"] == ["a", "b"]
+    assert written["divisions_within_frames"]["1"]["truth"] == 4
+    assert [d["dose_gy"] for d in written["by_dose"]] == [0, 5.0]
     assert "2 movies" in Page((run.parent / "all.html").read_text(encoding="utf-8")).text
 
     shutil.rmtree(run.parent / "b.truth")
@@ -300,10 +309,10 @@ def test_mosaic_command(folders, tmp_path):
         run / "events.csv", index=False
     )
 
-    said = command("--mosaic", run, tmp_path / "tiles.csv")
+    result = command("--mosaic", run, tmp_path / "tiles.csv")
 
-    assert re.fullmatch(MOSAIC_LAST_LINE, last_line(said))
-    assert last_line(said) == "proposals 0.250 events F1 0.667 further events a tile 0.250"
+    assert re.fullmatch(MOSAIC_LAST_LINE, last_line(result))
+    assert last_line(result) == "proposals 0.250 events F1 0.667 further events a tile 0.250"
     assert pd.read_csv(run / "mosaic_score.csv")["verdict"].tolist() == ["abnormal"] + ["missed"] * 3
     assert json.loads((run / "mosaic_score.json").read_text())["abnormal"]["recall"] == 0.5
 

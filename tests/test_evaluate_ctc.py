@@ -14,9 +14,9 @@ from ctc_metrics.metrics import ALL_METRICS
 from folders import N_FRAMES, compared, paint, run_in_memory, write_truth
 from worlds import as_lineage
 
-from lineage.evaluate import junctions
+from lineage.evaluate import tracking
+from lineage.evaluate.inputs import read_truth
 from lineage.evaluate.match import match
-from lineage.evaluate.truth import read_truth
 from lineage.export import ctc
 from lineage.schema import InputError
 
@@ -126,7 +126,7 @@ def test_a_cell_seen_again_is_one_cell_and_divides_after_a_gap(tmp_path):
 
     matches = match(truth, paint(as_lineage(worlds.one_division())))
 
-    assert junctions.divisions(truth.graph, matches.truth) == [junctions.Junction(10, (1,), (2, 3))]
+    assert tracking.divisions(truth.graph, matches.truth) == [tracking.Junction(10, (1,), (2, 3))]
     scores = compared(run_in_memory(tmp_path / "x.lineage", true), truth)
     assert scores.divisions[0].f1 == scores.links.f1 == 1.0
     assert scores.links.truth == (6 - 1) + 2 + 2 * 9

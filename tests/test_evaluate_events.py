@@ -10,11 +10,10 @@ from test_tree import annotate
 from worlds import as_lineage
 
 from lineage.evaluate import events
-from lineage.evaluate.calibration import calibrate
-from lineage.evaluate.counts import Count
-from lineage.evaluate.match import Matches, Nuclei
+from lineage.evaluate.events import calibrate
+from lineage.evaluate.match import Count, Matches, Nuclei
 from lineage.evaluate.mistakes import mistakes
-from lineage.evaluate.slippage import claims, score_slippages
+from lineage.evaluate.tracking import score_slippages, slippage_claims
 
 
 def true(*rows):
@@ -27,7 +26,7 @@ def true(*rows):
     return table
 
 
-def said(*rows):
+def proposal_table(*rows):
     """(frame, y, x, p of abnormal) -> proposals, numbered from 100; p is NaN where it is undecided."""
     table = pd.DataFrame(rows, columns=["frame", "y_px", "x_px", "p_verdict"])
     table["event_id"] = range(100, 100 + len(table))
@@ -38,9 +37,13 @@ def said(*rows):
 
 def compare(truth, proposals, drift_px=None):
     return events.outcomes(
-        truth, proposals, drift_px=np.zeros((100, 2)) if drift_px is None else drift_px, shape=(400, 400),
-        pixel_size_um=2.0, minutes_per_frame=10.0,
-    ).assign(movie=0)  # fmt: skip
+        truth,
+        proposals,
+        drift_px=np.zeros((100, 2)) if drift_px is None else drift_px,
+        shape=(400, 400),
+        pixel_size_um=2.0,
+        minutes_per_frame=10.0,
+    ).assign(movie=0)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +62,7 @@ def compare(truth, proposals, drift_px=None):
     ],
 )
 def test_a_proposal_belongs_to_a_mitosis_that_is_near(frame, x_px, subtype, proposed):
-    found = compare(true((50, 100, 100, subtype)), said((frame, 100, x_px, 0.1)))
+    found = compare(true((50, 100, 100, subtype)), proposal_table((frame, 100, x_px, 0.1)))
 
     assert events.proposed(found) == Count(int(proposed), 1, 1)
     assert len(found) == (1 if proposed else 2)
@@ -68,7 +71,7 @@ def test_a_proposal_belongs_to_a_mitosis_that_is_near(frame, x_px, subtype, prop
 def test_the_movement_of_the_stage_is_taken_out():
     drift = np.zeros((100, 2))
     drift[51:] = 30
-    truth, proposals = true((50, 100, 100, "normal")), said((51, 130, 130, 0.1))
+    truth, proposals = true((50, 100, 100, "normal")), proposal_table((51, 130, 130, 0.1))
 
     assert events.proposed(compare(truth, proposals)).right == 0
     assert events.proposed(compare(truth, proposals, drift)).right == 1
@@ -77,7 +80,7 @@ def test_the_movement_of_the_stage_is_taken_out():
 def test_nearest_first_and_each_event_once():
     # Nobody gives up the proposal on its very place so that another mitosis gets one as well.
     truth = true((50, 100, 50, "tripolar"), (50, 100, 60, "normal"))
-    proposals = said((50, 100, 50, 0.9), (50, 100, 40, 0.1))
+    proposals = proposal_table((50, 100, 50, 0.9), (50, 100, 40, 0.1))
 
     found = compare(truth, proposals)
 
@@ -89,7 +92,7 @@ def test_nearest_first_and_each_event_once():
 
 def test_nearest_counts_time_and_place():
     # Nearer by place is the first, but 3 frames away.
-    found = compare(true((50, 100, 100, "normal")), said((53, 100, 101, 0.1), (50, 100, 104, 0.1)))
+    found = compare(true((50, 100, 100, "normal")), proposal_table((53, 100, 101, 0.1), (50, 100, 104, 0.1)))
 
     assert found["run_event"].tolist() == [101, 100]
 
@@ -104,10 +107,15 @@ def test_abnormal_is_scored_end_to_end_and_among_the_proposed():
         (60, 100, 100, "tripolar"),  # undecided
         (70, 100, 100, "normal"),  # missed
     )
-    proposals = said(
-        (10, 100, 100, 0.9), (20, 100, 100, 0.1), (40, 100, 100, 0.8), (50, 100, 100, 0.1),
-        (60, 100, 100, np.nan), (90, 100, 100, 0.7), (90, 300, 300, 0.3),
-    )  # fmt: skip
+    proposals = proposal_table(
+        (10, 100, 100, 0.9),
+        (20, 100, 100, 0.1),
+        (40, 100, 100, 0.8),
+        (50, 100, 100, 0.1),
+        (60, 100, 100, np.nan),
+        (90, 100, 100, 0.7),
+        (90, 300, 300, 0.3),
+    )
 
     found = compare(truth, proposals)
 
@@ -120,30 +128,35 @@ def test_abnormal_is_scored_end_to_end_and_among_the_proposed():
     assert counts["tripolar"] == {"truth": 3, "normal": 1, "abnormal": 1, "undecided": 1, "missed": 0}
     assert counts[""] == {"truth": 0, "normal": 1, "abnormal": 1, "undecided": 0, "missed": 0}
     assert mistakes(found)["kind"].tolist() == [
-        "missed abnormal", "wrong class", "wrong class", "undecided", "false proposal", "false proposal",
+        "missed abnormal",
+        "wrong class",
+        "wrong class",
+        "undecided",
+        "false proposal",
+        "false proposal",
         "missed normal",
-    ]  # fmt: skip
+    ]
     assert mistakes(found)["p_abnormal"].dropna().tolist() == [0.1, 0.8, 0.7, 0.3]
     assert mistakes(found)["words"].tolist()[3:5] == ["tripolar, undecided", "nothing, called abnormal"]
 
 
 def test_a_normal_mitosis_that_is_undecided_is_no_mistake():
-    found = compare(true((50, 100, 100, "normal")), said((50, 100, 100, np.nan)))
+    found = compare(true((50, 100, 100, "normal")), proposal_table((50, 100, 100, np.nan)))
 
     assert found["run_class"].tolist() == ["undecided"]
     assert len(mistakes(found)) == 0
 
 
 @pytest.mark.parametrize(
-    ("x_px", "told", "event", "words"),
+    ("x_px", "given", "event", "words"),
     [
         (100, {"p_none": 0.75}, 100, "tripolar, rejected as no mitosis, p(none) 0.75"),
         (100, {}, 100, "tripolar, rejected as no mitosis"),
         (113, {"p_none": 0.75}, -1, "tripolar, missed"),
     ],
 )
-def test_what_the_run_rejected_near_by_is_missed_and_said_to_be_rejected(x_px, told, event, words):
-    rejected = said((50, 100, x_px, 0.9)).assign(verdict="not_a_mitosis", **told)
+def test_what_the_run_rejected_near_by_is_missed_and_said_to_be_rejected(x_px, given, event, words):
+    rejected = proposal_table((50, 100, x_px, 0.9)).assign(verdict="not_a_mitosis", **given)
 
     found = compare(true((50, 100, 100, "tripolar")), rejected)
 
@@ -156,7 +169,9 @@ def test_what_the_run_rejected_near_by_is_missed_and_said_to_be_rejected(x_px, t
 def test_what_was_rejected_beside_a_proposal_does_not_matter():
     found = compare(
         true((50, 100, 100, "tripolar")),
-        said((50, 100, 104, 0.9), (50, 100, 100, 0.9)).assign(verdict=["abnormal", "not_a_mitosis"]),
+        proposal_table((50, 100, 104, 0.9), (50, 100, 100, 0.9)).assign(
+            verdict=["abnormal", "not_a_mitosis"]
+        ),
     )
 
     assert found["run_event"].tolist() == [100]
@@ -164,16 +179,16 @@ def test_what_was_rejected_beside_a_proposal_does_not_matter():
 
 
 def test_nothing_proposed_and_nothing_true():
-    nobody = compare(true(), said())
+    nobody = compare(true(), proposal_table())
     assert events.proposed(nobody).recall is None
     assert events.abnormal(nobody).f1 is None
     assert calibrate(nobody) is None
 
-    missed = compare(true((50, 100, 100, "tripolar")), said())
+    missed = compare(true((50, 100, 100, "tripolar")), proposal_table())
     assert events.proposed(missed).recall == 0.0
     assert events.abnormal(missed).f1 == 0.0
 
-    false = compare(true(), said((50, 100, 100, 0.9)))
+    false = compare(true(), proposal_table((50, 100, 100, 0.9)))
     assert events.proposed(false) == Count(0, 1, 0)
     assert events.abnormal(false).precision == 0.0
 
@@ -181,7 +196,7 @@ def test_nothing_proposed_and_nothing_true():
 def test_events_at_the_edge_are_counted_as_such():
     found = compare(
         true((1, 100, 100, "normal"), (50, 3, 100, "normal"), (50, 100, 100, "normal"), (98, 9, 9, "normal")),
-        said(),
+        proposal_table(),
     )
 
     assert found["at_edge"].tolist() == [True, True, False, True]
@@ -189,7 +204,7 @@ def test_events_at_the_edge_are_counted_as_such():
 
 def test_calibration_of_the_proposed():
     truth = true(*((10 * k, 100, 100, "tripolar" if k < 3 else "normal") for k in range(4)))
-    proposals = said(*((10 * k, 100, 100, 0.75) for k in range(4)), (90, 100, 100, 0.99))
+    proposals = proposal_table(*((10 * k, 100, 100, 0.75) for k in range(4)), (90, 100, 100, 0.99))
 
     found = calibrate(compare(truth, proposals))
 
@@ -238,7 +253,7 @@ def test_who_claims_a_slippage():
     assert tree.nodes[5]["last_frame"] == 39
 
     def of(table):
-        return claims(table, tree)
+        return slippage_claims(table, tree)
 
     assert of(proposal(4, "5 6", 30)) == []  # a division
     assert of(proposal(1, "2 3", 10)) == []  # a furrow regression: they become one again
@@ -253,17 +268,17 @@ def test_who_claims_a_slippage():
 @pytest.mark.parametrize("fate", ["died_mitosis", "died_interphase"])
 def test_a_cell_that_dies_did_not_slip(fate):
     tree = annotate(as_lineage(worlds.lone_cell()))
-    assert claims(proposal(1, "", 5), tree) == [(1, 5)]
+    assert slippage_claims(proposal(1, "", 5), tree) == [(1, 5)]
 
     tree.nodes[1]["fate"] = fate
 
-    assert claims(proposal(1, "", 5), tree) == []
+    assert slippage_claims(proposal(1, "", 5), tree) == []
 
 
 def test_what_can_hardly_be_seen_can_be_left_out():
     truth = true(
         (50, 100, 100, "tripolar"), (50, 200, 100, "micronuclei"), (50, 300, 100, "lagging_chromatin")
     )
-    table = compare(truth, said((50, 100, 100, 0.9), (50, 200, 100, 0.1)))
+    table = compare(truth, proposal_table((50, 100, 100, 0.9), (50, 200, 100, 0.1)))
     assert events.abnormal(table) == Count(1, 1, 3)
-    assert events.abnormal(events.can_be_seen(table)) == Count(1, 1, 1)
+    assert events.abnormal(events.visible(table)) == Count(1, 1, 1)

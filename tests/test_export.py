@@ -13,7 +13,7 @@ import zarr
 from exports import ctc_faults, paint
 from test_tree import annotate, event_table
 from typer.testing import CliRunner
-from worlds import as_lineage, told
+from worlds import as_lineage, predictions_of
 
 from lineage import tables
 from lineage.export import csv, geff, graphml
@@ -32,7 +32,7 @@ def run_dir(tmp_path):
     folder = tmp_path / "video.lineage"
     folder.mkdir()
     lineage = as_lineage(worlds.two_generations(), unseen={2: [13, 14]})
-    predictions = told({7: (0.25, 0.75), 8: (0.875, 0.125)})
+    predictions = predictions_of({7: (0.25, 0.75), 8: (0.875, 0.125)})
     tree = annotate(lineage, predictions=predictions, n_frames=30)
     graphml.write(tree, folder / "lineage.graphml")
     labels = zarr.create_array(
@@ -58,7 +58,7 @@ def command(*words: object):
 
 @pytest.mark.parametrize("world", worlds.WORLDS)
 def test_graphml_comes_back_equal(tmp_path, world):
-    tree = annotate(as_lineage(world()), predictions=told({7: (1 / 3, 2 / 3)}), dose_gy=0.1 + 0.2)
+    tree = annotate(as_lineage(world()), predictions=predictions_of({7: (1 / 3, 2 / 3)}), dose_gy=0.1 + 0.2)
     graphml.write(tree, tmp_path / "lineage.graphml")
 
     back = graphml.read(tmp_path / "lineage.graphml")

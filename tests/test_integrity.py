@@ -18,8 +18,7 @@ from classifier import predict
 from classifier.corrected import corrected
 from classifier.forest import Forest
 from lineage import command
-from lineage.evaluate.runs import read_run
-from lineage.evaluate.truth import read_truth
+from lineage.evaluate.inputs import read_run, read_truth
 from lineage.export.__main__ import app as export
 from lineage.io import integrity
 from lineage.io.files import read_table

@@ -15,7 +15,7 @@ def world(graph=None):
     |       +-- 5
     +-- 3"""
     places = {1: (100, 100), 2: (100, 140), 3: (100, 110), 4: (100, 150), 5: (120, 150), 8: (20, 200)}
-    lineage = as_lineage(graph or worlds.two_generations(), places_px=places)
+    lineage = as_lineage(graph or worlds.two_generations(), positions_px=places)
     return lineage, divisions(lineage)
 
 

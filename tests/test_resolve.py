@@ -43,7 +43,7 @@ def nuclei_of(frames, places=None):
     graph = worlds.nx.DiGraph()
     graph.add_nodes_from(lives)
     at = {k: (100.0, 60.0 + 20 * k if places is None else places[k]) for k in lives}
-    return worlds.as_lineage(graph, lives=lives, places_px=at).detections
+    return worlds.as_lineage(graph, lives=lives, positions_px=at).detections
 
 
 def edges(lineage):

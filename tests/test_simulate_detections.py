@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
+from synthetic.detections import MERGED_UM, TRUE_COLUMNS, Detections, detect, imperfect
 
 from lineage.export import graphml
 from lineage.nuclei.segment import measure
 from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
-from lineage.simulate.detections import MERGED_UM, TRUE_COLUMNS, Detections, detect, imperfect
 from lineage.simulate.movie import simulate
 from lineage.simulate.settings import Settings
 
@@ -37,11 +37,15 @@ def measured(found, movie) -> pd.DataFrame:
         mask = tifffile.imread(truth / "TRA" / f"man_track{t:03d}.tif")
         tables.append(
             measure(
-                mask, tifffile.imread(out, key=2 * t + 1), np.ones(int(mask.max())), frame=t,
-                pixel_size_um=SETTINGS.pixel_size_um, minutes_per_frame=SETTINGS.minutes_per_frame,
+                mask,
+                tifffile.imread(out, key=2 * t + 1),
+                np.ones(int(mask.max())),
+                frame=t,
+                pixel_size_um=SETTINGS.pixel_size_um,
+                minutes_per_frame=SETTINGS.minutes_per_frame,
                 drift_px=found.drift_px[t],
             )
-        )  # fmt: skip
+        )
     return pd.concat(tables, ignore_index=True)
 
 

@@ -16,7 +16,7 @@ def division(**seen):
 
 
 def table_of(*events, predictions=None, **settings):
-    verdicts = decide_all(events, predictions or worlds.told({}), settings.pop("corrections", {}))
+    verdicts = decide_all(events, predictions or worlds.predictions_of({}), settings.pop("corrections", {}))
     return event_table(events, verdicts, **{"minutes_per_frame": 10.0} | settings)
 
 
@@ -83,7 +83,7 @@ def test_times_are_minutes_and_evidence_has_columns_of_its_own():
 
 
 def test_a_none_that_is_not_followed_is_no_class_and_is_flagged():
-    said = worlds.told({1: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
+    said = worlds.predictions_of({1: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
     weak, sure = (row(division(confidence=c), predictions=said) for c in (0.5, 9.0))
     assert (weak["mitosis_class"], weak["verdict"], weak["flags"]) == ("none", "not_a_mitosis", "")
     assert (sure["mitosis_class"], sure["verdict"]) == ("unclassified", "undecided")
@@ -91,12 +91,12 @@ def test_a_none_that_is_not_followed_is_no_class_and_is_flagged():
 
 
 def test_a_persons_class_is_the_verdict_and_leaves_the_classifiers_alone():
-    said = worlds.told({1: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
+    said = worlds.predictions_of({1: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
     found = row(division(), predictions=said, corrections={1: "abnormal"})
     assert found[["verdict", "p_verdict", "verdict_because", "flags"]].tolist() == [
         "abnormal", 1.0, "person", "",
     ]  # fmt: skip
-    other = worlds.told({1: (0.9, 0.1)})
+    other = worlds.predictions_of({1: (0.9, 0.1)})
     found = row(division(), predictions=other, corrections={1: "none"})
     assert found[["verdict", "mitosis_class"]].tolist() == ["not_a_mitosis", "normal"]
     assert pd.isna(found["p_verdict"])

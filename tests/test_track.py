@@ -4,9 +4,9 @@ import nuclei
 import numpy as np
 import pandas as pd
 import pytest
+from synthetic.detections import detect, imperfect
 
 from lineage.schema import DETECTION_COLUMNS, NUCLEUS_COLUMNS, STATE_COLUMNS
-from lineage.simulate.detections import detect, imperfect
 from lineage.simulate.settings import Settings
 from lineage.tracking import link, state
 from lineage.tracking.hypotheses import build_hypotheses

@@ -11,14 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import worlds
-from worlds import as_lineage, divisions, told
+from worlds import as_lineage, divisions, predictions_of
 
 from lineage import tables, tree
 from lineage.mitosis.event_table import event_table as table_of
 from lineage.mitosis.verdict import decide_all
 from lineage.schema import EVENT_COLUMNS, LINEAGE_COLUMNS, TRACKLET_COLUMNS, CellKey, Geometry
 
-NOTHING = told({})
+NOTHING = predictions_of({})
 
 
 def annotate(lineage, events=None, predictions=NOTHING, **settings):
@@ -121,7 +121,7 @@ def test_blank_frames_at_the_end_of_the_movie_lose_nobody():
     ],
 )
 def test_left_field_is_within_the_border_of_the_image(place_px, expected):
-    lineage = as_lineage(worlds.lone_cell(), places_px={1: place_px})
+    lineage = as_lineage(worlds.lone_cell(), positions_px={1: place_px})
 
     assert fates(annotate(lineage, border_um=20.0)) == {1: expected}
 
@@ -129,8 +129,8 @@ def test_left_field_is_within_the_border_of_the_image(place_px, expected):
 def test_border_is_that_of_the_image_not_of_the_dish():
     """At 5 px on the dish, the stage has brought cell 1 to the middle of the image."""
     away = [(100.0, 0.0)] * 40
-    lineage = as_lineage(worlds.lone_cell(), places_px={1: (5, 150)}, drift_px=away)
-    assert fates(annotate(as_lineage(worlds.lone_cell(), places_px={1: (5, 150)}))) == {1: "left_field"}
+    lineage = as_lineage(worlds.lone_cell(), positions_px={1: (5, 150)}, drift_px=away)
+    assert fates(annotate(as_lineage(worlds.lone_cell(), positions_px={1: (5, 150)}))) == {1: "left_field"}
 
     assert fates(annotate(lineage)) == {1: "lost"}
 
@@ -139,7 +139,7 @@ def test_cell_that_the_stage_carries_off_has_left_the_field():
     """Cell 1 is 30 px from the top in frame 9; in frame 10 the stage jumps by 50 px. Cell 8 lives on."""
     graph = worlds.lone_cell()
     graph.add_node(8)
-    here = {"places_px": {1: (30, 150), 8: (120, 150)}, "lives": {8: range(40)}}
+    here = {"positions_px": {1: (30, 150), 8: (120, 150)}, "lives": {8: range(40)}}
     jump = [(0.0, 0.0)] * 10 + [(-50.0, 0.0)] * 30
     assert fates(annotate(as_lineage(graph, **here))) == {1: "lost", 8: "end_of_movie"}
 
@@ -178,7 +178,7 @@ def test_fusion_of_two_clones_belongs_to_the_lower_founder_and_the_later_generat
 def test_rule_of_the_verdict(classes, probabilities, expected):
     lineage = as_lineage(worlds.one_division())
 
-    mother = annotate(lineage, predictions=told({7: probabilities}, classes)).nodes[1]
+    mother = annotate(lineage, predictions=predictions_of({7: probabilities}, classes)).nodes[1]
 
     assert mother["mitosis_class"] == expected
     normal, abnormal = (probabilities[classes.index(c)] for c in ("normal", "abnormal"))
@@ -190,7 +190,7 @@ def test_verdicts_go_by_event_id_whatever_the_order():
     lineage = as_lineage(worlds.two_generations())
     events = divisions(lineage)
     assert [(e.event_id, e.mother) for e in events] == [(7, 1), (8, 2)]
-    predictions = told({8: (0.9, 0.1), 7: (0.2, 0.8)})
+    predictions = predictions_of({8: (0.9, 0.1), 7: (0.2, 0.8)})
 
     for order in (events, events[::-1]):
         annotated = annotate(lineage, order, predictions)
@@ -204,7 +204,7 @@ def test_verdicts_go_by_event_id_whatever_the_order():
 def test_event_without_a_prediction_is_unclassified_and_only_mothers_have_events():
     lineage = as_lineage(worlds.two_generations())
 
-    annotated = annotate(lineage, predictions=told({8: (0.9, 0.1)}))
+    annotated = annotate(lineage, predictions=predictions_of({8: (0.9, 0.1)}))
 
     assert dict(annotated.nodes("mitosis_class")) == {
         1: "unclassified",
@@ -217,7 +217,7 @@ def test_event_without_a_prediction_is_unclassified_and_only_mothers_have_events
 
 def test_rejected_proposal_is_no_mitosis_but_stays_in_the_table():
     lineage = as_lineage(worlds.one_division())
-    rejected = told({7: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
+    rejected = predictions_of({7: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
 
     assert tree.mitoses(annotate(lineage)) == [1]
     assert tree.mitoses(annotate(lineage, predictions=rejected)) == []
@@ -329,7 +329,7 @@ def test_what_events_saw_of_a_cell_that_never_divides_is_its_fate():
 def test_a_rejected_attempt_is_no_fate():
     lineage, events, subtypes = worlds.every_subtype()
     none = {e: (0.1, 0.1, 0.8) for e, s in subtypes.items() if s in ("slippage", "death_in_mitosis")}
-    said = told(none, ("normal", "abnormal", "none"))
+    said = predictions_of(none, ("normal", "abnormal", "none"))
     assert [fates(annotate(lineage, events, said))[c] for c in (70, 80)] == ["lost", "lost"]
     sure = [replace(e, confidence=9.0) for e in events]  # of which the tracking is sure is not rejected
     assert [fates(annotate(lineage, sure, said))[c] for c in (70, 80)] == ["slipped", "died_mitosis"]

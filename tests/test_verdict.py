@@ -162,7 +162,7 @@ def test_the_digest_is_of_the_numbers(monkeypatch, tmp_path):
 def test_every_event_has_a_subtype_and_only_mitoses_have_a_verdict():
     events = [DIVISION, replace(SEEN["bridge"], event_id=2), replace(ATTEMPT, event_id=3)]
     events += [replace(ATTEMPT, event_id=4, event_type=EventType.DEATH)]
-    said = worlds.told({1: (0.9, 0.1, 0.0), 3: (0.05, 0.05, 0.9)}, ("normal", "abnormal", "none"))
+    said = worlds.predictions_of({1: (0.9, 0.1, 0.0), 3: (0.05, 0.05, 0.9)}, ("normal", "abnormal", "none"))
     found = decide_all(events, said, {2: "normal"})
     assert sorted(found) == [1, 2, 3, 4]
     assert found[4] == {

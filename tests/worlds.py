@@ -90,14 +90,22 @@ def empty() -> nx.DiGraph:
 
 
 SUBTYPES = {
-    "normal": 2, "tripolar": 3, "tetrapolar": 4, "lagging_chromatin": 2, "micronuclei": 2,
-    "furrow_regression": 2, "slippage": 0, "death_in_mitosis": 0,
-}  # fmt: skip
+    "normal": 2,
+    "tripolar": 3,
+    "tetrapolar": 4,
+    "lagging_chromatin": 2,
+    "micronuclei": 2,
+    "furrow_regression": 2,
+    "slippage": 0,
+    "death_in_mitosis": 0,
+}
 SEEN: dict[str, dict[str, Any]] = {
-    "lagging_chromatin": {"bridge": True}, "micronuclei": {"n_micronuclei": 1},
-    "furrow_regression": {"refusion_after_min": 100.0}, "slippage": {"returned": True},
+    "lagging_chromatin": {"bridge": True},
+    "micronuclei": {"n_micronuclei": 1},
+    "furrow_regression": {"refusion_after_min": 100.0},
+    "slippage": {"returned": True},
     "death_in_mitosis": {"died_after_min": 30.0},
-}  # fmt: skip
+}
 
 
 def every_subtype() -> tuple[Lineage, list[MitosisEvent], dict[int, str]]:
@@ -110,11 +118,11 @@ def every_subtype() -> tuple[Lineage, list[MitosisEvent], dict[int, str]]:
     graph = nx.DiGraph([(m, m + d) for m, n in mothers.items() for d in range(1, n + 1)])
     graph.add_edges_from([(61, 69), (62, 69)])
     graph.add_nodes_from(mothers)
-    places = {cell: (20.0 * (cell // 10), 40.0 + 20 * (cell % 10)) for cell in graph}
-    lineage = as_lineage(graph, places_px=places, lives={70: range(30), 80: range(14)})
+    positions = {cell: (20.0 * (cell // 10), 40.0 + 20 * (cell % 10)) for cell in graph}
+    lineage = as_lineage(graph, positions_px=positions, lives={70: range(30), 80: range(14)})
     events = divisions(lineage)
     for mother in (m for m, n in mothers.items() if n == 0):
-        y, x = places[mother]
+        y, x = positions[mother]
         um = {"y_um": y * PIXEL_UM, "x_um": x * PIXEL_UM}
         events.append(MitosisEvent(7 + len(events), mother, (), 10, y, x, **um, source="world"))
     events = [replace(e, **SEEN.get(s, {})) for e, s in zip(events, SUBTYPES, strict=True)]
@@ -122,32 +130,36 @@ def every_subtype() -> tuple[Lineage, list[MitosisEvent], dict[int, str]]:
 
 
 NONE_KEPT = "none_kept"  # `none`, which the tracking overrules
-SAID: dict[str, tuple[float, float, float]] = {
-    "normal": (0.93, 0.07, 0.0), "abnormal": (0.1, 0.9, 0.0), "none": (0.1, 0.1, 0.8),
+PREDICTED: dict[str, tuple[float, float, float]] = {
+    "normal": (0.93, 0.07, 0.0),
+    "abnormal": (0.1, 0.9, 0.0),
+    "none": (0.1, 0.1, 0.8),
     NONE_KEPT: (0.2, 0.1, 0.7),
-}  # fmt: skip
+}
 
 
 def every_verdict() -> tuple[Lineage, list[MitosisEvent], Predictions]:
-    """Each of SUBTYPES under each prediction of SAID and under none; one mother slips before she divides."""
-    drawn = [(kind, said) for kind in SUBTYPES for said in (*SAID, None)]
+    """Each of SUBTYPES with each of PREDICTED and with none; one mother slips before she divides."""
+    drawn = [(kind, predicted) for kind in SUBTYPES for predicted in (*PREDICTED, None)]
     mothers = {10 * k: SUBTYPES[kind] for k, (kind, _) in enumerate(drawn, start=1)}
     graph = nx.DiGraph([(m, m + d) for m, n in mothers.items() for d in range(1, n + 1)])
     graph.add_nodes_from(mothers)
     lineage = as_lineage(graph)
-    parted = {e.mother: e for e in divisions(lineage)}
-    whole = MitosisEvent(0, 0, (), 10, 100.0, 100.0, 200.0, 200.0, source="world")
+    divided = {e.mother: e for e in divisions(lineage)}
+    undivided = MitosisEvent(0, 0, (), 10, 100.0, 100.0, 200.0, 200.0, source="world")
     events = [
-        replace(parted.get(mother, whole), event_id=event_id, mother=mother, **SEEN.get(kind, {}))
+        replace(divided.get(mother, undivided), event_id=event_id, mother=mother, **SEEN.get(kind, {}))
         for event_id, (mother, (kind, _)) in enumerate(zip(mothers, drawn, strict=True), start=7)
     ]
-    slipped = replace(whole, event_id=6, mother=10, frame=4, **SEEN["slippage"])
-    verdicts = {e.event_id: SAID[said] for e, (_, said) in zip(events, drawn, strict=True) if said}
+    slipped = replace(undivided, event_id=6, mother=10, frame=4, **SEEN["slippage"])
+    verdicts = {
+        e.event_id: PREDICTED[predicted] for e, (_, predicted) in zip(events, drawn, strict=True) if predicted
+    }
     events = [
-        replace(e, confidence=9.0) if said == NONE_KEPT else e
-        for e, (_, said) in zip(events, drawn, strict=True)
+        replace(e, confidence=9.0) if predicted == NONE_KEPT else e
+        for e, (_, predicted) in zip(events, drawn, strict=True)
     ]
-    return lineage, [slipped, *events], told(verdicts, ("normal", "abnormal", "none"))
+    return lineage, [slipped, *events], predictions_of(verdicts, ("normal", "abnormal", "none"))
 
 
 WORLDS = (lone_cell, one_division, three_daughters, two_generations, sisters_fuse, clones_fuse, empty)
@@ -166,7 +178,7 @@ def as_lineage(
     graph: nx.DiGraph,
     *,
     lives: Mapping[int, range] | None = None,
-    places_px: Mapping[int, tuple[float, float]] | None = None,
+    positions_px: Mapping[int, tuple[float, float]] | None = None,
     unseen: Mapping[int, Collection[int]] | None = None,
     drift_px: Sequence[tuple[float, float]] | None = None,
 ) -> Lineage:
@@ -174,14 +186,17 @@ def as_lineage(
 
     Args:
         graph: mother -> daughter.
-        lives: cell -> frames, for the cells that do not live the ten that `lives_of` gives them.
-        places_px: cell -> (y, x) on the dish, in pixels; by default in a row, far from the border.
+        lives: cell -> frames, where they differ from those of `lives_of`.
+        positions_px: cell -> (y, x) without drift, in pixels; by default in a row, far from the border.
         unseen: cell -> frames of its life without a nucleus.
-        drift_px: the stage's (y, x) a frame; none by default.
+        drift_px: the stage's (y, x) in each frame; none by default.
+
+    Returns:
+        A lineage with DETECTION_COLUMNS.
     """
-    lives, places_px, unseen = lives_of(graph) | dict(lives or {}), places_px or {}, unseen or {}
+    lives, positions_px, unseen = lives_of(graph) | dict(lives or {}), positions_px or {}, unseen or {}
     rows = [
-        _nucleus(cell, frame, *places_px.get(cell, (100.0, 60.0 + 20 * k)))
+        _nucleus(cell, frame, *positions_px.get(cell, (100.0, 60.0 + 20 * k)))
         for k, cell in enumerate(sorted(graph))
         for frame in lives[cell]
         if frame not in unseen.get(cell, ())
@@ -228,7 +243,7 @@ def condensed(lineage: Lineage, cell: int, frames: Collection[int]) -> Lineage:
 
 
 def pyknotic(lineage: Lineage, cell: int, frames: Collection[int]) -> Lineage:
-    """The same lineage, the cell's chromatin denser yet in these: mitotic perhaps, likelier dead."""
+    """The same lineage, the cell's chromatin denser still in these frames: perhaps mitotic, probably dead."""
     table = lineage.detections.copy()
     at = (table["tracklet_id"] == cell) & table["frame"].isin(frames)
     table.loc[at, ["condensation", "p_mitotic", "p_dead", "area_um2"]] = [3.0, 0.35, 0.64, 45.0]
@@ -267,9 +282,9 @@ def divisions(lineage: Lineage) -> list[MitosisEvent]:
     return events
 
 
-def told(
+def predictions_of(
     probabilities: Mapping[int, tuple[float, ...]], classes: tuple[str, ...] = ("normal", "abnormal")
 ) -> Predictions:
-    """Predictions from event_id -> one probability a class."""
+    """Predictions, from event_id -> one probability for each class."""
     values = np.array(list(probabilities.values()), np.float32).reshape(-1, len(classes))
     return Predictions(np.array(list(probabilities), np.int64), values, classes)

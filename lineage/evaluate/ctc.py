@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.evaluate.links import is_in, links
+from lineage.evaluate.tracking import is_in, links
 from lineage.export import ctc as export
 
 if TYPE_CHECKING:
     import networkx as nx
 
+    from lineage.evaluate.inputs import Truth
     from lineage.evaluate.match import Matches, Nuclei
-    from lineage.evaluate.truth import Truth
 
 BC_FRAMES = (0, 1, 2, 3)
 MEASURES = ("DET", "SEG", "TRA", "LNK", "CT", "TF", *(f"BC({i})" for i in BC_FRAMES), "CCA")
@@ -34,7 +34,7 @@ OPERATIONS = ("NS", "FN", "FP", "ED", "EA", "EC", "num_vertices", "num_edges")
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """What the measures are made of; it adds up over movies."""
+    """The counts that the measures are computed from; they are added over movies."""
 
     operations: dict[str, int]
     seg_iou: float
@@ -92,6 +92,9 @@ def tally(matches: Matches, truth: Truth, tree: nx.DiGraph) -> Tally:
         truth: its table of tracks.
         tree: the run's.
 
+    Returns:
+        The counts of this movie.
+
     Raises:
         InputError: the run's labels and its tree are not of one run.
     """
@@ -128,7 +131,7 @@ def tally(matches: Matches, truth: Truth, tree: nx.DiGraph) -> Tally:
 
 
 def relabelled(nuclei: Nuclei, tree: nx.DiGraph) -> tuple[np.ndarray, np.ndarray]:
-    """The run's tracks, (N, 4), and the label that each of its nuclei bears in them."""
+    """The run's tracks, (N, 4), and the label of each of its nuclei in them."""
     stretches = {cell: _stretches(frames) for cell, frames in sorted(nuclei.frames_of.items())}
     lines = export.tracks(tree, stretches)
     starting = defaultdict(list)
@@ -148,7 +151,17 @@ def relabelled(nuclei: Nuclei, tree: nx.DiGraph) -> tuple[np.ndarray, np.ndarray
 def count_operations(
     matches: Matches, run_label: np.ndarray, truth_tracks: np.ndarray, run_tracks: np.ndarray
 ) -> dict[str, int]:
-    """The operations that turn the run's graph into the truth's: OPERATIONS.
+    """Count the operations that turn the run's graph into the truth's.
+
+    Args:
+        matches: of all frames.
+        run_label: (nuclei of the run,) label of each in `run_tracks`.
+        truth_tracks: (N, 4) label, first, last frame (inclusive), parent or 0.
+        run_tracks: likewise, of the run.
+
+    Returns:
+        OPERATIONS: splits, missed and false nuclei, false, missed and mistaken links, and the size of the
+        truth's graph.
 
     Source: Matula et al. 2015, Cell tracking accuracy measurement based on comparison of acyclic
     oriented graphs.
@@ -201,7 +214,7 @@ def _stretches(frames: np.ndarray) -> list[range]:
 
 
 def _by_frame(frame: np.ndarray, values: np.ndarray, n_frames: int) -> list[np.ndarray]:
-    """One array a frame; `frame` ascends or not."""
+    """One array for each frame; `frame` need not ascend."""
     order = np.argsort(frame, kind="stable")
     return np.split(values[order], np.searchsorted(frame[order], np.arange(1, n_frames)))
 

@@ -1,17 +1,16 @@
-"""Runs and truths -> scores, a page of them, their JSON, and a table on the screen."""
+"""Runs and truths -> scores, a page, a JSON file, and a table on the screen."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from lineage.evaluate import mosaic, text
+from lineage.evaluate import mosaic, results
+from lineage.evaluate.inputs import read_events, read_run, read_truth
 from lineage.evaluate.match import match
 from lineage.evaluate.page import write_page
-from lineage.evaluate.runs import read_events, read_run
+from lineage.evaluate.results import FORMAT, FORMAT_VERSION, as_json, mistake_records, scores_record
 from lineage.evaluate.score import Scores, by_dose, pairs_of, pooled, score
-from lineage.evaluate.told import FORMAT, FORMAT_VERSION, plain, told, told_mistakes
-from lineage.evaluate.truth import read_truth
 from lineage.io.files import atomic_write, write_table
 from lineage.io.integrity import check, read_record
 from lineage.io.run_folder import RunFolder
@@ -36,19 +35,22 @@ def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, scree
         overwrite: replace what `out` names.
         screen: where progress and the table go.
 
+    Returns:
+        The scores of all movies together.
+
     Raises:
         InputError: something is missing, unfinished, or not of the same movie.
     """
-    page = place(run / PAGE, out, overwrite=overwrite)
+    page = output_path(run / PAGE, out, overwrite=overwrite)
     opened = [(read_run(a), read_truth(b)) for a, b in pairs_of(run, truth)]
     each = []
-    for one, its_truth in opened:
+    for movie_run, movie_truth in opened:
         if len(opened) > 1:
-            screen.say(one.name)
+            screen.say(movie_run.name)
         with screen.stage("compare") as progress:
-            matches = match(its_truth, one.tracked, progress=progress)
+            matches = match(movie_truth, movie_run.tracked, progress=progress)
         with screen.stage("measure"):
-            each.append(score(one, its_truth, matches))
+            each.append(score(movie_run, movie_truth, matches))
     total = pooled(each)
     doses = by_dose(each)
     with screen.stage("page"):
@@ -57,17 +59,20 @@ def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, scree
             total,
             doses=doses,
             movies=each,
-            runs=[one for one, _ in opened],
+            runs=[movie_run for movie_run, _ in opened],
             truth_name=truth.resolve().name,
         )
     write_json(
         page.with_suffix(".json"),
-        told(total)
-        | {"by_dose": [told(s) | {"dose_gy": d} for d, s in doses.items()]}
-        | {"by_movie": [told(s) for s in each] if len(each) > 1 else []}
-        | {"mistakes": told_mistakes(total)},
+        scores_record(total)
+        | {"by_dose": [scores_record(s) | {"dose_gy": d} for d, s in doses.items()]}
+        | {"by_movie": [scores_record(s) for s in each] if len(each) > 1 else []}
+        | {"mistakes": mistake_records(total)},
     )
-    say(total, page, screen)
+    for line in results.lines(total):
+        screen.say(line)
+    screen.say(f"report: {page}", "bold")
+    screen.say(results.last_line(total))
     return total
 
 
@@ -84,44 +89,51 @@ def evaluate_mosaic(
         overwrite: replace what `out` names.
         screen: where the figures go.
 
+    Returns:
+        The figures, of `mosaic.count`.
+
     Raises:
         InputError: something is missing, or not what it should be.
     """
     check(run, read_record(run), RunFolder(run).events)
-    scores = place(run / MOSAIC_TABLE, out, overwrite=overwrite)
+    scores = output_path(run / MOSAIC_TABLE, out, overwrite=overwrite)
     events = read_events(RunFolder(run).events)
     scored = mosaic.score(events, mosaic.read_mosaic(table))
     counted = mosaic.count(scored, events)
     write_table(scored, scores)
-    write_json(scores.with_suffix(".json"), plain({"mosaic": table.name} | counted))
-    for line in text.mosaic_lines(counted):
+    write_json(scores.with_suffix(".json"), as_json({"mosaic": table.name} | counted))
+    for line in results.mosaic_lines(counted):
         screen.say(line)
     screen.say(f"each clip: {scores}")
-    screen.say(text.mosaic_last_line(counted))
+    screen.say(results.mosaic_last_line(counted))
     return counted
 
 
-def place(usual: Path, out: Path | None, *, overwrite: bool) -> Path:
-    """Where the result goes. What this command itself wrote under its own name is replaced without asking."""
+def output_path(usual: Path, out: Path | None, *, overwrite: bool) -> Path:
+    """Where the result is written.
+
+    Args:
+        usual: where it goes if `out` is None; a file from before is replaced.
+        out: what the user chose.
+        overwrite: replace a file that `out` names, or the JSON beside it.
+
+    Returns:
+        One of the two.
+
+    Raises:
+        InputError: `out` has another suffix than `usual`, or is there already.
+    """
     if out is None:
         return usual
     if out.suffix != usual.suffix:
-        raise InputError(f"{out} does not end in {usual.suffix}, which is what is written; give such a name")
+        raise InputError(f"{out} does not end in {usual.suffix}; give a name that does")
     if not overwrite and (taken := [p for p in (out, out.with_suffix(".json")) if p.exists()]):
         raise InputError(f"{taken[0]} is there already; choose another name, or say --overwrite")
     return out
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write it whole."""
+    """Write one of this command's JSON files. The write is atomic."""
     with atomic_write(path) as part:
         head = {"format": FORMAT, "format_version": FORMAT_VERSION}
         part.write_text(json.dumps(head | values, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def say(scores: Scores, page: Path, screen: Screen) -> None:
-    """The table, where to look, and the last line."""
-    for line in text.lines(scores):
-        screen.say(line)
-    screen.say(f"report: {page}", "bold")
-    screen.say(text.last_line(scores))

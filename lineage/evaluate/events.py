@@ -1,48 +1,59 @@
-"""Mitoses of truth and run -> a row for each true event and each proposal of nothing, and counts on them.
+"""Mitoses of truth and run -> one row for each true event and each false proposal, and counts on these rows.
 
 Every mitosis of a run's events.csv that is not rejected is a proposal. A true event is proposed if a proposal
 lies within 25 um of it and 3 frames; where nothing separates, within 60 min. Each is used once, nearest
-first, by the sum of the two distances, each divided by its limit. Of those that are missed it is told, by
-the same rule, which the run had proposed and then rejected as no mitosis.
+first, by the sum of the two distances, each divided by its limit. Of the missed events, those are marked, by
+the same rule, that the run had proposed and then rejected as no mitosis.
 
 Abnormal is the positive class. End to end, an abnormal mitosis that was not proposed, or not called
-abnormal, is missed; a proposal that is called abnormal and is none, or of a normal mitosis, is a false
-alarm. The run's class is its verdict; a proposal that is undecided is not called abnormal.
+abnormal, is missed; a proposal that is called abnormal is a false alarm if it is no mitosis or a normal one.
+The run's class is its verdict; an undecided proposal is not called abnormal.
+
+Calibration: of the mitoses whose verdict has the probability 0.8, are four fifths abnormal? Counted are the
+true events that were proposed and have a probability.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from lineage.evaluate.counts import Count
-from lineage.evaluate.pairs import nearest_first
+from lineage.evaluate.match import Count, nearest_first
 from lineage.schema import Decision, MitosisClass
 from lineage.tree import near_border
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from lineage.evaluate.junctions import Junction
+    from lineage.evaluate.tracking import Junction
 
 WITHIN_UM = 25.0
 WITHIN_FRAMES = 3
 WITHIN_MIN_UNSEPARATED = 60.0
-UNSEPARATED = ("slippage", "death_in_mitosis")  # and whatever the truth names no daughters of
-HARDLY_SEEN = ("lagging_chromatin", "micronuclei")  # of a pixel or three at 1 um a pixel
+UNSEPARATED = ("slippage", "death_in_mitosis")  # and every event without daughters in the truth
+BARELY_VISIBLE = ("lagging_chromatin", "micronuclei")  # one to three pixels at 1 um a pixel
 EDGE_FRAMES = 3
 EDGE_UM = 20.0
 MISSED, NOTHING = "missed", ""  # in place of the run's class, and of the truth's
-UNKNOWN, DIVISION = "unknown", "division"  # class and subtype, where the truth tells of divisions alone
+UNKNOWN, DIVISION = "unknown", "division"  # class and subtype, where the truth has divisions only
+CALIBRATION_BINS = 10
 OUTCOME_COLUMNS = (
-    "truth_event", "run_event", "frame", "y_px", "x_px", "truth_class", "subtype", "run_class", "p_abnormal",
-    "p_none", "at_edge",
-)  # fmt: skip
-
-
-# Also of empty tables, which pandas could not append to others otherwise.
+    "truth_event",
+    "run_event",
+    "frame",
+    "y_px",
+    "x_px",
+    "truth_class",
+    "subtype",
+    "run_class",
+    "p_abnormal",
+    "p_none",
+    "at_edge",
+)
+# Set for empty tables too: pandas could not append them to others otherwise.
 OUTCOME_TYPES = {"truth_event": int, "run_event": int, "frame": int} | dict.fromkeys(
     ("y_px", "x_px", "p_abnormal", "p_none"), float
 )
@@ -57,53 +68,42 @@ def outcomes(
     pixel_size_um: float,
     minutes_per_frame: float,
 ) -> pd.DataFrame:
-    """OUTCOME_COLUMNS: the true events in their order, then the proposals of nothing.
+    """Find what the run made of each true event.
 
     Args:
         truth: `event_id, frame, y_px, x_px, mitosis_class, subtype, daughter_ids`.
         found: every mitosis of the run: `event_id, frame, y_px, x_px, verdict, p_verdict`, and `p_none` where
             the run has it.
-        drift_px: (T, 2) of the stage, taken out of both before places are compared.
+        drift_px: (T, 2) of the stage, y, x; taken out of both before positions are compared.
         shape: (Y, X) of a frame.
-        pixel_size_um: side of a pixel.
+        pixel_size_um: side of a pixel, micrometres.
         minutes_per_frame: interval.
 
     Returns:
-        A missed event has the class `missed`, and `run_event` -1 unless the run rejected it; a proposal
-        of nothing has `truth_event` -1 and an empty true class. Place and frame are the truth's where there
-        is one. `run_class` is the run's verdict and `p_abnormal` its probability; `p_none`, the classifier's,
-        is told of the rejected alone.
+        OUTCOME_COLUMNS: the true events in their order, then the false proposals. A missed event has the
+        `run_class` `missed`, and `run_event` -1 unless the run rejected it; a false proposal has
+        `truth_event` -1 and an empty `truth_class`. Position and frame are the truth's where there is a true
+        event. `run_class` is the run's verdict and `p_abnormal` its probability; `p_none`, the classifier's,
+        is given for rejected events only.
     """
     is_none = found["verdict"] == Decision.NOT_A_MITOSIS
     proposals, rejected = found[~is_none], found[is_none]
 
     def near(some: pd.DataFrame) -> list[tuple[float, int, int]]:
-        apart_um = _distances(truth, some, drift_px * pixel_size_um, pixel_size_um)
-        apart_frames = np.abs(np.subtract.outer(truth["frame"].to_numpy(int), some["frame"].to_numpy(int)))
-        limit = _frames_allowed(truth, minutes_per_frame)[:, None]
-        return candidates(apart_um / WITHIN_UM, apart_frames / limit)
+        return _near(truth, some, drift_px * pixel_size_um, pixel_size_um, minutes_per_frame)
 
     pairs = nearest_first(near(proposals))
-    refused = nearest_first(c for c in near(rejected) if c[1] not in pairs)
+    rejected_pairs = nearest_first(c for c in near(rejected) if c[1] not in pairs)
     rows: list[dict[str, Any]] = [
-        {
-            "truth_event": true.event_id,
-            "frame": true.frame,
-            "y_px": true.y_px,
-            "x_px": true.x_px,
-            "truth_class": true.mitosis_class,
-            "subtype": true.subtype,
-            "run_event": -1,
-            "run_class": MISSED,
-        }
-        | (_said(proposals.iloc[pairs[i]]) if i in pairs else {})
-        | (_refused(rejected.iloc[refused[i]]) if i in refused else {})
+        _missed(true)
+        | (_proposed(proposals.iloc[pairs[i]]) if i in pairs else {})
+        | (_rejected(rejected.iloc[rejected_pairs[i]]) if i in rejected_pairs else {})
         for i, true in enumerate(truth.itertuples())
     ]
     for j in sorted(set(range(len(proposals))) - set(pairs.values())):
-        place = {name: proposals[name].iloc[j] for name in ("frame", "y_px", "x_px")}
+        position = {name: proposals[name].iloc[j] for name in ("frame", "y_px", "x_px")}
         nothing = {"truth_event": -1, "truth_class": NOTHING, "subtype": NOTHING}
-        rows.append(nothing | place | _said(proposals.iloc[j]))
+        rows.append(nothing | position | _proposed(proposals.iloc[j]))
     table = pd.DataFrame(rows, columns=list(OUTCOME_COLUMNS)).astype(OUTCOME_TYPES)
     table["at_edge"] = near_border(
         table[["y_px", "x_px"]].to_numpy(float), shape, EDGE_UM / pixel_size_um
@@ -112,7 +112,7 @@ def outcomes(
 
 
 def from_divisions(divisions: Sequence[Junction], cells: Callable[[int], np.ndarray]) -> pd.DataFrame:
-    """What `outcomes` wants of a truth, where that is divisions alone: of no known class.
+    """Events for `outcomes` from a truth that has divisions only; their class is unknown.
 
     Args:
         divisions: of the truth.
@@ -127,13 +127,13 @@ def from_divisions(divisions: Sequence[Junction], cells: Callable[[int], np.ndar
 
 
 def middle(mask: np.ndarray, cells: Sequence[int]) -> tuple[float, float]:
-    """y, x of all pixels of some cells."""
+    """y, x: the mean position of all pixels of some cells."""
     ys, xs = np.nonzero(np.isin(mask, cells))
     return float(ys.mean()), float(xs.mean())
 
 
 def candidates(*scaled: np.ndarray) -> list[tuple[float, int, int]]:
-    """Sum of the distances, row and column, where every distance is at most 1.
+    """(Sum of the distances, row, column) of each pair whose every distance is at most 1.
 
     >>> candidates(np.array([[0.25, 1.5]]), np.array([[0.5, 0.0]]))
     [(0.75, 0, 0)]
@@ -146,7 +146,7 @@ def candidates(*scaled: np.ndarray) -> list[tuple[float, int, int]]:
 def _distances(
     truth: pd.DataFrame, proposals: pd.DataFrame, drift_um: np.ndarray, pixel_size_um: float
 ) -> np.ndarray:
-    """(true, proposed) micrometres on the dish."""
+    """(true, proposed) distances between drift-corrected positions, micrometres."""
     a, b = (
         table[["y_px", "x_px"]].to_numpy(float) * pixel_size_um
         - drift_um[np.clip(table["frame"].to_numpy(int), 0, len(drift_um) - 1)]
@@ -156,13 +156,41 @@ def _distances(
 
 
 def _frames_allowed(truth: pd.DataFrame, minutes_per_frame: float) -> np.ndarray:
-    """(N,) float."""
+    """(N,) how many frames a proposal may be away from each true event."""
     unseparated = truth["subtype"].isin(UNSEPARATED) | (truth["daughter_ids"] == "")
     longest = max(WITHIN_FRAMES, WITHIN_MIN_UNSEPARATED / minutes_per_frame)
     return np.where(unseparated, longest, WITHIN_FRAMES)
 
 
-def _said(proposal: pd.Series) -> dict[str, Any]:
+def _near(
+    truth: pd.DataFrame,
+    some: pd.DataFrame,
+    drift_um: np.ndarray,
+    pixel_size_um: float,
+    minutes_per_frame: float,
+) -> list[tuple[float, int, int]]:
+    """(Distance, index in `truth`, index in `some`) of the pairs that are near enough in space and time."""
+    apart_um = _distances(truth, some, drift_um, pixel_size_um)
+    apart_frames = np.abs(np.subtract.outer(truth["frame"].to_numpy(int), some["frame"].to_numpy(int)))
+    limit = _frames_allowed(truth, minutes_per_frame)[:, None]
+    return candidates(apart_um / WITHIN_UM, apart_frames / limit)
+
+
+def _missed(true: Any) -> dict[str, Any]:
+    """The row of a true event as long as the run has none for it."""
+    return {
+        "truth_event": true.event_id,
+        "frame": true.frame,
+        "y_px": true.y_px,
+        "x_px": true.x_px,
+        "truth_class": true.mitosis_class,
+        "subtype": true.subtype,
+        "run_event": -1,
+        "run_class": MISSED,
+    }
+
+
+def _proposed(proposal: pd.Series) -> dict[str, Any]:
     return {
         "run_event": proposal["event_id"],
         "run_class": proposal["verdict"],
@@ -170,7 +198,7 @@ def _said(proposal: pd.Series) -> dict[str, Any]:
     }
 
 
-def _refused(event: pd.Series) -> dict[str, Any]:
+def _rejected(event: pd.Series) -> dict[str, Any]:
     return {"run_event": event["event_id"], "p_none": event.get("p_none", np.nan)}
 
 
@@ -188,37 +216,37 @@ def is_matched(table: pd.DataFrame) -> pd.Series:
 
 
 def proposed(table: pd.DataFrame) -> Count:
-    """Of all true events."""
+    """How many true events were proposed."""
     return Count(
         int(is_matched(table).sum()), int((table["run_class"] != MISSED).sum()), int(is_true(table).sum())
     )
 
 
 def abnormal(table: pd.DataFrame) -> Count:
-    """The positive class: end to end for all rows, of the verdict alone for those that are matched."""
+    """The positive class: end to end if given all rows, of the verdict alone if given the matched ones."""
     true = table["truth_class"] == MitosisClass.ABNORMAL
     called = table["run_class"] == MitosisClass.ABNORMAL
     return Count(int((true & called).sum()), int(called.sum()), int(true.sum()))
 
 
-def can_be_seen(table: pd.DataFrame) -> pd.DataFrame:
-    """Without the true events of which 1 um a pixel shows next to nothing, whatever they were called."""
-    return table[~table["subtype"].isin(HARDLY_SEEN)]
+def visible(table: pd.DataFrame) -> pd.DataFrame:
+    """Without the true events that are next to invisible at 1 um a pixel, whatever they were called."""
+    return table[~table["subtype"].isin(BARELY_VISIBLE)]
 
 
 def fraction_abnormal(table: pd.DataFrame) -> tuple[float | None, float | None]:
-    """Of the true mitoses, and of the proposals that are decided: what a dose curve would be drawn from."""
-    judged = (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
+    """Of the true mitoses, and of the decided proposals: what a dose curve would be drawn from."""
+    decided = (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
     sides = (
         table.loc[is_true(table), "truth_class"],
-        table.loc[table["run_class"].isin(judged), "run_class"],
+        table.loc[table["run_class"].isin(decided), "run_class"],
     )
     true, called = (float((s == MitosisClass.ABNORMAL).mean()) if len(s) else None for s in sides)
     return true, called
 
 
 def same_class(table: pd.DataFrame) -> Count:
-    """Of the proposed true events, those called what they are; its recall is the accuracy."""
+    """How many of the proposed true events have the right class; its recall is the accuracy."""
     matched = table[is_matched(table)]
     n = len(matched)
     return Count(int((matched["truth_class"] == matched["run_class"]).sum()), n, n)
@@ -227,7 +255,7 @@ def same_class(table: pd.DataFrame) -> Count:
 def by_subtype(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Subtype -> how many there are, and how many were called what; normal first, then by number.
 
-    What the run proposed where there is nothing stands last, under an empty name.
+    The false proposals come last, under an empty name.
     """
     columns = (Decision.NORMAL, Decision.ABNORMAL, Decision.UNDECIDED, MISSED)
     counts = {
@@ -237,3 +265,57 @@ def by_subtype(table: pd.DataFrame) -> dict[str, dict[str, int]]:
     }
     order = sorted(counts, key=lambda s: (s == NOTHING, s != MitosisClass.NORMAL, -counts[s]["truth"], s))
     return {name: counts[name] for name in order}
+
+
+# --- Calibration
+
+
+@dataclass(frozen=True)
+class Bin:
+    """The events whose probability lies in one tenth of the scale."""
+
+    low: float
+    high: float
+    n: int
+    mean_p: float
+    abnormal: float  # fraction of them
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Bins that hold events; `brier` is the mean squared error, `error` the expected calibration error."""
+
+    n: int
+    bins: tuple[Bin, ...]
+    brier: float
+    error: float
+
+
+def calibrate(table: pd.DataFrame) -> Calibration | None:
+    """Whether the verdict's p(abnormal) is the fraction that is abnormal.
+
+    Args:
+        table: OUTCOME_COLUMNS.
+
+    Returns:
+        None where no proposed true event has a probability.
+    """
+    known = table[is_matched(table) & table["p_abnormal"].notna()]
+    p = known["p_abnormal"].to_numpy(float)
+    true = (known["truth_class"] == MitosisClass.ABNORMAL).to_numpy(float)
+    if not len(p):
+        return None
+    bin_of = np.minimum((p * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    bins = tuple(
+        Bin(
+            low=k / CALIBRATION_BINS,
+            high=(k + 1) / CALIBRATION_BINS,
+            n=int(n),
+            mean_p=float(p[bin_of == k].mean()),
+            abnormal=float(true[bin_of == k].mean()),
+        )
+        for k, n in enumerate(np.bincount(bin_of, minlength=CALIBRATION_BINS))
+        if n
+    )
+    error = sum(b.n * abs(b.mean_p - b.abnormal) for b in bins) / len(p)
+    return Calibration(len(p), bins, float(((p - true) ** 2).mean()), error)

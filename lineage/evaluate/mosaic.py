@@ -1,9 +1,9 @@
 """Events of a run + MOSAIC.csv -> which of the real mitoses on the mosaic were proposed, and called what.
 
 A mosaic is a movie of clips, each with a known mitosis on its own tile; `benchmarks/mosaic.py` makes them.
-A mitosis is proposed if an event that is not rejected lies inside its clip's square during its 12 frames; of
-several the one nearest to the square's middle counts. The others are further events, as are those
-elsewhere: some are true, since a quarter of the clips hold a second condensed object.
+A mitosis is proposed if an event that is not rejected lies on its tile during its 12 frames; of several, the
+one nearest to the middle of the tile counts. The others are counted as further events, as are those
+elsewhere: some of them are true, since a quarter of the clips show a second condensed object.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.evaluate.counts import Count
 from lineage.evaluate.events import MISSED
+from lineage.evaluate.match import Count
 from lineage.schema import Decision, InputError, MitosisClass
 
 if TYPE_CHECKING:
@@ -22,13 +22,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOSAIC_COLUMNS = (
-    "clip", "class", "first_frame", "stop_frame", "y0_px", "x0_px", "height_px", "width_px",
-)  # fmt: skip
+    "clip",
+    "class",
+    "first_frame",
+    "stop_frame",
+    "y0_px",
+    "x0_px",
+    "height_px",
+    "width_px",
+)
 CLASSES = (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
 
 
 def read_mosaic(path: Path) -> pd.DataFrame:
-    """MOSAIC_COLUMNS, one row a clip; frames are half-open, the square's corner is in pixels of the image.
+    """MOSAIC_COLUMNS, a row for each clip; frames are half-open, the tile's corner is in pixels of the image.
 
     Raises:
         InputError: no such file, columns missing, or a class that is neither normal nor abnormal.
@@ -36,23 +43,23 @@ def read_mosaic(path: Path) -> pd.DataFrame:
     import pandas as pd
 
     if not path.is_file():
-        raise InputError(f"there is no file {path}; wanted is the mosaic's own table, MOSAIC.csv")
+        raise InputError(f"there is no file {path}; give the mosaic's own table, MOSAIC.csv")
     try:
         table = pd.read_csv(path, index_col=False)
     except (ValueError, UnicodeDecodeError) as error:
-        words = " ".join(str(error).split())
-        raise InputError(f"{path} is not a table of a mosaic: {words}") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is not a table of a mosaic: {reason}") from error
     if missing := [c for c in MOSAIC_COLUMNS if c not in table]:
         raise InputError(f"{path} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
     for name in MOSAIC_COLUMNS[2:]:
         numbers = pd.to_numeric(table[name], errors="coerce")
         if len(bad := table.loc[~np.isfinite(numbers), name]):
             raise InputError(
-                f"{path}: {name} is {str(bad.iloc[0])!r} in row {bad.index[0] + 1}; wanted is a number"
+                f"{path}: {name} is {str(bad.iloc[0])!r} in row {bad.index[0] + 1}; expected is a number"
             )
         table[name] = numbers
-    if strange := sorted(set(table["class"].astype(str)) - set(CLASSES)):
-        raise InputError(f"{path} has the class {strange[0]!r}; wanted is normal or abnormal")
+    if unknown := sorted(set(table["class"].astype(str)) - set(CLASSES)):
+        raise InputError(f"{path} has the class {unknown[0]!r}; expected is normal or abnormal")
     return table
 
 
@@ -75,7 +82,7 @@ def score(events: pd.DataFrame, mosaic: pd.DataFrame) -> pd.DataFrame:
         order = np.hypot(inside["y_px"] - y, inside["x_px"] - x).sort_values().index
         best = inside.loc[order[0]] if len(order) else None
         found.append((-1, MISSED) if best is None else (int(best["event_id"]), best["verdict"]))
-    return mosaic.assign(event_id=[i for i, _ in found], verdict=[word for _, word in found])
+    return mosaic.assign(event_id=[i for i, _ in found], verdict=[verdict for _, verdict in found])
 
 
 def count(scored: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
@@ -85,7 +92,7 @@ def count(scored: pd.DataFrame, events: pd.DataFrame) -> dict[str, Any]:
         `proposals`: of the clips, as are `of_normal` and `of_abnormal`. `right_class`: of the proposed.
         `abnormal_of_proposed`: the class among the proposed; `abnormal`: end to end, where what was not
         proposed was not called abnormal. `undecided`: of the clips; these are not called abnormal.
-        `further_a_tile`: events that are none of these, for each clip.
+        `further_a_tile`: other events, for each clip.
     """
     proposed = scored["event_id"] >= 0
     abnormal = scored["class"] == MitosisClass.ABNORMAL

@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage.evaluate import ctc, events, junctions, links, mistakes, slippage
-from lineage.evaluate.counts import Count
+from lineage.evaluate import ctc, events, mistakes, tracking
+from lineage.evaluate.match import Count
+from lineage.schema import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from lineage.evaluate.inputs import Run, Truth
     from lineage.evaluate.match import Matches
-    from lineage.evaluate.runs import Run
-    from lineage.evaluate.truth import Truth
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
-    """Of one movie, or of several together. None is what the truth does not tell."""
+    """Of one movie, or of several together. None is what the truth does not have."""
 
     movies: tuple[str, ...]
     doses_gy: tuple[float | None, ...]  # one a movie
@@ -36,9 +36,9 @@ class Scores:
     nary_found_as: dict[str, int]  # "3 as 2" -> how many
     fusions: dict[int, Count] | None
     slippages: Count | None
-    proposals: Count  # of the true events; of the true divisions where it tells of no events
-    outcomes: pd.DataFrame | None  # OUTCOME_COLUMNS and `movie`, the place in `movies`
-    wrong_divisions: pd.DataFrame | None  # MISTAKE_COLUMNS; where there are no events to go by
+    proposals: Count  # of the true events; of the true divisions where the truth has no events
+    outcomes: pd.DataFrame | None  # OUTCOME_COLUMNS and `movie`, the index in `movies`
+    wrong_divisions: pd.DataFrame | None  # MISTAKE_COLUMNS; only where the truth has no events
     tally: ctc.Tally
     notes: tuple[str, ...] = ()
 
@@ -77,17 +77,16 @@ def score(run: Run, truth: Truth, matches: Matches) -> Scores:
         run: of one movie.
         truth: of the same.
         matches: of all its frames.
+
+    Returns:
+        The counts of this movie.
     """
-    all_links, links_of_found = links.score_links(
+    all_links, links_of_found = tracking.score_links(
         matches, truth.graph.edges, run.tree.edges, blank_frames=truth.blank_frames
     )
-    true = junctions.divisions(truth.graph, matches.truth)
-    found = junctions.divisions(run.tree, matches.run)
-    nary, found_as = junctions.score_nary(true, found, matches)
-    fusions = None
-    if truth.knows_fusions:
-        pair = (junctions.fusions(truth.graph, matches.truth), junctions.fusions(run.tree, matches.run))
-        fusions = junctions.score(*pair, matches, junctions.FUSION_TOLERANCES)
+    true = tracking.divisions(truth.graph, matches.truth)
+    found = tracking.divisions(run.tree, matches.run)
+    nary, found_as = tracking.score_nary(true, found, matches)
     scores = Scores(
         movies=(run.name,),
         doses_gy=(truth.dose_gy if truth.dose_gy is not None else run.record.get("dose_gy"),),
@@ -95,10 +94,10 @@ def score(run: Run, truth: Truth, matches: Matches) -> Scores:
         nuclei=nuclei(matches, truth.blank_frames),
         links=all_links,
         links_of_found=links_of_found,
-        divisions=junctions.score(true, found, matches, junctions.DIVISION_TOLERANCES),
+        divisions=tracking.score_junctions(true, found, matches, tracking.DIVISION_TOLERANCES),
         nary=nary,
         nary_found_as=found_as,
-        fusions=fusions,
+        fusions=_fusions(run, truth, matches) if truth.knows_fusions else None,
         slippages=None,
         proposals=Count(),
         outcomes=None,
@@ -118,15 +117,21 @@ def score(run: Run, truth: Truth, matches: Matches) -> Scores:
         at_divisions = _outcomes(events.from_divisions(true, truth.cells), run)
         return replace(scores, wrong_divisions=wrong, proposals=events.proposed(at_divisions))
     outcomes = _outcomes(truth.events, run)
-    said = slippage.claims(run.proposals, run.tree)
+    claims = tracking.slippage_claims(run.proposals, run.tree)
+    slippages = tracking.score_slippages(
+        truth.events, claims, matches, minutes_per_frame=run.minutes_per_frame
+    )
     return replace(
         scores,
-        slippages=slippage.score_slippages(
-            truth.events, said, matches, minutes_per_frame=run.minutes_per_frame
-        ),
+        slippages=slippages,
         proposals=events.proposed(outcomes),
         outcomes=outcomes.assign(movie=0),
     )
+
+
+def _fusions(run: Run, truth: Truth, matches: Matches) -> dict[int, Count]:
+    true, found = tracking.fusions(truth.graph, matches.truth), tracking.fusions(run.tree, matches.run)
+    return tracking.score_junctions(true, found, matches, tracking.FUSION_TOLERANCES)
 
 
 def _outcomes(true_events: pd.DataFrame, run: Run) -> pd.DataFrame:
@@ -141,36 +146,34 @@ def _outcomes(true_events: pd.DataFrame, run: Run) -> pd.DataFrame:
 
 
 def nuclei(matches: Matches, blank_frames: Sequence[int]) -> Count:
-    """Those that are one to one, of frames with light."""
+    """How many are one to one; blank frames are left out."""
     n_run, n_truth = ((~np.isin(side.frame, blank_frames)).sum() for side in (matches.run, matches.truth))
     at = matches.truth.frame[matches.of_truth[matches.one_to_one]]
     return Count(int((~np.isin(at, blank_frames)).sum()), int(n_run), int(n_truth))
 
 
 def pairs_of(runs: Path, truths: Path) -> list[tuple[Path, Path]]:
-    """The run and the truth, or the runs and truths that two folders hold, by the names of their movies.
+    """The run and the truth, or the runs and truths in two folders, paired by the names of their movies.
 
     Raises:
         InputError: a run without a truth, or a truth without a run.
     """
-    from lineage.schema import InputError
-
-    many = sorted(runs.glob("*.lineage")) if runs.is_dir() and not (runs / "run.json").exists() else []
-    if not many:
+    several = sorted(runs.glob("*.lineage")) if runs.is_dir() and not (runs / "run.json").exists() else []
+    if not several:
         return [(runs, truths)]
     by_name = {p.name.removesuffix(".truth"): p for p in sorted(truths.glob("*.truth"))}
-    names = [p.name.removesuffix(".lineage") for p in many]
+    names = [p.name.removesuffix(".lineage") for p in several]
     if lacking := sorted(set(names) ^ set(by_name)):
         side = "truth" if lacking[0] in names else "run"
         raise InputError(
             f"{lacking[0]} has no {side}: {runs} holds {len(names)} *.lineage, {truths} {len(by_name)} "
-            "*.truth; wanted is one of each, of the same name"
+            "*.truth; there must be one of each, of the same name"
         )
-    return [(p, by_name[name]) for p, name in zip(many, names, strict=True)]
+    return [(p, by_name[name]) for p, name in zip(several, names, strict=True)]
 
 
 def by_dose(each: Sequence[Scores]) -> dict[float | None, Scores]:
-    """The movies of a dose together, ascending; those of no known dose last."""
+    """The movies of each dose together, ascending; those of unknown dose last."""
     doses = sorted({s.doses_gy[0] for s in each}, key=lambda d: (d is None, d or 0.0))
     return {dose: pooled([s for s in each if s.doses_gy[0] == dose]) for dose in doses}
 
@@ -207,7 +210,7 @@ def _sum(a: Count | None, b: Count | None) -> Count | None:
 
 
 def _append(a: pd.DataFrame | None, b: pd.DataFrame | None, n: int) -> pd.DataFrame | None:
-    """Two tables as one; the second's movies count on from `n`."""
+    """Two tables as one; `n` is added to the second's indices of movies."""
     if b is None:
         return a
     later = b.assign(movie=b["movie"] + n)

@@ -48,7 +48,7 @@ def main(
     ] = None,
     config: Annotated[
         Path | None,
-        typer.Option(help="TOML with these and all other settings; an option given here goes before it"),
+        typer.Option(help="TOML with these and all other settings; an option given here overrules it"),
     ] = None,
     workers: Annotated[int | None, typer.Option(help="processes that draw [all cores]", min=1)] = None,
     overwrite: Annotated[bool, typer.Option(help="replace an earlier movie of that name")] = False,
@@ -91,7 +91,14 @@ def main(
 
 
 def read(path: Path | None, given: dict[str, Any]) -> Settings:
-    """Settings of a TOML file, overruled by what is given and not None.
+    """Read the settings.
+
+    Args:
+        path: a TOML file; all defaults if None.
+        given: options by name; those that are not None overrule the file.
+
+    Returns:
+        The settings, every bound checked.
 
     Raises:
         InputError: the file cannot be read, or a setting is unknown or out of its bounds.
@@ -104,16 +111,16 @@ def read(path: Path | None, given: dict[str, Any]) -> Settings:
     from lineage.simulate.settings import Settings
 
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
+        from_file = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as TOML: {error}") from error
     try:
-        return Settings(**told | {k: v for k, v in given.items() if v is not None})
+        return Settings(**from_file | {k: v for k, v in given.items() if v is not None})
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
-        words = f"{name}: {first['input']} was given; {first['msg']}" if name else first["msg"]
-        raise InputError(words.removeprefix("Value error, ")) from error
+        message = f"{name}: {first['input']} was given; {first['msg']}" if name else first["msg"]
+        raise InputError(message.removeprefix("Value error, ")) from error
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Cell line, dose, phase, generation -> how long, how often, how likely: every number of the population.
+"""Every number of the simulated population: how long, how often and how likely, by cell line and dose.
 
-What is published is cited beside its number; what is marked *assumed* is ours, of the right order, and was
-chosen so that the sums agree with what is published (`benchmarks/populations.py` compares them).
+Published numbers are cited beside them. Those marked *assumed* are our own, of the right order of magnitude,
+chosen so that the totals agree with what is published (`benchmarks/populations.py` compares them).
 
 Hurwitz & Tolmach 1969 is Time-lapse cinemicrographic studies of X-irradiated HeLa S3 cells, part I
 (progression and disintegration), Biophys J 9:607, and part II (fusion), Biophys J 9:1131.
@@ -18,12 +18,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.simulate.cell_lines import LINES, Line
 from lineage.simulate.cells import Subtype
-from lineage.simulate.settings import CellLine
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from lineage.simulate.settings import Settings
 
 # The cycle
@@ -38,7 +36,7 @@ FUSED_SLOWER = 1.2  # fused cells progress more slowly (Hurwitz & Tolmach 1969);
 PROPHASE_MIN = 14.0
 METAPHASE_MIN = 30.0  # prometaphase and metaphase
 PROPHASE_SD, METAPHASE_SD = 0.2, 0.27  # of the logarithms: nearly all within 10-20 and 18-50 min
-PROMETAPHASE_SHARE = 0.35  # of these, before the plate stands
+PROMETAPHASE_SHARE = 0.35  # of prometaphase and metaphase together
 
 # What happens to the daughters
 REFUSION_AFTER_MULTIPOLAR = 0.85  # Hurwitz & Tolmach 1969
@@ -48,9 +46,9 @@ LATE_FUSION_HOURS = (2.0, 24.0)
 LATE_FUSION_MEAN_HOURS = 5.0
 FUSION_RISE = 1.25  # by generation
 FAILS = 0.01  # a cell without any damage arrests or dies
-FAILS_MICRONUCLEI, FAILS_ANEUPLOID, FAILS_FUSED = 0.25, 0.6, 0.2  # added to it
-SURVIVORS_SHARE = 0.25  # of the odds that the dose adds to a doomed clone's, a surviving one has so much
-MULTIPOLAR_AFTER_FUSION = 12.0  # times the odds: two centrosomes too many
+FAILS_MICRONUCLEI, FAILS_ANEUPLOID, FAILS_FUSED = 0.25, 0.6, 0.2  # further risks, independent of it
+SURVIVORS_SHARE = 0.25  # odds that the dose adds in a surviving clone, relative to a doomed one
+MULTIPOLAR_AFTER_FUSION = 12.0  # factor on the odds: a fused cell has two centrosomes too many
 DIES_AFTER_ARREST = 0.015
 DIES_AFTER_SLIPPAGE = 0.25
 DEATH_AFTER_MIN = 4320.0  # mean time to these deaths
@@ -65,79 +63,6 @@ class Phase(StrEnum):
     M = "M"
 
 
-class End(StrEnum):
-    """How a cell ends that cannot go on dividing."""
-
-    ARREST = "arrest"
-    DEATH_INTERPHASE = "death_interphase"
-    DEATH_MITOSIS = "death_mitosis"
-    SLIPPAGE = "slippage"
-
-
-@dataclass(frozen=True)
-class Line:
-    """What sets a cell line apart.
-
-    Odds are pairs, without dose and added at 5 Gy in a doomed clone; those of what is normal are 1.
-    """
-
-    cycle_hours: float  # median, birth to anaphase
-    g1: float  # share of interphase
-    s: float
-    alpha: float  # of clonogenic survival, 1/Gy
-    beta: float  # 1/Gy2
-    odds: Mapping[Subtype, tuple[float, float]]
-    late_fusion: tuple[float, float]  # likewise, of sisters that separated
-    regression_min: float  # median time from anaphase to fusion where the furrow regresses
-    regression_sd: float  # of its logarithm
-    ends: Mapping[End, float]  # shares, of cells that cannot go on
-
-
-LINES: Mapping[CellLine, Line] = MappingProxyType({
-    CellLine.U251: Line(
-        cycle_hours=24.0, g1=0.48, s=0.34, alpha=0.25, beta=0.035,
-        odds={
-            Subtype.TRIPOLAR: (0.004, 0.062),
-            Subtype.TETRAPOLAR: (0.001, 0.020),
-            Subtype.FURROW_REGRESSION: (0.002, 0.042),
-            Subtype.SLIPPAGE: (0.0005, 0.005),
-            Subtype.DEATH: (0.002, 0.020),
-            Subtype.LAGGING: (0.012, 0.10),
-            Subtype.MICRONUCLEI: (0.008, 0.10),
-        },
-        late_fusion=(0.005, 0.23), regression_min=35.0, regression_sd=0.55,
-        ends={End.ARREST: 0.925, End.DEATH_INTERPHASE: 0.01, End.DEATH_MITOSIS: 0.05, End.SLIPPAGE: 0.015},
-    ),
-    CellLine.PC3: Line(
-        cycle_hours=28.0, g1=0.50, s=0.33, alpha=0.487, beta=0.055,
-        odds={
-            Subtype.TRIPOLAR: (0.002, 0.035),
-            Subtype.TETRAPOLAR: (0.001, 0.005),
-            Subtype.FURROW_REGRESSION: (0.006, 0.27),
-            Subtype.SLIPPAGE: (0.002, 0.06),
-            Subtype.DEATH: (0.002, 0.025),
-            Subtype.LAGGING: (0.012, 0.08),
-            Subtype.MICRONUCLEI: (0.008, 0.08),
-        },
-        late_fusion=(0.002, 0.06), regression_min=18.0, regression_sd=0.4,
-        ends={End.ARREST: 0.88, End.DEATH_INTERPHASE: 0.01, End.DEATH_MITOSIS: 0.06, End.SLIPPAGE: 0.05},
-    ),
-})  # fmt: skip
-"""The two lines.
-
-Cycle times: U251 doubles in 24 h (23.8 h, NCI-DTP; Cellosaurus CVCL_0021), PC3 in 27 h (NCI-DTP) to 33 h.
-Phases are assumed: S phase of 8-9 h, G2 of 4 h.
-
-Clonogenic survival: PC3 Leith et al. 1993, Int J Radiat Oncol Biol Phys 25:283 (alpha 0.487 / Gy, beta 0.055
-/ Gy2, 32 % at 2 Gy). U251 assumed: the alpha/beta of 7.15 Gy of Fan et al. 2011, Chin J Clin Oncol, p. 391,
-with 53 % at 2 Gy, inside the 0.2-0.8 that glioblastoma lines span (Taghian et al. 1995, IJROBP 32:99).
-
-What goes wrong: the sums at 5 Gy meet Hurwitz & Tolmach 1969 (see `chances`), which is HeLa S3; the mix is
-that of the clips of Delgado-Rodriguez et al. 2024 by eye: multipolar in U251, aborted cleavage and slippage
-in PC3. Lagging chromatin and micronuclei are assumed.
-"""
-
-
 def line(settings: Settings) -> Line:
     """The movie's cell line."""
     return LINES[settings.cell_line]
@@ -149,7 +74,16 @@ def median_cycle_min(settings: Settings) -> float:
 
 
 def lognormal(median: float, sd: float, normal: float) -> float:
-    """A lognormal quantity from a standard normal one, cut at 2.5 standard deviations."""
+    """A lognormal quantity, cut at 2.5 standard deviations.
+
+    Args:
+        median: of the quantity.
+        sd: standard deviation of its logarithm.
+        normal: a standard normal number.
+
+    Returns:
+        In the unit of `median`.
+    """
     return median * math.exp(sd * min(max(normal, -2.5), 2.5))
 
 
@@ -161,7 +95,8 @@ def cycle_deviation(mother: float, shared: float, own: float) -> float:
         shared: drawn once for all sisters.
         own: drawn for her alone.
 
-    Sisters correlate by 0.65, mother and daughters by 0.4.
+    Returns:
+        Standard normal, too; sisters correlate by 0.65, mother and daughters by 0.4.
 
     Source: sisters correlate strongly, mothers and daughters less: Kuchen et al. 2020, eLife 9:e51002;
     Chakrabarti et al. 2018, Nat Commun 9:5372. The two figures are assumed, of that order.
@@ -171,9 +106,10 @@ def cycle_deviation(mother: float, shared: float, own: float) -> float:
 
 
 def phase_at(share: float, cells: Line) -> Phase:
-    """The phase of a cell that has lived this share of its interphase; from 1 on it is in mitosis.
+    """The phase of a cell that has passed this share of its interphase; from 1 on it is in mitosis.
 
-    >>> phase_at(0.0, LINES[CellLine.U251]).value, phase_at(1.0, LINES[CellLine.U251]).value
+    >>> u251 = LINES["U251"]
+    >>> phase_at(0.0, u251).value, phase_at(1.0, u251).value
     ('G1', 'M')
     """
     edges = ((cells.g1, Phase.G1), (cells.g1 + cells.s, Phase.S), (1.0, Phase.G2))
@@ -181,11 +117,18 @@ def phase_at(share: float, cells: Line) -> Phase:
 
 
 def delay_min(dose_gy: float, share: float, cells: Line) -> float:
-    """Mean delay of the first mitosis after irradiation, minutes, by the share of interphase that was over.
+    """Mean delay of the first mitosis after irradiation.
 
-    It is proportional to dose: 0.4 h per gray in early G1, 0.7 where S phase begins, 1.1 from its end on. A
-    cell less than TRANSITION_MIN before prophase, or in mitosis, is not delayed: that is for the caller to
-    see to.
+    It is proportional to dose: 0.4 h per gray in early G1, 0.7 where S phase begins, 1.1 from its end on.
+
+    Args:
+        dose_gy: dose, gray.
+        share: of interphase that had passed at irradiation.
+        cells: the cell line.
+
+    Returns:
+        Minutes. A cell less than TRANSITION_MIN before prophase, or in mitosis, is not delayed; the caller
+        takes care of that.
 
     Source: proportional to dose, with one time of action late in G2 whatever the dose: Walters & Petersen
     1968, Biophys J 8:1475. Least in early G1 and rising through the cycle, none in mitosis: Terasima &
@@ -199,16 +142,16 @@ def delay_min(dose_gy: float, share: float, cells: Line) -> float:
 
 
 def survival(dose_gy: float, cells: Line) -> float:
-    """Share of the irradiated cells that found a colony: linear-quadratic, whatever their phase.
+    """Share of the irradiated cells that found a colony: linear-quadratic, the same in all phases.
 
-    >>> round(survival(2, LINES[CellLine.PC3]), 2)  # 32 % published
+    >>> round(survival(2, LINES["PC3"]), 2)  # 32 % published
     0.3
     """
     return math.exp(-cells.alpha * dose_gy - cells.beta * dose_gy**2)
 
 
 def divisions_left(dose_gy: float, uniform: float) -> int:
-    """How many generations of a doomed clone still divide, from a uniform number.
+    """How many generations of a doomed clone still divide; `uniform` is a random number from 0 to 1.
 
     Poisson, of mean 2.2 exp(-dose / 8). At 5 Gy 0, 1, 2, 3 or more: 31, 36, 21 and 12 %.
 
@@ -238,7 +181,7 @@ def aberrations(dose_gy: float) -> float:
 
 
 def slowdown(dose_gy: float, generation: int) -> float:
-    """By what factor the cycle of a doomed clone's cell is longer.
+    """Factor by which the cycle of a cell of a doomed clone is longer.
 
     The irradiated cycle is delayed (`delay_min`), the next is not, the two after that are again, though less.
 
@@ -247,31 +190,47 @@ def slowdown(dose_gy: float, generation: int) -> float:
     return 1 + min(0.03 * dose_gy, 0.3) if generation in (2, 3) else 1.0
 
 
-HOLD = MappingProxyType({
-    Subtype.NORMAL: 1.0, Subtype.FURROW_REGRESSION: 1.2, Subtype.MICRONUCLEI: 1.2, Subtype.LAGGING: 1.5,
-    Subtype.TRIPOLAR: 2.2, Subtype.TETRAPOLAR: 2.8, Subtype.SLIPPAGE: 4.5, Subtype.DEATH: 4.5,
-})  # fmt: skip
+METAPHASE_FACTORS = MappingProxyType(
+    {
+        Subtype.NORMAL: 1.0,
+        Subtype.FURROW_REGRESSION: 1.2,
+        Subtype.MICRONUCLEI: 1.2,
+        Subtype.LAGGING: 1.5,
+        Subtype.TRIPOLAR: 2.2,
+        Subtype.TETRAPOLAR: 2.8,
+        Subtype.SLIPPAGE: 4.5,
+        Subtype.DEATH: 4.5,
+    }
+)
 
 
 def metaphase_factor(subtype: Subtype, dose_gy: float, *, doomed: bool) -> float:
-    """By what factor prometaphase and metaphase last longer than in a normal mitosis of a healthy clone.
+    """Factor by which prometaphase and metaphase last longer than in a normal mitosis of a healthy clone.
+
+    Args:
+        subtype: what the mitosis comes to.
+        dose_gy: dose, gray.
+        doomed: the clone will not survive.
+
+    Returns:
+        1 or more.
 
     Source: mitosis is prolonged more than interphase after irradiation, and most where the cell will
     disintegrate: Hurwitz & Tolmach 1969, part I. The factors are assumed.
     """
-    return HOLD[subtype] * (1 + min(0.03 * dose_gy, 0.4) * doomed)
+    return METAPHASE_FACTORS[subtype] * (1 + min(0.03 * dose_gy, 0.4) * doomed)
 
 
 def metaphase_sd(subtype: Subtype) -> float:
-    """Standard deviation of that factor's logarithm: the long holds are variable (assumed)."""
-    return 0.4 if HOLD[subtype] > 2 else 0.0
+    """Standard deviation of the logarithm of `metaphase_factor`: long delays vary (assumed)."""
+    return 0.4 if METAPHASE_FACTORS[subtype] > 2 else 0.0
 
 
 PHASE_FACTORS = MappingProxyType({Phase.G1: 1.0, Phase.S: 1.1, Phase.G2: 0.9, Phase.M: 1.4})
 
 
 def by_phase(phase: Phase) -> float:
-    """By what factor what goes wrong depends on the phase at irradiation.
+    """Factor on the odds of abnormal mitoses, by the phase at irradiation.
 
     Source: Hurwitz & Tolmach 1969, part II, found that it does; the factors are assumed, in the
     order of the sensitivities of Terasima & Tolmach 1963: mitosis most, G2 least.
@@ -280,14 +239,14 @@ def by_phase(phase: Phase) -> float:
 
 
 def by_generation(subtype: Subtype | None, generation: int) -> float:
-    """By what factor the added odds change with the generation after irradiation; None is late fusion.
+    """Factor on the added odds, by the generation after irradiation; None is late fusion.
 
-    Fusion of sisters rises in doomed clones, so that over all clones, ever more of whose cells are survivors,
-    it is about constant for three generations; then all wanes. Fragments and bridges are lost, by half each
-    generation.
+    Fusion of sisters becomes more frequent in doomed clones. The share of cells of surviving clones grows
+    meanwhile, so that over all clones it is about constant for three generations; later everything becomes
+    rarer. Fragments and bridges are lost, by half each generation.
 
-    Source: Hurwitz & Tolmach 1969, part II; Carrano & Heddle 1973, J Theor Biol 38:289. The waning is
-    assumed.
+    Source: Hurwitz & Tolmach 1969, part II; Carrano & Heddle 1973, J Theor Biol 38:289. The later
+    decrease is assumed.
     """
     if subtype in (Subtype.LAGGING, Subtype.MICRONUCLEI):
         return 0.5**generation
@@ -297,7 +256,7 @@ def by_generation(subtype: Subtype | None, generation: int) -> float:
 
 @dataclass(frozen=True)
 class Burden:
-    """What a cell carries that makes its mitosis go wrong."""
+    """The damage of a clone, which makes its mitoses go wrong."""
 
     dose_gy: float
     phase: Phase  # of the clone's founder, at irradiation
@@ -305,29 +264,47 @@ class Burden:
     deviation: float  # of the log odds: clone, position and well together
 
     def odds(self, subtype: Subtype | None, rates: tuple[float, float], generation: int) -> float:
-        """Against 1 for what is normal."""
+        """Odds of an abnormal mitosis, relative to 1 for a normal one.
+
+        Args:
+            subtype: None is late fusion.
+            rates: without dose, and added at 5 Gy in a doomed clone.
+            generation: after irradiation.
+
+        Returns:
+            0 or more.
+        """
         without, at_5_gy = rates
         added = at_5_gy * self.added * by_generation(subtype, generation)
         return (without + added) * self.factor
 
     @cached_property
     def added(self) -> float:
-        """What the added odds are multiplied by."""
+        """Factor on the odds that the dose adds."""
         status = 1.0 if self.doomed else SURVIVORS_SHARE
         return aberrations(self.dose_gy) * by_phase(self.phase) * status
 
     @cached_property
     def factor(self) -> float:
-        """What all odds are multiplied by."""
+        """Factor on all odds."""
         return math.exp(self.deviation)
 
 
 def chances(burden: Burden, cells: Line, generation: int, *, fused: bool) -> dict[Subtype, float]:
-    """What a mitosis comes to, with its probability: a multinomial logit, so that they sum to 1.
+    """The probability of each subtype: a multinomial logit, so that they sum to 1.
 
     With U251's numbers, over all clones at 5 Gy, sisters fuse after about 22 % of the divisions (within 120
     min, later, and after multipolar division together; 0.9 % without dose), as published, and 6 to 7 % are
     multipolar (5.5 published; 0.5 without dose is assumed). A fused cell often divides multipolar.
+
+    Args:
+        burden: of the clone.
+        cells: the cell line.
+        generation: of the dividing cell.
+        fused: whether it is made of several cells.
+
+    Returns:
+        Subtype -> probability.
 
     Source: Hurwitz & Tolmach 1969, part II, HeLa S3.
     """
@@ -340,23 +317,32 @@ def chances(burden: Burden, cells: Line, generation: int, *, fused: bool) -> dic
 
 
 def late_fusion_chance(burden: Burden, cells: Line, generation: int) -> float:
-    """Probability that sisters of the given generation, who separated, fuse more than two hours later."""
+    """Probability that sisters who have separated fuse more than two hours later.
+
+    Args:
+        burden: of the clone.
+        cells: the cell line.
+        generation: of the mother.
+
+    Returns:
+        0 to 1.
+    """
     odds = burden.odds(None, cells.late_fusion, generation)
     return odds / (1 + odds)
 
 
 def well_deviation(settings: Settings) -> float:
-    """The well's deviation of the log odds: the same for all of its movies, whatever their seeds."""
+    """Deviation of the well's log odds: the same for all of its movies, whatever their seeds."""
     rng = np.random.default_rng([settings.experiment, 101, settings.well])
     return settings.well_sd * float(rng.standard_normal())
 
 
 def position_deviation(settings: Settings) -> float:
-    """The position's, beside its well's."""
+    """Deviation of the position's log odds, to be added to its well's."""
     rng = np.random.default_rng([settings.experiment, 102, settings.well, settings.position])
     return settings.position_sd * float(rng.standard_normal())
 
 
 def mean_shift(settings: Settings) -> float:
-    """Added to all log odds, it keeps the mean odds the same however wells, positions and clones spread."""
+    """Added to all log odds, so that the mean odds do not depend on how wells, positions and clones vary."""
     return -(settings.well_sd**2 + settings.position_sd**2 + settings.clone_sd**2) / 2

@@ -1,4 +1,4 @@
-"""A body (a nucleus, a plate, a rounded cell) -> its pixels, its mask.
+"""A body (a nucleus, a plate, a rounded cell) -> its pixels and its mask.
 
 Everything that is drawn, chromatin as well as cells, is a `Body`: a bent ellipse with a rough edge, a texture
 and a mass. Its outline and texture follow from its seed, so a nucleus looks like itself from frame to frame.
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HARMONICS = range(2, 6)  # of the outline: the first would only shift it
-TILE = 512  # side of the texture that all bodies cut theirs from; a power of two
-TILE_PER_GRAIN = 16  # of its pixels, a grain
+TILE = 512  # side of the texture from which all bodies take theirs, pixels; a power of two
+TILE_PER_GRAIN = 16  # pixels of the tile for one grain
 
 
 @dataclass(frozen=True, kw_only=True)
 class Body:
     """One smooth object. Lengths in pixels, angles in radians from the x axis towards y.
 
-    `mass` is its summed intensity, whatever its size: what shrinks gets brighter. What is described in
-    micrometres is brought to pixels by `scaled`.
+    `mass` is its summed intensity, whatever its size: what shrinks gets brighter. `scaled` turns micrometres
+    into pixels.
     """
 
     y: float
@@ -64,7 +64,7 @@ class Body:
 
 @dataclass(frozen=True, eq=False)
 class Stamp:
-    """What a body leaves on the image: a patch, cut at the image's border."""
+    """One body as it is added to the image: a patch, cut at the image's border."""
 
     rows: slice
     cols: slice
@@ -106,9 +106,18 @@ def draw(body: Body, shape: tuple[int, int]) -> Stamp:
 
 @njit(cache=True)
 def _solid(
-    n: int, y: float, x: float, cos: float, sin: float, length: float, width: float, bend: float,
-    roughness: float, outline: np.ndarray, hollow: float,
-) -> np.ndarray:  # fmt: skip
+    n: int,
+    y: float,
+    x: float,
+    cos: float,
+    sin: float,
+    length: float,
+    width: float,
+    bend: float,
+    roughness: float,
+    outline: np.ndarray,
+    hollow: float,
+) -> np.ndarray:
     """The body without texture or blur, (n, n): between a dome and a slab, as a flattened nucleus is."""
     solid = np.zeros((n, n))
     for i in range(n):
@@ -137,9 +146,16 @@ def _solid(
 
 @njit(cache=True)
 def _grained(
-    solid: np.ndarray, y: float, x: float, cos: float, sin: float, depth: float, scale: float,
-    origin: np.ndarray, tile: np.ndarray,
-) -> np.ndarray:  # fmt: skip
+    solid: np.ndarray,
+    y: float,
+    x: float,
+    cos: float,
+    sin: float,
+    depth: float,
+    scale: float,
+    origin: np.ndarray,
+    tile: np.ndarray,
+) -> np.ndarray:
     """The body with its texture, (n, n): a piece of the tile, turned as the body is."""
     n, mask = solid.shape[0], tile.shape[0] - 1
     matter = np.zeros((n, n))
@@ -163,7 +179,7 @@ def _blurred(patch: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         for i in range(n):
             for j in range(n):
                 if patch[i, j] != 0:
-                    # Written turned over: the second pass goes along the other axis, and turns back.
+                    # Written transposed: the second pass goes along the other axis, and transposes back.
                     for k in range(-min(j, kernel.size - 1), min(n - j, kernel.size)):
                         out[j + k, i] += kernel[abs(k)] * patch[i, j]
         patch = out
@@ -172,7 +188,7 @@ def _blurred(patch: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=8192)
 def _character(seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Outline: (4, 2) cosine and sine amplitude a harmonic; texture: (2,) a place on the tile."""
+    """Outline: (4, 2) cosine and sine amplitude of each harmonic; texture: (2,) a point on the tile."""
     rng = np.random.default_rng(seed)
     outline = rng.normal(size=(len(HARMONICS), 2)) / np.array(HARMONICS)[:, None]
     return outline, rng.uniform(0, TILE, 2)

@@ -1,7 +1,7 @@
 """What was drawn -> what the camera records: haze, phase contrast, uneven background, noise.
 
-Spreads are taken in Fourier space, so a wide glow costs no more than a narrow one; the image is taken to
-repeat beyond its border, and should be wider than what is looked at.
+Blurs are computed in Fourier space, so a wide glow costs no more than a narrow one. The image is taken to
+repeat beyond its border, so it should be wider than the part that is used.
 """
 
 from __future__ import annotations
@@ -53,16 +53,34 @@ def haze(
 
 
 def uneven(rng: np.random.Generator, shape: tuple[int, int], *, depth: float) -> np.ndarray:
-    """A smooth random illumination, (Y, X) float32, mean about 1, standard deviation about `depth`."""
+    """A smooth random illumination.
+
+    Args:
+        rng: the only source of chance.
+        shape: (Y, X).
+        depth: standard deviation, about.
+
+    Returns:
+        (Y, X) float32, mean about 1.
+    """
     coarse = rng.normal(1, depth, (4, 4))
     factors = (shape[0] / 4, shape[1] / 4)
     return zoom(coarse, factors, order=3, mode="nearest", grid_mode=True).astype(np.float32)
 
 
 def expose(rng: np.random.Generator, light: np.ndarray, *, read: float, shot: float) -> np.ndarray:
-    """Add noise of variance read^2 + shot * light; (Y, X) float32.
+    """Add noise of variance read^2 + shot * light.
 
-    Noise is looked up in a table of the normal distribution's quantiles: fast, and alike everywhere.
+    Noise is looked up in a table of the normal distribution's quantiles: fast, and the same on every machine.
+
+    Args:
+        rng: the only source of chance.
+        light: (Y, X), grey levels.
+        read: standard deviation of the noise without light.
+        shot: variance for each grey level of light.
+
+    Returns:
+        (Y, X) float32.
     """
     light = light.astype(np.float32)
     deviation = np.sqrt(np.float32(read**2) + np.float32(shot) * np.maximum(light, 0))

@@ -1,4 +1,4 @@
-"""What a cell's life is: the records that the population fills and that are drawn.
+"""The records of a cell's life, which the population fills and the drawing reads.
 
 Nothing here knows where a cell is or what it looks like. Times are minutes since the first frame.
 """
@@ -14,7 +14,7 @@ from lineage.schema import Fate, MitosisClass
 
 
 class Subtype(StrEnum):
-    """What a mitosis comes to."""
+    """What happens in a mitosis."""
 
     NORMAL = "normal"
     TRIPOLAR = "tripolar"
@@ -41,16 +41,16 @@ REGRESSION_MIN = 120.0  # sisters that reunite later have divided; their fusion 
 
 @dataclass(frozen=True)
 class Mitosis:
-    """One attempt to divide. `event_min`: chromatin first separate, mitotic exit, or first blebbing."""
+    """One mitosis. `event_min`: separation of the chromatin, exit from mitosis, or first blebbing."""
 
     subtype: Subtype
     start_min: float  # prophase: begins to condense and to round up
-    plate_min: float  # the metaphase plate stands
+    plate_min: float  # the metaphase plate has formed
     event_min: float
-    axis: float  # radians, where the first daughter goes
+    axis: float  # radians, direction in which the first daughter moves
     tilt: float  # 0 the plate is seen from its edge, 1 half way to its face
     lagging: float = 0.0  # share of the DNA that stays between the plates
-    bridge: bool = False  # it spans them, rather than lying loose
+    bridge: bool = False  # the lagging DNA is a bridge, not loose chromosomes
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Cell:
     """One cell's life, from its birth (its first frame as a separate body) to its end."""
 
     cell_id: int  # from 1
-    parents: tuple[int, ...]  # none for founders and who is there from the start, more for a fused cell
+    parents: tuple[int, ...]  # none for founders and cells that are there from the start; several if fused
     generation: int  # after irradiation: founders are 0; a fused cell's is the larger of its parents'
     founder: int
     born_min: float
@@ -74,15 +74,15 @@ class Cell:
     mitosis: Mitosis | None = None
     arrested: bool = False  # will not divide any more: grows flat and large
     dying_min: float = np.inf  # of a death in interphase: begins to shrink and to bleb
-    fusing_min: float = np.inf  # will then fuse again, be it after the end of the movie
-    fusing_with: tuple[int, ...] = ()  # the cells that do, itself included
+    fusing_min: float = np.inf  # when it will fuse again; may be after the end of the movie
+    fusing_with: tuple[int, ...] = ()  # the cells that fuse, itself included
     end_min: float = np.inf
     fate: Fate = Fate.END_OF_MOVIE
     daughters: tuple[int, ...] = ()
 
     @property
     def own_phase(self) -> float:
-        """Radians, 0 to 6.283: where whatever swings about the cell begins to swing."""
+        """Phase of the cell's periodic movements, radians, 0 to 6.283."""
         return self.seed % 6283 / 1000
 
     def dna_at(self, minutes: float) -> float:

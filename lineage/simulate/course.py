@@ -1,4 +1,4 @@
-"""A cell and a time -> its condition: how large, condensed, rough and round it is.
+"""A cell and a time -> its condition: how large, condensed, rough and round it is then.
 
 Each life is a table of key frames between which the condition changes linearly. Lengths are micrometres.
 """
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 REMAINS_MIN = 240.0  # how long fragments of a dead cell stay visible after its end
 SHRINKING_MIN = 25.0  # of a cell that dies in interphase, before it breaks up
-SPREADING_MIN = 48 * 60.0  # in which an arrested cell becomes as flat and large as it will be
-KeyFrame = tuple[float, "Condition"]  # minutes, and what the cell is like then
+SPREADING_MIN = 48 * 60.0  # until an arrested cell has reached its final size
+KeyFrame = tuple[float, "Condition"]  # minutes, and the condition at that time
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What a cell is like at a moment."""
+    """Size and shape of a cell and its chromatin at one time."""
 
     length: float  # of the nucleus, plate or half plate
     width: float
@@ -39,7 +39,7 @@ class Condition:
 
 
 def breaks_up_min(cell: Cell) -> float:
-    """When a dying cell's chromatin falls to pieces; infinity for all others."""
+    """When a dying cell's chromatin breaks up; infinity for all others."""
     if cell.fate is Fate.DIED_MITOSIS and cell.mitosis is not None:
         return cell.mitosis.event_min
     if cell.fate is Fate.DIED_INTERPHASE:
@@ -48,7 +48,7 @@ def breaks_up_min(cell: Cell) -> float:
 
 
 def present(cell: Cell, minutes: float) -> bool:
-    """Whether there is anything of the cell to be seen, its remains included."""
+    """Whether the cell or its remains can be seen."""
     remains = REMAINS_MIN if np.isfinite(breaks_up_min(cell)) else 0.0
     return cell.born_min <= minutes < cell.end_min + remains
 
@@ -70,7 +70,7 @@ def nucleus_diameter_um(dna: float) -> float:
 
 
 def n_pieces(cell: Cell, minutes: float) -> int:
-    """How many bodies its chromatin is: a nucleus for each parent, an arm for each pole of a plate."""
+    """Number of bodies of its chromatin: a nucleus for each parent, an arm for each pole of a plate."""
     mitosis = cell.mitosis
     if mitosis is not None and mitosis.subtype.n_poles > 2 and minutes >= mitosis.plate_min:
         return mitosis.subtype.n_poles
@@ -83,19 +83,19 @@ def condition(cell: Cell, minutes: float) -> Condition:
     k = bisect_right(times, minutes)
     if k in (0, len(times)):
         return Condition(*table[k and -1])
-    # One value after the other: for so few, numpy takes ten times as long.
+    # Plain Python: for so few values numpy takes ten times as long.
     before, after, passed, span = table[k - 1], table[k], minutes - times[k - 1], times[k] - times[k - 1]
     return Condition(*((b - a) / span * passed + a for a, b in zip(before, after, strict=True)))
 
 
 @lru_cache(maxsize=8192)
 def _key_frames(cell: Cell) -> tuple[list[float], list[tuple[float, ...]]]:
-    """Times, rising, and what Condition is made of at each."""
+    """Ascending times, and the fields of Condition at each."""
     rng = np.random.default_rng([cell.seed, 1])
-    frames = _youth(rng, cell)
+    frames = _interphase_frames(rng, cell)
     if cell.mitosis is not None:
         frames = [f for f in frames if f[0] < cell.mitosis.start_min]
-        frames += _attempt(rng, cell, cell.mitosis)
+        frames += _mitosis_frames(rng, cell, cell.mitosis)
     if cell.fate is Fate.DIED_INTERPHASE:
         frames = _shrinking(frames, cell)
     times, conditions = zip(*frames, strict=True)
@@ -103,7 +103,7 @@ def _key_frames(cell: Cell) -> tuple[list[float], list[tuple[float, ...]]]:
 
 
 def _interphase(cell: Cell, dna: float) -> Condition:
-    """Outline and texture that the nucleus keeps while it grows; irradiation leaves some of them ragged."""
+    """Outline and texture that the nucleus keeps while it grows; some are ragged after irradiation."""
     rng = np.random.default_rng([cell.seed, 9])
     n = cell.n_nuclei
     diameter = nucleus_diameter_um(dna / n) * float(np.exp(rng.normal(0, 0.11)))
@@ -124,8 +124,8 @@ def _larger(now: Condition, factor: float) -> Condition:
     return replace(now, length=now.length * factor, width=now.width * factor, apart=now.apart * factor)
 
 
-def _youth(rng: np.random.Generator, cell: Cell) -> list[KeyFrame]:
-    """From birth through S phase and, if the cell is arrested, on to where it has spread."""
+def _interphase_frames(rng: np.random.Generator, cell: Cell) -> list[KeyFrame]:
+    """From birth through S phase and, if the cell is arrested, until it has spread."""
     born, g1 = cell.born_min, _interphase(cell, cell.dna)
     attached = born + rng.uniform(40, 80)
     if cell.n_nuclei > 1:
@@ -150,26 +150,43 @@ def _just_fused(cell: Cell, g1: Condition) -> Condition:
     size = 0.55 + 0.45 * spread
     apart = 5.0 / np.sin(np.pi / cell.n_nuclei)
     return Condition(
-        size * g1.length, size * g1.width, roughness=0.12, texture=0.2, bend=0.05,
-        apart=apart + spread * (g1.apart - apart), roundness=1 - spread,
-    )  # fmt: skip
+        size * g1.length,
+        size * g1.width,
+        roughness=0.12,
+        texture=0.2,
+        bend=0.05,
+        apart=apart + spread * (g1.apart - apart),
+        roundness=1 - spread,
+    )
 
 
 def _telophase(rng: np.random.Generator, cell: Cell, g1: Condition, attached: float) -> list[KeyFrame]:
     """A daughter's first hour: half a plate, a small bright lump, an early nucleus."""
     born, small = cell.born_min, cell.dna**0.4
     half_plate = Condition(
-        rng.uniform(10.5, 14) * small, rng.uniform(4.8, 6.8), roughness=0.12, texture=0.15,
-        bend=rng.uniform(0.02, 0.12), roundness=1.0,
-    )  # fmt: skip
+        rng.uniform(10.5, 14) * small,
+        rng.uniform(4.8, 6.8),
+        roughness=0.12,
+        texture=0.15,
+        bend=rng.uniform(0.02, 0.12),
+        roundness=1.0,
+    )
     lump = Condition(
-        rng.uniform(9, 12) * small, rng.uniform(7, 9) * small, roughness=0.15, texture=0.15,
-        bend=rng.uniform(0, 0.12), roundness=1.0,
-    )  # fmt: skip
+        rng.uniform(9, 12) * small,
+        rng.uniform(7, 9) * small,
+        roughness=0.15,
+        texture=0.15,
+        bend=rng.uniform(0, 0.12),
+        roundness=1.0,
+    )
     early = Condition(
-        0.85 * g1.length, 0.75 * g1.width, roughness=0.12, texture=0.2, bend=0.05,
+        0.85 * g1.length,
+        0.75 * g1.width,
+        roughness=0.12,
+        texture=0.2,
+        bend=0.05,
         roundness=rng.uniform(0.3, 0.8),
-    )  # fmt: skip
+    )
     lumped = born + rng.uniform(14, 26)
     return [
         (born, half_plate),
@@ -179,40 +196,47 @@ def _telophase(rng: np.random.Generator, cell: Cell, g1: Condition, attached: fl
     ]
 
 
-def _attempt(rng: np.random.Generator, cell: Cell, mitosis: Mitosis) -> list[KeyFrame]:
-    """From the end of G2 through the mitosis, and out of it where nothing separated."""
+def _mitosis_frames(rng: np.random.Generator, cell: Cell, mitosis: Mitosis) -> list[KeyFrame]:
+    """From the end of G2 through the mitosis, and back to interphase after slippage."""
     large = nucleus_diameter_um(cell.dna_at(mitosis.start_min))
     g2 = _interphase(cell, cell.dna_at(mitosis.start_min))
     ragged = rng.uniform(0.12, 0.3)
     prophase = replace(_larger(g2, 0.88), roughness=0.1, texture=0.35, hollow=0.25, roundness=0.25)
     ring = Condition(
-        rng.uniform(0.6, 0.75) * large, rng.uniform(0.5, 0.65) * large, roughness=ragged, texture=0.35,
-        hollow=rng.choice([0.0, 0.45]), roundness=1.0,
-    )  # fmt: skip
-    held = _held(rng, mitosis, large, ring)
+        rng.uniform(0.6, 0.75) * large,
+        rng.uniform(0.5, 0.65) * large,
+        roughness=ragged,
+        texture=0.35,
+        hollow=rng.choice([0.0, 0.45]),
+        roundness=1.0,
+    )
+    metaphase = _metaphase(rng, mitosis, large, ring)
     span = mitosis.plate_min - mitosis.start_min
     frames = [
         (mitosis.start_min, g2),
         (mitosis.start_min + 0.4 * span, prophase),
         (mitosis.start_min + 0.7 * span, ring),
         (mitosis.plate_min - 0.1 * span, ring),
-        (mitosis.plate_min, held),
-        (mitosis.event_min, held),
+        (mitosis.plate_min, metaphase),
+        (mitosis.event_min, metaphase),
     ]
     if mitosis.subtype is Subtype.SLIPPAGE:
         out = mitosis.event_min + rng.uniform(40, 100)
         lobed = replace(
-            _larger(g2, rng.uniform(0.95, 1.1)), roughness=rng.uniform(0.2, 0.35), texture=0.3, bend=0.1,
+            _larger(g2, rng.uniform(0.95, 1.1)),
+            roughness=rng.uniform(0.2, 0.35),
+            texture=0.3,
+            bend=0.1,
             hollow=0.2,
-        )  # fmt: skip
+        )
         half = replace(_larger(g2, 0.75), roughness=0.3, texture=0.3, roundness=0.6)
         frames += [(0.5 * (mitosis.event_min + out), half), (out, lobed)]
         frames.append((out + SPREADING_MIN, _larger(lobed, float(np.sqrt(rng.uniform(1.2, 1.8))))))
     return frames
 
 
-def _held(rng: np.random.Generator, mitosis: Mitosis, large: float, ring: Condition) -> Condition:
-    """What the chromosomes form until something happens: a plate, arms of several plates, or a tangle."""
+def _metaphase(rng: np.random.Generator, mitosis: Mitosis, large: float, ring: Condition) -> Condition:
+    """The chromosomes until the event: a plate, the arms of a multipolar plate, or a clump."""
     if mitosis.subtype is Subtype.DEATH:
         return replace(ring, hollow=0.0)
     if mitosis.subtype.n_poles > 2:
@@ -229,7 +253,7 @@ def _held(rng: np.random.Generator, mitosis: Mitosis, large: float, ring: Condit
 
 
 def _shrinking(frames: list[KeyFrame], cell: Cell) -> list[KeyFrame]:
-    """Cut off where the cell begins to die: pyknosis."""
+    """Replace what follows the beginning of the death by pyknosis."""
     times = np.array([t for t, _ in frames])
     table = np.array([astuple(c) for _, c in frames])
     begins = max(cell.dying_min, float(times[0]))

@@ -1,7 +1,7 @@
-"""The dish around the field: how large it is, how it wraps around, and where cells stand at the start.
+"""The dish around the field: its size, distances on it, and where cells are at the start.
 
-It reaches MARGIN_UM beyond the field on each side, wherever the stage goes, so cells come into view and leave
-it; out of sight it wraps around.
+It reaches MARGIN_UM beyond the field on each side and moves with the stage, so that cells come into view and
+leave it. Its opposite edges are joined, out of sight. Positions on it are drift-corrected.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ MARGIN_UM = 60.0
 SPEED_UM_PER_MIN = {CellLine.U251: 0.22, CellLine.PC3: 0.15}
 SPEED_SPREAD = 0.35  # of the logarithm, from clone to clone
 PERSISTENCE_MIN = 40.0
-TOGETHER_UM = 12.0  # how far from each other sisters are that will fuse
+TOGETHER_UM = 12.0  # largest spread of sisters that will fuse
 
 Positions = dict[int, np.ndarray]  # cell id -> (2,) y, x in um
 
 
 def side_um(settings: Settings) -> float:
-    """Side of the dish."""
+    """Side of the dish, um."""
     return settings.field_um + 2 * MARGIN_UM
 
 
@@ -41,7 +41,7 @@ def area_ratio(settings: Settings) -> float:
 
 
 def nearest(apart: np.ndarray, side: float) -> np.ndarray:
-    """A distance on a dish that wraps around: the shortest of its ways.
+    """Distance on a dish whose opposite edges are joined: the shortest one.
 
     >>> nearest(np.array([90.0, -10.0]), 100.0)
     array([-10., -10.])
@@ -50,20 +50,28 @@ def nearest(apart: np.ndarray, side: float) -> np.ndarray:
 
 
 def speed_um_per_min(cell: Cell, settings: Settings) -> float:
-    """How fast the cell walks while it is flat; a clone keeps its pace."""
-    return SPEED_UM_PER_MIN[settings.cell_line] * _pace(cell.founder)
+    """How fast the cell walks while it is flat; all cells of a clone have the same speed."""
+    return SPEED_UM_PER_MIN[settings.cell_line] * _clone_speed(cell.founder)
 
 
 @lru_cache(maxsize=8192)
-def _pace(founder: int) -> float:
+def _clone_speed(founder: int) -> float:
     return math.exp(np.random.default_rng([founder, 8]).normal(0, SPEED_SPREAD))
 
 
 def starts(rng: np.random.Generator, cells: Sequence[Cell], settings: Settings) -> Positions:
-    """Where the cells stand that are there from the start.
+    """Where the cells are that are there from the start.
 
     Clones are as dense in view as around it, `settings.founders` of them in view if the movie begins at
-    irradiation. Later cells of a clone stand where a random walk since they parted would have brought them.
+    irradiation. Relatives are as far apart as a random walk since they separated would have brought them.
+
+    Args:
+        rng: the only source of chance.
+        cells: all of the movie.
+        settings: of the movie.
+
+    Returns:
+        Cell id -> (2,) y, x in um, of the cells born by the first frame.
     """
     alive = sorted((cell for cell in cells if cell.born_min <= 0), key=lambda cell: cell.cell_id)
     centres = iter(_scattered(rng, len({cell.founder for cell in alive}), settings))
@@ -72,15 +80,15 @@ def starts(rng: np.random.Generator, cells: Sequence[Cell], settings: Settings) 
     sister_of: dict[int, int] = {}  # family -> cell
     for cell in alive:
         sister = sister_of.get(cell.family) if cell.family else None
-        kin = sister or first_of.get(cell.founder)
-        if kin is None:
+        relative = sister or first_of.get(cell.founder)
+        if relative is None:
             at[cell.cell_id] = next(centres)
         else:
-            parted = -cell.born_min if sister else settings.irradiated_min_before_start
-            spread = speed_um_per_min(cell, settings) * math.sqrt(2 * PERSISTENCE_MIN * parted)
-            if kin in cell.fusing_with:
+            separated_min = -cell.born_min if sister else settings.irradiated_min_before_start
+            spread = speed_um_per_min(cell, settings) * math.sqrt(2 * PERSISTENCE_MIN * separated_min)
+            if relative in cell.fusing_with:
                 spread = min(spread, TOGETHER_UM)
-            at[cell.cell_id] = at[kin] + rng.normal(0, spread, 2)
+            at[cell.cell_id] = at[relative] + rng.normal(0, spread, 2)
         first_of.setdefault(cell.founder, cell.cell_id)
         sister_of.setdefault(cell.family, cell.cell_id)
     return at
@@ -92,7 +100,7 @@ def _scattered(rng: np.random.Generator, n: int, settings: Settings) -> np.ndarr
     in_view = rng.uniform(0, side, (round(n / area_ratio(settings)), 2))
     around: list[np.ndarray] = []
     while len(in_view) + len(around) < n:
-        place = rng.uniform(-MARGIN_UM, side + MARGIN_UM, 2)
-        if ((place < 0) | (place >= side)).any():
-            around.append(place)
+        position = rng.uniform(-MARGIN_UM, side + MARGIN_UM, 2)
+        if ((position < 0) | (position >= side)).any():
+            around.append(position)
     return rng.permutation(np.concatenate([in_view, np.array(around).reshape(-1, 2)]))

@@ -1,7 +1,7 @@
 """One irradiated cell -> the lives of its clone, until the movie's last frame.
 
-Each cell draws from the generator of its own seed: first its life, whole, then its daughters and their seeds.
-So a longer movie of the same seed has the same lives, and some further ones.
+Each cell draws from the generator of its own seed: first its whole life, then its daughters and their seeds.
+So a longer movie of the same seed has the same lives, and further ones.
 """
 
 from __future__ import annotations
@@ -15,23 +15,25 @@ import numpy as np
 
 from lineage.schema import Fate
 from lineage.simulate import biology
-from lineage.simulate.biology import Burden, End, Line, lognormal
+from lineage.simulate.biology import Burden, lognormal
+from lineage.simulate.cell_lines import End
 from lineage.simulate.cells import REGRESSION_MIN, Mitosis, Subtype
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lineage.simulate.cell_lines import Line
     from lineage.simulate.settings import Settings
 
-STREAM = 201  # of a cell's seed; others may draw from theirs
-SEEDS = 2**53  # below it every integer is a float, too
+STREAM = 201  # added to a cell's seed, so that these numbers are independent of those for drawing
+SEEDS = 2**53  # seeds are below it: such integers are exact as floats
 
 T = TypeVar("T", bound="Subtype | End")
 
 
 @dataclass(eq=False)
 class Life:
-    """A cell in the making; `population.Cell` is what becomes of it."""
+    """A cell while its life is being drawn; `population` turns it into a `Cell`."""
 
     seed: int
     generation: int
@@ -63,12 +65,12 @@ class Life:
 
     @property
     def fused(self) -> bool:
-        """Made of two cells or more."""
+        """Whether it is made of two or more cells."""
         return len(self.parents) > 1
 
     @property
     def busy_min(self) -> float:
-        """From when on it can no longer fuse."""
+        """Time from which on it can no longer fuse."""
         return min(self.mitosis.start_min if self.mitosis else np.inf, self.dying_min)
 
     def dna_at(self, minutes: float) -> float:
@@ -85,8 +87,8 @@ class Clone:
     settings: Settings
     cells: Line
     burden: Burden
-    limit: float  # generations from this one on do not divide
-    known: dict[tuple[int, bool], Mapping[Subtype, float]] = field(default_factory=dict)
+    limit: float  # cells of this and later generations do not divide
+    cached_chances: dict[tuple[int, bool], Mapping[Subtype, float]] = field(default_factory=dict)
 
     @property
     def irradiated_min(self) -> float:
@@ -94,15 +96,17 @@ class Clone:
         return -self.settings.irradiated_min_before_start
 
     def chances(self, life: Life) -> Mapping[Subtype, float]:
-        """What its mitosis comes to."""
+        """Probability of each subtype of its mitosis."""
         key = (life.generation, life.fused)
-        if key not in self.known:
-            self.known[key] = biology.chances(self.burden, self.cells, life.generation, fused=life.fused)
-        return self.known[key]
+        if key not in self.cached_chances:
+            self.cached_chances[key] = biology.chances(
+                self.burden, self.cells, life.generation, fused=life.fused
+            )
+        return self.cached_chances[key]
 
 
 def pick(shares: Mapping[T, float], uniform: float) -> T:
-    """The key whose share of the whole a uniform number falls in."""
+    """Draw a key by its share, with a random number from 0 to 1."""
     total = 0.0
     for key, share in shares.items():
         total += share
@@ -112,14 +116,17 @@ def pick(shares: Mapping[T, float], uniform: float) -> T:
 
 
 def grow_clone(seed: int, settings: Settings, deviation: float) -> list[Life]:
-    """All lives of the clone of one irradiated cell, that begin before the movie ends.
+    """Draw all lives of one irradiated cell's clone that begin before the movie ends.
 
     Args:
         seed: of the founder.
         settings: of the movie.
-        deviation: of well and position, of the log odds.
+        deviation: of the log odds, of well and position together.
+
+    Returns:
+        Mothers before their daughters; the founder first.
     """
-    clone, founder = _found(seed, settings, deviation)
+    clone, founder = _irradiated(seed, settings, deviation)
     lives: list[Life] = []
     waiting = deque([founder])
     while waiting:
@@ -131,7 +138,7 @@ def grow_clone(seed: int, settings: Settings, deviation: float) -> list[Life]:
     return lives
 
 
-def _found(seed: int, settings: Settings, deviation: float) -> tuple[Clone, Life]:
+def _irradiated(seed: int, settings: Settings, deviation: float) -> tuple[Clone, Life]:
     """An irradiated cell, and what its clone shares.
 
     Its age follows the age distribution of a growing population: newborn cells are twice as frequent as
@@ -152,7 +159,7 @@ def _found(seed: int, settings: Settings, deviation: float) -> tuple[Clone, Life
     if interphase - age > biology.TRANSITION_MIN:
         delay = biology.delay_min(settings.dose_gy, age / interphase, cells)
         held = lognormal(delay, biology.DELAY_SD, rng.standard_normal())
-    _live(life, clone, held_min=held)
+    _draw_life(life, clone, held_min=held)
     return clone, life
 
 
@@ -161,11 +168,11 @@ def _interphase_min(life: Life, settings: Settings, factor: float) -> float:
     return lognormal(median, biology.CYCLE_SD, life.deviation) * factor
 
 
-def _live(life: Life, clone: Clone, *, held_min: float = 0.0) -> None:
-    """Write the life of a cell that has just been born, to its end."""
+def _draw_life(life: Life, clone: Clone, *, held_min: float = 0.0) -> None:
+    """Draw the life of a newborn cell, to its end."""
     cells = clone.cells
     start = _replicate(life, clone) + held_min
-    # Too late to arrest: such a cell goes through mitosis whatever it carries.
+    # Too close to mitosis to arrest, whatever its damage.
     committed = life.generation == 0 and start - clone.irradiated_min < biology.TRANSITION_MIN
     fails = life.generation >= clone.limit or life.rng.random() < _failure_chance(life)
     if committed or not fails:
@@ -186,7 +193,7 @@ def _live(life: Life, clone: Clone, *, held_min: float = 0.0) -> None:
 
 
 def _replicate(life: Life, clone: Clone) -> float:
-    """Set the S phase, unless the cell replicated before it fused; returns when it would enter mitosis."""
+    """Set the S phase, unless the cell replicated before it fused; return when it would enter mitosis."""
     factor = biology.slowdown(clone.settings.dose_gy, life.generation) if clone.burden.doomed else 1.0
     if life.fused:
         factor *= biology.FUSED_SLOWER
@@ -201,15 +208,15 @@ def _replicate(life: Life, clone: Clone) -> float:
 
 
 def _failure_chance(life: Life) -> float:
-    """That a cell stops before its clone's limit."""
-    goes_on = 1 - biology.FAILS
-    for burdened, chance in (
+    """Probability that a cell stops dividing before its clone's limit."""
+    success = 1 - biology.FAILS
+    for applies, chance in (
         (bool(life.micronuclei), biology.FAILS_MICRONUCLEI),
         (life.aneuploid, biology.FAILS_ANEUPLOID),
         (life.fused, biology.FAILS_FUSED),
     ):
-        goes_on *= 1 - chance * burdened
-    return 1 - goes_on
+        success *= 1 - chance * applies
+    return 1 - success
 
 
 def _die_in_interphase(life: Life, minutes: float) -> None:
@@ -218,7 +225,7 @@ def _die_in_interphase(life: Life, minutes: float) -> None:
 
 
 def _enter_mitosis(life: Life, subtype: Subtype, start: float, clone: Clone) -> None:
-    """The mitosis, and how the cell leaves it."""
+    """Draw the mitosis and how the cell leaves it."""
     rng = life.rng
     factor = biology.metaphase_factor(subtype, clone.settings.dose_gy, doomed=clone.burden.doomed)
     held = lognormal(factor, biology.metaphase_sd(subtype), rng.standard_normal())
@@ -241,31 +248,36 @@ def _enter_mitosis(life: Life, subtype: Subtype, start: float, clone: Clone) -> 
 
 
 def _divide(mother: Life, mitosis: Mitosis, clone: Clone) -> list[Life]:
-    """The daughters, around the mother's axis, and what they become where some of them fuse again."""
+    """The daughters, around the mother's axis, and the fused cell if some of them fuse again."""
     rng, n = mother.rng, mitosis.subtype.n_poles
-    # A multipolar spindle shares the DNA out unevenly.
+    # A multipolar spindle divides the DNA unevenly.
     shares = [rng.uniform(0.65, 1.35) if n > 2 else 1.0 for _ in range(n)]
     dna = mother.dna_at(mitosis.event_min) / sum(shares)
     shared = rng.standard_normal()
     daughters = [
         Life(
-            int(rng.integers(SEEDS)), mother.generation + 1, mitosis.event_min, dna * share,
+            int(rng.integers(SEEDS)),
+            mother.generation + 1,
+            mitosis.event_min,
+            dna * share,
             biology.cycle_deviation(mother.deviation, shared, rng.standard_normal()),
-            parents=(mother,), index=k, siblings=n,
+            parents=(mother,),
+            index=k,
+            siblings=n,
             birth_axis=mitosis.axis + 2 * math.pi * k / n + rng.normal(0, 0.1 if n == 2 else 0.2),
             aneuploid=n > 2,
         )
         for k, share in enumerate(shares)
-    ]  # fmt: skip
+    ]
     _give_micronuclei(rng, daughters, mitosis.subtype)
     for daughter in daughters:
-        _live(daughter, clone)
+        _draw_life(daughter, clone)
     mother.daughters = daughters
     return [*daughters, *_fuse(rng, daughters, mitosis.subtype, clone)]
 
 
 def _give_micronuclei(rng: np.random.Generator, daughters: list[Life], subtype: Subtype) -> None:
-    """To one daughter or both, one to three of them, always or often."""
+    """Give one daughter or both one to three micronuclei, if the subtype says so."""
     often = subtype is Subtype.LAGGING and rng.random() < biology.MICRONUCLEI_AFTER_LAGGING
     if not (subtype is Subtype.MICRONUCLEI or often):
         return
@@ -276,29 +288,32 @@ def _give_micronuclei(rng: np.random.Generator, daughters: list[Life], subtype: 
 
 
 def _fuse(rng: np.random.Generator, daughters: list[Life], subtype: Subtype, clone: Clone) -> list[Life]:
-    """The cell that two or all of the daughters become, if they fuse again; the parts end there."""
+    """The cell that two or all of the daughters become if they fuse again; those daughters end then."""
     n, delay = _fusion(rng, daughters, subtype, clone)
     parts, born = daughters[:n], daughters[0].born_min
     fusion = born + delay
     if any(p.replication_min[0] < fusion for p in parts):
-        # Put off until all have replicated, so that the DNA is the sum.
+        # Postponed until all have replicated, so that the DNA is the sum.
         fusion = max(fusion, *(p.replication_min[1] for p in parts))
     if n == 0 or fusion > min(born + 60 * biology.LATE_FUSION_HOURS[1], *(p.busy_min - 30 for p in parts)):
         return []
     dna = [p.dna_at(fusion) for p in parts]
-    whole = Life(
-        int(rng.integers(SEEDS)), parts[0].generation, fusion, sum(dna),
+    fused = Life(
+        int(rng.integers(SEEDS)),
+        parts[0].generation,
+        fusion,
+        sum(dna),
         deviation=sum(p.deviation for p in parts) / n,
-        parents=tuple(parts), birth_axis=parts[0].birth_axis, parents_age_min=fusion - born,
-        micronuclei=tuple(
-            m * d / sum(dna) for p, d in zip(parts, dna, strict=True) for m in p.micronuclei
-        ),
-    )  # fmt: skip
+        parents=tuple(parts),
+        birth_axis=parts[0].birth_axis,
+        parents_age_min=fusion - born,
+        micronuclei=tuple(m * d / sum(dna) for p, d in zip(parts, dna, strict=True) for m in p.micronuclei),
+    )
     for part in parts:
-        part.fate, part.end_min, part.daughters = Fate.FUSED, fusion, [whole]
+        part.fate, part.end_min, part.daughters = Fate.FUSED, fusion, [fused]
         part.mitosis, part.arrested, part.dying_min = None, False, np.inf
-    _live(whole, clone)
-    return [whole]
+    _draw_life(fused, clone)
+    return [fused]
 
 
 def _fusion(

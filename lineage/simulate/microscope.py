@@ -1,4 +1,4 @@
-"""Settings -> how the microscope is set, and where stage, focus and lamp are, frame by frame."""
+"""Settings -> how the microscope is set up, and stage, focus and lamp in each frame."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 if TYPE_CHECKING:
     from lineage.simulate.settings import Settings
 
-FOCUS_HOURS = 8.0  # in which the focus wanders from one side to the other
-BLURRED_UM = 14.0  # how far off a blurred frame is
+FOCUS_HOURS = 8.0  # time scale of the focus's slow drift
+BLURRED_UM = 14.0  # distance of a blurred frame from focus
 
-# Medians and standard deviations of the logarithm, from movie to movie: set beside the paper's clips, in grey
+# Medians, and standard deviations of the logarithm between movies: fitted to the paper's clips, in grey
 # levels of 8 bit, with `benchmarks/realism.py`.
 DNA_GAIN = (1.08, 0.28)
 DNA_BACKGROUND = (20.5, 0.23)
@@ -37,7 +37,7 @@ class Microscope:
 
 
 def set_up(rng: np.random.Generator, settings: Settings) -> Microscope:
-    """Draw how bright all is, a slow drift and the jumps, a wandering focus, and which frames are bad."""
+    """Draw the brightness, the slow drift and the jumps, the drifting focus, and which frames are bad."""
     light_rng, drift_rng, focus_rng, bad_rng = rng.spawn(4)
     gain, background, grey, contrast = (
         median * math.exp(sd * float(light_rng.standard_normal()))
@@ -66,7 +66,7 @@ def set_up(rng: np.random.Generator, settings: Settings) -> Microscope:
 
 def _drift_px(rng: np.random.Generator, settings: Settings) -> np.ndarray:
     step = settings.drift_px_per_hour * settings.minutes_per_frame / 60
-    (jump_rng,) = rng.spawn(1)  # of its own: a longer movie drifts as a shorter one does
+    (jump_rng,) = rng.spawn(1)  # a generator of its own, so that a longer movie drifts as a shorter one does
     steps = step * (_unit(rng) + rng.normal(0, 0.5, (settings.frames, 2)))
     for frame in settings.jump_frames:
         steps[frame] += settings.jump_px * _unit(jump_rng)
@@ -75,5 +75,6 @@ def _drift_px(rng: np.random.Generator, settings: Settings) -> np.ndarray:
 
 
 def _unit(rng: np.random.Generator) -> np.ndarray:
-    way = rng.uniform(0, 2 * np.pi)
-    return np.array([np.sin(way), np.cos(way)])
+    """(2,) y, x of a random direction."""
+    direction = rng.uniform(0, 2 * np.pi)
+    return np.array([np.sin(direction), np.cos(direction)])

@@ -1,6 +1,6 @@
 """Cells -> where each is, frame by frame: a persistent random walk with soft contact.
 
-Positions are micrometres on the dish; what the stage's drift makes of them is the camera's affair.
+Positions are micrometres on the dish, without the stage's drift.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ if TYPE_CHECKING:
     from lineage.simulate.settings import Settings
 
 RELAXATIONS = 6  # rounds of pushing apart, each frame
-CLOSING_MIN = 120.0  # before they fuse, sisters no longer push each other away
-STEP_UM = 1 / 1024  # places are rounded to it: a last digit that differs cannot grow into another movie
+CLOSING_MIN = 120.0  # so long before they fuse, sisters no longer push each other away
+STEP_UM = 1 / 1024  # positions are rounded to it: a last digit that differs cannot grow into another movie
 
 
 def move(
     rng: np.random.Generator, cells: Sequence[Cell], drift_um: np.ndarray, settings: Settings
 ) -> Iterator[Positions]:
-    """Where everything is that can be seen, a frame at a time.
+    """Positions of all cells that can be seen, a frame at a time.
 
-    A daughter's first place is the mother's last, off along her birth axis; a fused cell's is between its
+    A daughter's first position is the mother's last, off along her birth axis; a fused cell's is between its
     parents.
 
     Args:
         rng: the only source of chance.
         cells: all of the movie.
-        drift_um: (T, 2) y, x, how far the stage has carried the field: the dish goes where it goes.
+        drift_um: (T, 2) y, x, how far the stage has moved the field; the dish moves with it.
         settings: of the movie.
 
     Yields:
-        Positions on the dish, um; remains of the dead included.
+        Positions on the dish, um, including those of dead cells' remains.
     """
     by_id = {cell.cell_id: cell for cell in cells}
     waiting = sorted(cells, key=lambda cell: (cell.born_min, cell.cell_id))
     here: list[Cell] = []
     at: Positions = {}
     velocity: Positions = {}
-    standing = starts(rng, cells, settings)
+    start = starts(rng, cells, settings)
     side = side_um(settings)
     for frame in range(settings.frames):
         now = frame * settings.minutes_per_frame
@@ -68,8 +68,8 @@ def move(
         at, velocity = {}, {}
         for cell, kick in zip(here, kicks, strict=True):
             i = cell.cell_id
-            at[i] = _place(by_id, cell, before or standing, now, side)
-            velocity[i] = _turned(cell, velocity_before, kick, now, settings)
+            at[i] = _last_position(by_id, cell, before or start, now, side)
+            velocity[i] = _new_velocity(cell, velocity_before, kick, now, settings)
             if frame:
                 at[i] = at[i] + velocity[i] * settings.minutes_per_frame
         gathered = _gather(by_id, at, now, settings.minutes_per_frame, side)
@@ -77,10 +77,12 @@ def move(
         yield at
 
 
-def _place(cells: Mapping[int, Cell], cell: Cell, at: Positions, now: float, side: float) -> np.ndarray:
+def _last_position(
+    cells: Mapping[int, Cell], cell: Cell, at: Positions, now: float, side: float
+) -> np.ndarray:
     if cell.cell_id in at:
         return at[cell.cell_id]
-    known = _forebears(cells, cell, at)
+    known = _ancestors(cells, cell, at)
     if len(cell.parents) == 1:
         radius = 0.5 * separation_um(now - cell.born_min) / math.sin(math.pi / cell.siblings)
         return at[known[0]] + radius * np.array([math.sin(cell.birth_axis), math.cos(cell.birth_axis)])
@@ -88,12 +90,12 @@ def _place(cells: Mapping[int, Cell], cell: Cell, at: Positions, now: float, sid
     return at[known[0]] + np.mean(apart, axis=0)
 
 
-def _forebears(cells: Mapping[int, Cell], cell: Cell, at: Positions) -> list[int]:
+def _ancestors(cells: Mapping[int, Cell], cell: Cell, at: Positions) -> list[int]:
     """The cell's parents or, where those came and went between two frames, theirs."""
     known = [p for p in cell.parents if p in at]
     if known:
         return known
-    return sorted({g for p in cell.parents if p in cells for g in _forebears(cells, cells[p], at)})
+    return sorted({g for p in cell.parents if p in cells for g in _ancestors(cells, cells[p], at)})
 
 
 def separation_um(age_min: float) -> float:
@@ -101,10 +103,10 @@ def separation_um(age_min: float) -> float:
     return 9 + 8 * (1 - math.exp(-age_min / 10))
 
 
-def _turned(
+def _new_velocity(
     cell: Cell, velocity: Mapping[int, np.ndarray], kick: np.ndarray, now: float, settings: Settings
 ) -> np.ndarray:
-    """An Ornstein-Uhlenbeck velocity, (2,) um a minute; rounded cells stay where they are."""
+    """An Ornstein-Uhlenbeck velocity, (2,) um a minute; 0 for a fully rounded cell."""
     kept = math.exp(-settings.minutes_per_frame / PERSISTENCE_MIN)
     kick = kick * speed_um_per_min(cell, settings)
     mobile = 1 - condition(cell, now).roundness if alive(cell, now) else 0.0
@@ -114,23 +116,23 @@ def _turned(
 def _gather(
     cells: Mapping[int, Cell], at: Positions, now: float, interval_min: float, side: float
 ) -> Positions:
-    """Sisters that will fuse draw together while they still are two."""
+    """Sisters that will fuse approach each other."""
     moved = dict(at)
-    for i, place in at.items():
+    for i, position in at.items():
         cell = cells[i]
         if cell.fusing_with and alive(cell, now):
             partners = [at[p] for p in cell.fusing_with if p in at]
-            middle = place + np.mean([nearest(p - place, side) for p in partners], axis=0)
+            middle = position + np.mean([nearest(p - position, side) for p in partners], axis=0)
             left = max(cell.fusing_min - now, 1.0)
-            distance = float(np.linalg.norm(place - middle))
+            distance = float(np.linalg.norm(position - middle))
             # Nuclei of a fused cell lie about 5 um from its middle; they should arrive there in time.
             pull = max(0.0, 1 - 5.5 / max(distance, 1e-6)) * min(1.0, interval_min / left)
-            moved[i] = place + pull * (middle - place)
+            moved[i] = position + pull * (middle - position)
     return moved
 
 
 def _reach_um(cell: Cell, now: float) -> float:
-    """How near another cell's centre may come, halved; daughters grow into theirs."""
+    """Half the distance that another cell's centre keeps; it grows in daughters."""
     if not alive(cell, now):
         return 0.0
     full = 0.5 * nucleus_diameter_um(cell.dna_at(now)) + 2.5
@@ -142,26 +144,26 @@ def _reach_um(cell: Cell, now: float) -> float:
 
 
 def _settle(cells: Sequence[Cell], at: Positions, now: float, side: float, origin: np.ndarray) -> Positions:
-    """Push apart what overlaps, wrap around what has left the dish, and round.
+    """Push apart what overlaps, move what has left the dish to its opposite edge, and round.
 
     The dish begins at -origin, (2,) um.
     """
     if not cells:
         return at
     ids = [cell.cell_id for cell in cells]
-    places = np.array([at[i] for i in ids]) + origin
+    positions = np.array([at[i] for i in ids]) + origin
     reach = np.array([_reach_um(cell, now) for cell in cells])
     for _ in range(RELAXATIONS):
-        places %= side
-        places[places >= side] = 0  # the remainder of a tiny negative number
-        pairs = cKDTree(places, boxsize=side).query_pairs(2 * float(reach.max()), output_type="ndarray")
+        positions %= side
+        positions[positions >= side] = 0  # the remainder of a tiny negative number
+        pairs = cKDTree(positions, boxsize=side).query_pairs(2 * float(reach.max()), output_type="ndarray")
         a, b = pairs[np.lexsort(pairs.T[::-1])].T
-        apart = nearest(places[a] - places[b], side)
+        apart = nearest(positions[a] - positions[b], side)
         distance = np.maximum(np.sqrt((apart * apart).sum(axis=1)), 1e-3)
         touching = (reach[a] > 0) & (reach[b] > 0)
         overlap = np.maximum(reach[a] + reach[b] - distance, 0) * touching
         push = 0.4 * apart / distance[:, None] * overlap[:, None]
-        np.add.at(places, a, push)
-        np.subtract.at(places, b, push)
-    places = np.round((places % side - origin) / STEP_UM) * STEP_UM
-    return dict(zip(ids, places, strict=True))
+        np.add.at(positions, a, push)
+        np.subtract.at(positions, b, push)
+    positions = np.round((positions % side - origin) / STEP_UM) * STEP_UM
+    return dict(zip(ids, positions, strict=True))

@@ -1,6 +1,6 @@
 """Settings -> OUT.tif, a two-channel OME-TIFF, and OUT.truth beside it, one frame at a time.
 
-Lives and walks are drawn in order; frames are independent of each other, and processes share them out.
+Lives and walks are drawn in order. Frames do not depend on each other and are drawn by several processes.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 CHANNELS = ("phase", "SiR-DNA")
 DEFLATE_LEVEL = 3
-WORTH_PROCESSES = 2e7  # pixels in all; below, starting them takes longer than they save
+MIN_PIXELS_FOR_PROCESSES = 2e7  # of a movie; below, starting them takes longer than they save
 
 
 def truth_folder(movie: Path) -> Path:
@@ -55,7 +55,7 @@ def simulate(
     """Simulate a movie and write it with its truth.
 
     Args:
-        out: the movie, `*.tif`; what it replaces is replaced when all is written.
+        out: the movie, `*.tif`; an earlier one is replaced only when all is written.
         settings: of the simulation.
         overwrite: replace an earlier movie and its truth.
         workers: processes that draw; all cores if None, and one where the movie is small. What they draw does
@@ -72,46 +72,51 @@ def simulate(
     truth = truth_folder(out)
     _check_out(out, truth, overwrite=overwrite)
     if workers is None:
-        workers = cores() if settings.frames * settings.size**2 > WORTH_PROCESSES else 1
-    rough, draft = out.with_name(out.name + ".partial"), truth.with_name(truth.name + ".partial")
-    shutil.rmtree(draft, ignore_errors=True)
+        workers = cores() if settings.frames * settings.size**2 > MIN_PIXELS_FOR_PROCESSES else 1
+    partial, partial_truth = (path.with_name(path.name + ".partial") for path in (out, truth))
+    shutil.rmtree(partial_truth, ignore_errors=True)
     lives, walk, light = (np.random.default_rng(s) for s in np.random.SeedSequence(settings.seed).spawn(3))
     founders = round(settings.founders * area_ratio(settings))
     cells = {cell.cell_id: cell for cell in grow(lives, settings, founders=founders)}
     scene = Scene(settings, cells, set_up(light, settings))
     try:
-        records = TruthWriter(draft, cells, settings, scene.microscope)
+        records = TruthWriter(partial_truth, cells, settings, scene.microscope)
         drift_um = scene.microscope.drift_px * settings.pixel_size_um
         seen = enumerate(move(walk, list(cells.values()), drift_um, settings))
-        views = in_order(_draw_in_worker, seen, workers=workers, begin=_begin, told=(scene,))
-        with tifffile.TiffWriter(rough, ome=True, bigtiff=True) as tiff:
-            tiff.write(
-                _pages(views, scene, records, progress),
-                shape=(settings.frames, len(CHANNELS), settings.size, settings.size),
-                dtype=np.uint8,
-                compression="zlib",
-                rowsperstrip=settings.size,
-                metadata={
-                    "axes": "TCYX",
-                    "Channel": {"Name": list(CHANNELS)},
-                    "PhysicalSizeX": settings.pixel_size_um,
-                    "PhysicalSizeXUnit": "µm",
-                    "PhysicalSizeY": settings.pixel_size_um,
-                    "PhysicalSizeYUnit": "µm",
-                    "TimeIncrement": 60 * settings.minutes_per_frame,
-                    "TimeIncrementUnit": "s",
-                },
-            )
+        views = in_order(_draw_in_worker, seen, workers=workers, begin=_set_scene, told=(scene,))
+        _write(partial, _pages(views, scene, records, progress), settings)
         records.finish(out.name)
     except BaseException:
-        rough.unlink(missing_ok=True)
-        shutil.rmtree(draft, ignore_errors=True)
+        partial.unlink(missing_ok=True)
+        shutil.rmtree(partial_truth, ignore_errors=True)
         raise
-    # The old truth goes before the new movie comes: killed in between, no movie has another's truth.
+    # The old truth is removed before the new movie appears: a movie never lies beside another one's truth.
     shutil.rmtree(truth, ignore_errors=True)
-    rough.replace(out)
-    draft.rename(truth)
+    partial.replace(out)
+    partial_truth.rename(truth)
     return truth
+
+
+def _write(path: Path, pages: Iterator[bytes], settings: Settings) -> None:
+    """Write compressed pages, phase and DNA in turn, as an OME-TIFF."""
+    with tifffile.TiffWriter(path, ome=True, bigtiff=True) as tiff:
+        tiff.write(
+            pages,
+            shape=(settings.frames, len(CHANNELS), settings.size, settings.size),
+            dtype=np.uint8,
+            compression="zlib",
+            rowsperstrip=settings.size,
+            metadata={
+                "axes": "TCYX",
+                "Channel": {"Name": list(CHANNELS)},
+                "PhysicalSizeX": settings.pixel_size_um,
+                "PhysicalSizeXUnit": "µm",
+                "PhysicalSizeY": settings.pixel_size_um,
+                "PhysicalSizeYUnit": "µm",
+                "TimeIncrement": 60 * settings.minutes_per_frame,
+                "TimeIncrementUnit": "s",
+            },
+        )
 
 
 def _check_out(out: Path, truth: Path, *, overwrite: bool) -> None:
@@ -128,37 +133,37 @@ def _check_out(out: Path, truth: Path, *, overwrite: bool) -> None:
 class View:
     """One drawn frame."""
 
-    places: Positions
+    positions: Positions
     pages: tuple[bytes, bytes]  # phase and DNA, (Y, X) uint8, compressed
     masks: bytes  # (Y, X) uint16 of cell ids, compressed
 
 
-def _draw(scene: Scene, frame: int, places: Positions) -> View:
+def _draw(scene: Scene, frame: int, positions: Positions) -> View:
     phase, dna, masks = (
-        bytes(deflate_encode(image.tobytes(), DEFLATE_LEVEL)) for image in scene.frame(frame, places)
+        bytes(deflate_encode(image.tobytes(), DEFLATE_LEVEL)) for image in scene.frame(frame, positions)
     )
-    return View(places, (phase, dna), masks)
+    return View(positions, (phase, dna), masks)
 
 
 _scene: Scene | None = None  # of a worker process
 
 
-def _begin(scene: Scene) -> None:
+def _set_scene(scene: Scene) -> None:
     global _scene
     _scene = scene
 
 
-def _draw_in_worker(frame: int, places: Positions) -> View:
+def _draw_in_worker(frame: int, positions: Positions) -> View:
     assert _scene is not None
-    return _draw(_scene, frame, places)
+    return _draw(_scene, frame, positions)
 
 
 def _pages(
     views: Iterable[View], scene: Scene, records: TruthWriter, progress: Callable[[int], None]
 ) -> Iterator[bytes]:
-    """Phase and DNA of each frame; the truth is recorded in passing."""
+    """Phase and DNA of each frame; also records the truth."""
     for frame, view in enumerate(views):
         masks = np.frombuffer(deflate_decode(view.masks), np.uint16).reshape(scene.shape)
-        records.add(frame, masks, view.places)
+        records.add(frame, masks, view.positions)
         progress(frame)
         yield from view.pages

@@ -1,7 +1,6 @@
 """Settings -> the lives of all cells: who is born of whom, when each divides, how, and how it ends.
 
-Nothing here knows where a cell is or what it looks like. Times are minutes since the first frame; founders
-are born before it.
+Positions and looks come later. Times are minutes since the first frame; founders are born before it.
 """
 
 from __future__ import annotations
@@ -19,17 +18,17 @@ from lineage.simulate.lives import SEEDS, Life, grow_clone
 if TYPE_CHECKING:
     from lineage.simulate.settings import Settings
 
-MOST_CLONES = 50  # a founder: where nearly all clones are dead when the movie starts, fewer cells are there
+MAX_CLONES = 50  # for each founder; if nearly all clones are dead at the first frame, fewer cells are there
 
 
 def grow(rng: np.random.Generator, settings: Settings, *, founders: int) -> list[Cell]:
     """All cells that live during the movie, by id.
 
-    Cells are irradiated at random phases of their cycle, and their clones grow from then on; clones are added
-    until `founders` cells are alive at the first frame; those that the last clone brings beyond it are left
-    out. If irradiation was before the movie, cells that ended before are left out, too, and cells whose
-    mother is left out have no parents here, but keep their generation, clone and family. Lives do not depend
-    on the movie's length or interval: a longer movie goes on from where a shorter one ends.
+    Cells are irradiated at random phases of their cycle, and their clones grow from then on. Clones are added
+    until `founders` cells are alive at the first frame; surplus cells of the last clone are left out. If
+    irradiation was before the movie, cells that ended before it are left out, too. A cell whose mother is
+    left out has no parents here, but keeps its generation, clone and family. Lives do not depend on the
+    movie's length or interval: a longer movie continues a shorter one.
 
     Args:
         rng: one number is drawn from it for each clone.
@@ -38,9 +37,9 @@ def grow(rng: np.random.Generator, settings: Settings, *, founders: int) -> list
 
     Returns:
         Numbered from 1 in order of birth. `founder` is the clone's number, in order of the irradiated cells'
-        birth: the founder's own id if the movie starts at irradiation. What lies beyond the last frame is
-        still in `mitosis` and `dying_min`, but the fate is then END_OF_MOVIE, `end_min` infinite, and no
-        daughters are there. A death that has begun is a fate though the cell ends after the last frame.
+        birth: the founder's own id if the movie starts at irradiation. `mitosis` and `dying_min` may lie
+        after the last frame; then the fate is END_OF_MOVIE, `end_min` is infinite, and there are no
+        daughters. A death that has begun is a fate even if the cell ends after the last frame.
 
     Raises:
         InputError: more cells than the masks of the truth hold.
@@ -48,14 +47,14 @@ def grow(rng: np.random.Generator, settings: Settings, *, founders: int) -> list
     deviation = biology.well_deviation(settings) + biology.position_deviation(settings)
     clones: list[list[Life]] = []
     alive = n_seen = 0
-    while alive < founders and len(clones) < MOST_CLONES * founders:
+    while alive < founders and len(clones) < MAX_CLONES * founders:
         clones.append(grow_clone(int(rng.integers(SEEDS)), settings, deviation))
         alive += sum(map(_is_alive, clones[-1]))
         n_seen += sum(_is_seen(life, settings.minutes) for life in clones[-1])
         if n_seen > LARGEST_LABEL:
             raise InputError(
-                f"{founders} founders on the dish become more than {LARGEST_LABEL} cells, and masks hold no "
-                f"more; take fewer founders, or fewer frames than {settings.frames}"
+                f"{founders} founders on the dish become more than {LARGEST_LABEL} cells, the most that "
+                f"masks can hold; take fewer founders, or fewer frames than {settings.frames}"
             )
     if alive > founders:
         clones[-1] = _without(clones[-1], alive - founders)
@@ -75,9 +74,9 @@ def _is_alive(life: Life) -> bool:
 
 
 def _without(lives: list[Life], n: int) -> list[Life]:
-    """A clone without `n` of the cells alive at the first frame, and their offspring.
+    """A clone without `n` of the cells alive at the first frame, and without their offspring.
 
-    Sisters that will fuse stay, so it may be fewer.
+    Sisters that will fuse are kept, so fewer than `n` may be removed.
     """
     waiting = [life for life in lives if _is_alive(life) and life.fate is not Fate.FUSED][::-1][:n]
     gone: set[int] = set()
@@ -93,7 +92,7 @@ def _is_seen(life: Life, minutes: float) -> bool:
 
 
 def _cell(life: Life, clone: int, ids: dict[int, int], families: dict[int, int], minutes: float) -> Cell:
-    """The record of a life, as far as a movie of this length knows it."""
+    """The record of a life, as far as a movie of this length shows it."""
     fate, end = _end(life, minutes)
     partners = life.daughters[0].parents if life.fate is Fate.FUSED else ()
     return Cell(
@@ -123,7 +122,7 @@ def _cell(life: Life, clone: int, ids: dict[int, int], families: dict[int, int],
 
 
 def _end(life: Life, minutes: float) -> tuple[Fate, float]:
-    """Fate and end of a life whose movie ends then."""
+    """Fate and end of a life in a movie of this length."""
     left_mitosis = life.mitosis.event_min if life.mitosis else np.inf
     settled = {
         Fate.DIED_INTERPHASE: life.dying_min,
@@ -133,5 +132,5 @@ def _end(life: Life, minutes: float) -> tuple[Fate, float]:
     if settled.get(life.fate, life.end_min) <= minutes:
         return life.fate, life.end_min
     if life.fate is Fate.DIED_INTERPHASE and left_mitosis <= minutes:
-        return Fate.SLIPPED, np.inf  # it will die of it later
+        return Fate.SLIPPED, np.inf  # it will die later, after the movie
     return Fate.END_OF_MOVIE, np.inf

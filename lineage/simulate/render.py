@@ -1,4 +1,4 @@
-"""A moment of the population -> the two channels that the camera records, and the masks."""
+"""The population at one time -> the two channels that the camera records, and the masks."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 HAZE = {"near": 0.7, "far": 0.6}
 NEAR_UM, FAR_UM = 5.8, 25.0
-BLEACHED_AT = 721  # frames, at which `Settings.bleaching` of the SiR-DNA light is gone
+BLEACHED_AT = 721  # frame at which the share `Settings.bleaching` of the SiR-DNA light is gone
 READ_NOISE, SHOT_NOISE = 0.6, 0.012  # of the DNA channel
-DIRT_THICKNESS = 0.1  # of a speck, for a grey level of its glow
+DIRT_THICKNESS = 0.1  # of a speck in phase, relative to its mass in the DNA channel
 BLANK = 2.0  # level of a frame without light
-BORDER_UM = 40.0  # drawn beyond the field: cells there are seen by their glow
-LEAST_PX = 5  # of a cell that counts as being in view
+BORDER_UM = 40.0  # drawn beyond the field, since the glow of cells there reaches into it
+MIN_PX = 5  # visible pixels of a cell that counts as being in view
 
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """What stays as it is throughout a movie."""
+    """What is the same in all frames of a movie, and the drawing of one frame."""
 
     settings: Settings
     cells: Mapping[int, Cell]
@@ -47,7 +47,7 @@ class Scene:
 
     @cached_property
     def border(self) -> int:
-        """Pixels drawn beyond each side, so many that the whole is quick to transform."""
+        """Pixels drawn beyond each side; the full image then has a size with a fast Fourier transform."""
         wanted = self.settings.size + 2 * round(BORDER_UM / self.settings.pixel_size_um)
         return (next_fast_len(wanted, real=True) - self.settings.size + 1) // 2
 
@@ -59,7 +59,7 @@ class Scene:
 
     @cached_property
     def dirt(self) -> list[Body]:
-        """Specks on the dish, in um; they glow a little and move with the stage."""
+        """Specks on the dish, in um; they emit a little light and move with the stage."""
         rng = np.random.default_rng([self.settings.seed, 12])
         sizes = rng.uniform(2, 5, rng.poisson(4 * (self.settings.field_um / 460) ** 2))
         return [
@@ -78,48 +78,59 @@ class Scene:
         ]
 
     def frame(
-        self, frame: int, places: Mapping[int, np.ndarray]
+        self, frame: int, positions: Mapping[int, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """One frame.
+        """Draw one frame.
 
         Args:
             frame: its number.
-            places: cell id -> (2,) y, x in um on the dish, of all that is to be seen.
+            positions: cell id -> (2,) y, x in um on the dish, of all cells that can be seen.
 
         Returns:
-            phase (Y, X) uint8, dna (Y, X) uint8, masks (Y, X) uint16 with the cells' ids, blank frame or not.
+            phase (Y, X) uint8, dna (Y, X) uint8, masks (Y, X) uint16 of cell ids, also of blank frames.
         """
         settings, minutes = self.settings, frame * self.settings.minutes_per_frame
         per_um, focus = 1 / settings.pixel_size_um, float(self.microscope.focus_um[frame])
         shift = self.microscope.drift_px[frame] + self.border
         wide = (settings.size + 2 * self.border,) * 2
         dirt = [body.scaled(per_um, shift) for body in self.dirt]
-        density, masks = paint([*self.chromatin(frame, places, shift), *((0, speck) for speck in dirt)], wide)
-        masks = self.in_view(frame, self._cut(masks), places)
+        density, masks = paint(
+            [*self.chromatin(frame, positions, shift), *((0, speck) for speck in dirt)], wide
+        )
+        masks = self.in_view(frame, self._cut(masks), positions)
         rng = np.random.default_rng([settings.seed, 13, frame])
         if frame in self.microscope.blank:
             dark = np.full(self.shape, BLANK, np.float32)
             phase, dna = (_digital(expose(rng, dark, read=0.5, shot=0)) for _ in range(2))
             return phase, dna, masks
-        lumps = [
+        phase_bodies = [
             (own, body.scaled(per_um, shift))
-            for i, place in places.items()
-            for own, body in cell_bodies(self.cells[i], minutes, place)
+            for i, position in positions.items()
+            for own, body in cell_bodies(self.cells[i], minutes, position)
         ] + [(True, replace(speck, mass=DIRT_THICKNESS * speck.mass)) for speck in dirt]
-        # Masses are levels x um2: in pixels of another size the same light falls on another number of them.
-        return self._phase(rng, lumps, wide, focus), self._dna(rng, frame, density * per_um**2), masks
+        # Masses are grey levels x um2; here they become grey levels x pixels.
+        return self._phase(rng, phase_bodies, wide, focus), self._dna(rng, frame, density * per_um**2), masks
 
     def chromatin(
-        self, frame: int, places: Mapping[int, np.ndarray], shift: np.ndarray
+        self, frame: int, positions: Mapping[int, np.ndarray], shift: np.ndarray
     ) -> list[tuple[int, Body]]:
-        """The frame's chromatin in pixels, moved by `shift` (2,) y, x: (cell id, or 0 without mask; body)."""
+        """The frame's chromatin, in pixels.
+
+        Args:
+            frame: its number.
+            positions: as in `frame`.
+            shift: (2,) y, x, pixels, added to all positions.
+
+        Returns:
+            (cell id, or 0 for a body without mask; body).
+        """
         per_um, focus = 1 / self.settings.pixel_size_um, float(self.microscope.focus_um[frame])
         minutes = frame * self.settings.minutes_per_frame
         return [
             (i if mine else 0, body.scaled(per_um, shift))
-            for i, place in places.items()
+            for i, position in positions.items()
             for mine, body in chromatin(
-                self.cells[i], minutes, place, origin=self._origin(self.cells[i]), focus_um=focus
+                self.cells[i], minutes, position, origin=self._origin(self.cells[i]), focus_um=focus
             )
         ]
 
@@ -130,14 +141,18 @@ class Scene:
     def _phase(
         self,
         rng: np.random.Generator,
-        lumps: Sequence[tuple[bool, Body]],
+        phase_bodies: Sequence[tuple[bool, Body]],
         wide: tuple[int, int],
         focus: float,
     ) -> np.ndarray:
         image = phase_image(
-            lumps, wide, grey=self.microscope.phase_grey, contrast=self.microscope.phase_contrast,
-            pixel_size_um=self.settings.pixel_size_um, defocus_um=abs(focus),
-        )  # fmt: skip
+            phase_bodies,
+            wide,
+            grey=self.microscope.phase_grey,
+            contrast=self.microscope.phase_contrast,
+            pixel_size_um=self.settings.pixel_size_um,
+            defocus_um=abs(focus),
+        )
         return _digital(expose(rng, self._cut(image) * self.illumination[0], read=0.9, shot=0.0))
 
     def _dna(self, rng: np.random.Generator, frame: int, density: np.ndarray) -> np.ndarray:
@@ -149,28 +164,32 @@ class Scene:
         return _digital(expose(rng, light, read=READ_NOISE, shot=SHOT_NOISE))
 
     def _cut(self, wide: np.ndarray) -> np.ndarray:
-        """The field, of an image that reaches beyond it."""
+        """The field, cut out of an image that extends beyond it."""
         inside = slice(self.border, self.border + self.settings.size)
         return wide[inside, inside]
 
-    def in_view(self, frame: int, masks: np.ndarray, places: Mapping[int, np.ndarray]) -> np.ndarray:
-        """The field's masks: what hardly reaches into view goes, and whoever is in view has a few pixels.
+    def in_view(self, frame: int, masks: np.ndarray, positions: Mapping[int, np.ndarray]) -> np.ndarray:
+        """Correct the field's masks, so that each cell in view has a few pixels and no other has any.
 
-        A living cell that others hide is shown by a small square: the truth knows of it.
+        Cells with fewer than MIN_PX pixels are removed. A living cell in the field that others hide gets a
+        small square, since the truth contains it.
 
         Args:
             frame: its number.
             masks: (Y, X) uint16 of cell ids, of the field alone.
-            places: as in `frame`.
+            positions: as in `frame`.
+
+        Returns:
+            (Y, X) uint16, a new array.
         """
         masks, minutes = masks.copy(), frame * self.settings.minutes_per_frame
         drift = self.microscope.drift_px[frame]
         counts = np.bincount(masks.ravel(), minlength=max(self.cells, default=0) + 1)
-        masks[(counts < LEAST_PX)[masks]] = 0
-        for i, place in places.items():
-            y, x = (round(float(place[k]) / self.settings.pixel_size_um + float(drift[k])) for k in (0, 1))
+        masks[(counts < MIN_PX)[masks]] = 0
+        for i, position in positions.items():
+            y, x = (round(float(position[k]) / self.settings.pixel_size_um + float(drift[k])) for k in (0, 1))
             inside = 0 <= y < masks.shape[0] and 0 <= x < masks.shape[1]
-            if counts[i] < LEAST_PX and inside and alive(self.cells[i], minutes):
+            if counts[i] < MIN_PX and inside and alive(self.cells[i], minutes):
                 masks[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = i
         return masks
 

@@ -1,4 +1,4 @@
-"""What a simulated movie is made from: one frozen record, read from options or TOML, every bound checked."""
+"""The settings of a simulated movie: one frozen record, read from options or TOML, every bound checked."""
 
 from __future__ import annotations
 
@@ -59,18 +59,18 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _frames_are_of_the_movie(self) -> Settings:
-        for name, least in (("jump_frames", 1), ("blank_frames", 0), ("blurred_frames", 0)):
+        for name, minimum in (("jump_frames", 1), ("blank_frames", 0), ("blurred_frames", 0)):
             for frame in getattr(self, name):
-                if not least <= frame < self.frames:
-                    raise ValueError(f"{name}: {frame} was given; wanted is {least} to {self.frames - 1}")
+                if not minimum <= frame < self.frames:
+                    raise ValueError(f"{name}: {frame} was given; expected is {minimum} to {self.frames - 1}")
         return self
 
     @property
     def minutes(self) -> float:
-        """Time of the last frame."""
+        """Time of the last frame, minutes since the first."""
         return (self.frames - 1) * self.minutes_per_frame
 
     @property
     def field_um(self) -> float:
-        """Side of the field."""
+        """Side of the field, micrometres."""
         return self.size * self.pixel_size_um

@@ -1,7 +1,7 @@
 """What happened in a simulated movie -> `OUT.truth/`: CTC masks and tracks, lineage, events, settings.
 
-The truth is what the movie shows: a cell that leaves the field and comes back is a new track, as it is for
-whoever annotates a real movie. Masks are written a frame at a time, tables at the end.
+The truth is what the movie shows: a cell that leaves the field and comes back is a new track, as it would be
+for a person who annotates the movie. Masks are written a frame at a time, tables at the end.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lineage.simulate.microscope import Microscope
     from lineage.simulate.settings import Settings
 
-TRUE_EVENT_COLUMNS = EVENT_COLUMNS  # what only a run can say stays empty
+TRUE_EVENT_COLUMNS = EVENT_COLUMNS  # those that only a run can fill stay empty
 SUBTYPE, CELL = "subtype", "simulated_cell"  # node keys beside CellKey
 
 
@@ -43,41 +43,48 @@ class Track:
     cell: int
     first: int
     last: int
-    place_um: tuple[float, float]
+    position_um: tuple[float, float]
 
 
 class Chronicle:
-    """Remembers who was seen where, frame by frame, and says what happened: tracks, lineage, events."""
+    """Records which cells are in view, frame by frame, and turns this into tracks, lineage and events."""
 
     def __init__(self, cells: Mapping[int, Cell], settings: Settings, microscope: Microscope) -> None:
         self.cells, self.settings, self.microscope = cells, settings, microscope
         self.seen: dict[int, list[Track]] = defaultdict(list)  # by cell
         self.events: list[dict[str, object]] = []
         self.next_label = max(cells, default=0) + 1
-        self.due: dict[int, list[Cell]] = defaultdict(list)  # frame -> cells whose mitosis comes to its event
+        self.due: dict[int, list[Cell]] = defaultdict(
+            list
+        )  # frame -> cells whose mitosis has its event there
         for cell in cells.values():
             if cell.mitosis is not None:
                 self.due[frame_of(cell.mitosis.event_min, settings)].append(cell)
-        self.before: Mapping[int, np.ndarray] = {}
+        self.previous: Mapping[int, np.ndarray] = {}
 
-    def add(self, frame: int, in_view: Iterable[int], places: Mapping[int, np.ndarray]) -> np.ndarray:
-        """Take one frame: who is in view, and places in um on the dish.
+    def add(self, frame: int, in_view: Iterable[int], positions: Mapping[int, np.ndarray]) -> np.ndarray:
+        """Record one frame.
+
+        Args:
+            frame: its number; frames come in order.
+            in_view: ids of the cells in view.
+            positions: cell id -> (2,) y, x in um on the dish.
 
         Returns:
-            The label of each cell id; 0 for those not in view. A cell's label is its id; one that comes back
-            into view goes on under a new label.
+            The label of each cell id; 0 for those not in view. A cell's label is its id; one that comes
+            back into view has a new label.
         """
         label_of = np.zeros(max(self.cells, default=0) + 1, np.uint16)
         for i in in_view:
-            label_of[i] = self._seen(i, frame, places[i])
+            label_of[i] = self._label_in(i, frame, positions[i])
         for cell in self.due[frame]:
             tracks = self.seen.get(cell.cell_id)
             if tracks and tracks[-1].last >= frame - 1:
-                self._happened(cell, frame, places)
-        self.before = places
+                self._record_event(cell, frame, positions)
+        self.previous = positions
         return label_of
 
-    def _seen(self, cell: int, frame: int, place: np.ndarray) -> int:
+    def _label_in(self, cell: int, frame: int, position: np.ndarray) -> int:
         tracks = self.seen[cell]
         if tracks and tracks[-1].last == frame - 1:
             tracks[-1].last = frame
@@ -88,13 +95,13 @@ class Chronicle:
                     f"more tracks than the masks hold ({LARGEST_LABEL}); take fewer founders or frames"
                 )
             self.next_label += bool(tracks)
-            tracks.append(Track(label, cell, frame, frame, (float(place[0]), float(place[1]))))
+            tracks.append(Track(label, cell, frame, frame, (float(position[0]), float(position[1]))))
         return tracks[-1].label
 
-    def _happened(self, cell: Cell, frame: int, places: Mapping[int, np.ndarray]) -> None:
+    def _record_event(self, cell: Cell, frame: int, positions: Mapping[int, np.ndarray]) -> None:
         drift = self.microscope.drift_px[frame]
-        now = [places[i] for i in cell.daughters or (cell.cell_id,) if i in places]
-        y_um, x_um = np.mean(now or [self.before[cell.cell_id]], axis=0).round(2).tolist()
+        now = [positions[i] for i in cell.daughters or (cell.cell_id,) if i in positions]
+        y_um, x_um = np.mean(now or [self.previous[cell.cell_id]], axis=0).round(2).tolist()
         seen = [self.seen[i][-1].label for i in cell.daughters if i in self.seen]
         subtype = cell.mitosis.subtype if cell.mitosis else Subtype.NORMAL
         y_px, x_px = (
@@ -124,22 +131,26 @@ class Chronicle:
     def tracks(self) -> np.ndarray:
         """(N, 4) int64, as in man_track.txt: label, first and last frame (inclusive), parent or 0."""
         parents = parent_labels(self.seen, self.cells)
-        rows = [(t.label, t.first, t.last, _one(parents[t.label])) for t in self._by_label()]
+        rows = [(t.label, t.first, t.last, _single_parent(parents[t.label])) for t in self._by_label()]
         return np.array(rows, np.int64).reshape(-1, 4)
 
     def graph(self) -> nx.DiGraph:
-        """The lineage as far as it was seen."""
+        """The lineage as far as it is in view."""
         return lineage_graph(
-            self._by_label(), parent_labels(self.seen, self.cells), self.cells, self.events, self.settings,
+            self._by_label(),
+            parent_labels(self.seen, self.cells),
+            self.cells,
+            self.events,
+            self.settings,
             self.microscope.dna_gain,
-        )  # fmt: skip
+        )
 
     def _by_label(self) -> list[Track]:
         return sorted((t for ts in self.seen.values() for t in ts), key=lambda t: t.label)
 
 
 class TruthWriter:
-    """Writes a movie's masks as they come, and the tables at the end."""
+    """Writes a movie's masks frame by frame, and the tables at the end."""
 
     def __init__(
         self, folder: Path, cells: Mapping[int, Cell], settings: Settings, microscope: Microscope
@@ -148,9 +159,15 @@ class TruthWriter:
         self.chronicle = Chronicle(cells, settings, microscope)
         (folder / "TRA").mkdir(parents=True)
 
-    def add(self, frame: int, masks: np.ndarray, places: Mapping[int, np.ndarray]) -> None:
-        """Take one frame: masks (Y, X) of cell ids, places in um on the dish."""
-        label_of = self.chronicle.add(frame, in_view(masks), places)
+    def add(self, frame: int, masks: np.ndarray, positions: Mapping[int, np.ndarray]) -> None:
+        """Write one frame's masks and record it.
+
+        Args:
+            frame: its number; frames come in order.
+            masks: (Y, X) uint16 of cell ids.
+            positions: cell id -> (2,) y, x in um on the dish.
+        """
+        label_of = self.chronicle.add(frame, in_view(masks), positions)
         digits = max(3, len(str(self.settings.frames - 1)))
         path = self.folder / "TRA" / f"man_track{frame:0{digits}d}.tif"
         tifffile.imwrite(path, label_of[masks], compression="zlib")
@@ -185,8 +202,8 @@ def frame_of(minutes: float, settings: Settings) -> int:
     return int(np.ceil(minutes / settings.minutes_per_frame))
 
 
-def _one(parents: Sequence[int]) -> int:
-    """The parent that man_track.txt names: it knows no fusion, so a fused cell begins without."""
+def _single_parent(parents: Sequence[int]) -> int:
+    """The parent for man_track.txt; 0 for a fused cell, since that file cannot hold fusions."""
     return parents[0] if len(parents) == 1 else 0
 
 
@@ -207,7 +224,7 @@ def parent_labels(
         for parent in cells[cell].parents:
             if parent in tracks:
                 found[parent] = tracks[parent][-1]
-            elif parent in cells:  # it came and went between two frames
+            elif parent in cells:  # it was born and ended between two frames
                 found |= {t.cell: t for t in before(parent, first)}
         return [t for t in found.values() if first - 2 <= t.last < first]
 
@@ -226,11 +243,20 @@ def lineage_graph(
     settings: Settings,
     dna_gain: float = 1.0,
 ) -> nx.DiGraph:
-    """One node for each track, with the keys of `CellKey`, and its offspring's edges.
+    """The lineage: one node for each track, with the keys of `CellKey`.
 
-    An edge goes from mother to daughter, and from each fused sister to what they became. `generation` and
-    `founder` are the population's, also where the birth was out of sight. `dna_mass` is the light at the
-    middle of the track, grey levels x um2, before bleaching.
+    Args:
+        tracks: all of the movie.
+        parents: label -> labels of its parents.
+        cells: by id.
+        events: rows of events.csv.
+        settings: of the movie.
+        dna_gain: of the microscope.
+
+    Returns:
+        Edges go from mother to daughter, and from each fusing cell to the fused one. `generation` and
+        `founder` are the population's, also where the birth was out of sight. `dna_mass` is the light at the
+        middle of the track, grey levels x um2, before bleaching.
     """
     import networkx as nx
 
@@ -253,8 +279,8 @@ def lineage_graph(
             CellKey.LAST_FRAME: track.last,
             CellKey.BIRTH_MIN: track.first * settings.minutes_per_frame,
             CellKey.END_MIN: track.last * settings.minutes_per_frame,
-            CellKey.Y_UM: track.place_um[0],
-            CellKey.X_UM: track.place_um[1],
+            CellKey.Y_UM: track.position_um[0],
+            CellKey.X_UM: track.position_um[1],
             CellKey.FATE: str(_fate(cell, track.last, event, settings) if at_last else Fate.LEFT_FIELD),
             CellKey.GENERATION: cell.generation,
             CellKey.FOUNDER: cell.founder,
@@ -273,7 +299,7 @@ def lineage_graph(
 
 
 def _fate(cell: Cell, last: int, event: Mapping[str, object] | None, settings: Settings) -> Fate:
-    """How the cell ends as far as the movie shows it."""
+    """How the cell ends, as far as the movie shows it."""
     if cell.fate is Fate.SLIPPED:
         if event is not None:
             return Fate.SLIPPED

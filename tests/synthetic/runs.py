@@ -1,6 +1,6 @@
-"""Lives -> the tables of a run folder that saw them without a mistake. No pixels; places mean little.
+"""Lives -> the tables of a run folder without any mistakes. There are no pixels, and positions are arbitrary.
 
-For tests and benchmarks of what comes after the tree: `python -m lineage.run` writes the same columns.
+For tests of what comes after the tree: `python -m lineage.run` writes the same columns.
 """
 
 from __future__ import annotations
@@ -29,11 +29,35 @@ STEP_UM = 1.5  # of a nucleus's walk, standard deviation a frame and direction
 TELOPHASE_MIN = 20.0  # in which a newborn nucleus is still condensed
 AREA_UM2 = 280.0  # of a G1 nucleus
 EVENT_COLUMNS = (
-    "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
-    "event_type", "subtype", "verdict", "p_verdict", "verdict_because", "mitosis_class", "p_abnormal",
-    "p_none", "confidence", "n_poles", "separated", "onset_min", "refused_after_min", "n_micronuclei",
-    "bridge", "died_after_min", "source", "side_um", "flags",
-)  # fmt: skip
+    "event_id",
+    "mother_id",
+    "daughter_ids",
+    "frame",
+    "time_min",
+    "y_px",
+    "x_px",
+    "y_um",
+    "x_um",
+    "event_type",
+    "subtype",
+    "verdict",
+    "p_verdict",
+    "verdict_because",
+    "mitosis_class",
+    "p_abnormal",
+    "p_none",
+    "confidence",
+    "n_poles",
+    "separated",
+    "onset_min",
+    "refused_after_min",
+    "n_micronuclei",
+    "bridge",
+    "died_after_min",
+    "source",
+    "side_um",
+    "flags",
+)
 
 
 def write_run(folder: Path, cells: Sequence[Cell], settings: Settings, *, name: str) -> Path:
@@ -44,6 +68,9 @@ def write_run(folder: Path, cells: Sequence[Cell], settings: Settings, *, name: 
         cells: of `population.grow` with the same settings.
         settings: frames, interval, dose, bleaching.
         name: of the movie's file.
+
+    Returns:
+        The folder.
     """
     run = RunFolder(folder)
     run.stages.mkdir(parents=True)
@@ -66,7 +93,7 @@ def _span(cell: Cell, settings: Settings) -> tuple[int, int]:
 
 
 def _fate(cell: Cell, settings: Settings) -> Fate:
-    """A death that only ends after the movie has not been seen to its end: it is one all the same."""
+    """The fate that the movie shows; a death that has begun counts, even if it ends after the movie."""
     if cell.fate in (Fate.DIVIDED, Fate.FUSED) and frame_of(cell.end_min, settings) >= settings.frames:
         return Fate.END_OF_MOVIE
     return cell.fate
@@ -117,7 +144,7 @@ def _mitosis(cell: Cell, lives: dict[int, Cell], settings: Settings) -> dict[str
 
 
 def _fusion(cell: Cell, lives: dict[int, Cell], settings: Settings) -> dict[str, Any] | None:
-    late = cell.parents_age_min > REGRESSION_MIN  # a sooner one belongs to the mitosis
+    late = cell.parents_age_min > REGRESSION_MIN  # an earlier one belongs to the mitosis
     if cell.n_nuclei < 2 or not late:
         return None
     mothers = [p for p in cell.parents if p in lives]
@@ -156,21 +183,31 @@ def _tracklets(
         founder[i] = min((founder[p] for p in parents), default=i)
         middle = 0.5 * (max(c.born_min, 0) + min(c.end_min, settings.minutes))
         own = mitoses.get(i, {})
-        rows.append({
-            "tracklet_id": i, "first_frame": spans[i][0], "last_frame": spans[i][1],
-            "birth_min": spans[i][0] * settings.minutes_per_frame,
-            "end_min": spans[i][1] * settings.minutes_per_frame,
-            "parent_ids": " ".join(map(str, parents)),
-            "daughter_ids": " ".join(str(d) for d in c.daughters if d in lives),
-            "fate": str(_fate(c, settings)), "generation": generation[i], "founder_id": founder[i],
-            "y_um": 0.0, "x_um": 0.0, "dna_mass": DNA_GAIN * c.dna_at(middle),
-            "area_um2": AREA_UM2 * c.dna_at(middle) ** 0.8,
-            "n_slippages": int(own.get("subtype") == Subtype.SLIPPAGE),
-            "event_id": own.get("event_id", pd.NA),
-            "verdict": own.get("verdict", ""), "p_verdict": own.get("p_verdict", np.nan),
-            "mitosis_class": own.get("mitosis_class", ""), "p_abnormal": own.get("p_abnormal", np.nan),
-            "p_none": own.get("p_none", np.nan),
-        })  # fmt: skip
+        rows.append(
+            {
+                "tracklet_id": i,
+                "first_frame": spans[i][0],
+                "last_frame": spans[i][1],
+                "birth_min": spans[i][0] * settings.minutes_per_frame,
+                "end_min": spans[i][1] * settings.minutes_per_frame,
+                "parent_ids": " ".join(map(str, parents)),
+                "daughter_ids": " ".join(str(d) for d in c.daughters if d in lives),
+                "fate": str(_fate(c, settings)),
+                "generation": generation[i],
+                "founder_id": founder[i],
+                "y_um": 0.0,
+                "x_um": 0.0,
+                "dna_mass": DNA_GAIN * c.dna_at(middle),
+                "area_um2": AREA_UM2 * c.dna_at(middle) ** 0.8,
+                "n_slippages": int(own.get("subtype") == Subtype.SLIPPAGE),
+                "event_id": own.get("event_id", pd.NA),
+                "verdict": own.get("verdict", ""),
+                "p_verdict": own.get("p_verdict", np.nan),
+                "mitosis_class": own.get("mitosis_class", ""),
+                "p_abnormal": own.get("p_abnormal", np.nan),
+                "p_none": own.get("p_none", np.nan),
+            }
+        )
     return pd.DataFrame(rows, columns=list(TRACKLET_COLUMNS)).astype({"event_id": "Int64"})
 
 
@@ -178,7 +215,7 @@ def _detections(
     lives: dict[int, Cell], spans: dict[int, tuple[int, int]], settings: Settings
 ) -> pd.DataFrame:
     """One row a cell a frame; light bleaches as the settings say, measured to 5 %."""
-    pieces = []
+    tables = []
     for i, c in lives.items():
         frames = np.arange(spans[i][0], spans[i][1] + 1)
         minutes = frames * settings.minutes_per_frame
@@ -187,16 +224,25 @@ def _detections(
         grown = np.clip((minutes - start) / (stop - start), 0, 1) if np.isfinite(start) else 0 * minutes
         dna = c.dna * (1 + grown)
         light = (1 - settings.bleaching) ** (frames / 721) * np.exp(rng.normal(0, 0.05, len(frames)))
-        place = np.cumsum(rng.normal(0, STEP_UM, (2, len(frames))), axis=1) + rng.uniform(0, 400, (2, 1))
-        pieces.append(
-            pd.DataFrame({
-                "frame": frames, "time_min": minutes, "tracklet_id": i, "dna_mass": DNA_GAIN * dna * light,
-                "area_um2": AREA_UM2 * dna**0.8, "y_um": place[0], "x_um": place[1],
-                "y_px": place[0] / settings.pixel_size_um, "x_px": place[1] / settings.pixel_size_um,
-                "state": _states(c, minutes), "label": i,
-            })
-        )  # fmt: skip
-    table = pd.concat(pieces) if pieces else pd.DataFrame(columns=list(DETECTION_COLUMNS))
+        position = np.cumsum(rng.normal(0, STEP_UM, (2, len(frames))), axis=1) + rng.uniform(0, 400, (2, 1))
+        tables.append(
+            pd.DataFrame(
+                {
+                    "frame": frames,
+                    "time_min": minutes,
+                    "tracklet_id": i,
+                    "dna_mass": DNA_GAIN * dna * light,
+                    "area_um2": AREA_UM2 * dna**0.8,
+                    "y_um": position[0],
+                    "x_um": position[1],
+                    "y_px": position[0] / settings.pixel_size_um,
+                    "x_px": position[1] / settings.pixel_size_um,
+                    "state": _states(c, minutes),
+                    "label": i,
+                }
+            )
+        )
+    table = pd.concat(tables) if tables else pd.DataFrame(columns=list(DETECTION_COLUMNS))
     table = table.sort_values(["frame", "tracklet_id"]).reset_index(drop=True)
     table["detection_id"] = np.arange(len(table))
     return table.reindex(columns=list(DETECTION_COLUMNS))

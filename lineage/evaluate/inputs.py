@@ -1,9 +1,9 @@
-"""A folder of ground truth -> Truth: the simulator's, or any of the Cell Tracking Challenge.
+"""A run folder -> Run; a folder of ground truth -> Truth: what is compared.
 
-Found are `TRA/man_track.txt` and `TRA/man_trackNNN.tif` in the folder, in its one `NN_GT` folder, or the
-folder itself is TRA. Beside TRA may lie `SEG/man_segNNN.tif`, and what the simulator writes:
-`lineage.graphml` (which knows fusions), `events.csv` (which knows what kind of mitosis each was) and
-`settings.json`.
+Ground truth is the simulator's, or any of the Cell Tracking Challenge. Found are `TRA/man_track.txt` and
+`TRA/man_trackNNN.tif` in the folder or in its one `NN_GT` folder, or the folder itself is TRA. Beside TRA
+there may be `SEG/man_segNNN.tif`, and what the simulator writes: `lineage.graphml` (which has fusions),
+`events.csv` (which has the kind of each mitosis) and `settings.json`.
 """
 
 from __future__ import annotations
@@ -18,37 +18,124 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
+from lineage.io import labels
+from lineage.io.files import read_table
+from lineage.io.integrity import RUN_AGAIN, Damaged, check, read_record
+from lineage.io.records import read_quality
+from lineage.io.run_folder import RunFolder
 from lineage.io.tiff import read_image
-from lineage.schema import InputError
+from lineage.schema import Decision, EventType, InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
 
+STAGES_NEEDED = ("track", "tree")
+EVENT_COLUMNS = ("event_id", "mother_id", "daughter_ids", "frame", "y_px", "x_px")
+RUN_EVENT_COLUMNS = (*EVENT_COLUMNS, "verdict", "p_verdict")
+TRUE_EVENT_COLUMNS = (*EVENT_COLUMNS, "mitosis_class", "subtype")
 TRACKS = "man_track.txt"
-EVENTS_NEEDED = ("event_id", "mother_id", "daughter_ids", "frame", "y_px", "x_px", "mitosis_class", "subtype")
-WANTED = (
-    "wanted is a folder with TRA/man_track.txt and TRA/man_track000.tif ..., as the simulator and the Cell "
+EXPECTED = (
+    "expected is a folder with TRA/man_track.txt and TRA/man_track000.tif ..., as the simulator and the Cell "
     "Tracking Challenge write them"
 )
 
 
+# --- The run
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """A finished run."""
+
+    folder: RunFolder
+    record: dict[str, Any]  # run.json
+    tracked: Any  # (T, Y, X) array of cell ids, read a frame at a time
+    tree: nx.DiGraph
+    events: pd.DataFrame  # RUN_EVENT_COLUMNS at least; every row
+
+    @property
+    def name(self) -> str:
+        """Of the movie, without its suffix."""
+        return self.folder.root.resolve().name.removesuffix(".lineage")
+
+    @property
+    def proposals(self) -> pd.DataFrame:
+        """Every mitosis that is not rejected."""
+        return self.events[self.events["verdict"] != Decision.NOT_A_MITOSIS].reset_index(drop=True)
+
+    @property
+    def pixel_size_um(self) -> float:
+        """Side of a pixel, micrometres."""
+        return float(self.record["video"]["pixel_size_um"])
+
+    @property
+    def minutes_per_frame(self) -> float:
+        """Interval."""
+        return float(self.record["video"]["minutes_per_frame"])
+
+    def drift_px(self) -> np.ndarray:
+        """(T, 2) how far the run found the field to have moved, y, x; zeros where it did not measure it."""
+        path = self.folder.quality
+        if not path.exists():
+            return np.zeros((self.tracked.shape[0], 2))
+        return read_quality(path, n_frames=self.tracked.shape[0]).drift_px
+
+
+def read_run(root: Path) -> Run:
+    """Open a finished run.
+
+    Raises:
+        InputError: no such folder, no run, or a run that has not ended.
+    """
+    from lineage.export import graphml
+
+    folder, record = RunFolder(root), read_record(root)
+    needed = (folder.labels / labels.TRACKED, folder.events, folder.graphml)
+    absent = [p.name for p in needed if not p.exists()]
+    if absent or not all(stage in record["stages"] for stage in STAGES_NEEDED):
+        raise InputError(f"{root} is a run that has not ended; give the same `python -m lineage.run` again")
+    check(root, record, *needed, folder.quality, folder.crops)
+    tracked = labels.open_array(folder.labels, labels.TRACKED)
+    if tracked.shape != (found := (record["video"]["n_frames"], *record["video"]["shape"])):
+        raise Damaged(f"{folder.labels} has labels of {tracked.shape}, the movie is {found}: {RUN_AGAIN}")
+    return Run(
+        folder=folder,
+        record=record,
+        tracked=tracked,
+        tree=graphml.read(folder.graphml),
+        events=read_events(folder.events),
+    )
+
+
+def read_events(path: Path) -> pd.DataFrame:
+    """A run's events.csv: the mitoses, without its fusions and deaths."""
+    if not path.exists():
+        raise InputError(f"there is no {path}; give the folder of a finished run")
+    text = ("daughter_ids", "verdict", "verdict_because", "mitosis_class", "subtype", "flags")
+    table = read_table(path, text=text, columns=RUN_EVENT_COLUMNS)
+    if "event_type" in table:
+        table = table[table["event_type"] == EventType.MITOSIS].reset_index(drop=True)
+    return table
+
+
+# --- The truth
+
+
 @dataclass(frozen=True, eq=False)
 class Truth:
-    """What there was. Labels are the masks' numbers; a cell seen again after a gap has several."""
+    """Ground truth. Labels are the masks' numbers; a cell seen again after a gap has several."""
 
     folder: Path  # that holds TRA
     masks: tuple[Path, ...]  # TRA, one a frame
     seg: dict[int, Path]  # frame -> full masks; empty if there are none
     masks_are_full: bool  # TRA are whole nuclei, not markers, and serve as SEG
-    tracks: (
-        np.ndarray
-    )  # (N, 4) int64, lines of man_track.txt: label, first, last frame (inclusive), parent or 0
+    tracks: np.ndarray  # (N, 4) int64, lines of man_track.txt: label, first and last frame, parent or 0
     graph: nx.DiGraph  # cells; edges from mother to daughter, and from each cell that fuses
     cell_of: dict[int, int]  # label -> cell
     knows_fusions: bool
-    events: pd.DataFrame | None  # EVENTS_NEEDED at least; None if the truth does not tell
+    events: pd.DataFrame | None  # TRUE_EVENT_COLUMNS at least; None if the truth has no events
     settings: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,12 +145,12 @@ class Truth:
 
     @property
     def dose_gy(self) -> float | None:
-        """None if it does not tell."""
+        """None if it is not known."""
         return self.settings.get("dose_gy")
 
     @property
     def blank_frames(self) -> list[int]:
-        """Frames in which nothing could be seen, though the truth knows what was there."""
+        """Frames in which nothing can be seen, though the truth has cells there."""
         return [int(t) for t in self.settings.get("blank_frames", ())]
 
     def mask(self, t: int) -> np.ndarray:
@@ -93,7 +180,7 @@ def read_truth(path: Path) -> Truth:
     masks = _numbered(tra, r"man_track_?(\d+)\.tif")
     if not masks or sorted(masks) != list(range(len(masks))):
         raise InputError(
-            f"{tra} holds {len(masks)} files man_trackNNN.tif; wanted is one a frame, numbered from 0"
+            f"{tra} holds {len(masks)} files man_trackNNN.tif; expected is one a frame, numbered from 0"
         )
     tracks = _read_tracks(tra / TRACKS)
     settings = _read_settings(folder / "settings.json")
@@ -108,14 +195,14 @@ def read_truth(path: Path) -> Truth:
         graph=graph,
         cell_of=cell_of,
         knows_fusions=known is not None,
-        events=_read_events(folder / "events.csv"),
+        events=_read_true_events(folder / "events.csv"),
         settings=settings,
     )
 
 
 def _tra_folder(path: Path) -> Path:
     if not path.is_dir():
-        raise InputError(f"there is no folder {path}; {WANTED}")
+        raise InputError(f"there is no folder {path}; {EXPECTED}")
     if (path / TRACKS).exists():
         return path
     if (path / "TRA" / TRACKS).exists():
@@ -125,7 +212,7 @@ def _tra_folder(path: Path) -> Path:
         names = ", ".join(p.parent.name for p in found)
         raise InputError(f"{path} holds {names}; give one of these folders")
     if not found:
-        raise InputError(f"{path} holds no TRA/{TRACKS}; {WANTED}")
+        raise InputError(f"{path} holds no TRA/{TRACKS}; {EXPECTED}")
     return found[0]
 
 
@@ -138,7 +225,7 @@ def _numbered(folder: Path, pattern: str) -> dict[int, Path]:
 def _image(path: Path) -> np.ndarray:
     image = read_image(path, as_stored=True)
     if image.ndim != 2 or image.dtype.kind not in "ui":
-        raise InputError(f"{path} is {image.ndim}D, {image.dtype}; wanted are 2D images of whole numbers")
+        raise InputError(f"{path} is {image.ndim}D, {image.dtype}; expected are 2D images of whole numbers")
     return image
 
 
@@ -149,10 +236,10 @@ def _read_tracks(path: Path) -> np.ndarray:
         tracks = np.array(lines, np.int64).reshape(-1, 4)
     except (ValueError, OverflowError):
         raise InputError(f"{path} holds lines that are not four whole numbers: L B E P") from None
-    if strangers := sorted(set(tracks[:, 3].tolist()) - {0} - set(tracks[:, 0].tolist())):
-        raise InputError(f"{path} names a parent {strangers[0]} that has no line")
+    if unlisted := sorted(set(tracks[:, 3].tolist()) - {0} - set(tracks[:, 0].tolist())):
+        raise InputError(f"{path} names a parent {unlisted[0]} that has no line")
     if len(set(tracks[:, 0].tolist())) < len(tracks):
-        raise InputError(f"{path} has a label on two lines; wanted is one line a label")
+        raise InputError(f"{path} has a label on two lines; expected is one line a label")
     return tracks
 
 
@@ -177,13 +264,11 @@ def _read_graph(path: Path) -> nx.DiGraph | None:
     return graphml.read(path) if path.exists() else None
 
 
-def _read_events(path: Path) -> pd.DataFrame | None:
-    from lineage.io.files import read_table
-
+def _read_true_events(path: Path) -> pd.DataFrame | None:
     if not path.exists():
         return None
     table = read_table(path, text=("daughter_ids", "mitosis_class", "subtype"))
-    if missing := [c for c in EVENTS_NEEDED if c not in table]:
+    if missing := [c for c in TRUE_EVENT_COLUMNS if c not in table]:
         raise InputError(f"{path} lacks {', '.join(missing)}; it has {', '.join(table.columns)}")
     return table
 
@@ -191,7 +276,8 @@ def _read_events(path: Path) -> pd.DataFrame | None:
 def _cells(tracks: np.ndarray, known: nx.DiGraph | None) -> tuple[dict[int, int], nx.DiGraph]:
     """Label -> cell, and the graph of cells.
 
-    The table alone cannot tell an only daughter from a cell that is seen again: it is the same cell.
+    In the table alone, an only daughter and a cell that is seen again look alike: it is taken for the same
+    cell.
 
     >>> cell_of, graph = _cells(np.array([[1, 0, 4, 0], [2, 7, 9, 1], [3, 10, 12, 2], [4, 10, 12, 2]]), None)
     >>> cell_of, sorted(graph.edges)

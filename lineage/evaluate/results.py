@@ -1,19 +1,93 @@
-"""Scores -> what is said on the screen: a table, and one last line for scripts."""
+"""Scores -> what evaluation.json holds, and what is printed: a table, and one last line for scripts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lineage.evaluate import events
+from lineage.evaluate.match import Count
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from lineage.evaluate.counts import Count
+    import pandas as pd
+
     from lineage.evaluate.score import Scores
 
+FORMAT = "lineage-evaluation"
+FORMAT_VERSION = 1
 WIDTHS = (44, 9, 9, 9, 11, 9, 9)
 HEADER = ("", "true", "in run", "right", "precision", "recall", "F1")
+
+
+# --- JSON
+
+
+def scores_record(scores: Scores) -> dict[str, Any]:
+    """Every count and measure; None is what the truth does not have."""
+    table = scores.outcomes
+    return as_json(
+        {
+            "movies": scores.movies,
+            "dose_gy": scores.doses_gy,
+            "n_frames": scores.n_frames,
+            "ctc": scores.tally.measures(),
+            "nuclei": scores.nuclei,
+            "links": scores.links,
+            "links_of_found": scores.links_of_found,
+            "divisions_within_frames": scores.divisions,
+            "divisions_nary": scores.nary,
+            "divisions_nary_found_as": scores.nary_found_as,
+            "fusions_within_frames": scores.fusions,
+            "slippages": scores.slippages,
+            "proposals": scores.proposals,
+            "events": None if table is None else _events_record(table),
+            "notes": scores.notes,
+        }
+    )
+
+
+def mistake_records(scores: Scores) -> list[dict[str, Any]]:
+    """Every mistake, worst first."""
+    rows = scores.mistakes().to_dict("records")
+    return [as_json(row | {"movie": scores.movies[int(row["movie"])]}) for row in rows]
+
+
+def _events_record(table: pd.DataFrame) -> dict[str, Any]:
+    calibration = events.calibrate(table)
+    true, called = events.fraction_abnormal(table)
+    return {
+        "abnormal": events.abnormal(table),
+        "abnormal_that_can_be_seen": events.abnormal(events.visible(table)),
+        "abnormal_of_proposed": events.abnormal(table[events.is_matched(table)]),
+        "right_class": events.same_class(table),
+        "by_subtype": events.by_subtype(table),
+        "at_edge": int((table["at_edge"] & events.is_true(table)).sum()),
+        "abnormal_fraction": {"truth": true, "run": called},
+        "calibration": None if calibration is None else asdict(calibration),
+    }
+
+
+def as_json(value: Any) -> Any:
+    """As JSON holds it: counts as their numbers and rates, keys as text, NaN as null."""
+    if isinstance(value, Count):
+        return value.as_dict()
+    if isinstance(value, Mapping):
+        return {str(k): as_json(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [as_json(v) for v in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    return value
+
+
+# --- Text
 
 
 def number(value: float | None) -> str:
@@ -28,7 +102,6 @@ def number(value: float | None) -> str:
 def row(name: str, count: Count | None) -> tuple[str, ...]:
     """One line of the table.
 
-    >>> from lineage.evaluate.counts import Count
     >>> row("links", Count(1, 2, 4))
     ('links', '4', '2', '1', '0.500', '0.250', '0.333')
     """
@@ -54,11 +127,10 @@ def rows(scores: Scores) -> list[tuple[str, ...]]:
         row("abnormal mitoses, end to end", None if table is None else events.abnormal(table)),
     ]
     if table is not None:
-        matched, seen = table[events.is_matched(table)], events.can_be_seen(table)
+        matched, visible = table[events.is_matched(table)], events.visible(table)
         found.append(row("abnormal mitoses, of those proposed", events.abnormal(matched)))
-        if len(seen) < len(table):
-            words = "... end to end, without micronuclei, lagging"
-            found.append(row(words, events.abnormal(seen)))
+        if len(visible) < len(table):
+            found.append(row("... end to end, without micronuclei, lagging", events.abnormal(visible)))
     return found
 
 

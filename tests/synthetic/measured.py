@@ -1,7 +1,7 @@
 """Sharp light and masks -> measured nuclei, by the definitions of `lineage.nuclei.segment.measure`.
 
-Glow and local background are worked out on a grid of blocks, noise is taken into account and not drawn: ten
-times as fast as an image, and within a few per cent of what is measured on it.
+Glow and local background are computed on a grid of blocks, and noise is included in the formulas, not drawn:
+ten times as fast as an image, and within a few per cent of what is measured on it.
 """
 
 from __future__ import annotations
@@ -18,17 +18,34 @@ if TYPE_CHECKING:
     from lineage.simulate.render import Scene
 
 MEASURED = (
-    "y_px", "x_px", "area_um2", "dna_mass", "mean_intensity", "eccentricity", "solidity", "texture",
-)  # fmt: skip
-LEAST_AREA_UM2 = 12.0  # what lineage.nuclei.segment leaves out
+    "y_px",
+    "x_px",
+    "area_um2",
+    "dna_mass",
+    "mean_intensity",
+    "eccentricity",
+    "solidity",
+    "texture",
+)
+MIN_AREA_UM2 = 12.0  # what lineage.nuclei.segment leaves out
 BACKGROUND_UM, HALO_BLOCKS = 17.0, 1  # as lineage.nuclei.segment looks for the background
 BLOCK = 4  # pixels, a side of the coarse grid
-ON_THE_LINE = 0.2  # pixels on a hull's border, which scikit-image counts in, for each pixel of its diameter
+ON_THE_LINE = 0.2  # pixels on a hull's border, which scikit-image includes, for each pixel of its diameter
 _COUNT, _Y, _X, _YY, _XX, _YX, _LIGHT, _SQUARE = range(8)  # of what is summed over a mask
 
 
 def measure(scene: Scene, frame: int, density: np.ndarray, masks: np.ndarray) -> np.ndarray:
-    """(N, 1 + M): cell and MEASURED of each mask, by the definitions of `lineage.nuclei.segment.measure`."""
+    """Measure the nuclei of one frame.
+
+    Args:
+        scene: of the movie.
+        frame: its number.
+        density: (Y, X) sharp light, as drawn.
+        masks: (Y, X) uint16 of cell ids.
+
+    Returns:
+        (N, 1 + M): cell and MEASURED of each mask.
+    """
     pixel = scene.settings.pixel_size_um
     bleached = 1 - scene.settings.bleaching * min(frame / BLEACHED_AT, 1)
     sharp = density * (scene.microscope.dna_gain * bleached / pixel**2)
@@ -48,10 +65,17 @@ def measure(scene: Scene, frame: int, density: np.ndarray, masks: np.ndarray) ->
     noise = READ_NOISE**2 + SHOT_NOISE * light + 1 / 12  # the last is what rounding adds
     spread = np.sqrt(np.maximum(sums[:, _SQUARE] / n - mean * mean, 0) + noise)
     columns = (
-        cell, y, x, n * pixel**2, mean * n, mean, np.sqrt(1 - short / np.maximum(long, 1e-9)),
-        np.minimum(n / hull, 1), spread / np.maximum(mean, 1e-6),
-    )  # fmt: skip
-    return np.column_stack(columns)[n * pixel**2 >= LEAST_AREA_UM2]
+        cell,
+        y,
+        x,
+        n * pixel**2,
+        mean * n,
+        mean,
+        np.sqrt(1 - short / np.maximum(long, 1e-9)),
+        np.minimum(n / hull, 1),
+        spread / np.maximum(mean, 1e-6),
+    )
+    return np.column_stack(columns)[n * pixel**2 >= MIN_AREA_UM2]
 
 
 @njit(cache=True)
@@ -120,15 +144,15 @@ def _summed(masks: np.ndarray, sharp: np.ndarray, around: np.ndarray, n: int) ->
 def _hulls(masks: np.ndarray, cells: np.ndarray) -> np.ndarray:
     """(N,) area of each mask's convex hull, pixels; a pixel is a diamond, as scikit-image takes it."""
     height, width = masks.shape
-    place = np.full(int(cells.max()) + 1 if cells.size else 1, -1)
+    index = np.full(int(cells.max()) + 1 if cells.size else 1, -1)
     for k in range(cells.size):
-        place[cells[k]] = k
+        index[cells[k]] = k
     top, bottom = np.full(cells.size, height), np.full(cells.size, -1)
     left, right = np.full(cells.size, width), np.full(cells.size, -1)
     for y in range(height):
         for x in range(width):
             if masks[y, x]:
-                k = place[masks[y, x]]
+                k = index[masks[y, x]]
                 top[k], bottom[k] = min(top[k], y), max(bottom[k], y)
                 left[k], right[k] = min(left[k], x), max(right[k], x)
     areas = np.zeros(cells.size)

@@ -16,12 +16,12 @@ from lineage.processes import in_order
 from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
 from lineage.simulate.bodies import paint
 from lineage.simulate.dish import Positions, area_ratio
-from lineage.simulate.measured import MEASURED, measure
 from lineage.simulate.microscope import set_up
 from lineage.simulate.motion import move
 from lineage.simulate.population import grow
 from lineage.simulate.render import Scene
 from lineage.simulate.truth import TRUE_EVENT_COLUMNS, Chronicle, in_view
+from synthetic.measured import MEASURED, measure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 # `cell` is the true track's label, 0 for a false nucleus; `also` that of a second one that it covers, or 0.
 TRUE_COLUMNS = ("cell", "also")
-BEYOND_UM = 30.0  # whose middle lies further outside is not drawn
-CERTAIN = 0.8  # the probability of every nucleus, right or false: the truth knows nothing of it
-MERGED_UM = 12.0  # between the centres of nuclei that may be taken for one; only sisters come so near
+BEYOND_UM = 30.0  # a cell whose centre lies further outside the field is not drawn
+CERTAIN = 0.8  # the segmentation's probability, the same for every nucleus, true or false
+MERGED_UM = 12.0  # largest distance of nuclei that may be taken for one; only sisters come so near
 DEBRIS_FRAMES = 2.0  # how long a false nucleus stays, on average
 DEBRIS_AREA_UM2 = (15.0, 120.0)
 DEBRIS_BRIGHTNESS = (0.3, 3.0)  # over the median nucleus
@@ -60,9 +60,12 @@ def detect(
     """Simulate a movie's nuclei without its pixels.
 
     Args:
-        settings: of the movie; it has the same cells in the same places.
+        settings: of the movie; it has the same cells in the same positions.
         workers: processes that draw; what they draw does not depend on their number.
         progress: called with each frame's number when it is done.
+
+    Returns:
+        The nuclei and the truth.
 
     Raises:
         InputError: there would be more cells than the masks hold.
@@ -79,9 +82,9 @@ def detect(
     chronicle = Chronicle(cells, settings, microscope)
     seen = move(walk, list(cells.values()), microscope.drift_px * settings.pixel_size_um, settings)
     tables = []
-    drawn = in_order(_seen_in_worker, enumerate(seen), workers=workers, begin=_begin, told=(scene,))
-    for frame, (places, visible, table) in enumerate(drawn):
-        label_of = chronicle.add(frame, visible, places)
+    drawn = in_order(_measure_in_worker, enumerate(seen), workers=workers, begin=_set_scene, told=(scene,))
+    for frame, (positions, visible, table) in enumerate(drawn):
+        label_of = chronicle.add(frame, visible, positions)
         if usable[frame]:
             table[:, 0] = label_of[table[:, 0].astype(int)]
             tables.append(np.column_stack([np.full(len(table), frame), table]))
@@ -101,22 +104,22 @@ def detect(
 _scene: Scene | None = None  # of a worker process
 
 
-def _begin(scene: Scene) -> None:
+def _set_scene(scene: Scene) -> None:
     global _scene
     _scene = scene
 
 
-def _seen_in_worker(frame: int, places: Positions) -> tuple[Positions, list[int], np.ndarray]:
-    """Places, the cells in view, and (N, 1 + M) cell and MEASURED."""
+def _measure_in_worker(frame: int, positions: Positions) -> tuple[Positions, list[int], np.ndarray]:
+    """Positions, the cells in view, and (N, 1 + M) cell and MEASURED."""
     assert _scene is not None
     size, settings = _scene.settings.size, _scene.settings
     drift = _scene.microscope.drift_px[frame]
-    least = -drift * settings.pixel_size_um - BEYOND_UM
-    most = least + settings.field_um + 2 * BEYOND_UM
-    near = {i: place for i, place in places.items() if (least < place).all() and (place < most).all()}
+    low = -drift * settings.pixel_size_um - BEYOND_UM
+    high = low + settings.field_um + 2 * BEYOND_UM
+    near = {i: p for i, p in positions.items() if (low < p).all() and (p < high).all()}
     density, masks = paint(_scene.chromatin(frame, near, drift), (size, size))
-    masks = _scene.in_view(frame, masks, places)
-    return places, in_view(masks), measure(_scene, frame, density, masks)
+    masks = _scene.in_view(frame, masks, positions)
+    return positions, in_view(masks), measure(_scene, frame, density, masks)
 
 
 def _table(rows: np.ndarray, drift_px: np.ndarray, settings: Settings) -> pd.DataFrame:
@@ -160,13 +163,13 @@ def imperfect(
         rng: the only source of chance.
         miss: share of nuclei left out, anywhere alike.
         false: debris, as a share of the nuclei; some stays for a few frames.
-        jitter_um: standard deviation of places, each way.
+        jitter_um: standard deviation of positions, each way.
         mass_noise: of the logarithm of the DNA mass.
         area_noise: likewise of the area; the mean intensity follows from both.
         merge_touching: share of the nuclei nearer to another than MERGED_UM that are taken for one with it.
 
     Returns:
-        A new table, numbered anew, in order of frame and place; `label` counts from 1 in each frame.
+        A new table, numbered anew, in order of frame and position; `label` counts from 1 in each frame.
     """
     import pandas as pd
 
@@ -212,41 +215,41 @@ def _pixel_size_um(table: pd.DataFrame) -> float:
 
 
 def _merged(nuclei: pd.DataFrame, rng: np.random.Generator, share: float) -> pd.DataFrame:
-    """Pairs that touch become one, now and then."""
+    """Some pairs that touch become one."""
     import pandas as pd
     from scipy.spatial import cKDTree
 
-    gone: set[int] = set()
-    ones: list[Mapping[str, Any]] = []
+    used: set[int] = set()
+    merged: list[Mapping[str, Any]] = []
     for _, rows in nuclei.groupby("frame"):
-        places = rows[["y_um", "x_um"]].to_numpy(float)
-        for a, b in sorted(cKDTree(places).query_pairs(MERGED_UM)):
+        positions = rows[["y_um", "x_um"]].to_numpy(float)
+        for a, b in sorted(cKDTree(positions).query_pairs(MERGED_UM)):
             pair = rows.iloc[[a, b]]
-            if rng.random() >= share or not gone.isdisjoint(pair.index):
+            if rng.random() >= share or not used.isdisjoint(pair.index):
                 continue
-            gone |= set(pair.index)
-            ones.append(_as_one(pair.sort_values("area_um2", ascending=False)))
-    rest = nuclei.drop(index=sorted(gone))
-    if not ones:
+            used |= set(pair.index)
+            merged.append(_merge(pair.sort_values("area_um2", ascending=False)))
+    rest = nuclei.drop(index=sorted(used))
+    if not merged:
         return rest
-    return pd.concat([rest, pd.DataFrame(ones).astype(rest.dtypes)], ignore_index=True)
+    return pd.concat([rest, pd.DataFrame(merged).astype(rest.dtypes)], ignore_index=True)
 
 
-def _as_one(pair: pd.DataFrame) -> dict[str, Any]:
+def _merge(pair: pd.DataFrame) -> dict[str, Any]:
     """Two rows, the larger first -> the one that covers both."""
     larger, smaller = pair.iloc[0], pair.iloc[1]
     area = pair["area_um2"] / pair["area_um2"].sum()
-    places = ("y_px", "x_px", "y_um", "x_um", "texture")
+    positions = ("y_px", "x_px", "y_um", "x_um", "texture")
     return (
         dict(zip(map(str, larger.index), larger, strict=True))
-        | {name: float((pair[name] * area).sum()) for name in (*places, "mean_intensity")}
+        | {name: float((pair[name] * area).sum()) for name in (*positions, "mean_intensity")}
         | {name: float(pair[name].sum()) for name in ("area_um2", "dna_mass")}
         | {"also": int(smaller["cell"]), "solidity": 0.9 * float(pair["solidity"].min()), "eccentricity": 0.8}
     )
 
 
 def _debris(table: pd.DataFrame, rng: np.random.Generator, n: int) -> pd.DataFrame:
-    """`n` false nuclei: small, dim or bright, anywhere in the field; each for a few frames in one place."""
+    """`n` false nuclei: small, dim or bright, anywhere in the field; each for a few frames in one spot."""
     import pandas as pd
 
     pixel = _pixel_size_um(table)
