@@ -11,7 +11,7 @@ import pytest
 import worlds
 from pages import page_of, page_of_every_verdict, quality, run_of, write_page
 from test_tree import annotate
-from worlds import as_lineage, divisions, told
+from worlds import as_lineage, divisions, predictions_of
 
 from conftest import BY_HAND as WEIGHTS
 from lineage.mitosis import verdict
@@ -54,7 +54,7 @@ def test_report_of_every_world_stands_alone(report, world):
 
 
 def test_report_shows_each_event_with_its_verdict(report):
-    page = report(worlds.two_generations, told({7: (0.25, 0.75), 8: (0.875, 0.125)}), dose_gy=5.0)
+    page = report(worlds.two_generations, predictions_of({7: (0.25, 0.75), 8: (0.875, 0.125)}), dose_gy=5.0)
 
     assert "world.tif, 5 Gy" in page.text
     abnormal, normal = page.having("article", id="event-7")[0], page.having("article", id="event-8")[0]
@@ -112,7 +112,7 @@ def test_report_does_not_run_what_it_quotes(report):
 
 
 def test_rejected_proposals_are_listed_but_not_counted_or_drawn(report):
-    rejected = told({7: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
+    rejected = predictions_of({7: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
     assert report(worlds.one_division).having("a", href="#event-7")
 
     page = report(worlds.one_division, rejected)

@@ -8,7 +8,7 @@ import pytest
 import worlds
 from pages import page_of_every_verdict
 from test_tree import annotate, event_table
-from worlds import as_lineage, told
+from worlds import as_lineage, predictions_of
 
 from lineage.report.forest import columns, forest, lone_strip, split
 from lineage.report.svg import BLUE, VERMILLION
@@ -52,7 +52,7 @@ def test_the_forest_has_the_colours_of_the_verdicts(tmp_path):
     )
     assert re.search(tripolar, page_of_every_verdict(tmp_path).html)
     lineage = as_lineage(worlds.three_daughters())
-    predictions = told({7: (0.7, 0.3)})
+    predictions = predictions_of({7: (0.7, 0.3)})
     events = event_table(lineage, predictions=predictions)
     assert events["mitosis_class"].tolist() == ["normal"]
     drawn = "".join(forest(annotate(lineage, predictions=predictions), events))
@@ -67,7 +67,7 @@ def test_the_forest_has_the_colours_of_the_verdicts(tmp_path):
 def test_three_daughters_are_blue_only_where_the_verdict_is_normal(probabilities, verdict):
     """Whatever the classifier says: the mark, and the line to the daughters."""
     lineage = as_lineage(worlds.three_daughters())
-    predictions = told({7: probabilities} if probabilities else {}, ("normal", "abnormal", "none"))
+    predictions = predictions_of({7: probabilities} if probabilities else {}, ("normal", "abnormal", "none"))
 
     def drawn(persons):
         events = event_table(lineage, predictions=predictions, persons=persons)

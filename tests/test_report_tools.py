@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 import worlds
 from pages import Page, page_of, page_of_every_verdict, write_page
-from worlds import told
+from worlds import predictions_of
 
 from lineage.config import Config
 
@@ -115,7 +115,13 @@ def test_the_methods_text_says_what_was_done_with_what(report):
     versions = {"btrack": "0.7.0", "scipy": "1.16.0", "torch": "2.9.0"}
 
     text = methods_text(
-        report(worlds.one_division, told({7: (0.9, 0.1)}), settings=settings, versions=versions, dose_gy=4.0)
+        report(
+            worlds.one_division,
+            predictions_of({7: (0.9, 0.1)}),
+            settings=settings,
+            versions=versions,
+            dose_gy=4.0,
+        )
     )
 
     for words in (
@@ -141,7 +147,7 @@ def test_the_methods_text_leaves_out_what_the_run_does_not_record(report):
 
 
 def test_the_methods_text_does_not_claim_a_classifier_that_was_not_asked(report):
-    assert "bundled classifier" in methods_text(report(worlds.one_division, told({7: (0.9, 0.1)})))
+    assert "bundled classifier" in methods_text(report(worlds.one_division, predictions_of({7: (0.9, 0.1)})))
     text = methods_text(report(worlds.one_division))
     assert "Mitoses were not classified by their images." in text
     assert "classifier" not in text
