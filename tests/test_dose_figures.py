@@ -11,7 +11,7 @@ from pipelines.dose import movies
 from pipelines.dose.analyse import Options, results_of
 from pipelines.dose.collect import collect, together
 from pipelines.dose.columns import SERIES
-from pipelines.report import against_control, ends, over_time, panels
+from pipelines.report import against_control, fates, over_time, panels
 from pipelines.report.drawing import draw
 from pipelines.report.drugs import drugs
 
@@ -33,11 +33,11 @@ def points(svg, gid):
 
 def test_bounds_of_the_lost_are_dotted_only_where_they_differ(tables):
     table = tables["incidence"]
-    figure = ends.incidence(tables | {"incidence": table}, "since birth")
+    figure = fates.incidence(tables | {"incidence": table}, "since birth")
     assert "lost-" not in figure.svg  # these runs lost nobody
     drawn = (table["end"] == "death") & (table["lost_as"] == "death") & (table["dose_gy"] == 4)
     lost = table.assign(incidence=table["incidence"] + 0.1 * (drawn & (table["hours"] >= 10)))
-    figure = ends.incidence(tables | {"incidence": lost}, "since birth")
+    figure = fates.incidence(tables | {"incidence": lost}, "since birth")
     assert set(re.findall('id="(lost-[^"]*)"', figure.svg)) == {"lost-death-4-if_lost_died"}
     mine = figure.data[(figure.data["end"] == "death") & (figure.data["dose_gy"] == 4)]
     apart = mine["if_lost_died"] - mine["incidence"]
@@ -45,18 +45,18 @@ def test_bounds_of_the_lost_are_dotted_only_where_they_differ(tables):
 
 
 def test_generations_have_a_row_each_and_only_if_they_have_cells(tables):
-    figure = ends.generations(tables)
+    figure = fates.generations(tables)
     found = set(re.findall(r"generation (\d), %", figure.svg))
     assert set(figure.data["generation"]) == found >= {"1", "2"}
     table = tables["incidence"]
-    first = ends.generations(tables | {"incidence": table[~table["generation"].isin(["2", "3"])]})
+    first = fates.generations(tables | {"incidence": table[~table["generation"].isin(["2", "3"])]})
     assert set(re.findall(r"generation (\d), %", first.svg)) == {"1"}
-    assert ends.generations(tables | {"incidence": table[table["generation"] == "0"]}) is None
+    assert fates.generations(tables | {"incidence": table[table["generation"] == "0"]}) is None
 
 
 def test_bins_show_their_numbers_and_no_interval_of_one_well(tables):
     measure = "fraction_abnormal"
-    figure = ends.over_bins(tables)
+    figure = fates.over_bins(tables)
     mine = figure.data[(figure.data["measure"] == measure) & (figure.data["level"] == "dose")]
     mine = mine.sort_values(["dose_gy", "from_h"])
     height = np.concatenate([points(figure.svg, f"bins-{measure}-{dose}") for dose in (0, 4, 8)])[:, 1]
@@ -64,9 +64,9 @@ def test_bins_show_their_numbers_and_no_interval_of_one_well(tables):
     assert mine["value"].nunique() > 3
     assert np.allclose(np.polyval(np.polyfit(height, mine["value"], 1), height), mine["value"], atol=0.01)
     assert mine["low"].notna().any()
-    one = ends.over_bins(tables | {"doses": tables["doses"].assign(n_units=1)})
+    one = fates.over_bins(tables | {"doses": tables["doses"].assign(n_units=1)})
     assert not one.data[["low", "high"]].notna().any().any()
-    assert ends.over_bins({name: tables[name].iloc[:0] for name in ("wells", "doses")}) is None
+    assert fates.over_bins({name: tables[name].iloc[:0] for name in ("wells", "doses")}) is None
 
 
 def kin_tables(*known):
@@ -99,7 +99,7 @@ def test_kin_are_drawn_as_far_as_there_are_any():
 
 def test_a_dose_keeps_its_colour_where_another_is_missing(tables):
     def colour(incidence):
-        svg = ends.incidence(tables | {"incidence": incidence}, "since irradiation").svg
+        svg = fates.incidence(tables | {"incidence": incidence}, "since irradiation").svg
         return re.search(r'<g id="incidence-8">\s*<path [^>]*stroke: (#[0-9a-f]{6})', svg)[1]
 
     table = tables["incidence"]

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipelines.dose.collect import ENDS
-from pipelines.dose.ends import COLUMNS, ends_of, incidence_table
+from pipelines.dose.fates import COLUMNS, ends_of, incidence_table
 from pipelines.dose.incidence import aalen_johansen
 from pipelines.dose.turnbull import turnbull
 

@@ -11,9 +11,9 @@ from pipelines.dose import dna
 from pipelines.dose.clones import LinearQuadratic, linear_quadratic, reproductive_survival
 from pipelines.dose.drug import enhancement, excess, slope_ratio
 from pipelines.dose.estimates import Estimate, difference
-from pipelines.dose.kinship import kin, outcomes
 from pipelines.dose.marginal import marginal
 from pipelines.dose.measures import ends_over_time, first_mitosis, growth
+from pipelines.dose.relatives import kin, outcomes
 
 # GEE
 

@@ -16,7 +16,7 @@ from lineage.simulate.runs import write_run
 from lineage.simulate.settings import Settings
 from pipelines.dose.__main__ import app
 from pipelines.report import words
-from pipelines.report.films import films
+from pipelines.report.strips import strips
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIGURES = {
@@ -130,7 +130,7 @@ def test_typical_films_are_in_the_middle_and_doubtful_ones_first(out):
                        p_abnormal=[0.1, 0.2, 0.3, 0.4, 0.5],
                        confidence=[9.0, 9.0, 9.0, 0.5, -0.2])  # fmt: skip
     roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
-    typical, doubtful = films(mine, roots)
+    typical, doubtful = strips(mine, roots)
     assert [f.figure.data["p_abnormal"].item() for f in typical] == [0.2]
     assert [f.figure.data["confidence"].item() for f in doubtful[:2]] == [-0.2, 0.5]
     assert "data:image/jpeg" in typical[0].figure.svg
@@ -144,7 +144,7 @@ def test_typical_films_are_filmed_whole_where_any_is(out):
     roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
 
     def chosen(flags):
-        return [f.figure.data["p_abnormal"].item() for f in films(mine.assign(flags=flags), roots)[0]]
+        return [f.figure.data["p_abnormal"].item() for f in strips(mine.assign(flags=flags), roots)[0]]
 
     assert chosen(["", "", "", ""]) == [0.3]
     padded = ["no_phase", "square_padded", "no_phase window_padded", "frame_replaced"]
@@ -280,8 +280,8 @@ def test_a_film_is_shown_under_the_class_it_counts_under(out):
     mine = mitoses[mitoses["movie"] == "A1_p1"].head(1).reset_index(drop=True)
     mine = mine.assign(mitosis_class="normal", counted_class="abnormal", subtype="tripolar", side_um=60.0,
                        verdict="abnormal", p_verdict=0.9, verdict_because="three_daughters")  # fmt: skip
-    (film,), _ = films(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
+    (film,), _ = strips(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
     assert film.mitosis_class == "abnormal"
     assert "p 0.90: three daughters" in film.words
-    of_person, _ = films(mine.assign(verdict="normal"), {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
+    of_person, _ = strips(mine.assign(verdict="normal"), {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
     assert "by a person" in of_person[0].words

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from lineage.schema import Decision, MitosisClass
-from pipelines.dose import clones, kinship
+from pipelines.dose import clones, relatives
 from pipelines.dose.assessed import FINE_KINDS
 from pipelines.dose.collect import ENDS, JUDGED, Tables, is_classified, kinds_of
 from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
-from pipelines.dose.ends import ends_of
+from pipelines.dose.fates import ends_of
 from pipelines.dose.incidence import CENSORED, aalen_johansen
 from pipelines.dose.motility import diffusion_um2_h
 from pipelines.dose.turnbull import turnbull
@@ -248,7 +248,7 @@ def movement(part: Tables, _: Context) -> Iterator[Row]:
 def families(part: Tables, context: Context) -> Iterator[Row]:
     """Correlations of kin, and what an abnormal mitosis foretells."""
     known = part.cells.merge(part.movies[["movie", "to_h"]], on="movie")
-    for name, stratum, value, n in kinship.kin(known, window_h=context.arrest_h):
+    for name, stratum, value, n in relatives.kin(known, window_h=context.arrest_h):
         yield Row(name, stratum, value, n)
 
 

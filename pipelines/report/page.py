@@ -9,13 +9,13 @@ from lineage.io.files import atomic_write, write_table
 from lineage.report.forest import COLOURS, mark
 from lineage.report.svg import picture
 from pipelines.dose.columns import SERIES, series_name
-from pipelines.dose.ends import CLOCKS
-from pipelines.report import against_control, ends, over_dose, over_time, panels, words
+from pipelines.dose.fates import CLOCKS
+from pipelines.report import against_control, fates, over_dose, over_time, panels, words
 from pipelines.report.drawing import Figure, alone
 from pipelines.report.drugs import drugs
 from pipelines.report.families import forests
-from pipelines.report.films import Film, films
 from pipelines.report.methods import OF_DRUGS, REFERENCES, methods
+from pipelines.report.strips import Strip, strips
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -38,13 +38,13 @@ class Chapter:
     kin: list[Figure]
     others: list[Figure]
     lineages: list[Figure]
-    typical: list[Film]
-    doubtful: list[Film]
+    typical: list[Strip]
+    doubtful: list[Strip]
 
     def figures(self) -> Iterator[Figure]:
         """All of them."""
         yield from (*self.fractions, *self.ends, *self.kin, *self.others, *self.lineages)
-        yield from (film.figure for film in (*self.typical, *self.doubtful))
+        yield from (strip.figure for strip in (*self.typical, *self.doubtful))
 
 
 def write_report(
@@ -122,12 +122,16 @@ def _chapter(
 ) -> Chapter:
     fractions = [over_dose.fraction_superplot(mine), over_dose.response(mine), panels.subtypes(mine),
                  against_control.both_models(mine)]  # fmt: skip
-    how_they_end = [*(ends.incidence(mine, c) for c in CLOCKS), ends.generations(mine), ends.over_bins(mine)]
+    how_they_end = [
+        *(fates.incidence(mine, c) for c in CLOCKS),
+        fates.generations(mine),
+        fates.over_bins(mine),
+    ]
     rest = [
         over_dose.duration_superplot(mine), over_dose.survival(mine, record["reproductive_survival"]),
         over_time.courses(mine), panels.measures(mine), over_time.motility(mine), over_time.dna(mine),
     ]  # fmt: skip
-    typical, doubtful = films(mine["mitoses"], roots)
+    typical, doubtful = strips(mine["mitoses"], roots)
     return Chapter(
         name,
         words.summary(mine, record, name),

@@ -9,8 +9,8 @@ import pandas as pd
 
 from pipelines.dose.assessed import FINE_KINDS, known_movies, pixel_sizes
 from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
-from pipelines.dose.kinship import OUTCOMES
 from pipelines.dose.measures import fraction
+from pipelines.dose.relatives import OUTCOMES
 from pipelines.report.drawing import Figure, by_dose, colours, draw
 from pipelines.report.over_dose import INTERVALS, PERCENT, doses_below, dots, levels, of_measure, over_units
 

@@ -29,7 +29,7 @@ COLUMNS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Film:
+class Strip:
     """One strip, and what is said above it."""
 
     figure: Figure
@@ -37,7 +37,7 @@ class Film:
     words: tuple[str, ...]
 
 
-def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film], list[Film]]:
+def strips(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Strip], list[Strip]]:
     """Strips of typical mitoses, one of each class and dose, and of the most doubtful of all.
 
     The class is the verdict that a mitosis is counted under. Typical is the one in the middle of its class
@@ -58,8 +58,8 @@ def films(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Film],
     typical = [_middle(_filmed_whole(t)) for _, t in sure.groupby(["dose_gy", "counted_class"])]
     doubt = there[there["confidence"].notna()].sort_values("confidence", key=abs, kind="stable")
     return (
-        [_film(r, "typical", roots) for r in typical],
-        [_film(r, "doubtful", roots) for _, r in doubt.head(N_DOUBTFUL).iterrows()],
+        [_strip(r, "typical", roots) for r in typical],
+        [_strip(r, "doubtful", roots) for _, r in doubt.head(N_DOUBTFUL).iterrows()],
     )
 
 
@@ -79,7 +79,7 @@ def _middle(rows: pd.DataFrame) -> pd.Series:
     return rows.sort_values(["p_verdict", "movie", "event_id"]).iloc[len(rows) // 2]
 
 
-def _film(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Film:
+def _strip(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Strip:
     words = (
         dose_words(row["dose_gy"]),
         str(row["subtype"]).replace("_", " "),
@@ -94,4 +94,4 @@ def _film(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Film:
     )
     data = row.reindex(COLUMNS).to_frame().T
     told = tuple(filter(None, words))
-    return Film(Figure(name, ", ".join(told), "", svg, data), str(row["counted_class"]), told)
+    return Strip(Figure(name, ", ".join(told), "", svg, data), str(row["counted_class"]), told)

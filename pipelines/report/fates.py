@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.dose.collect import ENDS
-from pipelines.dose.ends import CLOCKS, LAST_GENERATION
+from pipelines.dose.fates import CLOCKS, LAST_GENERATION
 from pipelines.dose.measures import PRIMARY
 from pipelines.report.drawing import Figure, by_dose, dose_words, draw
 from pipelines.report.over_dose import over_units
