@@ -12,13 +12,14 @@ from lineage.schema import InputError
 from lineage.simulate.population import grow
 from lineage.simulate.runs import write_run
 from lineage.simulate.settings import Settings
-from pipelines.dose import compare, movies, reviewed
+from pipelines.dose import cautions, compare, movies, reviewed
 from pipelines.dose.__main__ import app
-from pipelines.dose.analyse import Options, results_of
+from pipelines.dose.analyse import results_of
 from pipelines.dose.collect import collect, together
 from pipelines.dose.correction import out_of_fold
 from pipelines.dose.needed import numbers
 from pipelines.dose.power import Pool, least, power_table
+from pipelines.dose.prepare import Options
 
 NAMED = {"mitoses", "positions", "wells", "doses", "intervals", "fates"}
 MAP = ["experiment_date", "plate", "well", "dose_gy", "cell_line", "treatment"]
@@ -165,7 +166,7 @@ def test_one_well_a_dose_is_described_and_not_tested(rows):
     names = list(rows.__dataclass_fields__)
     alone = type(rows)(**{n: (t := getattr(rows, n))[t["well"].isin(first)] for n in names})
     results = results_of(alone, Options())
-    assert compare.ONE_WELL in results.record["notes"]
+    assert cautions.ONE_WELL in results.record["notes"]
     assert results.tables["tests"]["p"].isna().all()
     assert results.tables["effects"]["p"].isna().all()
     assert results.tables["gee"].empty
@@ -212,7 +213,7 @@ def test_the_control_of_a_series_is_that_of_all_its_strata():
 def test_three_wells_of_one_dose_are_not_one_well_a_dose(rows):
     names = list(rows.__dataclass_fields__)
     control = type(rows)(**{n: (t := getattr(rows, n))[t["dose_gy"] == 0] for n in names})
-    assert not any(compare.ONE_WELL in note for note in results_of(control, Options()).record["notes"])
+    assert not any(cautions.ONE_WELL in note for note in results_of(control, Options()).record["notes"])
 
 
 def test_wells_that_are_all_alike_do_not_get_an_empty_interval():

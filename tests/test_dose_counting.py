@@ -9,11 +9,12 @@ from dose_plates import write_plate
 
 from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, State
 from pipelines.dose import compare, movies
-from pipelines.dose.analyse import Options, results_of
+from pipelines.dose.analyse import results_of
 from pipelines.dose.assessed import assessed
 from pipelines.dose.collect import collect, together
 from pipelines.dose.correction import Classifier, out_of_fold
 from pipelines.dose.measures import PRIMARY
+from pipelines.dose.prepare import Options
 from pipelines.report import words as words_of
 from pipelines.report.over_dose import response
 from pipelines.report.panels import subtypes

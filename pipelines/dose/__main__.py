@@ -58,7 +58,8 @@ def analyse_command(
     """Read the runs of a plate and write dose_report.html, its figures, and tidy tables."""
     from lineage.progress import Screen
     from lineage.schema import InputError
-    from pipelines.dose.analyse import Options, analyse
+    from pipelines.dose.analyse import analyse
+    from pipelines.dose.prepare import Options
 
     with one_line_errors(debug=debug, stopped="nothing was written"):
         if unit not in (None, "well", "experiment"):

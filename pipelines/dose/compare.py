@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     from pipelines.dose.proposals import Proposals
 
 KEY = ["measure", "stratum"]
-ONE_WELL = (
-    "Fewer than two doses have two wells with a judged mitosis: what the dose did cannot be told from how "
-    "wells differ by themselves, however many positions and cells are counted. So there is no p-value; the "
-    "interval of a dose with one such well describes that well alone."
-)
 DESCRIPTIVE = "descriptive: one well"
 SEED = 1  # of the bootstrap
 

@@ -11,7 +11,7 @@ EDGES_C = (0.0, 3.0, 6.0, 12.0, np.inf)  # halfway, on a doubling scale, between
 CLASSES = ("2N", "4N", "8N", "above 8N")
 GIANT_C = 6.0  # more than a cell in G2 can hold
 GIANT_AREA = 0.995  # quantile of the controls' nuclear areas beyond which a nucleus is giant
-LEAST_CELLS = 30  # of a calibration
+MIN_CELLS = 30  # of a calibration
 SESSION = ["experiment_date", "plate"]  # stained and lit alike
 BIN_LOG2 = 0.1
 
@@ -40,7 +40,7 @@ def calibrate(controls: pd.DataFrame) -> Calibration | None:
         controls: `dna_mass, area_um2, movie_hours, hours_from`, one row a cell and 12 hours.
     """
     table = controls[controls["dna_mass"] > 0]
-    if len(table) < LEAST_CELLS:
+    if len(table) < MIN_CELLS:
         return None
     log2 = np.log2(table["dna_mass"])
     medians = pd.DataFrame({"y": log2, "x": table["movie_hours"]}).groupby(table["hours_from"]).median()
