@@ -18,7 +18,7 @@ from pipelines.dose.analyse import results_of
 from pipelines.dose.collect import collect, together
 from pipelines.dose.correction import out_of_fold
 from pipelines.dose.needed import numbers
-from pipelines.dose.power import Pool, least, power_table
+from pipelines.dose.power import Pool, power_table, smallest_design
 from pipelines.dose.prepare import Options
 
 NAMED = {"mitoses", "positions", "wells", "doses", "intervals", "fates"}
@@ -390,8 +390,8 @@ def test_power_is_one_for_what_everyone_sees_and_alpha_for_nothing():
     plain = power_table(Pool((0, 4), (48,), counts), wells=[3], positions=[2], plates=100, rng=rng)
     assert plain["power"].item() == 1
     assert nothing["power"].item() < 0.12
-    assert "3 wells a dose x 2 positions x 48 h find it 100 times" in least(plain, 0.8)
-    assert least(nothing, 0.8).startswith("none of these designs")
+    assert "3 wells a dose x 2 positions x 48 h find it 100 times" in smallest_design(plain, 0.8)
+    assert smallest_design(nothing, 0.8).startswith("none of these designs")
 
 
 def test_the_power_command(tmp_path):

@@ -62,7 +62,7 @@ def test_kinds_add_up_to_the_corrected_fraction():
     n = 95 + 46
     rows = [{"measure": "fraction_abnormal", "value": 46 / n, "called": 46 / n}]
     rows += [{"measure": m, "value": k / n} for m, k in seen.items()]
-    rows += [{"measure": "fraction_of_no_told_kind", "value": 0.0}]
+    rows += [{"measure": "fraction_unspecified", "value": 0.0}]
     table = pd.DataFrame(rows).assign(movie="m", cell_line="L", stratum="all")
     recall = proposals.recall(["tripolar"] * 36 + ["slippage"] * 10)
     perfect = Classifier((10, 0, 0), (0, 10, 0), "", recall)
@@ -72,7 +72,7 @@ def test_kinds_add_up_to_the_corrected_fraction():
             "fraction_abnormal": 60 / 160,
             "fraction_tripolar": 40 / 160,
             "fraction_slippage": 20 / 160,
-            "fraction_of_no_told_kind": 0.0,
+            "fraction_unspecified": 0.0,
         }
     )
 

@@ -116,7 +116,7 @@ def test_the_kinds_of_abnormal_mitoses_are_all_of_them(results):
     wells = results.tables["wells"]
     fine = of_measure(wells, "fraction_abnormal")["k"]
     kinds = [m for m in wells["measure"].unique() if m in {f"fraction_{s}" for s in SEEN} - {PRIMARY}]
-    each = [of_measure(wells, m)["k"] for m in (*kinds, "fraction_of_no_told_kind")]
+    each = [of_measure(wells, m)["k"] for m in (*kinds, "fraction_unspecified")]
     assert sum(each).to_dict() == fine.to_dict()
 
 

@@ -1,4 +1,4 @@
-"""GEE, survival, DNA content, kin and drugs: known answers."""
+"""GEE, survival, DNA content, relatives and drugs: known answers."""
 
 import math
 from types import SimpleNamespace
@@ -13,7 +13,7 @@ from pipelines.dose.drug import enhancement, excess, slope_ratio
 from pipelines.dose.estimates import Estimate, difference
 from pipelines.dose.marginal import marginal
 from pipelines.dose.measures import ends_over_time, first_mitosis, growth
-from pipelines.dose.relatives import kin, outcomes
+from pipelines.dose.relatives import outcomes, relatives
 
 # GEE
 
@@ -146,7 +146,7 @@ def test_without_controls_nothing_is_calibrated():
     assert dna.contents(treated, {}).empty
 
 
-# Kin
+# Relatives
 
 
 def family(**daughters):
@@ -164,17 +164,17 @@ def family(**daughters):
     return pd.DataFrame(rows)
 
 
-def test_an_abnormal_mitosis_foretells_a_death():
+def test_an_abnormal_mitosis_predicts_a_death():
     two = pd.concat([family().assign(movie=m) for m in "mn"], ignore_index=True)
-    told = {(m, s): (v, n) for m, s, v, n in kin(two, window_h=36)}
-    assert told["foretold_next_generation", "death"] == (0.5, 4)
-    assert told["foretold_next_generation", "fusion"] == (0.0, 4)
-    assert told["foretold_next_generation", "abnormal_exit"] == (0.0, 4)
+    told = {(m, s): (v, n) for m, s, v, n in relatives(two, window_h=36)}
+    assert told["risk_difference_next_generation", "death"] == (0.5, 4)
+    assert told["risk_difference_next_generation", "fusion"] == (0.0, 4)
+    assert told["risk_difference_next_generation", "abnormal_exit"] == (0.0, 4)
 
 
 def test_a_difference_of_risks_needs_some_cells_of_each_kind():
-    told = {(m, s): (v, n) for m, s, v, n in kin(family(), window_h=36)}
-    assert told["foretold_next_generation", "death"] == (pytest.approx(np.nan, nan_ok=True), 2)
+    told = {(m, s): (v, n) for m, s, v, n in relatives(family(), window_h=36)}
+    assert told["risk_difference_next_generation", "death"] == (pytest.approx(np.nan, nan_ok=True), 2)
 
 
 def test_undivided_through_the_window_is_arrested_and_too_late_is_unknown():

@@ -129,9 +129,20 @@ def power_command(
         if out and out.exists() and not overwrite:
             raise InputError(f"{out} is there already; give another --out, or say --overwrite")
         question = Question(
-            doses, difference, wells, positions, hours, target, cell_line, founders, well_sd, position_sd,
-            pool, plates, seed,
-        )  # fmt: skip
+            doses,
+            difference,
+            wells,
+            positions,
+            hours,
+            target,
+            cell_line,
+            founders,
+            well_sd,
+            position_sd,
+            pool,
+            plates,
+            seed,
+        )
         needed(question, out=out)
 
 

@@ -1,4 +1,4 @@
-"""Light of nuclei -> DNA content in units of C: bleaching taken out, 2N found in the controls."""
+"""DNA mass of nuclei -> DNA content in units of C, corrected for bleaching; 2N is found in the controls."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CLASSES = ("2N", "4N", "8N", "above 8N")
 GIANT_C = 6.0  # more than a cell in G2 can hold
 GIANT_AREA = 0.995  # quantile of the controls' nuclear areas beyond which a nucleus is giant
 MIN_CELLS = 30  # of a calibration
-SESSION = ["experiment_date", "plate"]  # stained and lit alike
+SESSION = ["experiment_date", "plate"]  # stained and imaged alike
 BIN_LOG2 = 0.1
 
 
@@ -20,9 +20,9 @@ BIN_LOG2 = 0.1
 class Calibration:
     """Of one session."""
 
-    log2_per_hour: float  # change of light with hours under the lamp
-    two_n: float  # light of a 2N nucleus at the first frame
-    giant_um2: float
+    log2_per_hour: float  # change of the DNA mass with hours of imaging
+    two_n: float  # DNA mass of a 2N nucleus at the first frame
+    giant_um2: float  # area from which on a nucleus is giant
     n_cells: int
 
     def content_c(self, table: pd.DataFrame) -> pd.Series:
@@ -33,8 +33,8 @@ class Calibration:
 def calibrate(controls: pd.DataFrame) -> Calibration | None:
     """From the unirradiated cells of one session; None if they are too few.
 
-    They grow asynchronously, so their median light falls only as the dye bleaches; and the highest peak
-    of their light is G1's, or the one at half of it if that is at least half as high.
+    They grow asynchronously, so their median DNA mass falls only as the dye bleaches. The highest peak of
+    their DNA mass is that of G1, or the peak at half of it if that is at least half as high.
 
     Args:
         controls: `dna_mass, area_um2, movie_hours, hours_from`, one row a cell and 12 hours.
@@ -45,9 +45,9 @@ def calibrate(controls: pd.DataFrame) -> Calibration | None:
     log2 = np.log2(table["dna_mass"])
     medians = pd.DataFrame({"y": log2, "x": table["movie_hours"]}).groupby(table["hours_from"]).median()
     slope = float(np.polyfit(medians["x"], medians["y"], 1)[0]) if len(medians) > 1 else 0.0
-    lit = (log2 - slope * table["movie_hours"]).to_numpy()
+    unbleached = (log2 - slope * table["movie_hours"]).to_numpy()
     return Calibration(
-        slope, 2 ** _lowest_peak(lit), float(table["area_um2"].quantile(GIANT_AREA)), len(table)
+        slope, 2 ** _lowest_peak(unbleached), float(table["area_um2"].quantile(GIANT_AREA)), len(table)
     )
 
 
@@ -75,12 +75,12 @@ def contents(dna: pd.DataFrame, known: dict[tuple[str, str], Calibration]) -> pd
     """The rows whose session is calibrated, with `dna_c`, `ploidy` and `giant`."""
     parts = []
     for (date, plate), table in dna.groupby(SESSION):
-        one = known.get((str(date), str(plate)))
-        if one is not None:
-            table = table[table["dna_mass"] > 0]  # a nucleus no brighter than what is around it tells nothing
-            c = one.content_c(table)
+        calibration = known.get((str(date), str(plate)))
+        if calibration is not None:
+            table = table[table["dna_mass"] > 0]  # a nucleus no brighter than its background has no logarithm
+            c = calibration.content_c(table)
             ploidy = pd.cut(c, list(EDGES_C), labels=list(CLASSES), right=False).astype(str)
-            giant = (c > GIANT_C) | (table["area_um2"] > one.giant_um2)
+            giant = (c > GIANT_C) | (table["area_um2"] > calibration.giant_um2)
             parts.append(table.assign(dna_c=c, ploidy=ploidy, giant=giant))
     if parts:
         return pd.concat(parts, ignore_index=True)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from lineage.io.run_folder import RunFolder
 from pipelines.dose.columns import series_name
-from pipelines.dose.correction import LEAST_YOUDEN
+from pipelines.dose.correction import MIN_YOUDEN
 from pipelines.dose.estimates import ALIKE as ALIKE_UNITS
 from pipelines.dose.measures import PRIMARY
 
@@ -200,7 +200,7 @@ def _refused(record: Mapping[str, Any]) -> list[str]:
             "(simulated movies). This holds if your mitoses are like those."
             if c["corrects"]
             else f"{line}: not corrected for the classifier's errors (sensitivity + specificity below "
-            f"{LEAST_YOUDEN}, or not asked for)."
+            f"{MIN_YOUDEN}, or not asked for)."
         )
     return told + [_lost(n) for n in record["n"] if n["n_undecided"] or n["n_seen_abnormal_unclassified"]]
 
