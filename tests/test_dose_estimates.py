@@ -78,7 +78,7 @@ def test_the_ratio_by_hand():
 
 
 def test_what_may_be_negative_has_no_ratio():
-    """Correlations of kin in two wells whose mean is all but 0."""
+    """Correlations of relatives in two wells whose mean is all but 0."""
     one = ratio([0.3, 0.4], [0.30, -0.299])
     assert math.isnan(one.value)
     assert math.isnan(one.high)
@@ -144,7 +144,7 @@ def test_a_curve_that_is_no_line_does_not_widen_the_slope():
     assert found[0].high - found[0].low < 1.1 * (found[1].high - found[1].low)
 
 
-def test_what_cannot_be_told_from_dose_has_no_interval():
+def test_what_cannot_be_separated_from_dose_has_no_interval():
     alone = Shares.of([0, 0, 0, 8], [0.1, 0.2, 0.1, 0.5], [20] * 4)
     assert math.isnan(alone.difference(8, 0).p)
     assert math.isnan(Shares.of([0, 8], [0.1, 0.5], [20, 20]).slope().p)
@@ -184,7 +184,7 @@ def test_days_that_hold_all_doses_are_blocks():
     assert unpaired.df == 8
     assert unpaired.variances.mean() > 10 * shares.variances.mean()
     assert shares.difference(8, 0).value == unpaired.difference(8, 0).value
-    # A day that lacks a dose, or a dose a day: what the days do cannot be told from what the doses do.
+    # A day that lacks a dose, or a dose a day: effects of days and doses cannot be separated.
     for other in (np.where(np.arange(12) == 0, "d", day), np.repeat(["a", "b", "c", "d"], 3)):
         assert Shares.of(at, shares.values, np.full(12, 100), other).df == 8
 

@@ -21,8 +21,8 @@ MIN_DOSES = 4  # of a curve with two parameters and a start
 MAX_GY = 60.0  # to which the area under the curve is taken
 NOT_CLONOGENIC = (
     "Reproductive survival is the share of founders whose clone divides {k} times within the {hours:.0f} h "
-    "of follow-up. It is not clonogenic survival: a doomed clone may divide as often before it ends, and a "
-    "slow one may be too late."
+    "of follow-up. It is not clonogenic survival: a clone that will die out may divide as often before, and "
+    "a slow one may be too late."
 )
 
 

@@ -18,7 +18,7 @@ BIN_LOG2 = 0.1
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of one session."""
+    """DNA content and nuclear size of the controls of one session."""
 
     log2_per_hour: float  # change of the DNA mass with hours of imaging
     two_n: float  # DNA mass of a 2N nucleus at the first frame
@@ -68,7 +68,7 @@ def calibrations(dna: pd.DataFrame) -> dict[tuple[str, str], Calibration]:
     """Session -> its calibration, from its movies without dose and drug."""
     plain = dna[(dna["dose_gy"] == 0) & (dna["drug_uM"] == 0)]
     found = {(str(a), str(b)): calibrate(table) for (a, b), table in plain.groupby(SESSION)}
-    return {session: one for session, one in found.items() if one is not None}
+    return {session: calibration for session, calibration in found.items() if calibration is not None}
 
 
 def contents(dna: pd.DataFrame, known: dict[tuple[str, str], Calibration]) -> pd.DataFrame:

@@ -98,11 +98,11 @@ def _obstacle(abnormal: np.ndarray, dose: np.ndarray, unit: np.ndarray) -> str:
     """Why no GEE can be fitted to these mitoses; empty where one can."""
     doses = np.unique(dose)
     if len(doses) < 2:
-        return "one dose"
+        return "there is only one dose"
     if min(len(np.unique(unit[dose == d])) for d in doses) < 2:
-        return "a dose has one well with a judged mitosis: without a second nothing tells how wells differ"
+        return "a dose has one well with a judged mitosis, and differences between wells need a second"
     if len(np.unique(unit)) <= len(doses):
-        return "fewer wells than parameters"
+        return "there are too few wells for its parameters"
     if any(np.ptp(abnormal[dose == d]) == 0 for d in doses):
         return "at one dose all mitoses, or none, are abnormal"
     return ""

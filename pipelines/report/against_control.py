@@ -1,4 +1,4 @@
-"""Doses against control -> the wells' answer beside the marginal model's."""
+"""Doses against control -> a figure of the wells' estimates beside those of the marginal model."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def both_models(tables: Tables) -> Figure | None:
     def paint(axes: np.ndarray) -> None:
         for ax, quantity in zip(axes.flat, ("difference", "ratio"), strict=True):
             for model, sign, side in MODELS:
-                mine = data[(data["quantity"] == quantity) & (data["model"] == model)]
-                _pair(ax, mine, doses, sign, side, gid=f"{quantity}-{model.split()[0].rstrip(',')}")
+                rows = data[(data["quantity"] == quantity) & (data["model"] == model)]
+                _pair(ax, rows, doses, sign, side, gid=f"{quantity}-{model.split()[0].rstrip(',')}")
             ax.set_xticks(range(len(doses)), [dose_words(d) for d in doses])
             ax.set_xlim(-0.6, len(doses) - 0.4)
             ax.axhline(float(quantity == "ratio"), color="#4A5361", lw=0.8, zorder=1)
@@ -93,7 +93,7 @@ def _logarithmic(ax: Axes, rows: pd.DataFrame) -> None:
         return
     ax.set_yscale("log")
     plain_logarithm(ax.yaxis)
-    least, most = rows["estimate"].min(), rows["estimate"].max()
-    low = max(float(rows["low"].min()), float(min(least, 1)) / 20)
-    high = min(float(rows["high"].max()), float(max(most, 1)) * 20)
-    ax.set_ylim(np.nanmin([low, least, 1]) / 1.3, np.nanmax([high, most, 1]) * 1.3)
+    lowest, highest = rows["estimate"].min(), rows["estimate"].max()
+    low = max(float(rows["low"].min()), float(min(lowest, 1)) / 20)
+    high = min(float(rows["high"].max()), float(max(highest, 1)) * 20)
+    ax.set_ylim(np.nanmin([low, lowest, 1]) / 1.3, np.nanmax([high, highest, 1]) * 1.3)
