@@ -206,7 +206,7 @@ def effects(units: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.Da
 
 
 def shares_of(units: pd.DataFrame) -> Shares | None:
-    """Of one series, measure and stratum; None for what is no share of counts."""
+    """Shares of one series, measure and stratum; None for a measure that is no share of counts."""
     if not units["k"].notna().any():
         return None
     dose, value, n = (units[c].to_numpy(float) for c in ("dose_gy", "value", "n"))

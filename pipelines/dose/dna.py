@@ -31,7 +31,7 @@ class Calibration:
 
 
 def calibrate(controls: pd.DataFrame) -> Calibration | None:
-    """From the unirradiated cells of one session; None if they are too few.
+    """Calibrate by the unirradiated cells of one session; None if they are too few.
 
     They grow asynchronously, so their median DNA mass falls only as the dye bleaches. The highest peak of
     their DNA mass is that of G1, or the peak at half of it if that is at least half as high.

@@ -121,7 +121,7 @@ def excess(with_drug: Estimate, without: Estimate) -> Estimate:
 
 
 def standard_error(estimate: Estimate) -> float:
-    """Of an estimate whose interval is by t; NaN where it has none."""
+    """Standard error of an estimate whose interval is by t; NaN where it has none."""
     from scipy.special import stdtrit
 
     return 0.5 * (estimate.high - estimate.low) / float(stdtrit(estimate.df, (1 + LEVEL) / 2))

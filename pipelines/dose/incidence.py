@@ -34,7 +34,7 @@ class Incidence:
     n: int  # cells
 
     def at(self, times: Sequence[float] | np.ndarray) -> np.ndarray:
-        """(C, T) at any times."""
+        """(C, T) cumulative incidence at any times."""
         index = np.searchsorted(self.times, np.asarray(times, float) + 1e-9, side="right")
         return np.column_stack([np.zeros(len(self.by_cause)), self.by_cause])[:, index]
 

@@ -29,7 +29,7 @@ class Group(StrEnum):
 
     @classmethod
     def of(cls, subtype: str) -> Group:
-        """Of a kind, as events.csv names it.
+        """The group of a kind, as events.csv names it.
 
         >>> Group.of("tripolar").value, Group.of("slippage").value
         ('abnormal, separates', 'never separates')
@@ -58,7 +58,7 @@ class Proposals:
     counts: Mapping[Group, tuple[int, int]]
 
     def of(self, group: Group) -> float:
-        """Share that is proposed."""
+        """Share of the true mitoses of a group that is proposed."""
         true, proposed = self.counts[group]
         return proposed / true
 

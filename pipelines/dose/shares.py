@@ -52,7 +52,7 @@ class Shares:
         n: Sequence[float] | np.ndarray,
         day: Sequence[str] | np.ndarray | None = None,
     ) -> Shares:
-        """Estimate the dispersion.
+        """Shares of units, with the dispersion that they show.
 
         Args:
             at: dose of each unit.
@@ -78,7 +78,7 @@ class Shares:
         return cls(dose, value, float(dispersion) * binomial, df, method)
 
     def mean(self, dose: float) -> Mean:
-        """Of the units of a dose."""
+        """Mean of the units of a dose."""
         of_dose = self.at == dose
         n = int(of_dose.sum())
         if not n:
@@ -95,12 +95,12 @@ class Shares:
         return self._by_t(float(weight @ self.values), float(weight**2 @ self.variances), n)
 
     def difference(self, treated: float, control: float) -> Estimate:
-        """Of the means of two doses."""
+        """Difference of the means of two doses."""
         a, b = self.mean(treated), self.mean(control)
         return self._by_t(a.value - b.value, a.variance + b.variance, a.n + b.n, alone=min(a.n, b.n) < 2)
 
     def ratio(self, treated: float, control: float) -> Estimate:
-        """Of the means of two doses, by the delta method on the logarithm; NaN where one is 0."""
+        """Ratio of the means of two doses, by the delta method on the logarithm; NaN where one is 0."""
         a, b = self.mean(treated), self.mean(control)
         n = a.n + b.n
         if not (a.value > 0 and b.value > 0):

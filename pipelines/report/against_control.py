@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.dose.measures import PRIMARY
-from pipelines.report.drawing import Figure, dose_words, draw, plain_logarithm
+from pipelines.report.drawing import Figure, dose_words, draw, marks, plain_logarithm
 from pipelines.report.over_dose import INK_OF, PERCENT, of_measure
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Tables = Mapping[str, pd.DataFrame]
 
+# Name, mark, side of the dose.
 MODELS = (("units", "o", -1), ("marginal model (GEE)", "s", 1))
 
 
@@ -32,7 +33,18 @@ def both_models(tables: Tables) -> Figure | None:
         for ax, quantity in zip(axes.flat, ("difference", "ratio"), strict=True):
             for model, sign, side in MODELS:
                 rows = data[(data["quantity"] == quantity) & (data["model"] == model)]
-                _pair(ax, rows, doses, sign, side, gid=f"{quantity}-{model.split()[0].rstrip(',')}")
+                x = np.array([doses.index(d) for d in rows["dose_gy"]]) + 0.09 * side
+                values = (rows[c].to_numpy(float) for c in ("estimate", "low", "high"))
+                marks(
+                    ax,
+                    x,
+                    *values,
+                    sign=sign,
+                    colour=INK_OF[side],
+                    filled=side < 0,
+                    label=model,
+                    gid=f"{quantity}-{model.split()[0]}",
+                )
             ax.set_xticks(range(len(doses)), [dose_words(d) for d in doses])
             ax.set_xlim(-0.6, len(doses) - 0.4)
             ax.axhline(float(quantity == "ratio"), color="#4A5361", lw=0.8, zorder=1)
@@ -74,17 +86,6 @@ def _beside(effects: pd.DataFrame, gee: pd.DataFrame) -> pd.DataFrame:
     return data.loc[
         data["estimate"].notna(), ["quantity", "model", "dose_gy", "estimate", "low", "high", "n_units"]
     ]
-
-
-def _pair(ax: Axes, rows: pd.DataFrame, doses: list[float], sign: str, side: int, *, gid: str) -> None:
-    x = np.array([doses.index(d) for d in rows["dose_gy"]]) + 0.09 * side
-    value, low, high = (rows[c].to_numpy(float) for c in ("estimate", "low", "high"))
-    known = np.isfinite(low) & np.isfinite(high)
-    colour = INK_OF[side]
-    ax.vlines(x[known], low[known], high[known], color=colour, lw=1.4, zorder=3)
-    face = colour if side < 0 else "white"
-    label = next(m for m, _, s in MODELS if s == side)
-    ax.plot(x, value, sign, color=colour, mfc=face, ms=6.5, zorder=4, label=label, gid=gid)
 
 
 def _logarithmic(ax: Axes, rows: pd.DataFrame) -> None:

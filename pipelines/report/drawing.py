@@ -163,6 +163,39 @@ def mean_with_interval(
         ax.plot([x, x], [low, high], color=colour, lw=1.4, zorder=5, gid=gid or None)
 
 
+def marks(
+    ax: Axes,
+    x: np.ndarray,
+    value: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    *,
+    sign: str,
+    colour: str,
+    filled: bool,
+    label: str,
+    gid: str,
+) -> None:
+    """Draw marks with vertical lines over their intervals, where they have one.
+
+    Args:
+        ax: to draw on.
+        x: (N,) positions.
+        value: (N,)
+        low: (N,) edges of the intervals, NaN where there is none.
+        high: (N,) likewise.
+        sign: matplotlib's marker.
+        colour: of all.
+        filled: else the marks are white inside.
+        label: in the legend.
+        gid: id of the marks in the SVG.
+    """
+    known = np.isfinite(low) & np.isfinite(high)
+    ax.vlines(x[known], low[known], high[known], color=colour, lw=1.4, zorder=3)
+    face = colour if filled else "white"
+    ax.plot(x, value, sign, color=colour, mfc=face, ms=6.5, zorder=4, label=label, gid=gid)
+
+
 def spread(n: int, width: float, *, seed: int = 0) -> np.ndarray:
     """Random offsets for dots that would overlap, always the same.
 

@@ -33,7 +33,7 @@ def drugs(tables: Tables) -> list[Figure]:
 
 
 def response(tables: Tables, known: pd.DataFrame) -> Figure:
-    """The fraction abnormal over dose, with and without drug in one, an axes for each cell line."""
+    """The fraction abnormal over dose, with and without drug in one, a panel for each cell line."""
     lines = sorted(set(known["cell_line"]))
     data = pd.concat([_series(tables, known, line) for line in lines], ignore_index=True)
 

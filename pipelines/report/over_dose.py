@@ -16,6 +16,7 @@ from pipelines.report.drawing import (
     colours,
     dose_words,
     draw,
+    marks,
     mean_with_interval,
     plain_logarithm,
     side_by_side,
@@ -30,7 +31,46 @@ if TYPE_CHECKING:
     Tables = Mapping[str, pd.DataFrame]
 
 PERCENT = 100.0
+INK_OF = {-1: "#0072B2", 1: "#D55E00"}  # of what stands left and right of a dose
 INTERVALS = "Bars are means of the units, lines 95 % intervals by t over units"
+COUNTED = "As counted: by the verdict on each mitosis, without undecided ones."
+CORRECTED = (
+    "Corrected: for the errors of verdicts on held-out or reviewed mitoses (Rogan and Gladen), with their "
+    "uncertainty in the interval; estimate and interval are constrained to 0 to 100 %. The unconstrained "
+    "estimate is below 0 % where fewer mitoses were called abnormal than expected from false positives "
+    "alone: doses.csv and the numbers of this figure have it (corrected), beside the constrained one "
+    "(corrected_constrained)."
+)
+RESPONSE_COLUMNS = [
+    "dose_gy",
+    "estimate",
+    "low",
+    "high",
+    "corrected_constrained",
+    "corrected_constrained_low",
+    "corrected_constrained_high",
+    "called",
+    "corrected",
+    "corrected_low",
+    "corrected_high",
+    "n_units",
+    "n_positions",
+    "n",
+    "k",
+    "method",
+]
+# Column, edges of its interval, mark, side of the dose, label.
+ESTIMATES = (
+    ("estimate", "low", "high", "o", -1, "as counted"),
+    (
+        "corrected_constrained",
+        "corrected_constrained_low",
+        "corrected_constrained_high",
+        "D",
+        1,
+        "corrected",
+    ),
+)
 
 
 def of_measure(table: pd.DataFrame, measure: str, stratum: str = "all") -> pd.DataFrame:
@@ -159,43 +199,24 @@ def duration_superplot(tables: Tables) -> Figure | None:
 def response(tables: Tables) -> Figure:
     """The fraction abnormal over dose, raw beside corrected."""
     means, wells = (of_measure(tables[name], PRIMARY) for name in ("doses", "wells"))
-    columns = [
-        "dose_gy",
-        "estimate",
-        "low",
-        "high",
-        "corrected_constrained",
-        "corrected_constrained_low",
-        "corrected_constrained_high",
-        "called",
-        "corrected",
-        "corrected_low",
-        "corrected_high",
-        "n_units",
-        "n_positions",
-        "n",
-        "k",
-        "method",
-    ]
-    data = means.reindex(columns=columns).reset_index(drop=True)
+    data = means.reindex(columns=RESPONSE_COLUMNS).reset_index(drop=True)
     step = dose_step(data["dose_gy"])
     both = bool(data["corrected"].notna().any())
 
     def paint(axes: np.ndarray) -> None:
         ax: Axes = axes[0, 0]
-        fixed = "corrected_constrained"
-        sides = [("estimate", "", "o", -1, "as counted"), (fixed, f"{fixed}_", "D", 1, "corrected")]
-        for column, prefix, sign, side, label in sides[: 1 + both]:
+        for column, low, high, sign, side, label in ESTIMATES[: 1 + both]:
             x = data["dose_gy"].to_numpy(float) + (0.06 * step * side if both else 0)
-            y, low, high = (
-                PERCENT * data[c].to_numpy(float) for c in (column, f"{prefix}low", f"{prefix}high")
-            )
-            known = np.isfinite(low) & np.isfinite(high)
-            colour = INK_OF[side]
-            ax.vlines(x[known], low[known], high[known], color=colour, lw=1.4, zorder=3)
-            face = colour if side < 0 else "white"
-            ax.plot(
-                x, y, sign, color=colour, mfc=face, ms=6.5, zorder=4, label=label, gid=f"response-{column}"
+            values = (PERCENT * data[c].to_numpy(float) for c in (column, low, high))
+            marks(
+                ax,
+                x,
+                *values,
+                sign=sign,
+                colour=INK_OF[side],
+                filled=side < 0,
+                label=label,
+                gid=f"response-{column}",
             )
         of_wells = wells[wells["value"].notna()]
         ax.plot(
@@ -223,17 +244,6 @@ def response(tables: Tables) -> Figure:
         data,
         half=True,
     )
-
-
-INK_OF = {-1: "#0072B2", 1: "#D55E00"}
-COUNTED = "As counted: by the verdict on each mitosis, without undecided ones."
-CORRECTED = (
-    "Corrected: for the errors of verdicts on held-out or reviewed mitoses (Rogan and Gladen), with their "
-    "uncertainty in the interval; estimate and interval are constrained to 0 to 100 %. The unconstrained "
-    "estimate is below 0 % where fewer mitoses were called abnormal than expected from false positives "
-    "alone: doses.csv and the numbers of this figure have it (corrected), beside the constrained one "
-    "(corrected_constrained)."
-)
 
 
 def survival(tables: Tables, caption: str) -> Figure:

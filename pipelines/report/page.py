@@ -42,7 +42,7 @@ class Chapter:
     doubtful: list[Strip]
 
     def figures(self) -> Iterator[Figure]:
-        """All of them."""
+        """All figures of the chapter."""
         yield from (*self.fractions, *self.fates, *self.relatives, *self.others, *self.lineages)
         yield from (strip.figure for strip in (*self.typical, *self.doubtful))
 
