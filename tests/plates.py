@@ -32,9 +32,12 @@ def write_movie(path: Path, *, seed: int = 0) -> Path:
     pixels = np.stack([rng.normal(100, 3, dna.shape), dna], 1).clip(0, 255).astype(np.uint8)
     labels = {"Labels": ["phase", "SiR-DNA"] * N_FRAMES}
     tifffile.imwrite(
-        path, pixels, imagej=True, resolution=(1, 1),
+        path,
+        pixels,
+        imagej=True,
+        resolution=(1, 1),
         metadata={"axes": "TCYX", "unit": "um", "finterval": 600, **labels},
-    )  # fmt: skip
+    )
     tifffile.imwrite(path.with_suffix(".masks.tif"), masks, photometric="minisblack")
     return path
 

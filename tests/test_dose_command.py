@@ -12,21 +12,22 @@ from typer.testing import CliRunner
 from lineage.schema import InputError
 from lineage.simulate.population import grow
 from lineage.simulate.settings import Settings
-from pipelines.dose import compare, movies, reviewed
+from pipelines.dose import cautions, compare, movies, reviewed
 from pipelines.dose.__main__ import app
-from pipelines.dose.analyse import Options, results_of
+from pipelines.dose.analyse import results_of
 from pipelines.dose.collect import collect, together
 from pipelines.dose.correction import out_of_fold
 from pipelines.dose.needed import numbers
-from pipelines.dose.power import Pool, least, power_table
+from pipelines.dose.power import Pool, power_table, smallest_design
+from pipelines.dose.prepare import Options
 
 NAMED = {"mitoses", "positions", "wells", "doses", "intervals", "fates"}
 MAP = ["experiment_date", "plate", "well", "dose_gy", "cell_line", "treatment"]
 
 
-def told(*words):
-    """Exit code and what was said."""
-    result = CliRunner().invoke(app, [str(w) for w in words])
+def invoke(*args):
+    """Exit code and its output."""
+    result = CliRunner().invoke(app, [str(a) for a in args])
     return result.exit_code, " ".join(result.output.split())
 
 
@@ -47,10 +48,10 @@ def rows(plate):
 @pytest.fixture(scope="module")
 def out(plate, tmp_path_factory):
     """The tables that the command writes."""
-    place = tmp_path_factory.mktemp("out") / "tables"
-    code, words = told(plate, "--out", place)
-    assert code == 0, words
-    return place
+    folder = tmp_path_factory.mktemp("out") / "tables"
+    code, output = invoke(plate, "--out", folder)
+    assert code == 0, output
+    return folder
 
 
 def read(out, name):
@@ -99,9 +100,9 @@ def test_the_record_counts_every_level(out):
 
 
 def test_nothing_is_overwritten_unasked(plate, out):
-    code, words = told(plate, "--out", out)
+    code, output = invoke(plate, "--out", out)
     assert code == 2
-    assert "holds an analysis already" in words
+    assert "holds an analysis already" in output
 
 
 def test_every_mitosis_is_on_the_clock_since_irradiation(rows):
@@ -138,7 +139,7 @@ def test_a_plate_without_an_event_is_analysed(plate, tmp_path):
     assert results.tables["mitoses"].empty
 
 
-def test_a_time_of_irradiation_that_nobody_gave_is_said(plate, rows):
+def test_a_time_of_irradiation_that_nobody_gave_is_reported(plate, rows):
     assert rows.movies["irradiated_min_before_start"].isna().all()
     notes = " ".join(results_of(rows, Options()).record["notes"])
     assert "irradiated_min_before_start is empty for 6 of 6 movies" in notes
@@ -165,7 +166,7 @@ def test_one_well_a_dose_is_described_and_not_tested(rows):
     names = list(rows.__dataclass_fields__)
     alone = type(rows)(**{n: (t := getattr(rows, n))[t["well"].isin(first)] for n in names})
     results = results_of(alone, Options())
-    assert compare.ONE_WELL in results.record["notes"]
+    assert cautions.ONE_WELL in results.record["notes"]
     assert results.tables["tests"]["p"].isna().all()
     assert results.tables["effects"]["p"].isna().all()
     assert results.tables["gee"].empty
@@ -178,48 +179,61 @@ def test_one_well_a_dose_is_described_and_not_tested(rows):
 
 def test_positions_do_not_make_a_well_significant():
     """Two positions of the one well a dose give an interval over positions, and no p."""
-    place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal",
-             "stratum": "all", "n": 50, "k": 5.0, "n_positions": 2, "corrected": 0.1,
-             "experiment_date": "d"}  # fmt: skip
+    common = {
+        "cell_line": "L",
+        "treatment": "none",
+        "drug_uM": 0.0,
+        "measure": "fraction_abnormal",
+        "stratum": "all",
+        "n": 50,
+        "k": 5.0,
+        "n_positions": 2,
+        "corrected": 0.1,
+        "experiment_date": "d",
+    }
     shares = ((0, 0.1), (4, 0.4))
-    wells = pd.DataFrame([place | {"dose_gy": d, "value": v, "called": v, "unit": str(d)} for d, v in shares])
-    positions = pd.DataFrame([
-        place | {"dose_gy": d, "value": v + e, "called": v + e} for d, v in shares for e in (-0.01, 0.01)
-    ])  # fmt: skip
+    wells = pd.DataFrame(
+        [common | {"dose_gy": d, "value": v, "called": v, "unit": str(d)} for d, v in shares]
+    )
+    positions = pd.DataFrame(
+        [common | {"dose_gy": d, "value": v + e, "called": v + e} for d, v in shares for e in (-0.01, 0.01)]
+    )
     known = {"L": out_of_fold("L")}
-    told_doses = compare.doses(wells, positions, known)
-    assert told_doses["method"].str.endswith("t over positions").all()
+    described = compare.doses(wells, positions, known)
+    assert described["method"].str.endswith("t over positions").all()
     assert compare.trends(wells)["p"].isna().all()
     assert compare.effects(wells, known)["p"].isna().all()
 
 
 def test_the_control_of_a_series_is_that_of_all_its_strata():
     """No mitosis at 0 Gy in the first hours: 8 Gy is not compared with 4 Gy."""
-    place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal", "n": 9}
-    place |= {"experiment_date": "d"}
-    wells = pd.DataFrame([
-        place | {"stratum": s, "dose_gy": d, "value": v, "called": v, "k": 1.0}
-        for s, d, v in [("all", d, v) for d in (0, 4, 8) for v in (0.1, 0.2, np.nan)]
-        + [("0-12 h", d, v) for d in (4, 8) for v in (0.1, 0.2)]
-    ])  # fmt: skip
-    told = compare.effects(wells, {"L": out_of_fold("L")})
-    assert (told["control_gy"] == 0).all()
-    early = told["stratum"] == "0-12 h"
-    assert told.loc[early, "difference"].isna().all()
-    assert told.loc[~early, ["n_units", "n_units_control"]].to_numpy().tolist() == [[2, 2], [2, 2]]
+    common = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal", "n": 9}
+    common |= {"experiment_date": "d"}
+    wells = pd.DataFrame(
+        [
+            common | {"stratum": s, "dose_gy": d, "value": v, "called": v, "k": 1.0}
+            for s, d, v in [("all", d, v) for d in (0, 4, 8) for v in (0.1, 0.2, np.nan)]
+            + [("0-12 h", d, v) for d in (4, 8) for v in (0.1, 0.2)]
+        ]
+    )
+    table = compare.effects(wells, {"L": out_of_fold("L")})
+    assert (table["control_gy"] == 0).all()
+    early = table["stratum"] == "0-12 h"
+    assert table.loc[early, "difference"].isna().all()
+    assert table.loc[~early, ["n_units", "n_units_control"]].to_numpy().tolist() == [[2, 2], [2, 2]]
 
 
 def test_three_wells_of_one_dose_are_not_one_well_a_dose(rows):
     names = list(rows.__dataclass_fields__)
     control = type(rows)(**{n: (t := getattr(rows, n))[t["dose_gy"] == 0] for n in names})
-    assert not any(compare.ONE_WELL in note for note in results_of(control, Options()).record["notes"])
+    assert not any(cautions.ONE_WELL in note for note in results_of(control, Options()).record["notes"])
 
 
 def test_wells_that_are_all_alike_do_not_get_an_empty_interval():
-    place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "dose_gy": 0.0, "n_positions": 1}
-    place |= {"measure": "fraction_slippage", "stratum": "all", "value": 0.0, "n": 40, "k": 0.0}
-    place |= {"corrected": np.nan}
-    wells = pd.DataFrame([place | {"unit": u} for u in "ab"])
+    common = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "dose_gy": 0.0, "n_positions": 1}
+    common |= {"measure": "fraction_slippage", "stratum": "all", "value": 0.0, "n": 40, "k": 0.0}
+    common |= {"corrected": np.nan}
+    wells = pd.DataFrame([common | {"unit": u} for u in "ab"])
     one = compare.doses(wells, wells.iloc[:0], {}).iloc[0]
     assert one["high"] == pytest.approx(1.96**2 / (80 + 1.96**2), rel=1e-3)  # Wilson, 0 of 80
     assert one["method"].startswith(compare.ALIKE)
@@ -230,8 +244,8 @@ def test_wells_that_are_all_alike_do_not_get_an_empty_interval():
 
 def test_experiments_are_the_units_that_are_asked_for(plate, tmp_path):
     """Both wells of a dose were irradiated on one day: one unit, and nothing is tested."""
-    code, words = told(plate, "--out", tmp_path / "out", "--unit", "experiment")
-    assert code == 0, words
+    code, output = invoke(plate, "--out", tmp_path / "out", "--unit", "experiment")
+    assert code == 0, output
     doses, tests = read(tmp_path / "out", "doses"), read(tmp_path / "out", "tests")
     mine = doses[(doses["measure"] == "fraction_abnormal") & (doses["stratum"] == "all")]
     assert mine["n_units"].tolist() == [1, 1, 1]
@@ -270,9 +284,9 @@ def test_a_persons_verdicts_take_the_place_of_the_clips(plate, out, tmp_path):
     verdicts.loc[called[:2], "mitosis_class"] = "normal"
     verdicts.loc[len(verdicts)] = ["another", 1, "normal"]
     verdicts.to_csv(tmp_path / "verdicts.csv", index=False)
-    code, words = told(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
-    assert code == 0, words
-    assert "movies that are not in this analysis are left out: another." in words
+    code, output = invoke(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
+    assert code == 0, output
+    assert "movies that are not in this analysis are left out: another." in output
     one = json.loads((tmp_path / "out" / "analysis.json").read_text())["classifiers"]["U251"]
     assert one["source"] == f"{len(judged)} reviewed events of this plate"
     assert one["sensitivity"] == 1
@@ -290,9 +304,9 @@ def test_a_persons_verdicts_take_the_place_of_the_clips(plate, out, tmp_path):
 
 def test_verdicts_of_another_kind_are_refused(plate, tmp_path):
     (tmp_path / "verdicts.csv").write_text("movie,event_id,mitosis_class\nA1_p1,1,strange\n")
-    code, words = told(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
+    code, output = invoke(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
     assert code == 2
-    assert "strange is no class" in words
+    assert "strange is no class" in output
     (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class,note\nA1_p1,1,normal,\nA1_p1,2,,?\n")
     assert reviewed.read(tmp_path / "few.csv")["event_id"].tolist() == [1]  # the other was left open
     few = "\ufeffmovie;event_id;mitosis_class\r\nA1_p1;1;normal\r\n"  # as a spreadsheet may save them
@@ -338,25 +352,25 @@ def changed(plate, folder, change):
     ],
 )
 def test_a_wrong_map_is_refused_in_clear_words(plate, tmp_path, columns, words):
-    code, said = told(changed(plate, tmp_path, lambda t: t.assign(**columns)), "--out", tmp_path / "out")
+    code, output = invoke(changed(plate, tmp_path, lambda t: t.assign(**columns)), "--out", tmp_path / "out")
     assert code == 2
-    assert words in said
+    assert words in output
     assert not (tmp_path / "out").exists()
 
 
 def test_a_map_without_a_column_or_no_map(plate, tmp_path):
     folder = changed(plate, tmp_path, lambda t: t.drop(columns="well"))
-    said = told(folder, "--out", tmp_path / "o")[1]
-    assert "has no column well; it is no copy of a checked plate map" in said
+    _, output = invoke(folder, "--out", tmp_path / "o")
+    assert "has no column well; it is no copy of a checked plate map" in output
     (folder / "plate.csv").unlink()
-    assert "plate.csv is not there; give the folder that" in told(folder, "--out", tmp_path / "o")[1]
-    assert told(plate, "--unit", "cell", "--out", tmp_path / "o") == (
+    assert "plate.csv is not there; give the folder that" in invoke(folder, "--out", tmp_path / "o")[1]
+    assert invoke(plate, "--unit", "cell", "--out", tmp_path / "o") == (
         2,
         "error: --unit cell: wanted well or experiment",
     )
 
 
-def test_a_run_that_is_not_there_is_said_and_left_out(plate, tmp_path):
+def test_a_run_that_is_not_there_is_reported_and_left_out(plate, tmp_path):
     gone = {"movie": "/movies/gone.tif", "run_folder": "gone.lineage", "well": "H9"}
     folder = changed(plate, tmp_path, lambda t: pd.concat([t, t.iloc[[0]].assign(**gone)]))
     found, missing = movies.find(folder, movies.read_map(folder))
@@ -389,28 +403,30 @@ def test_power_is_one_for_what_everyone_sees_and_alpha_for_nothing():
     plain = power_table(Pool((0, 4), (48,), counts), wells=[3], positions=[2], plates=100, rng=rng)
     assert plain["power"].item() == 1
     assert nothing["power"].item() < 0.12
-    assert "3 wells a dose x 2 positions x 48 h find it 100 times" in least(plain, 0.8)
-    assert least(nothing, 0.8).startswith("none of these designs")
+    assert "3 wells a dose x 2 positions x 48 h find it 100 times" in smallest_design(plain, 0.8)
+    assert smallest_design(nothing, 0.8).startswith("none of these designs")
 
 
 def test_the_power_command(tmp_path):
     small = ("--pool", 4, "--plates", 20, "--founders", 6, "--hours", "12,24", "--positions", 1, "--wells", 2)
-    code, words = told("power", "--doses", "0,8", *small, "--out", tmp_path / "power.csv")
-    assert code == 0, words
+    code, output = invoke("power", "--doses", "0,8", *small, "--out", tmp_path / "power.csv")
+    assert code == 0, output
     assert read(tmp_path, "power")["hours"].tolist() == [12, 24]
-    code, words = told("power", "--out", tmp_path / "power.csv")
+    code, output = invoke("power", "--out", tmp_path / "power.csv")
     assert code == 2
-    assert "is there already" in words
-    assert told("power", "--wells", "1") == (
+    assert "is there already" in output
+    assert invoke("power", "--wells", "1") == (
         2,
         "error: --wells 1: with one well a dose nothing can be tested; give 2 or more",
     )
-    assert told("power", "--doses", "0,x")[1] == "error: --doses 0,x: wanted numbers with commas between them"
+    assert (
+        invoke("power", "--doses", "0,x")[1] == "error: --doses 0,x: wanted numbers with commas between them"
+    )
     with pytest.raises(InputError, match="wanted numbers"):
         numbers("--wells", "2,", int)
 
 
-def test_movies_too_short_for_reproductive_survival_are_said(rows):
+def test_movies_too_short_for_reproductive_survival_are_reported(rows):
     notes = [results_of(rows, Options(divisions=k)).record["notes"] for k in (1, 5)]
-    said = [any("too short to tell reproductive survival" in note for note in some) for some in notes]
-    assert said == [False, True]
+    noted = [any("too short to measure reproductive survival" in note for note in some) for some in notes]
+    assert noted == [False, True]

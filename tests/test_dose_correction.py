@@ -62,17 +62,17 @@ def test_kinds_add_up_to_the_corrected_fraction():
     n = 95 + 46
     rows = [{"measure": "fraction_abnormal", "value": 46 / n, "called": 46 / n}]
     rows += [{"measure": m, "value": k / n} for m, k in seen.items()]
-    rows += [{"measure": "fraction_of_no_told_kind", "value": 0.0}]
+    rows += [{"measure": "fraction_unspecified", "value": 0.0}]
     table = pd.DataFrame(rows).assign(movie="m", cell_line="L", stratum="all")
     recall = proposals.recall(["tripolar"] * 36 + ["slippage"] * 10)
     perfect = Classifier((10, 0, 0), (0, 10, 0), "", recall)
-    told = compare.corrected(table, ["movie"], {"L": perfect}, proposals).set_index("measure")["corrected"]
-    assert told.to_dict() == pytest.approx(
+    shares = compare.corrected(table, ["movie"], {"L": perfect}, proposals).set_index("measure")["corrected"]
+    assert shares.to_dict() == pytest.approx(
         {
             "fraction_abnormal": 60 / 160,
             "fraction_tripolar": 40 / 160,
             "fraction_slippage": 20 / 160,
-            "fraction_of_no_told_kind": 0.0,
+            "fraction_unspecified": 0.0,
         }
     )
 
@@ -100,10 +100,15 @@ def test_an_unknown_line_is_corrected_by_all():
 
 def judged(n_normal, n_abnormal, calls):
     """(movie 1: 0 Gy, all mitoses normal; movie 2: 8 Gy, all abnormal), every event judged."""
-    mitoses = pd.DataFrame({
-        "movie": ["m1"] * n_normal + ["m2"] * n_abnormal, "event_id": range(n_normal + n_abnormal),
-        "dose_gy": [0.0] * n_normal + [8.0] * n_abnormal, "mitosis_class": "normal", "verdict": calls,
-    })  # fmt: skip
+    mitoses = pd.DataFrame(
+        {
+            "movie": ["m1"] * n_normal + ["m2"] * n_abnormal,
+            "event_id": range(n_normal + n_abnormal),
+            "dose_gy": [0.0] * n_normal + [8.0] * n_abnormal,
+            "mitosis_class": "normal",
+            "verdict": calls,
+        }
+    )
     sample = mitoses.assign(mitosis_class=["normal"] * n_normal + ["abnormal"] * n_abnormal)
     movies = pd.DataFrame({"movie": ["m1", "m2"], "dose_gy": [0.0, 8.0], "n_rejected": [0, 0]})
     return sample.drop(columns="dose_gy"), mitoses, movies

@@ -9,11 +9,12 @@ from dose_plates import write_plate
 
 from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, State
 from pipelines.dose import compare, movies
-from pipelines.dose.analyse import Options, results_of
+from pipelines.dose.analyse import results_of
 from pipelines.dose.assessed import assessed
 from pipelines.dose.collect import collect, together
 from pipelines.dose.correction import Classifier, out_of_fold
 from pipelines.dose.measures import PRIMARY
+from pipelines.dose.prepare import Options
 from pipelines.report import words as words_of
 from pipelines.report.over_dose import response
 from pipelines.report.panels import subtypes
@@ -115,7 +116,7 @@ def test_the_kinds_of_abnormal_mitoses_are_all_of_them(results):
     wells = results.tables["wells"]
     fine = of_measure(wells, "fraction_abnormal")["k"]
     kinds = [m for m in wells["measure"].unique() if m in {f"fraction_{s}" for s in SEEN} - {PRIMARY}]
-    each = [of_measure(wells, m)["k"] for m in (*kinds, "fraction_of_no_told_kind")]
+    each = [of_measure(wells, m)["k"] for m in (*kinds, "fraction_unspecified")]
     assert sum(each).to_dict() == fine.to_dict()
 
 
@@ -130,7 +131,7 @@ def test_a_persons_class_is_counted_in_place_of_the_verdict(plate):
     assert (rest["counted_class"] == rest["verdict"]).all()
 
 
-def test_how_many_are_in_no_fraction_is_said(overruled, results, tmp_path):
+def test_how_many_are_in_no_fraction_is_reported(overruled, results, tmp_path):
     movies_, mitoses = results.tables["movies"], results.tables["mitoses"]
     seen = mitoses["subtype"].isin(SEEN)
     for column, words in (
@@ -186,10 +187,18 @@ def test_the_correction_starts_from_the_verdicts(results):
 
 def few_called():
     """Two wells at 0 Gy in which nothing was called abnormal, two at 8 Gy in which nearly all was."""
-    place = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal",
-             "stratum": "all", "n": 50, "n_positions": 1, "experiment_date": "d"}  # fmt: skip
+    common = {
+        "cell_line": "L",
+        "treatment": "none",
+        "drug_uM": 0.0,
+        "measure": "fraction_abnormal",
+        "stratum": "all",
+        "n": 50,
+        "n_positions": 1,
+        "experiment_date": "d",
+    }
     shares = [(0, 0.0), (0, 0.02), (8, 0.94), (8, 0.98)]
-    wells = pd.DataFrame([place | {"dose_gy": d, "value": v, "called": v, "k": 50 * v} for d, v in shares])
+    wells = pd.DataFrame([common | {"dose_gy": d, "value": v, "called": v, "k": 50 * v} for d, v in shares])
     return wells.assign(unit=["a", "b", "c", "d"], corrected=[ERRS.correct(v) for _, v in shares])
 
 
@@ -220,10 +229,10 @@ def test_figure_and_summary_show_the_constrained_fraction():
     figure = response(tables)
     assert {"corrected", "corrected_constrained"} <= set(figure.data.columns)
     assert "constrained to 0 to 100 %" in figure.caption
-    said = " ".join(words_of.summary(tables, {"n": [], "unit": "well"}, "L"))
-    assert "it was 0 % at 0 Gy" in said
-    assert "100 points when corrected" in said
-    assert "−" not in said
+    text = " ".join(words_of.summary(tables, {"n": [], "unit": "well"}, "L"))
+    assert "it was 0 % at 0 Gy" in text
+    assert "100 points when corrected" in text
+    assert "−" not in text
 
 
 # Kinds that the pixels do not show
@@ -232,7 +241,7 @@ FINE = {"micronuclei": "n_micronuclei", "lagging_chromatin": "bridge"}
 
 
 def too_coarse(plate, folder, wells):
-    """The same runs; in those of some wells micronuclei and bridges cannot be told, as at 1.15 um a pixel."""
+    """The same runs; in some wells micronuclei and bridges cannot be assessed, as at 1.15 um a pixel."""
     shutil.copytree(plate, folder)
     for well in wells:
         run = folder / f"{well}_p1.lineage"
@@ -298,10 +307,13 @@ def test_a_mixed_plate_uses_the_movies_that_tell(plate, tmp_path):
     assert "not assessable" not in " ".join(whole.record["notes"])
 
 
-def test_where_only_presence_can_be_told_there_is_no_share():
-    """At 0.65 um large micronuclei show, but that there is none cannot be said; at 0.2 um it can."""
-    mitoses = pd.DataFrame({
-        "movie": ["a", "a", "b", "c", "c", "d", "e"], "pixel_size_um": [0.65] * 3 + [0.2] * 4,
-        "n_micronuclei": ["1", "not assessable", "2", "0", "", "3", ""],
-    })  # fmt: skip
+def test_where_only_presence_is_visible_there_is_no_share():
+    """At 0.65 um large micronuclei show, but their absence cannot be stated; at 0.2 um it can."""
+    mitoses = pd.DataFrame(
+        {
+            "movie": ["a", "a", "b", "c", "c", "d", "e"],
+            "pixel_size_um": [0.65] * 3 + [0.2] * 4,
+            "n_micronuclei": ["1", "not assessable", "2", "0", "", "3", ""],
+        }
+    )
     assert assessed(mitoses, "micronuclei").tolist() == [False, False, False, True, True, True, False]

@@ -50,11 +50,22 @@ def test_one_well_has_no_interval_and_no_p():
         assert math.isnan(one.p)
 
 
-def test_the_difference_is_welchs():
+def test_the_difference_is_welchs_by_hand():
     one = difference(WELLS, CONTROL)
-    theirs = stats.ttest_ind(WELLS, CONTROL, equal_var=False)
-    low, high = theirs.confidence_interval()
-    assert (one.low, one.high, one.p, one.df) == pytest.approx((low, high, theirs.pvalue, theirs.df))
+    a, b = 0.04**2 / 3, 0.0007 / 3  # squared standard errors: s2 / n
+    df = (a + b) ** 2 / (a**2 / 2 + b**2 / 2)
+    half = stats.t.ppf(0.975, df) * math.sqrt(a + b)
+    p = 2 * stats.t.sf(0.10 / math.sqrt(a + b), df)
+    assert (one.low, one.high, one.p, one.df) == pytest.approx((0.10 - half, 0.10 + half, p, df))
+
+
+def test_units_that_are_alike_on_one_side_have_an_interval_and_on_both_sides_none():
+    one = difference([0.1, 0.1, 0.1], [0.2, 0.4])
+    assert (one.value, one.df) == pytest.approx((-0.2, 1))
+    assert one.low < one.value < one.high
+    for both in (difference([0.1] * 3, [0.2] * 2), ratio([0.1] * 3, [0.2] * 2)):
+        assert (both.df, both.n, both.method) == (3, 5, ALIKE)
+        assert math.isnan(both.low)
 
 
 def test_the_ratio_by_hand():
@@ -67,7 +78,7 @@ def test_the_ratio_by_hand():
 
 
 def test_what_may_be_negative_has_no_ratio():
-    """Correlations of kin in two wells whose mean is all but 0."""
+    """Correlations of relatives in two wells whose mean is all but 0."""
     one = ratio([0.3, 0.4], [0.30, -0.299])
     assert math.isnan(one.value)
     assert math.isnan(one.high)
@@ -133,7 +144,7 @@ def test_a_curve_that_is_no_line_does_not_widen_the_slope():
     assert found[0].high - found[0].low < 1.1 * (found[1].high - found[1].low)
 
 
-def test_what_cannot_be_told_from_dose_has_no_interval():
+def test_what_cannot_be_separated_from_dose_has_no_interval():
     alone = Shares.of([0, 0, 0, 8], [0.1, 0.2, 0.1, 0.5], [20] * 4)
     assert math.isnan(alone.difference(8, 0).p)
     assert math.isnan(Shares.of([0, 8], [0.1, 0.5], [20, 20]).slope().p)
@@ -173,7 +184,7 @@ def test_days_that_hold_all_doses_are_blocks():
     assert unpaired.df == 8
     assert unpaired.variances.mean() > 10 * shares.variances.mean()
     assert shares.difference(8, 0).value == unpaired.difference(8, 0).value
-    # A day that lacks a dose, or a dose a day: what the days do cannot be told from what the doses do.
+    # A day that lacks a dose, or a dose a day: effects of days and doses cannot be separated.
     for other in (np.where(np.arange(12) == 0, "d", day), np.repeat(["a", "b", "c", "d"], 3)):
         assert Shares.of(at, shares.values, np.full(12, 100), other).df == 8
 
@@ -197,20 +208,19 @@ def test_days_neither_hide_a_trend_nor_make_one():
     assert blocked > unblocked + 0.2
 
 
-def test_wilson_is_statsmodels():
-    from statsmodels.stats.proportion import proportion_confint
-
+def test_wilson_by_hand():
+    """The shares whose distance to 3 / 40 is 1.96 of their own standard errors."""
     one = proportion(3, 40)
-    assert (one.low, one.high) == pytest.approx(proportion_confint(3, 40, method="wilson"))
+    for edge in (one.low, one.high):
+        assert abs(3 / 40 - edge) == pytest.approx(1.959964 * math.sqrt(edge * (1 - edge) / 40))
+    assert one.low < 3 / 40 < one.high
     assert math.isnan(proportion(0, 0).value)
 
 
-def test_adjustments_are_statsmodels():
-    from statsmodels.stats.multitest import multipletests
-
-    p = np.random.default_rng(1).random(9) ** 2
-    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
-    assert benjamini_hochberg(p) == pytest.approx(multipletests(p, method="fdr_bh")[1])
+def test_adjustments_by_hand():
+    p = [0.01, 0.04, 0.03, 0.9]
+    assert holm(p) == pytest.approx([0.04, 0.09, 0.09, 0.9])
+    assert benjamini_hochberg(p) == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.9])
 
 
 def test_what_was_not_tested_is_not_counted():

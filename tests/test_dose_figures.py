@@ -8,10 +8,11 @@ import pytest
 from dose_plates import write_plate
 
 from pipelines.dose import movies
-from pipelines.dose.analyse import Options, results_of
+from pipelines.dose.analyse import results_of
 from pipelines.dose.collect import collect, together
 from pipelines.dose.columns import SERIES
-from pipelines.report import against_control, ends, over_time, panels
+from pipelines.dose.prepare import Options
+from pipelines.report import against_control, fates, over_time, panels
 from pipelines.report.drawing import draw
 from pipelines.report.drugs import drugs
 
@@ -33,11 +34,11 @@ def points(svg, gid):
 
 def test_bounds_of_the_lost_are_dotted_only_where_they_differ(tables):
     table = tables["incidence"]
-    figure = ends.incidence(tables | {"incidence": table}, "since birth")
+    figure = fates.incidence(tables | {"incidence": table}, "since birth")
     assert "lost-" not in figure.svg  # these runs lost nobody
     drawn = (table["end"] == "death") & (table["lost_as"] == "death") & (table["dose_gy"] == 4)
     lost = table.assign(incidence=table["incidence"] + 0.1 * (drawn & (table["hours"] >= 10)))
-    figure = ends.incidence(tables | {"incidence": lost}, "since birth")
+    figure = fates.incidence(tables | {"incidence": lost}, "since birth")
     assert set(re.findall('id="(lost-[^"]*)"', figure.svg)) == {"lost-death-4-if_lost_died"}
     mine = figure.data[(figure.data["end"] == "death") & (figure.data["dose_gy"] == 4)]
     apart = mine["if_lost_died"] - mine["incidence"]
@@ -45,18 +46,18 @@ def test_bounds_of_the_lost_are_dotted_only_where_they_differ(tables):
 
 
 def test_generations_have_a_row_each_and_only_if_they_have_cells(tables):
-    figure = ends.generations(tables)
+    figure = fates.generations(tables)
     found = set(re.findall(r"generation (\d), %", figure.svg))
     assert set(figure.data["generation"]) == found >= {"1", "2"}
     table = tables["incidence"]
-    first = ends.generations(tables | {"incidence": table[~table["generation"].isin(["2", "3"])]})
+    first = fates.generations(tables | {"incidence": table[~table["generation"].isin(["2", "3"])]})
     assert set(re.findall(r"generation (\d), %", first.svg)) == {"1"}
-    assert ends.generations(tables | {"incidence": table[table["generation"] == "0"]}) is None
+    assert fates.generations(tables | {"incidence": table[table["generation"] == "0"]}) is None
 
 
 def test_bins_show_their_numbers_and_no_interval_of_one_well(tables):
     measure = "fraction_abnormal"
-    figure = ends.over_bins(tables)
+    figure = fates.over_bins(tables)
     mine = figure.data[(figure.data["measure"] == measure) & (figure.data["level"] == "dose")]
     mine = mine.sort_values(["dose_gy", "from_h"])
     height = np.concatenate([points(figure.svg, f"bins-{measure}-{dose}") for dose in (0, 4, 8)])[:, 1]
@@ -64,18 +65,29 @@ def test_bins_show_their_numbers_and_no_interval_of_one_well(tables):
     assert mine["value"].nunique() > 3
     assert np.allclose(np.polyval(np.polyfit(height, mine["value"], 1), height), mine["value"], atol=0.01)
     assert mine["low"].notna().any()
-    one = ends.over_bins(tables | {"doses": tables["doses"].assign(n_units=1)})
+    one = fates.over_bins(tables | {"doses": tables["doses"].assign(n_units=1)})
     assert not one.data[["low", "high"]].notna().any().any()
-    assert ends.over_bins({name: tables[name].iloc[:0] for name in ("wells", "doses")}) is None
+    assert fates.over_bins({name: tables[name].iloc[:0] for name in ("wells", "doses")}) is None
 
 
-def kin_tables(*known):
-    """Wells and doses of the kin's measures, with a value for those that are named."""
+def relatives_tables(*known):
+    """Wells and doses of the relatives' measures, with a value for those that are named."""
     rows = [
-        {"measure": p.measure, "stratum": p.stratum, "dose_gy": d, "experiment_date": "d", "plate": "P",
-         "n": 9, "well": f"{d}{w}", "value": 0.1 * w if (p.measure, p.stratum) in known else np.nan}
-        for row in panels.KIN for p in row for d in (0, 4) for w in (1, 2, 3)
-    ]  # fmt: skip
+        {
+            "measure": p.measure,
+            "stratum": p.stratum,
+            "dose_gy": d,
+            "experiment_date": "d",
+            "plate": "P",
+            "n": 9,
+            "well": f"{d}{w}",
+            "value": 0.1 * w if (p.measure, p.stratum) in known else np.nan,
+        }
+        for row in panels.RELATIVES
+        for p in row
+        for d in (0, 4)
+        for w in (1, 2, 3)
+    ]
     wells = pd.DataFrame(rows)
     keys = ["measure", "stratum", "dose_gy"]
     doses = wells.groupby(keys, as_index=False).agg(estimate=("value", "mean"), n=("n", "sum"))
@@ -83,23 +95,25 @@ def kin_tables(*known):
     return {"wells": wells, "positions": wells.iloc[:0], "doses": doses}
 
 
-def test_kin_are_drawn_as_far_as_there_are_any():
-    assert panels.kin(kin_tables(), 36) is None
-    both = kin_tables(("foretold_sister", "death"), ("correlation_sisters", "all"))
-    figure = panels.kin(both, 36)
+def test_relatives_are_drawn_as_far_as_there_are_any():
+    assert panels.relatives(relatives_tables(), 36) is None
+    both = relatives_tables(("risk_difference_sister", "death"), ("correlation_sisters", "all"))
+    figure = panels.relatives(both, 36)
+    assert "Differences of risk" in figure.caption
     assert "within 36 h" in figure.caption
     assert not figure.half
-    assert set(figure.data["measure"]) == {"foretold_sister", "correlation_sisters"}  # no row of empty axes
-    shown = figure.data[(figure.data["measure"] == "foretold_sister") & (figure.data["panel"] == "death")]
+    # No row of empty axes.
+    assert set(figure.data["measure"]) == {"risk_difference_sister", "correlation_sisters"}
+    shown = figure.data.query("measure == 'risk_difference_sister' and panel == 'death'")
     assert shown.loc[shown["level"] == "well", "value"].max() == pytest.approx(30)  # percentage points
-    alone = panels.kin(kin_tables(("correlation_sisters", "all")), 36)
+    alone = panels.relatives(relatives_tables(("correlation_sisters", "all")), 36)
     assert alone.half
-    assert "risks" not in alone.caption
+    assert "risk" not in alone.caption
 
 
 def test_a_dose_keeps_its_colour_where_another_is_missing(tables):
     def colour(incidence):
-        svg = ends.incidence(tables | {"incidence": incidence}, "since irradiation").svg
+        svg = fates.incidence(tables | {"incidence": incidence}, "since irradiation").svg
         return re.search(r'<g id="incidence-8">\s*<path [^>]*stroke: (#[0-9a-f]{6})', svg)[1]
 
     table = tables["incidence"]
@@ -109,12 +123,18 @@ def test_a_dose_keeps_its_colour_where_another_is_missing(tables):
 def test_both_models_stand_side_by_side_or_not_at_all(tables):
     assert not len(tables["gee"])  # at 0 Gy nothing is abnormal: the page says that there is no model
     assert against_control.both_models(tables) is None
-    place = {"cell_line": "U251", "treatment": "none", "drug_uM": 0.0, "n_units": 6}
+    common = {"cell_line": "U251", "treatment": "none", "drug_uM": 0.0, "n_units": 6}
     gee = pd.DataFrame(
-        [place | {"quantity": q, "dose_gy": d, "estimate": v, "low": 0.5 * v, "high": 2 * v}
-         for q, d, v in (("risk difference", 4, 0.1), ("risk difference", 8, 0.3),
-                         ("risk ratio", 4, 2.0), ("risk ratio", 8, 5.0))]
-    )  # fmt: skip
+        [
+            common | {"quantity": q, "dose_gy": d, "estimate": v, "low": 0.5 * v, "high": 2 * v}
+            for q, d, v in (
+                ("risk difference", 4, 0.1),
+                ("risk difference", 8, 0.3),
+                ("risk ratio", 4, 2.0),
+                ("risk ratio", 8, 5.0),
+            )
+        ]
+    )
     figure = against_control.both_models(tables | {"gee": gee})
     mine = figure.data[figure.data["quantity"] == "difference"].set_index(["model", "dose_gy"])["estimate"]
     assert mine["marginal model (GEE)", 8] == pytest.approx(30)
@@ -126,10 +146,10 @@ def test_both_models_stand_side_by_side_or_not_at_all(tables):
 
 
 def test_motility_is_a_geometric_mean_of_wells_that_weighs_movies_by_their_cells():
-    place = {"when": "before", "mitosis_class": "normal", "dose_gy": 0, "experiment_date": "d", "plate": "P"}
+    common = {"when": "before", "mitosis_class": "normal", "dose_gy": 0, "experiment_date": "d", "plate": "P"}
     rows = [("A1", 4.0, 3), ("A1", 8.0, 1), ("A2", 20.0, 1), ("A2", 0.0, 0)]
     table = pd.DataFrame(
-        [place | {"well": w, "lag_min": 10.0, "msd_um2": m, "n_cells": n} for w, m, n in rows]
+        [common | {"well": w, "lag_min": 10.0, "msd_um2": m, "n_cells": n} for w, m, n in rows]
     )
     one = over_time.walks(table).iloc[0]
     assert one["msd_um2"] == pytest.approx(10.0)  # of 5 and 20
@@ -157,7 +177,7 @@ def drugged(tables):
         other = tables[name].assign(treatment="AZD", drug_uM=0.5)
         values = [c for c in ("value", "estimate") if c in other]
         again[name] = pd.concat([tables[name], other.assign(**{c: 2 * other[c] for c in values})])
-    place = {"cell_line": "U251", "treatment": "AZD", "drug_uM": 0.5, "without": "none"}
+    common = {"cell_line": "U251", "treatment": "AZD", "drug_uM": 0.5, "without": "none"}
     rows = [
         ("slope ratio", np.nan, 2.0, 1.5, 2.9),
         ("mean inactivation dose ratio", np.nan, 1.3, np.nan, np.nan),
@@ -165,7 +185,7 @@ def drugged(tables):
         ("excess over additive", 8.0, np.nan, np.nan, np.nan),
     ]
     columns = ["quantity", "dose_gy", "ratio_or_excess", "low", "high"]
-    return again | {"enhancement": pd.DataFrame([place | dict(zip(columns, r, strict=True)) for r in rows])}
+    return again | {"enhancement": pd.DataFrame([common | dict(zip(columns, r, strict=True)) for r in rows])}
 
 
 def test_drugs_are_drawn_once_for_the_plate(tables):
@@ -174,8 +194,11 @@ def test_drugs_are_drawn_once_for_the_plate(tables):
     means = response.data[response.data["level"] == "dose"].set_index(["series", "dose_gy"])["value"]
     assert np.allclose(means["AZD 0.5 µM"], 2 * means["no drug"])
     at = points(response.svg, "drug-response-AZD-0.5-µM")
-    assert np.allclose(np.diff(at[:, 1]) / np.diff(at[:, 1])[0], np.diff(means["AZD 0.5 µM"])
-                       / np.diff(means["AZD 0.5 µM"])[0], atol=0.01)  # fmt: skip
+    assert np.allclose(
+        np.diff(at[:, 1]) / np.diff(at[:, 1])[0],
+        np.diff(means["AZD 0.5 µM"]) / np.diff(means["AZD 0.5 µM"])[0],
+        atol=0.01,
+    )
     rows = enhancement.data.set_index("row")
     assert list(rows.index) == [
         "slope ratio",

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipelines.dose.collect import ENDS
-from pipelines.dose.ends import COLUMNS, ends_of, incidence_table
+from pipelines.dose.fates import COLUMNS, ends_of, incidence_table
 from pipelines.dose.incidence import aalen_johansen
 from pipelines.dose.turnbull import turnbull
 
@@ -78,8 +78,10 @@ def test_the_quantile_is_a_time_or_nothing():
 
 def test_bounds_of_the_lost():
     lives = cells((0, 5, "division"), (0, 5, "lost"), (0, 9, "censored"), (0, 9, "death"))
-    at = {lost: ends_of(lives, since_birth=False, lost_as=lost).at([9])[:, 0] for lost in
-          ("censored", "division", "death")}  # fmt: skip
+    at = {
+        lost: ends_of(lives, since_birth=False, lost_as=lost).at([9])[:, 0]
+        for lost in ("censored", "division", "death")
+    }
     division, death = ENDS.index("division"), ENDS.index("death")
     assert at["division"][division] == 0.5 > at["censored"][division] == 0.25
     assert at["death"][death] == pytest.approx(0.25 + 0.5 * 0.5)

@@ -1,4 +1,4 @@
-"""GEE, survival, DNA content, kin and drugs: known answers."""
+"""GEE, survival, DNA content, relatives and drugs: known answers."""
 
 import math
 from types import SimpleNamespace
@@ -11,9 +11,9 @@ from pipelines.dose import dna
 from pipelines.dose.clones import LinearQuadratic, linear_quadratic, reproductive_survival
 from pipelines.dose.drug import enhancement, excess, slope_ratio
 from pipelines.dose.estimates import Estimate, difference
-from pipelines.dose.kinship import kin, outcomes
 from pipelines.dose.marginal import marginal
 from pipelines.dose.measures import ends_over_time, first_mitosis, growth
+from pipelines.dose.relatives import outcomes, relatives
 
 # GEE
 
@@ -50,15 +50,15 @@ def test_the_gee_is_statsmodels_bias_reduced():
 
 def test_gee_says_why_it_is_silent():
     y, dose, well = mitoses()
-    assert marginal(y[dose == 0], dose[dose == 0], well[dose == 0]).reason == "one dose"
+    assert marginal(y[dose == 0], dose[dose == 0], well[dose == 0]).reason == "there is only one dose"
     first = np.char.endswith(well, " 0")
-    assert "without a second" in marginal(y[first], dose[first], well[first]).reason
+    assert "need a second" in marginal(y[first], dose[first], well[first]).reason
     assert "all mitoses, or none" in marginal(y & (dose > 0), dose, well).reason
 
 
 @pytest.mark.parametrize("cases", [(14, 11, 11, 7, 5, 5), (10, 9, 17, 13, 6, 0)])
 def test_wells_more_alike_than_chance_do_not_upset_the_gee(cases):
-    """150 and 110 mitoses at 0 Gy, 60 and 40, 20 and 10: what is told lies between what the wells show."""
+    """150 and 110 mitoses at 0 Gy, 60 and 40, 20 and 10: estimates lie between what the wells show."""
     dose, counted = np.repeat([0, 4, 8], 2), np.array([150, 110, 60, 40, 20, 10])
     y = np.concatenate([np.arange(n) < k for n, k in zip(counted, cases, strict=True)])
     one = marginal(y, np.repeat(dose, counted), np.repeat(np.arange(6), counted))
@@ -117,10 +117,18 @@ def light(n=300, slope=-0.004):
     rng = np.random.default_rng(12)
     hours = rng.uniform(0, 72, n)
     mass = 700 * np.where(np.arange(n) % 3 == 0, 2, 1) * 2 ** (slope * hours) * np.exp(rng.normal(0, 0.05, n))
-    return pd.DataFrame({
-        "dna_mass": mass, "movie_hours": hours, "hours_from": 12 * np.floor(hours / 12), "area_um2": 300.0,
-        "experiment_date": "d", "plate": "p", "dose_gy": 0.0, "drug_uM": 0.0,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "dna_mass": mass,
+            "movie_hours": hours,
+            "hours_from": 12 * np.floor(hours / 12),
+            "area_um2": 300.0,
+            "experiment_date": "d",
+            "plate": "p",
+            "dose_gy": 0.0,
+            "drug_uM": 0.0,
+        }
+    )
 
 
 def test_controls_tell_bleaching_and_2n():
@@ -128,16 +136,16 @@ def test_controls_tell_bleaching_and_2n():
     one = dna.calibrate(table)
     assert one.log2_per_hour == pytest.approx(-0.004, abs=0.002)
     assert one.two_n == pytest.approx(700, rel=0.06)
-    told = dna.contents(table, dna.calibrations(table))
-    assert told["ploidy"].value_counts().to_dict() == {"2N": 200, "4N": 100}
+    found = dna.contents(table, dna.calibrations(table))
+    assert found["ploidy"].value_counts().to_dict() == {"2N": 200, "4N": 100}
 
 
 def test_a_nucleus_without_light_has_no_content():
     table = light()
     table.loc[[0, 1], "dna_mass"] = [0.0, -3.0]
-    told = dna.contents(table, dna.calibrations(light()))
-    assert len(told) == 298
-    assert dna.histogram(told, ["plate"])["n_cells"].sum() == 298
+    found = dna.contents(table, dna.calibrations(light()))
+    assert len(found) == 298
+    assert dna.histogram(found, ["plate"])["n_cells"].sum() == 298
 
 
 def test_without_controls_nothing_is_calibrated():
@@ -146,35 +154,53 @@ def test_without_controls_nothing_is_calibrated():
     assert dna.contents(treated, {}).empty
 
 
-# Kin
+# Relatives
 
 
 def family(**daughters):
     """1 --+-- 2, 3: an abnormal mitosis; 4 --+-- 5, 6: a normal one. What each daughter came to, and when."""
     ends = {2: ("death", 10.0), 3: ("division", 20.0), 5: ("division", 20.0), 6: ("division", 22.0)}
     rows = [
-        {"movie": "m", "tracklet_id": i, "parent_ids": "", "born_in_view": False, "entry_h": 0.0,
-         "age_at_exit_h": np.nan, "end": "division", "counted_class": c, "to_h": 100.0}
+        {
+            "movie": "m",
+            "tracklet_id": i,
+            "parent_ids": "",
+            "born_in_view": False,
+            "entry_h": 0.0,
+            "age_at_exit_h": np.nan,
+            "end": "division",
+            "counted_class": c,
+            "to_h": 100.0,
+        }
         for i, c in ((1, "abnormal"), (4, "normal"))
     ] + [
-        {"movie": "m", "tracklet_id": i, "parent_ids": "1" if i < 4 else "4", "born_in_view": True,
-         "entry_h": 5.0, "age_at_exit_h": age, "end": end, "counted_class": "normal", "to_h": 100.0}
+        {
+            "movie": "m",
+            "tracklet_id": i,
+            "parent_ids": "1" if i < 4 else "4",
+            "born_in_view": True,
+            "entry_h": 5.0,
+            "age_at_exit_h": age,
+            "end": end,
+            "counted_class": "normal",
+            "to_h": 100.0,
+        }
         for i, (end, age) in ends.items()
-    ]  # fmt: skip
+    ]
     return pd.DataFrame(rows)
 
 
-def test_an_abnormal_mitosis_foretells_a_death():
+def test_an_abnormal_mitosis_predicts_a_death():
     two = pd.concat([family().assign(movie=m) for m in "mn"], ignore_index=True)
-    told = {(m, s): (v, n) for m, s, v, n in kin(two, window_h=36)}
-    assert told["foretold_next_generation", "death"] == (0.5, 4)
-    assert told["foretold_next_generation", "fusion"] == (0.0, 4)
-    assert told["foretold_next_generation", "abnormal_exit"] == (0.0, 4)
+    found = {(m, s): (v, n) for m, s, v, n in relatives(two, window_h=36)}
+    assert found["risk_difference_next_generation", "death"] == (0.5, 4)
+    assert found["risk_difference_next_generation", "fusion"] == (0.0, 4)
+    assert found["risk_difference_next_generation", "abnormal_exit"] == (0.0, 4)
 
 
 def test_a_difference_of_risks_needs_some_cells_of_each_kind():
-    told = {(m, s): (v, n) for m, s, v, n in kin(family(), window_h=36)}
-    assert told["foretold_next_generation", "death"] == (pytest.approx(np.nan, nan_ok=True), 2)
+    found = {(m, s): (v, n) for m, s, v, n in relatives(family(), window_h=36)}
+    assert found["risk_difference_next_generation", "death"] == (pytest.approx(np.nan, nan_ok=True), 2)
 
 
 def test_undivided_through_the_window_is_arrested_and_too_late_is_unknown():
@@ -197,9 +223,9 @@ def test_deaths_by_twelve_hours_are_for_each_hour_watched():
         {"movie": ["m", "m"], "hours": [14.0, 15.0], "subtype": ["sister_fusion", "fusion"]}
     )
     part = SimpleNamespace(frames=frames, cells=cells, fusions=fusions)
-    told = {(r.measure.split("_per")[0], r.stratum): (r.value, r.n) for r in ends_over_time(part, None)}
+    found = {(r.measure.split("_per")[0], r.stratum): (r.value, r.n) for r in ends_over_time(part, None)}
     first, second = 5 * 24, 5 * 24  # frames at 0 to 12 without 6, and after 12 to 24
-    assert told == {
+    assert found == {
         ("deaths", "0-12 h"): (1000 * 2 / first, 2),  # that of the unusable frame is not among them
         ("deaths", "12-24 h"): (1000 * 1 / second, 1),
         ("sister_fusions", "0-12 h"): (0.0, 0),
@@ -210,15 +236,25 @@ def test_deaths_by_twelve_hours_are_for_each_hour_watched():
 def test_an_hour_that_one_position_misses_is_no_growth():
     """The second position is filmed two hours later."""
     hours = np.arange(0, 10, 0.5)
-    one, two = (pd.DataFrame({"movie": m, "hours": h, "frame": range(len(h)), "n_live": 10.0})
-                for m, h in (("a", hours), ("b", hours[4:])))  # fmt: skip
-    told = {r.measure: r.value for r in growth(SimpleNamespace(frames=pd.concat([one, two])), None)}
-    assert told["growth"] == 1
+    one, two = (
+        pd.DataFrame({"movie": m, "hours": h, "frame": range(len(h)), "n_live": 10.0})
+        for m, h in (("a", hours), ("b", hours[4:]))
+    )
+    found = {r.measure: r.value for r in growth(SimpleNamespace(frames=pd.concat([one, two])), None)}
+    assert found["growth"] == 1
 
 
 def test_a_first_mitosis_after_the_follow_up_is_not_counted():
-    cells = pd.DataFrame({"movie": "m", "tracklet_id": [1, 2, 3], "generation": 0, "entry_h": 0.0,
-                          "exit_h": [10.0, 20.0, 50.0], "end": "division"})  # fmt: skip
+    cells = pd.DataFrame(
+        {
+            "movie": "m",
+            "tracklet_id": [1, 2, 3],
+            "generation": 0,
+            "entry_h": 0.0,
+            "exit_h": [10.0, 20.0, 50.0],
+            "end": "division",
+        }
+    )
     mitoses = pd.DataFrame({"movie": "m", "mother_id": [1, 2, 3], "generation": 0, "hours": cells["exit_h"]})
     assert first_mitosis(SimpleNamespace(cells=cells, mitoses=mitoses), 30) == (10, 2)
 
@@ -228,44 +264,65 @@ def test_a_first_mitosis_after_the_follow_up_is_not_counted():
 
 def test_the_excess_over_additive_by_hand():
     one, other = difference([0.5, 0.7, 0.6], [0.1, 0.3, 0.2]), difference([0.2, 0.4, 0.3], [0.0, 0.2, 0.1])
-    told = excess(one, other)
-    assert told.value == pytest.approx(0.6 - 0.2 - 0.3 + 0.1)
-    assert told.df == pytest.approx(8)  # all four alike: as many as there are wells less means
-    assert told.high - told.value == pytest.approx(2.306 * math.sqrt(4 * 0.1**2 / 3), rel=1e-3)
+    found = excess(one, other)
+    assert found.value == pytest.approx(0.6 - 0.2 - 0.3 + 0.1)
+    assert found.df == pytest.approx(8)  # all four alike: as many as there are wells less means
+    assert found.high - found.value == pytest.approx(2.306 * math.sqrt(4 * 0.1**2 / 3), rel=1e-3)
 
 
 def test_fieller_has_no_interval_where_the_slope_may_be_nothing():
     steep = Estimate(0.10, 0.08, 0.12, df=8)
-    told = slope_ratio(steep, Estimate(0.05, 0.04, 0.06, df=8))
-    assert told.low < told.value == 2 < told.high
+    found = slope_ratio(steep, Estimate(0.05, 0.04, 0.06, df=8))
+    assert found.low < found.value == 2 < found.high
     assert math.isnan(slope_ratio(steep, Estimate(0.05, -0.01, 0.11, df=8)).low)
 
 
 def test_a_drug_is_compared_with_its_line_without_it():
     rows = [
-        {"cell_line": "L", "treatment": t, "drug_uM": d, "dose_gy": g, "measure": "fraction_abnormal",
-         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + noise,
-         "n": 200, "k": 10, "experiment_date": "d"}
-        for t, d in (("none", 0.0), ("olaparib", 1.0)) for g in (0, 4) for noise in (-0.001, 0.0, 0.001)
-    ]  # fmt: skip
-    told = enhancement(pd.DataFrame(rows), {}).set_index("quantity")
-    assert told["ratio_or_excess"].to_dict() == pytest.approx(
+        {
+            "cell_line": "L",
+            "treatment": t,
+            "drug_uM": d,
+            "dose_gy": g,
+            "measure": "fraction_abnormal",
+            "stratum": "all",
+            "value": 0.05 + g * (0.02 + 0.02 * d) + noise,
+            "n": 200,
+            "k": 10,
+            "experiment_date": "d",
+        }
+        for t, d in (("none", 0.0), ("olaparib", 1.0))
+        for g in (0, 4)
+        for noise in (-0.001, 0.0, 0.001)
+    ]
+    found = enhancement(pd.DataFrame(rows), {}).set_index("quantity")
+    assert found["ratio_or_excess"].to_dict() == pytest.approx(
         {"slope ratio": 2.0, "excess over additive": 0.08}
     )
-    assert told.at["slope ratio", "low"] < 2 < told.at["slope ratio", "high"]
+    assert found.at["slope ratio", "low"] < 2 < found.at["slope ratio", "high"]
 
 
 def test_one_well_a_dose_leaves_the_slope_ratio_without_interval():
     rows = [
-        {"cell_line": "L", "treatment": t, "drug_uM": d, "dose_gy": g, "measure": "fraction_abnormal",
-         "stratum": "all", "value": 0.05 + g * (0.02 + 0.02 * d) + 0.001 * (g % 3),
-         "n": 200, "k": 10, "experiment_date": "d"}
-        for t, d in (("none", 0.0), ("olaparib", 1.0)) for g in (0, 1, 2, 4, 8)
-    ]  # fmt: skip
-    told = enhancement(pd.DataFrame(rows), {}).set_index("quantity").loc["slope ratio"]
-    assert told["ratio_or_excess"] == pytest.approx(2, rel=0.05)
-    assert math.isnan(told["low"])
-    assert told["note"].startswith("a slope has no interval")
+        {
+            "cell_line": "L",
+            "treatment": t,
+            "drug_uM": d,
+            "dose_gy": g,
+            "measure": "fraction_abnormal",
+            "stratum": "all",
+            "value": 0.05 + g * (0.02 + 0.02 * d) + 0.001 * (g % 3),
+            "n": 200,
+            "k": 10,
+            "experiment_date": "d",
+        }
+        for t, d in (("none", 0.0), ("olaparib", 1.0))
+        for g in (0, 1, 2, 4, 8)
+    ]
+    found = enhancement(pd.DataFrame(rows), {}).set_index("quantity").loc["slope ratio"]
+    assert found["ratio_or_excess"] == pytest.approx(2, rel=0.05)
+    assert math.isnan(found["low"])
+    assert found["note"].startswith("a slope has no interval")
 
 
 def test_two_wells_against_two_are_few():

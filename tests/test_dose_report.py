@@ -10,23 +10,36 @@ import pandas as pd
 import pytest
 import tifffile
 from dose_plates import write_plate
-from synthetic.runs import write_run
 from typer.testing import CliRunner
 
+from lineage.simulate.runs import write_run
 from lineage.simulate.settings import Settings
 from pipelines.dose.__main__ import app
 from pipelines.report import words
-from pipelines.report.films import films
+from pipelines.report.strips import strips
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIGURES = {
-    "fraction_superplot", "duration_superplot", "dose_response", "subtypes", "measures", "survival",
-    "courses", "dna_content", "incidence_since_irradiation", "incidence_since_birth", "lineages_0_gy",
-    "lineages_4_gy", "lineages_8_gy", "incidence_by_generation", "ends_over_time", "motility",
-}  # fmt: skip
+    "fraction_superplot",
+    "duration_superplot",
+    "dose_response",
+    "subtypes",
+    "measures",
+    "survival",
+    "courses",
+    "dna_content",
+    "incidence_since_irradiation",
+    "incidence_since_birth",
+    "lineages_0_gy",
+    "lineages_4_gy",
+    "lineages_8_gy",
+    "incidence_by_generation",
+    "ends_over_time",
+    "motility",
+}
 
 
-def told(*args):
+def invoke(*args):
     result = CliRunner().invoke(app, [str(a) for a in args])
     return result.exit_code, " ".join(result.output.split())
 
@@ -41,8 +54,8 @@ def out(tmp_path_factory):
     for event in events.loc[events["event_type"] == "mitosis", "event_id"]:
         pixels = np.random.default_rng(event).integers(1, 200, (12, 2, 24, 24)).astype(np.uint16)
         tifffile.imwrite(crops / f"event_{event:04d}.tif", pixels)
-    code, said = told(folder / "runs", "--out", folder / "out")
-    assert code == 0, said
+    code, output = invoke(folder / "runs", "--out", folder / "out")
+    assert code == 0, output
     return folder / "out"
 
 
@@ -123,28 +136,37 @@ def test_a_dye_free_control_ends_the_warning():
     assert words.dye_words(movies.iloc[:1]) == (words.NO_DYE_FREE, True)
 
 
-def test_typical_films_are_in_the_middle_and_doubtful_ones_first(out):
+def test_typical_strips_are_medians_and_doubtful_ones_come_first(out):
     mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
     mine = mitoses[mitoses["movie"] == "A1_p1"].head(5).reset_index(drop=True)
-    mine = mine.assign(mitosis_class="normal", counted_class="normal", side_um=60.0,
-                       p_abnormal=[0.1, 0.2, 0.3, 0.4, 0.5],
-                       confidence=[9.0, 9.0, 9.0, 0.5, -0.2])  # fmt: skip
+    mine = mine.assign(
+        mitosis_class="normal",
+        counted_class="normal",
+        side_um=60.0,
+        p_abnormal=[0.1, 0.2, 0.3, 0.4, 0.5],
+        confidence=[9.0, 9.0, 9.0, 0.5, -0.2],
+    )
     roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
-    typical, doubtful = films(mine, roots)
-    assert [f.figure.data["p_abnormal"].item() for f in typical] == [0.2]
-    assert [f.figure.data["confidence"].item() for f in doubtful[:2]] == [-0.2, 0.5]
+    typical, doubtful = strips(mine, roots)
+    assert [s.figure.data["p_abnormal"].item() for s in typical] == [0.2]
+    assert [s.figure.data["confidence"].item() for s in doubtful[:2]] == [-0.2, 0.5]
     assert "data:image/jpeg" in typical[0].figure.svg
 
 
-def test_typical_films_are_filmed_whole_where_any_is(out):
+def test_typical_strips_are_complete_where_any_is(out):
     mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
     mine = mitoses[mitoses["movie"] == "A1_p1"].head(4).reset_index(drop=True)
-    mine = mine.assign(mitosis_class="normal", counted_class="normal", p_abnormal=[0.1, 0.2, 0.3, 0.4],
-                       side_um=60.0, confidence=9.0)  # fmt: skip
+    mine = mine.assign(
+        mitosis_class="normal",
+        counted_class="normal",
+        p_abnormal=[0.1, 0.2, 0.3, 0.4],
+        side_um=60.0,
+        confidence=9.0,
+    )
     roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
 
     def chosen(flags):
-        return [f.figure.data["p_abnormal"].item() for f in films(mine.assign(flags=flags), roots)[0]]
+        return [s.figure.data["p_abnormal"].item() for s in strips(mine.assign(flags=flags), roots)[0]]
 
     assert chosen(["", "", "", ""]) == [0.3]
     padded = ["no_phase", "square_padded", "no_phase window_padded", "frame_replaced"]
@@ -157,8 +179,8 @@ def test_a_plate_with_a_drug_has_a_chapter_each_and_one_comparison(tmp_path):
     with_drug = plate["well"].isin(["A2", "A4"])
     plate.loc[with_drug, "treatment"] = "AZD"
     plate.assign(drug_uM=with_drug * 0.5).to_csv(tmp_path / "runs" / "plate.csv", index=False)
-    code, said = told(tmp_path / "runs", "--out", tmp_path / "out")
-    assert code == 0, said
+    code, output = invoke(tmp_path / "runs", "--out", tmp_path / "out")
+    assert code == 0, output
     html = (tmp_path / "out" / "dose_report.html").read_text(encoding="utf-8")
     assert '<a href="#drugs">' in html
     assert "Fieller E. C." in html
@@ -181,8 +203,8 @@ def test_a_line_of_which_nothing_is_left_does_not_stop_the_others(tmp_path):
     settings = Settings(frames=40, minutes_per_frame=20, dose_gy=4)
     write_run(tmp_path / "runs" / "A2_p1.lineage", [], settings, name="A2_p1.tif")
     plate.assign(cell_line=["U251", "PC3"]).to_csv(tmp_path / "runs" / "plate.csv", index=False)
-    code, said = told(tmp_path / "runs", "--out", tmp_path / "out")
-    assert code == 0, said
+    code, output = invoke(tmp_path / "runs", "--out", tmp_path / "out")
+    assert code == 0, output
     drawn = {p.stem for p in (tmp_path / "out" / "figures").glob("*.csv")}
     assert "series2_courses" in drawn  # in order: PC3, U251
     assert "series1_courses" not in drawn
@@ -201,25 +223,25 @@ def blank(folder, plate, wells):
 def test_a_plate_without_a_nucleus_is_refused_in_one_line(tmp_path):
     plate = write_plate(tmp_path / "runs", doses=(0, 4), wells=1, founders=5, frames=40)
     blank(tmp_path / "runs", plate, ["A1", "A2"])
-    code, said = told(tmp_path / "runs", "--out", tmp_path / "out")
+    code, output = invoke(tmp_path / "runs", "--out", tmp_path / "out")
     assert code == 2
-    assert "none of the 2 movies of" in said
-    assert "80 of 80 frames cannot be used" in said
-    assert "A1_p1.lineage/report.html" in said
+    assert "none of the 2 movies of" in output
+    assert "80 of 80 frames cannot be used" in output
+    assert "A1_p1.lineage/report.html" in output
     assert not (tmp_path / "out").exists()
 
 
-def test_movies_without_a_nucleus_are_counted_and_said(tmp_path):
+def test_movies_without_a_nucleus_are_counted_and_reported(tmp_path):
     """One of two wells at 0 Gy, and all of the other line."""
     plate = write_plate(tmp_path / "runs", doses=(0, 4), wells=2, founders=5, frames=40)
     blank(tmp_path / "runs", plate, ["A1", "A3", "A4"])
     plate.assign(cell_line=["U251", "U251", "PC3", "PC3"]).to_csv(
         tmp_path / "runs" / "plate.csv", index=False
     )
-    code, said = told(tmp_path / "runs", "--out", tmp_path / "out")
-    assert code == 0, said
+    code, output = invoke(tmp_path / "runs", "--out", tmp_path / "out")
+    assert code == 0, output
     words = "No nucleus was followed in 3 of 4 movies (A1_p1, A3_p1, A4_p1)"
-    assert words in said
+    assert words in output
     assert words in (tmp_path / "out" / "dose_report.html").read_text(encoding="utf-8")
     record = json.loads((tmp_path / "out" / "analysis.json").read_text())
     assert [n["n_positions"] for n in record["n"]] == [2, 2]
@@ -228,60 +250,67 @@ def test_movies_without_a_nucleus_are_counted_and_said(tmp_path):
 
 def test_the_summary_says_no_number_that_is_not_there():
     """8 Gy left no mitosis to judge; one well a dose; medians whose trend was not tested."""
-    place = {"measure": "fraction_abnormal", "stratum": "all", "dose_gy": 0.0, "n": 40, "n_units": 3}
-    doses = pd.DataFrame([place | {"estimate": 0.1, "low": 0.0, "high": 0.2, "method": "t over units"}])
-    test = place | {"slope_per_gy": 0.02, "low": -0.1, "high": 0.1, "p": np.nan, "p_adjusted": np.nan}
+    common = {"measure": "fraction_abnormal", "stratum": "all", "dose_gy": 0.0, "n": 40, "n_units": 3}
+    doses = pd.DataFrame([common | {"estimate": 0.1, "low": 0.0, "high": 0.2, "method": "t over units"}])
+    test = common | {"slope_per_gy": 0.02, "low": -0.1, "high": 0.1, "p": np.nan, "p_adjusted": np.nan}
     test |= {"n_doses": 2, "method": "HC2; descriptive: one well a dose"}
     delay = test | {"measure": "time_to_first_mitosis", "stratum": "of those that get there"}
-    effect = place | {"control_gy": 0.0, "difference_low": np.nan, "difference_high": np.nan}
+    effect = common | {"control_gy": 0.0, "difference_low": np.nan, "difference_high": np.nan}
     effects = [effect | {"dose_gy": 4.0, "difference": 0.1}, effect | {"dose_gy": 8.0, "difference": np.nan}]
     tables = {"doses": doses, "tests": pd.DataFrame([test, delay]), "effects": pd.DataFrame(effects)}
-    told = " ".join(words.summary(tables, {"n": [], "unit": "well"}, "U251"))
-    assert "nan" not in told
-    assert "At 4 against 0 Gy the difference was 10 points." in told
-    assert "not tested: that takes two wells at each of two doses" in told
-    alike = tables | {"tests": pd.DataFrame([test | {"method": words.ALIKE_UNITS}])}
-    told = " ".join(words.summary(alike, {"n": [], "unit": "well"}, "U251"))
-    assert "not tested: the units are all alike" in told
+    text = " ".join(words.summary(tables, {"n": [], "unit": "well"}, "U251"))
+    assert "nan" not in text
+    assert "At 4 against 0 Gy the difference was 10 points." in text
+    assert "not tested: this needs two wells at each of two doses" in text
+    alike = tables | {"tests": pd.DataFrame([test | {"method": words.ALIKE}])}
+    text = " ".join(words.summary(alike, {"n": [], "unit": "well"}, "U251"))
+    assert "not tested: the units are all alike" in text
 
 
 def test_nothing_is_overwritten_unasked(out):
     before = (out / "dose_report.html").stat().st_mtime_ns
-    code, said = told(out.parent / "runs", "--out", out)
+    code, output = invoke(out.parent / "runs", "--out", out)
     assert code == 2
-    assert "holds an analysis already" in said
+    assert "holds an analysis already" in output
     assert (out / "dose_report.html").stat().st_mtime_ns == before
 
 
 def test_a_folder_without_runs_is_refused_in_one_line(tmp_path):
-    code, said = told(tmp_path, "--out", tmp_path / "out")
+    code, output = invoke(tmp_path, "--out", tmp_path / "out")
     assert code == 2
-    assert "plate.csv is not there; give the folder that" in said
+    assert "plate.csv is not there; give the folder that" in output
     assert not (tmp_path / "out").exists()
 
 
-def test_a_dose_without_a_judged_mitosis_is_said_in_words(out):
+def test_a_dose_without_a_judged_mitosis_is_reported_in_words(out):
     tables = {name: pd.read_csv(out / f"{name}.csv") for name in ("doses", "tests", "effects")}
     record = json.loads((out / "analysis.json").read_text())
     assert "At 8 against 0 Gy" in " ".join(words.summary(tables, record, "U251"))
     doses, effects = tables["doses"], tables["effects"]
     doses.loc[doses["dose_gy"] == 8, "estimate"] = np.nan
     effects.loc[effects["dose_gy"] == 8, "difference"] = np.nan
-    said = " ".join(words.summary(tables, record, "U251"))
-    assert "At 8 Gy no mitosis was called normal or abnormal." in said
-    assert "At 8 against" not in said
-    assert "nan" not in said
+    text = " ".join(words.summary(tables, record, "U251"))
+    assert "At 8 Gy no mitosis was called normal or abnormal." in text
+    assert "At 8 against" not in text
+    assert "nan" not in text
     doses["estimate"] = np.nan
     assert "no mitosis was called normal or abnormal." in words.summary(tables, record, "U251")[0]
 
 
-def test_a_film_is_shown_under_the_class_it_counts_under(out):
+def test_a_strip_is_shown_under_the_class_it_counts_under(out):
     mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
     mine = mitoses[mitoses["movie"] == "A1_p1"].head(1).reset_index(drop=True)
-    mine = mine.assign(mitosis_class="normal", counted_class="abnormal", subtype="tripolar", side_um=60.0,
-                       verdict="abnormal", p_verdict=0.9, verdict_because="three_daughters")  # fmt: skip
-    (film,), _ = films(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
-    assert film.mitosis_class == "abnormal"
-    assert "probability of abnormal: 0.90 (three daughters)" in film.words
-    of_person, _ = films(mine.assign(verdict="normal"), {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
-    assert "by a person" in of_person[0].words
+    mine = mine.assign(
+        mitosis_class="normal",
+        counted_class="abnormal",
+        subtype="tripolar",
+        side_um=60.0,
+        verdict="abnormal",
+        p_verdict=0.9,
+        verdict_because="three_daughters",
+    )
+    (strip,), _ = strips(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
+    assert strip.counted_class == "abnormal"
+    assert "p 0.90: three daughters" in strip.facts
+    of_person, _ = strips(mine.assign(verdict="normal"), {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
+    assert "class given by a person" in of_person[0].facts

@@ -18,20 +18,20 @@ from pipelines.dose.sample import STRATUM, candidates, draw
 
 @pytest.fixture(scope="module")
 def plate(tmp_path_factory):
-    """Runs of lives, with a film of noise for every mitosis."""
+    """Runs of lives, with a crop of noise for every mitosis."""
     folder = tmp_path_factory.mktemp("plate")
     write_plate(folder, founders=8)
     rng = np.random.default_rng(0)
     for run in folder.glob("*.lineage"):
         (run / "crops").mkdir()
         for event in pd.read_csv(run / "events.csv")["event_id"]:
-            film = rng.integers(1, 999, (CROP_FRAMES, 2, 8, 8)).astype(np.uint16)
-            tifffile.imwrite(run / "crops" / name(event), film)
+            crop = rng.integers(1, 999, (CROP_FRAMES, 2, 8, 8)).astype(np.uint16)
+            tifffile.imwrite(run / "crops" / name(event), crop)
     return folder
 
 
-def told(*words):
-    result = CliRunner().invoke(app, [str(w) for w in words])
+def invoke(*args):
+    result = CliRunner().invoke(app, [str(a) for a in args])
     return result.exit_code, " ".join(result.output.split())
 
 
@@ -53,10 +53,10 @@ def test_the_same_seed_draws_the_same(plate):
     assert not one["event_id"].equals(other["event_id"])
 
 
-def test_the_page_shows_films_and_neither_dose_nor_verdict(plate, tmp_path):
+def test_the_page_shows_strips_and_neither_dose_nor_verdict(plate, tmp_path):
     page = tmp_path / "review.html"
-    code, words = told("sample", plate, "--out", page, "--each", 2)
-    assert code == 0, words
+    code, output = invoke("sample", plate, "--out", page, "--each", 2)
+    assert code == 0, output
     html = page.read_text()
     body, script = html.split("<script>")
     events = json.loads(re.search(r"const events = (\[.*?\]), classes", script).group(1))
@@ -65,7 +65,7 @@ def test_the_page_shows_films_and_neither_dose_nor_verdict(plate, tmp_path):
     assert body.count("<article") == body.count("data:image/jpeg") == len(events) > 4
     assert not re.search(r"\dGy|\d Gy|p\(abnormal\)", re.sub(r"base64,[^\"]*", "", body))
     assert not any(movie in body for movie, _ in events)
-    # Every film offers the same three answers, and none is given.
+    # Every crop offers the same three answers, and none is given.
     assert body.count('aria-pressed="false"') == 3 * len(events)
     assert "http" not in body.replace("http://www.w3.org", "")
 
@@ -73,14 +73,14 @@ def test_the_page_shows_films_and_neither_dose_nor_verdict(plate, tmp_path):
 def test_a_page_is_not_replaced_unasked(plate, tmp_path):
     page = tmp_path / "review.html"
     page.write_text("half judged")
-    code, words = told("sample", plate, "--out", page)
+    code, output = invoke("sample", plate, "--out", page)
     assert code == 2
-    assert "is there already" in words
+    assert "is there already" in output
     assert page.read_text() == "half judged"
 
 
-def test_runs_without_films_are_refused_in_one_line(tmp_path):
+def test_runs_without_crops_are_refused_in_one_line(tmp_path):
     write_plate(tmp_path, doses=(0,), wells=1, founders=3)
-    code, words = told("sample", tmp_path, "--out", tmp_path / "review.html")
+    code, output = invoke("sample", tmp_path, "--out", tmp_path / "review.html")
     assert code == 2
-    assert "no classified event with a crop" in words
+    assert "no classified event with a crop" in output

@@ -1,4 +1,4 @@
-"""`python -m pipelines.dose DIR --out DIR2`: what a dose does; `sample` and `power` to check and to plan."""
+"""`python -m pipelines.dose DIR --out DIR2`: the effect of dose; `sample` to check, `power` to plan."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ANALYSE = "analyse"
 
 
 class AnalyseByDefault(TyperGroup):
-    """A first word that is no command is the folder to analyse."""
+    """Without the name of a command the first argument is the folder to analyse."""
 
     def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]
-        """Put the command's name before its folder."""
+        """Insert `analyse` before a folder."""
         if args and args[0] not in self.commands and args[0] not in ("--help", "-h"):
             args = [ANALYSE, *args]
         return super().parse_args(ctx, args)
@@ -28,7 +28,7 @@ app = typer.Typer(cls=AnalyseByDefault, add_completion=False, rich_markup_mode=N
 
 @app.callback()
 def _about() -> None:
-    """What a dose does to mitosis: `python -m pipelines.dose DIR --out DIR2`. Options: `analyse --help`."""
+    """Effects of dose on mitosis: `python -m pipelines.dose DIR --out DIR2`. Options: `analyse --help`."""
 
 
 @app.command(ANALYSE)
@@ -36,20 +36,29 @@ def analyse_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder of finished runs, *.lineage")],
     out: Annotated[Path, typer.Option(help="folder for the tables")],
     plate: Annotated[
-        Path | None, typer.Option(help="a plate map in place of DIR/plate.csv, for movies run one by one")
+        Path | None,
+        typer.Option(help="a plate map instead of DIR/plate.csv, for movies that were run one by one"),
     ] = None,
     unit: Annotated[
-        str | None, typer.Option(help="well or experiment [experiment, if each dose has three; else well]")
+        str | None,
+        typer.Option(
+            help="unit of analysis, well or experiment [experiment, if each dose has three; else well]"
+        ),
     ] = None,
-    divisions: Annotated[int, typer.Option(min=1, max=6, help="that make a founder a survivor")] = 3,
+    divisions: Annotated[
+        int, typer.Option(min=1, max=6, help="divisions of a clone that count as survival")
+    ] = 3,
     arrest_h: Annotated[
-        float | None, typer.Option(min=1, help="hours undivided after birth [1.5 cycles of the controls]")
+        float | None,
+        typer.Option(
+            min=1, help="hours undivided after birth that count as arrest [1.5 cycles of the controls]"
+        ),
     ] = None,
-    correct: Annotated[bool, typer.Option(help="correct for the classifier's errors, beside the raw")] = True,
+    correct: Annotated[bool, typer.Option(help="correct fractions for the classifier's errors")] = True,
     reviewed: Annotated[
         Path | None,
         typer.Option(
-            help="movie, event_id, mitosis_class: a blinded person's; overrules verdicts, replaces clips"
+            help="table of a person's blinded classes: movie, event_id, mitosis_class; they overrule verdicts"
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier analysis")] = False,
@@ -58,7 +67,8 @@ def analyse_command(
     """Read the runs of a plate and write dose_report.html, its figures, and tidy tables."""
     from lineage.progress import Screen
     from lineage.schema import InputError
-    from pipelines.dose.analyse import Options, analyse
+    from pipelines.dose.analyse import analyse
+    from pipelines.dose.prepare import Options
 
     with one_line_errors(debug=debug, stopped="nothing was written"):
         if unit not in (None, "well", "experiment"):
@@ -73,14 +83,14 @@ def sample_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder of finished runs, *.lineage")],
     out: Annotated[Path, typer.Option(help="the page to judge them on")] = Path("review.html"),
     each: Annotated[
-        int, typer.Option(min=1, help="events of every dose and verdict; of normal, thrice")
+        int, typer.Option(min=1, help="events of every dose and verdict; three times as many called normal")
     ] = 12,
-    seed: Annotated[int, typer.Option(min=0, help="of the lot")] = 1,
-    plate: Annotated[Path | None, typer.Option(help="a plate map in place of DIR/plate.csv")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="same seed, same sample")] = 1,
+    plate: Annotated[Path | None, typer.Option(help="a plate map instead of DIR/plate.csv")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the page")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
-    """Draw mitoses for a blinded person to judge; what comes back goes to --reviewed."""
+    """Draw a random sample of mitoses for a blinded person to judge; the result is for --reviewed."""
     from lineage.progress import Screen
     from lineage.schema import InputError
     from pipelines.dose.sample import candidates, draw, write_page
@@ -99,28 +109,36 @@ def sample_command(
 @app.command("power")
 def power_command(
     doses: Annotated[
-        str, typer.Option(help="gray, with commas; the trend over them is what is to be seen")
+        str, typer.Option(help="gray, with commas; power is that of the trend over them")
     ] = "0,2",
     difference: Annotated[
         float | None,
-        typer.Option(min=0.001, max=0.9, help="in place of --doses: what a dose adds to the fraction"),
+        typer.Option(
+            min=0.001, max=0.9, help="instead of --doses: what a dose adds to the fraction abnormal"
+        ),
     ] = None,
-    wells: Annotated[str, typer.Option(help="of each dose, with commas")] = "2,3,4,6,8",
-    positions: Annotated[str, typer.Option(help="of each well, with commas")] = "1,2,3",
-    hours: Annotated[str, typer.Option(help="of a movie, with commas")] = "24,48,72",
+    wells: Annotated[str, typer.Option(help="wells of each dose, with commas")] = "2,3,4,6,8",
+    positions: Annotated[str, typer.Option(help="positions of each well, with commas")] = "1,2,3",
+    hours: Annotated[str, typer.Option(help="length of a movie, with commas")] = "24,48,72",
     target: Annotated[float, typer.Option(min=0.05, max=0.999, help="power that is enough")] = 0.8,
-    cell_line: Annotated[str, typer.Option(help="U251 or PC3, of the simulator")] = "U251",
+    cell_line: Annotated[str, typer.Option(help="U251 or PC3")] = "U251",
     founders: Annotated[int, typer.Option(min=1, max=1000, help="cells in view at the start")] = 30,
-    well_sd: Annotated[float, typer.Option(min=0, max=2, help="between wells, of the log odds")] = 0.25,
-    position_sd: Annotated[float, typer.Option(min=0, max=2, help="between positions of a well")] = 0.15,
-    pool: Annotated[int, typer.Option(min=4, max=1000, help="wells grown of each dose, to draw from")] = 40,
-    plates: Annotated[int, typer.Option(min=10, help="drawn of each design")] = 1000,
+    well_sd: Annotated[
+        float, typer.Option(min=0, max=2, help="spread between wells, of the log-odds")
+    ] = 0.25,
+    position_sd: Annotated[
+        float, typer.Option(min=0, max=2, help="spread between positions of a well, of the log-odds")
+    ] = 0.15,
+    pool: Annotated[
+        int, typer.Option(min=4, max=1000, help="simulated wells of each dose, to draw from")
+    ] = 40,
+    plates: Annotated[int, typer.Option(min=10, help="plates drawn of each design")] = 1000,
     seed: Annotated[int, typer.Option(min=0, help="same seed, same table")] = 1,
     out: Annotated[Path | None, typer.Option(help="write the table there, as CSV")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier table")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
-    """Say how many wells, positions and hours it takes to see an effect, by simulated lineages."""
+    """Estimate how many wells, positions and hours are needed to find an effect, by simulated lineages."""
     from lineage.schema import InputError
     from pipelines.dose.needed import Question, needed
 
@@ -128,9 +146,20 @@ def power_command(
         if out and out.exists() and not overwrite:
             raise InputError(f"{out} is there already; give another --out, or say --overwrite")
         question = Question(
-            doses, difference, wells, positions, hours, target, cell_line, founders, well_sd, position_sd,
-            pool, plates, seed,
-        )  # fmt: skip
+            doses,
+            difference,
+            wells,
+            positions,
+            hours,
+            target,
+            cell_line,
+            founders,
+            well_sd,
+            position_sd,
+            pool,
+            plates,
+            seed,
+        )
         needed(question, out=out)
 
 

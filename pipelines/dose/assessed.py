@@ -1,6 +1,7 @@
 """Mitoses -> in which of them micronuclei and lagging chromatin could be assessed; a note on the rest.
 
-Where the pixels are too coarse events.csv says `not assessable`: missing in the shares of that kind, not 0.
+Where the pixels are too coarse events.csv says `not assessable`; the share of that kind is missing then, not
+0.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from lineage.schema import Subtype
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Kinds that the pixels may not show, and where events.csv says what was seen.
+# Kinds that may not be visible at a pixel size, and the column of events.csv that says what was seen.
 FINE_KINDS: Mapping[str, str] = MappingProxyType(
     {Subtype.LAGGING.value: "bridge", Subtype.MICRONUCLEI.value: "n_micronuclei"}
 )
@@ -24,9 +25,9 @@ FINE_KINDS: Mapping[str, str] = MappingProxyType(
 def assessed(mitoses: pd.DataFrame, kind: str) -> pd.Series:
     """In which mitoses a kind could be assessed.
 
-    Where the pixels show large bodies, but not that there is none, what was seen is no share of anything: so
-    movies of a pixel size count only if one of them says of a mitosis that there is nothing. Mitoses without
-    daughters are none of the kind, in movies that assess it in others.
+    At some pixel sizes large bodies are visible but their absence cannot be asserted, so that no share can be
+    counted: movies of a pixel size count only if one of them states absence in some mitosis. Mitoses without
+    daughters are not of the kind, in movies that assess it in other mitoses.
 
     Args:
         mitoses: of all movies: `movie, pixel_size_um` and FINE_KINDS as text.
@@ -57,7 +58,7 @@ def known_movies(movies: pd.DataFrame, kind: str) -> pd.Series:
 
 
 def pixel_sizes(movies: pd.DataFrame) -> str:
-    """As they are read.
+    """Pixel sizes in words.
 
     >>> pixel_sizes(pd.DataFrame({"pixel_size_um": [1.1518, 0.65, 1.1518]}))
     '0.65 and 1.15 µm'
@@ -66,8 +67,8 @@ def pixel_sizes(movies: pd.DataFrame) -> str:
 
 
 def notes(movies: pd.DataFrame, mitoses: pd.DataFrame) -> list[str]:
-    """A few sentences for each kind that was not assessed in some movies."""
-    found = []
+    """A note on each kind that was not assessed in some movies."""
+    sentences = []
     for kind in FINE_KINDS:
         known = known_movies(movies, kind)
         if known.all():
@@ -75,10 +76,10 @@ def notes(movies: pd.DataFrame, mitoses: pd.DataFrame) -> list[str]:
         unknown = movies.loc[known.index[~known]]
         in_these = mitoses["movie"].isin(unknown["movie"]) & (mitoses["counted_class"] == "abnormal")
         seen = int(((mitoses["subtype"] == kind) & in_these).sum())
-        found.append(
+        sentences.append(
             f"{kind.replace('_', ' ').capitalize()}: not assessable in {len(unknown)} of {len(known)} movies "
-            f"({pixel_sizes(unknown)} a pixel), which are missing in its shares and not 0."
+            f"({pixel_sizes(unknown)} a pixel). Its share is missing there, not 0."
             + f" It was seen in {seen} of their mitoses, which count as abnormal." * (seen > 0)
-            + " The fraction abnormal counts it in the other movies alone." * bool(known.any())
+            + " The fraction abnormal includes it in the other movies only." * bool(known.any())
         )
-    return found
+    return sentences

@@ -1,4 +1,4 @@
-"""Cell line -> what corrects its fractions: a person's verdicts or the paper's clips, and the recall."""
+"""Cell line -> what corrects its fractions: reviewed events or the paper's clips, and the recall."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 def of_lines(
     rows: Tables, proposals: Proposals, *, correct: bool, verdicts: Path | None
 ) -> tuple[dict[str, Classifier], list[str]]:
-    """Cell line -> what corrects its fractions; and what is to be said of it.
+    """Cell line -> what corrects its fractions; and notes for the reader.
 
     Args:
         rows: of the plate.
         proposals: how often each kind of mitosis is proposed.
         correct: whether to correct at all.
-        verdicts: a person's, on a sample of the plate's events.
+        verdicts: table of a person's classes of a sample of the plate's events.
 
     Raises:
         InputError: the verdicts cannot be used.
@@ -38,28 +38,30 @@ def of_lines(
         notes.append(f"Verdicts on movies that are not in this analysis are left out: {', '.join(strange)}.")
     for line in sorted(rows.movies["cell_line"].unique()):
         mitoses, movies = (t[t["cell_line"] == line] for t in (rows.mitoses, rows.movies))
-        one = correction.out_of_fold(line)
+        classifier = correction.out_of_fold(line)
         if sample is not None:
-            told = reviewed.classifier(sample, mitoses, movies)
-            if told is None:
+            of_plate = reviewed.classifier(sample, mitoses, movies)
+            if of_plate is None:
                 notes.append(
-                    f"{line}: a person judged fewer than {reviewed.LEAST} events normal, or fewer than "
-                    f"{reviewed.LEAST} abnormal; corrected by the paper's clips."
+                    f"{line}: a person judged fewer than {reviewed.MIN_REVIEWED} events normal, or fewer "
+                    f"than {reviewed.MIN_REVIEWED} abnormal. Fractions are corrected by the paper's clips "
+                    "instead."
                 )
-            one = told or one
+            classifier = of_plate or classifier
         if not correct:
-            known[line] = replace(one, normal=(1, 1, 0), abnormal=(1, 1, 0), source="not asked for")
+            known[line] = replace(classifier, normal=(1, 1, 0), abnormal=(1, 1, 0), source="not asked for")
             continue
-        if not one.usable:
+        if not classifier.usable:
             notes.append(
-                f"{line}: sensitivity + specificity is {one.youden:.2f}, below {correction.LEAST_YOUDEN}: "
-                "no correction."
+                f"{line}: sensitivity + specificity is {classifier.youden:.2f}, below "
+                f"{correction.MIN_YOUDEN}. Fractions are not corrected."
             )
-        elif one.source.startswith(correction.ALL):
+        elif classifier.source.startswith(correction.ALL):
             notes.append(
-                f"{line}: the classifier was never measured on this line; corrected as others on average."
+                f"{line}: the classifier was never tested on this cell line. Fractions are corrected by its "
+                "average errors on other lines."
             )
-        known[line] = replace(one, recall=proposals.recall(_kinds_of_abnormal(mitoses)))
+        known[line] = replace(classifier, recall=proposals.recall(_kinds_of_abnormal(mitoses)))
     return known, notes
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.dose.columns import SERIES
-from pipelines.dose.estimates import LEVEL, Estimate
+from pipelines.dose.estimates import Estimate, by_t
 from pipelines.dose.incidence import CENSORED, aalen_johansen
 
 if TYPE_CHECKING:
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-LEAST_DOSES = 4  # of a curve with two parameters and a start
-AS_FAR_AS_GY = 60.0  # the curve is followed
+MIN_DOSES = 4  # of a curve with two parameters and a start
+MAX_GY = 60.0  # to which the area under the curve is taken
 NOT_CLONOGENIC = (
     "Reproductive survival is the share of founders whose clone divides {k} times within the {hours:.0f} h "
-    "of follow-up. It is not clonogenic survival: a doomed clone may divide as often before it ends, and a "
-    "slow one may be too late."
+    "of follow-up. It is not clonogenic survival: a clone that will die out may divide as often before, and "
+    "a slow one may be too late."
 )
 
 
@@ -32,6 +32,14 @@ def reproductive_survival(clones: pd.DataFrame, *, divisions: int, follow_up_h: 
     Kaplan & Meier's estimate: a clone that lost a cell over the edge and is not seen to get there is censored
     when it did, since that cell may have divided on; one that got there all the same counts, for large
     clones lose more cells; one that died out or stands still stays at risk to the end.
+
+    Args:
+        clones: rows of `collect.Tables.clones`.
+        divisions: that make a founder a survivor.
+        follow_up_h: hours since irradiation.
+
+    Returns:
+        The share, NaN where there is no clone; and the number of clones.
     """
     if not len(clones):
         return float("nan"), 0
@@ -58,11 +66,10 @@ class LinearQuadratic:
     def mean_inactivation_dose_gy(self) -> float:
         """Area under the curve (Fertil et al. 1984, Radiat Res 99:73); NaN where it does not fall to 0.
 
-        Nor is there one where more than a hundredth is left at AS_FAR_AS_GY: the area would be that of
-        where it is cut.
+        NaN, too, where more than a hundredth is left at MAX_GY: the area would depend on where it is cut.
         """
         a, b = self.alpha_per_gy.value, self.beta_per_gy2.value
-        dose = np.linspace(0, AS_FAR_AS_GY, 6001)
+        dose = np.linspace(0, MAX_GY, 6001)
         survived = np.exp(-a * dose - b * dose**2)
         if b < 0 or survived[-1] > 0.01:
             return float("nan")
@@ -89,40 +96,30 @@ def linear_quadratic(
     dose, share, founders = (np.asarray(x, float) for x in (dose_gy, survived, n))
     good = np.isfinite(share) & (founders > 0)
     dose, share, founders = dose[good], share[good], founders[good]
-    if (
-        len(np.unique(dose)) < LEAST_DOSES
-        or len(dose) < LEAST_DOSES + 1
-        or not share[dose == dose.min()].sum()
-    ):
+    if len(np.unique(dose)) < MIN_DOSES or len(dose) < MIN_DOSES + 1 or not share[dose == dose.min()].sum():
         return None
-    from scipy.stats import t
     from statsmodels.genmod.families import Poisson
     from statsmodels.genmod.generalized_linear_model import GLM
 
     x = np.column_stack([np.ones(len(dose)), -dose, -(dose**2)])
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of convergence, which is asked below
+        warnings.simplefilter("ignore")  # convergence is checked below
         fit = GLM(share * founders, x, family=Poisson(), offset=np.log(founders)).fit(scale="X2")
     if not fit.converged or not np.isfinite(fit.bse).all():
         return None
-    df = len(dose) - 3
-    quantile = float(t.ppf((1 + LEVEL) / 2, df))
-
-    def told(i: int) -> Estimate:
-        b, se = float(fit.params[i]), float(fit.bse[i])
-        return Estimate(
-            b, b - quantile * se, b + quantile * se, df=df, n=len(dose), method="quasi-Poisson, log link, t"
-        )
-
-    return LinearQuadratic(told(1), told(2), float(np.exp(fit.params[0])), float(fit.scale))
+    alpha, beta = (
+        by_t(float(b), float(se), len(dose) - 3, n=len(dose), method="quasi-Poisson, log link, t")
+        for b, se in zip(fit.params[1:], fit.bse[1:], strict=True)
+    )
+    return LinearQuadratic(alpha, beta, float(np.exp(fit.params[0])), float(fit.scale))
 
 
 def fits_of(wells: pd.DataFrame) -> dict[tuple[Any, ...], LinearQuadratic | None]:
     """Series -> the fit to its wells' reproductive survival."""
-    mine = wells[wells["measure"] == "reproductive_survival"]
+    survival = wells[wells["measure"] == "reproductive_survival"]
     return {
-        tuple(key): linear_quadratic(*(t[c].to_numpy(float) for c in ("dose_gy", "value", "n")))
-        for key, t in mine.groupby(list(SERIES), dropna=False)
+        tuple(key): linear_quadratic(*(rows[c].to_numpy(float) for c in ("dose_gy", "value", "n")))
+        for key, rows in survival.groupby(list(SERIES), dropna=False)
     }
 
 
@@ -130,16 +127,19 @@ def fit_table(fits: Mapping[tuple[Any, ...], LinearQuadratic | None]) -> pd.Data
     """One row a series and parameter."""
     import pandas as pd
 
-    rows = []
+    rows: list[dict[str, Any]] = []
     for key, fit in fits.items():
-        place = dict(zip(SERIES, key, strict=True))
+        series = dict(zip(SERIES, key, strict=True))
         if fit is None:
-            rows.append(place | {"parameter": "none", "method": "fewer than four doses, or nothing to fit"})
+            rows.append(series | {"parameter": "none", "method": "fewer than four doses, or nothing to fit"})
             continue
         for name, one in (("alpha_per_gy", fit.alpha_per_gy), ("beta_per_gy2", fit.beta_per_gy2)):
-            rows.append(place | {"parameter": name, "estimate": one.value, "low": one.low, "high": one.high,
-                                 "df": one.df, "n_wells": one.n, "method": one.method})  # fmt: skip
-        for name, value in (("reproductive_survival_at_0_gy", fit.plating), ("dispersion", fit.dispersion),
-                            ("mean_inactivation_dose_gy", fit.mean_inactivation_dose_gy)):  # fmt: skip
-            rows.append(place | {"parameter": name, "estimate": value})
+            row = {"parameter": name, "estimate": one.value, "low": one.low, "high": one.high}
+            rows.append(series | row | {"df": one.df, "n_wells": one.n, "method": one.method})
+        for name, value in (
+            ("reproductive_survival_at_0_gy", fit.plating),
+            ("dispersion", fit.dispersion),
+            ("mean_inactivation_dose_gy", fit.mean_inactivation_dose_gy),
+        ):
+            rows.append(series | {"parameter": name, "estimate": value})
     return pd.DataFrame(rows)

@@ -1,6 +1,6 @@
 """One movie -> its rows of the plate's tables, each with the plate map's columns.
 
-Hours are since irradiation unless a name says otherwise. Nothing here knows of doses or wells.
+Hours are since irradiation unless a name says otherwise. Nothing here depends on doses or wells.
 """
 
 from __future__ import annotations
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 
 JUDGED = (Decision.NORMAL.value, Decision.ABNORMAL.value)
 MITOSES = (*JUDGED, Decision.UNDECIDED.value)
-OF_PERSON = MappingProxyType({MitosisClass.NONE.value: Decision.NOT_A_MITOSIS.value})
+NOT_A_MITOSIS = Decision.NOT_A_MITOSIS.value  # what a person's `none` counts as
 DEATHS = ("death_in_mitosis", "death_in_interphase")
 DEATH_FATES = (Fate.DIED_INTERPHASE.value, Fate.DIED_MITOSIS.value)
 GONE = (Fate.LEFT_FIELD.value, Fate.LOST.value)
 ENDS = ("division", "abnormal_exit", "death", "fusion")  # competing; what else ends a track censors
+DIVIDED = ENDS[:2]
 DNA_BIN_H = 12.0
 GENERATIONS = 6  # how far clones are followed
 CLASSES = ["verdict", "mitosis_class", "counted_class", "generation"]  # of an interval's mitosis
@@ -44,7 +45,7 @@ class Tables:
     cells: pd.DataFrame  # one row a cell: when it was seen and how it ended
     intervals: pd.DataFrame  # one row a duration, between bounds
     clones: pd.DataFrame  # one row a cell of the first frame, with its descendants
-    frames: pd.DataFrame  # one row a usable frame: who lived
+    frames: pd.DataFrame  # one row a usable frame: how many cells lived, and in which state
     dna: pd.DataFrame  # one row a cell and 12 hours: light of its DNA in interphase
     motility: pd.DataFrame  # one row a kind of cells and lag: mean squared displacement
 
@@ -62,15 +63,15 @@ def _stacked(tables: list[pd.DataFrame]) -> pd.DataFrame:
         return pd.concat(filled, ignore_index=True)
 
 
-def collect(movie: Movie, persons: Mapping[int, str] = MappingProxyType({})) -> Tables:
+def collect(movie: Movie, reviewed: Mapping[int, str] = MappingProxyType({})) -> Tables:
     """All rows of one movie.
 
     Args:
         movie: as it was run.
-        persons: event_id -> a person's class (normal, abnormal or none), which overrules the verdict.
+        reviewed: event_id -> a person's class (normal, abnormal or none), which overrules the verdict.
     """
-    mitoses = _mitoses(movie, persons)
-    cells = _cells(movie, persons)
+    mitoses = _mitoses(movie, reviewed)
+    cells = _cells(movie, reviewed)
     live = _live(movie)
     mitoses = _with_descent(mitoses, cells)
     tables = {
@@ -84,14 +85,14 @@ def collect(movie: Movie, persons: Mapping[int, str] = MappingProxyType({})) -> 
         "dna": _dna(movie, live),
         "motility": displacements(live, mitoses, cells, minutes_per_frame=movie.minutes_per_frame),
     }
-    return Tables(**{name: _placed(movie, table) for name, table in tables.items()})
+    return Tables(**{name: _with_map(movie, table) for name, table in tables.items()})
 
 
-def _placed(movie: Movie, table: pd.DataFrame) -> pd.DataFrame:
+def _with_map(movie: Movie, table: pd.DataFrame) -> pd.DataFrame:
     """With the plate map's columns before its own."""
-    mine = table.reset_index(drop=True)
-    place = pd.DataFrame([dict(movie.row)]).loc[[0] * len(mine)].reset_index(drop=True)
-    return pd.concat([place, mine[[c for c in mine.columns if c not in place.columns]]], axis=1)
+    columns = pd.DataFrame([dict(movie.row)]).loc[[0] * len(table)].reset_index(drop=True)
+    own = table.reset_index(drop=True)
+    return pd.concat([columns, own[[c for c in own.columns if c not in columns]]], axis=1)
 
 
 def _hours(movie: Movie, minutes: Any) -> Any:
@@ -109,16 +110,16 @@ def _events(movie: Movie, which: pd.Series) -> pd.DataFrame:
     return table
 
 
-def _mitoses(movie: Movie, persons: Mapping[int, str]) -> pd.DataFrame:
+def _mitoses(movie: Movie, reviewed: Mapping[int, str]) -> pd.DataFrame:
     table = _events(movie, (movie.events["event_type"] == "mitosis") & movie.events["verdict"].isin(MITOSES))
-    table["counted_class"] = _counted(table, persons)
-    # Where the classifier was not asked only abnormal mitoses are known: of these no fraction is one.
+    table["counted_class"] = _counted(table, reviewed)
+    # Of unclassified mitoses only abnormal ones are recognised, so their fraction abnormal would be 1.
     table["judged"] = table["counted_class"].isin(JUDGED) & is_classified(table)
     table["pixel_size_um"] = movie.pixel_size_um
-    held = table["time_min"] - pd.to_numeric(table["onset_min"], errors="coerce")
-    # Seen condensed first at onset, seen separate first at the event: each a frame late at most.
-    table["least_min"] = (held - movie.minutes_per_frame).clip(lower=0)
-    table["most_min"] = held + movie.minutes_per_frame
+    duration = table["time_min"] - pd.to_numeric(table["onset_min"], errors="coerce")
+    # Onset and separation happened up to one frame before they were seen.
+    table["least_min"] = (duration - movie.minutes_per_frame).clip(lower=0)
+    table["most_min"] = duration + movie.minutes_per_frame
     return table
 
 
@@ -128,17 +129,19 @@ def is_classified(mitoses: pd.DataFrame) -> pd.Series:
 
 
 def kinds_of(mitoses: pd.DataFrame) -> pd.Series:
-    """What each abnormal mitosis was seen to be, UNSPECIFIED where that is no kind; empty of the others."""
+    """The kind of each abnormal mitosis, UNSPECIFIED where none was seen; empty of the others."""
     abnormal = mitoses["counted_class"] == MitosisClass.ABNORMAL.value
     seen = mitoses["subtype"].where(mitoses["subtype"].isin(ABNORMAL_SUBTYPES), UNSPECIFIED)
     return seen.where(abnormal, "")
 
 
-def _counted(table: pd.DataFrame, persons: Mapping[int, str]) -> list[str]:
-    """What each mitosis counts as: its verdict, or a person's in its place; empty of no mitosis."""
-    of_persons = {event: OF_PERSON.get(told, told) for event, told in persons.items()}
+def _counted(table: pd.DataFrame, reviewed: Mapping[int, str]) -> list[str]:
+    """What each mitosis counts as: its verdict, or a person's class in its place; empty of no mitosis."""
+    classes = {
+        event: NOT_A_MITOSIS if name == MitosisClass.NONE else name for event, name in reviewed.items()
+    }
     pairs = zip(table["event_id"].tolist(), table["verdict"].tolist(), strict=True)
-    return [of_persons.get(event, said) if said else "" for event, said in pairs]
+    return [classes.get(event, verdict) if verdict else "" for event, verdict in pairs]
 
 
 def _with_descent(mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
@@ -146,7 +149,7 @@ def _with_descent(mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     return mitoses.join(descent, on="mother_id")
 
 
-def _cells(movie: Movie, persons: Mapping[int, str]) -> pd.DataFrame:
+def _cells(movie: Movie, reviewed: Mapping[int, str]) -> pd.DataFrame:
     """One row a cell, with its end among ENDS, or `censored` or `lost`."""
     t = movie.tracklets.copy()
     first = _first_usable(movie)
@@ -155,12 +158,11 @@ def _cells(movie: Movie, persons: Mapping[int, str]) -> pd.DataFrame:
     t["generation"] = t["generation"].where(t["from_start"]).astype("Int64")
     n_parents = t["parent_ids"].map(lambda ids: len(ids.split()))
     t["born_in_view"], t["is_fused"] = n_parents == 1, n_parents > 1
-    event_min = movie.events.drop_duplicates("event_id").set_index("event_id")["time_min"]
-    subtype = movie.events.drop_duplicates("event_id").set_index("event_id")["subtype"]
-    at_event = t["event_id"].map(event_min)
-    t["subtype"] = t["event_id"].map(subtype).fillna("")
+    events = movie.events.drop_duplicates("event_id").set_index("event_id")
+    at_event = t["event_id"].map(events["time_min"])
+    t["subtype"] = t["event_id"].map(events["subtype"]).fillna("")
     t[["verdict", "mitosis_class"]] = t[["verdict", "mitosis_class"]].fillna("")
-    t["counted_class"] = _counted(t, persons)
+    t["counted_class"] = _counted(t, reviewed)
     abnormal = t["counted_class"] == MitosisClass.ABNORMAL.value
     fate = t["fate"]
     t["end"] = np.select(
@@ -209,14 +211,16 @@ def _frames(movie: Movie, live: pd.DataFrame) -> pd.DataFrame:
     usable = movie.quality.loc[movie.quality["usable"].astype(bool), "frame"].to_numpy(int)
     counts = counts.reindex(index=usable, columns=[s.value for s in State], fill_value=0)
     in_mitosis = counts[[s.value for s in MITOTIC_STATES]].sum(axis=1) - 0.5 * counts[State.ANAPHASE.value]
-    return pd.DataFrame({
-        "frame": usable,
-        "hours": _hours(movie, usable * movie.minutes_per_frame),
-        "n_live": (counts[State.INTERPHASE.value] + in_mitosis).to_numpy(float),
-        "n_in_mitosis": in_mitosis.to_numpy(float),
-        "n_interphase": counts[State.INTERPHASE.value].to_numpy(int),
-        "cell_hours": counts[State.INTERPHASE.value].to_numpy(float) * movie.minutes_per_frame / 60,
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "frame": usable,
+            "hours": _hours(movie, usable * movie.minutes_per_frame),
+            "n_live": (counts[State.INTERPHASE.value] + in_mitosis).to_numpy(float),
+            "n_in_mitosis": in_mitosis.to_numpy(float),
+            "n_interphase": counts[State.INTERPHASE.value].to_numpy(int),
+            "cell_hours": counts[State.INTERPHASE.value].to_numpy(float) * movie.minutes_per_frame / 60,
+        }
+    )
 
 
 def _dna(movie: Movie, live: pd.DataFrame) -> pd.DataFrame:
@@ -230,36 +234,49 @@ def _dna(movie: Movie, live: pd.DataFrame) -> pd.DataFrame:
     )
     found = found[found["n_frames"] >= 3].reset_index()  # a median of fewer is one measurement
     found["hours_from"] = DNA_BIN_H * found.pop("bin")
-    found["movie_hours"] = found.pop("frame") * movie.minutes_per_frame / 60  # how long it was lit
+    found["movie_hours"] = found.pop("frame") * movie.minutes_per_frame / 60  # of bleaching
     return found
 
 
 def _intervals(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """Durations of mitoses, of cycles seen whole, and from irradiation to the first mitosis; hours."""
+    """Durations of mitoses, of complete cycles, and from irradiation to the first mitosis; hours."""
     step = movie.minutes_per_frame / 60
-    held = mitoses[mitoses["least_min"].notna()]
-    cycles = cells[cells["born_in_view"] & cells["end"].isin(["division", "abnormal_exit"])]
+    timed = mitoses[mitoses["least_min"].notna()]
+    cycles = cells[cells["born_in_view"] & cells["end"].isin(DIVIDED)]
     first = mitoses[mitoses["generation"] == 0]
     parts = [
-        held[CLASSES].assign(kind="mitosis", tracklet_id=held["mother_id"], hours=held["hours"],
-                             least_h=held["least_min"] / 60, most_h=held["most_min"] / 60),
-        cycles[CLASSES].assign(kind="cycle", tracklet_id=cycles["tracklet_id"], hours=cycles["exit_h"],
-                               least_h=(cycles["age_at_exit_h"] - step).clip(lower=0),
-                               most_h=cycles["age_at_exit_h"] + step),
-        first[CLASSES].assign(kind="first_mitosis", tracklet_id=first["mother_id"], hours=first["hours"],
-                              least_h=first["hours"] - step, most_h=first["hours"]),
-    ]  # fmt: skip
+        timed[CLASSES].assign(
+            kind="mitosis",
+            tracklet_id=timed["mother_id"],
+            hours=timed["hours"],
+            least_h=timed["least_min"] / 60,
+            most_h=timed["most_min"] / 60,
+        ),
+        cycles[CLASSES].assign(
+            kind="cycle",
+            tracklet_id=cycles["tracklet_id"],
+            hours=cycles["exit_h"],
+            least_h=(cycles["age_at_exit_h"] - step).clip(lower=0),
+            most_h=cycles["age_at_exit_h"] + step,
+        ),
+        first[CLASSES].assign(
+            kind="first_mitosis",
+            tracklet_id=first["mother_id"],
+            hours=first["hours"],
+            least_h=first["hours"] - step,
+            most_h=first["hours"],
+        ),
+    ]
     columns = ["kind", "tracklet_id", *CLASSES, "hours", "least_h", "most_h"]
     return pd.concat([p.astype({"generation": "Int64"})[columns] for p in parts], ignore_index=True)
 
 
 def _clones(movie: Movie, cells: pd.DataFrame, mitoses: pd.DataFrame) -> pd.DataFrame:
-    """What became of each cell of the first frame; a cell that left may have gone on dividing elsewhere."""
-    mine = cells[cells["from_start"]]
+    """The clone of each cell of the first frame; a cell that left may have gone on dividing elsewhere."""
     n_mitoses = mitoses.groupby("founder_id").size()
     n_abnormal = mitoses[mitoses["counted_class"] == MitosisClass.ABNORMAL.value].groupby("founder_id").size()
     rows = []
-    for founder, clone in mine.groupby("founder_id"):
+    for founder, clone in cells[cells["from_start"]].groupby("founder_id"):
         gone = clone[clone["fate"].isin(GONE)]
         row = {
             "founder_id": founder,

@@ -1,4 +1,4 @@
-"""The words of the plate's tables: which columns say where a row comes from, and how wells are told apart."""
+"""Column names of the plate's tables: where a row comes from, and what identifies a well."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from typing import Any
 
 from pipelines.columns import NUMBERS, REQUIRED
 
-PLACE = ("movie", "experiment_date", "plate", "well", "position")
-CONDITION = ("cell_line", "treatment", "drug_uM", "dose_gy")
 MAP_COLUMNS = (*REQUIRED, *NUMBERS[1:], "control")
 
 SERIES = ("cell_line", "treatment", "drug_uM")  # within one, doses are compared
@@ -15,20 +13,40 @@ SERIES = ("cell_line", "treatment", "drug_uM")  # within one, doses are compared
 WELL = ("experiment_date", "plate", "well")
 WELL_ROW = (*WELL, *SERIES, "dose_gy")
 EVENTS_NEEDED = (
-    "event_id", "mother_id", "frame", "time_min", "event_type", "subtype", "verdict", "mitosis_class",
-    "onset_min", "n_micronuclei", "bridge",
-)  # fmt: skip
+    "event_id",
+    "mother_id",
+    "frame",
+    "time_min",
+    "event_type",
+    "subtype",
+    "verdict",
+    "mitosis_class",
+    "onset_min",
+    "n_micronuclei",
+    "bridge",
+)
 
 # Kinds of abnormal mitosis, as events.csv names them.
-UNSPECIFIED = "abnormal"  # its verdict is abnormal, and no kind was seen
+UNSPECIFIED = "abnormal"  # the verdict is abnormal, and no kind was seen
 SUBTYPES = (
-    "tripolar", "tetrapolar", "furrow_regression", "slippage", "death_in_mitosis", "lagging_chromatin",
-    "micronuclei", UNSPECIFIED,
-)  # fmt: skip
+    "tripolar",
+    "tetrapolar",
+    "furrow_regression",
+    "slippage",
+    "death_in_mitosis",
+    "lagging_chromatin",
+    "micronuclei",
+    UNSPECIFIED,
+)
 
 
 def series_name(cell_line: Any, treatment: Any, drug_um: Any) -> str:
-    """A series as it is read.
+    """A series in words.
+
+    Args:
+        cell_line: of the plate map.
+        treatment: likewise.
+        drug_um: concentration, micromolar.
 
     >>> series_name("U251", "none", 0.0), series_name("PC3", "AZD", 0.5)
     ('U251', 'PC3 + AZD 0.5 µM')

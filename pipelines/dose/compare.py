@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     from pipelines.dose.proposals import Proposals
 
 KEY = ["measure", "stratum"]
-ONE_WELL = (
-    "Fewer than two doses have two wells with a judged mitosis: what the dose did cannot be told from how "
-    "wells differ by themselves, however many positions and cells are counted. So there is no p-value; the "
-    "interval of a dose with one such well describes that well alone."
-)
 DESCRIPTIVE = "descriptive: one well"
 SEED = 1  # of the bootstrap
 
@@ -48,14 +43,18 @@ def by_unit(wells: pd.DataFrame, unit: str) -> pd.DataFrame:
         return wells.assign(unit=wells[list(WELL)].agg(" ".join, axis=1))
     keys = [*SERIES, "dose_gy", "experiment_date", *KEY]
     means = wells.groupby(keys, dropna=False).agg(
-        value=("value", "mean"), called=("called", "mean"), corrected=("corrected", "mean"), n=("n", "sum"),
-        k=("k", "sum"), n_positions=("n_positions", "sum"),
-    )  # fmt: skip
+        value=("value", "mean"),
+        called=("called", "mean"),
+        corrected=("corrected", "mean"),
+        n=("n", "sum"),
+        k=("k", "sum"),
+        n_positions=("n_positions", "sum"),
+    )
     return means.reset_index().assign(unit=lambda t: t["experiment_date"])
 
 
 def groups(table: pd.DataFrame) -> Iterator[tuple[dict[str, Any], pd.DataFrame]]:
-    """Each series, measure and stratum, with its rows."""
+    """Each series, measure and stratum, as columns of a row, with its rows."""
     for key, rows in table.groupby([*SERIES, *KEY], dropna=False, sort=False):
         yield dict(zip([*SERIES, *KEY], key, strict=True)), rows
 
@@ -67,36 +66,58 @@ def doses(
 
     Args:
         units: of `by_unit`.
-        positions: likewise, one row a position: what is left to describe where a dose has one well.
+        positions: likewise, one row a position: they describe a dose that has one well.
         classifiers: cell line -> what corrects its fractions.
     """
     rng = np.random.default_rng(SEED)
-    by_position = dict(iter(positions.groupby([*SERIES, "dose_gy", *KEY], dropna=False)))
+    keys = [*SERIES, "dose_gy", *KEY]
+    by_position = dict(iter(positions.groupby(keys, dropna=False)))
     rows = []
     key: Any
-    for key, mine in units.groupby([*SERIES, "dose_gy", *KEY], dropna=False, sort=False):
-        place: dict[str, Any] = dict(zip([*SERIES, "dose_gy", *KEY], key, strict=True))
-        counted = bool(mine["k"].notna().any())
-        unit = "share" if counted else UNITS.get(place["measure"], "")
-        of_positions = by_position.get(key, mine.iloc[:0])
-        one = _dose(mine, of_positions, share=unit == "share")
-        row = place | {"unit_of_measure": unit} | _told(_cut(one) if unit == "share" else one)
-        row |= {"n_units": int(mine["value"].notna().sum()), "n_positions": int(mine["n_positions"].sum())}
-        row |= {"n": int(mine["n"].sum()), "k": float(mine["k"].sum()) if counted else np.nan}
-        if mine["corrected"].notna().any():
-            fixed = mean(mine["corrected"].to_numpy(float))
-            if place["measure"] == PRIMARY:
-                called = _dose(as_called(mine), as_called(of_positions), share=True)
-                fixed = classifiers[place["cell_line"]].widen(called)
-                row |= {"called": called.value}
-            elif place["measure"] == fraction(UNSPECIFIED):  # a remainder: the clips' errors are all in it
-                fixed = Estimate(fixed.value)
-            row |= _both("corrected", fixed, _cut(fixed))
+    for key, of_units in units.groupby(keys, dropna=False, sort=False):
+        group: dict[str, Any] = dict(zip(keys, key, strict=True))
+        of_positions = by_position.get(key, of_units.iloc[:0])
+        counted = bool(of_units["k"].notna().any())
+        unit = "share" if counted else UNITS.get(group["measure"], "")
+        estimate = _dose(of_units, of_positions, share=unit == "share")
+        estimate = _cut(estimate) if unit == "share" else estimate
+        row = group | {
+            "unit_of_measure": unit,
+            "estimate": estimate.value,
+            "low": estimate.low,
+            "high": estimate.high,
+            "df": estimate.df,
+            "method": estimate.method,
+            "n_units": int(of_units["value"].notna().sum()),
+            "n_positions": int(of_units["n_positions"].sum()),
+            "n": int(of_units["n"].sum()),
+            "k": float(of_units["k"].sum()) if counted else np.nan,
+        }
+        if of_units["corrected"].notna().any():
+            row |= _corrected_dose(group, of_units, of_positions, classifiers)
         if row["n_units"] >= BOOTSTRAP_FROM:
-            again = bootstrap(mine["value"].to_numpy(float), rng=rng)
-            row |= {"bootstrap_low": again.low, "bootstrap_high": again.high}
+            resampled = bootstrap(of_units["value"].to_numpy(float), rng=rng)
+            row |= {"bootstrap_low": resampled.low, "bootstrap_high": resampled.high}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def _corrected_dose(
+    group: Mapping[str, Any],
+    units: pd.DataFrame,
+    positions: pd.DataFrame,
+    classifiers: Mapping[str, Classifier],
+) -> dict[str, float]:
+    """Columns of the corrected fraction, or share of a kind, of one dose."""
+    corrected = mean(units["corrected"].to_numpy(float))
+    columns = {}
+    if group["measure"] == PRIMARY:
+        called = _dose(as_called(units), as_called(positions), share=True)
+        corrected = classifiers[group["cell_line"]].widen(called)
+        columns["called"] = called.value
+    elif group["measure"] == fraction(UNSPECIFIED):  # a remainder: it holds the errors of all other kinds
+        corrected = Estimate(corrected.value)
+    return columns | _both("corrected", corrected, _cut(corrected))
 
 
 def as_called(parts: pd.DataFrame) -> pd.DataFrame:
@@ -104,51 +125,52 @@ def as_called(parts: pd.DataFrame) -> pd.DataFrame:
     return parts.assign(value=parts["called"], k=parts["called"] * parts["n"])
 
 
-def _dose(mine: pd.DataFrame, positions: pd.DataFrame, *, share: bool) -> Estimate:
-    values = mine["value"].to_numpy(float)
-    one = mean(values)
-    if one.n == 1:
+def _dose(units: pd.DataFrame, positions: pd.DataFrame, *, share: bool) -> Estimate:
+    """Mean of the units of one dose; of one unit, an interval that describes it alone."""
+    estimate = mean(units["value"].to_numpy(float))
+    if estimate.n == 1:
         if positions["value"].notna().sum() > 1:
             over = mean(positions["value"].to_numpy(float))
-            one = replace(one, low=over.low + one.value - over.value, high=over.high + one.value - over.value,
-                          df=over.df, method=f"{DESCRIPTIVE}, t over positions")  # fmt: skip
+            shift = estimate.value - over.value
+            estimate = replace(
+                estimate,
+                low=over.low + shift,
+                high=over.high + shift,
+                df=over.df,
+                method=f"{DESCRIPTIVE}, t over positions",
+            )
         elif share:
-            one = replace(_over_cells(mine), n=1, method=f"{DESCRIPTIVE}, Wilson over cells")
-    elif one.method == ALIKE and share:
+            estimate = replace(_over_cells(units), n=1, method=f"{DESCRIPTIVE}, Wilson over cells")
+    elif estimate.method == ALIKE and share:
         # Wells that show the very same share, most often no case at all, do not show that there is no spread.
-        over = _over_cells(mine)
-        one = replace(one, low=over.low, high=over.high, method=f"{ALIKE}: Wilson over cells")
-    return replace(one, p=np.nan)
+        over = _over_cells(units)
+        estimate = replace(estimate, low=over.low, high=over.high, method=f"{ALIKE}: Wilson over cells")
+    return replace(estimate, p=np.nan)
 
 
-def _cut(one: Estimate) -> Estimate:
-    """A share lies between 0 and 1."""
-    return replace(one, value=_cut_share(one.value), low=_cut_share(one.low), high=_cut_share(one.high))
+def _cut(share: Estimate) -> Estimate:
+    """Cut to 0 to 1."""
+    return replace(
+        share, value=_cut_share(share.value), low=_cut_share(share.low), high=_cut_share(share.high)
+    )
 
 
 def _cut_share(value: float) -> float:
     return float(np.clip(value, 0.0, 1.0))
 
 
-def _both(name: str, one: Estimate, constrained: Estimate) -> dict[str, float]:
-    """Columns of an estimate as it comes out, and of what it can be."""
+def _both(name: str, estimate: Estimate, constrained: Estimate) -> dict[str, float]:
+    """Columns of an estimate as it comes out, and cut to what is possible."""
     return {
         f"{name}{kind}{edge}": value
-        for kind, e in (("", one), ("_constrained", constrained))
+        for kind, e in (("", estimate), ("_constrained", constrained))
         for edge, value in (("", e.value), ("_low", e.low), ("_high", e.high))
     }
 
 
-def _over_cells(mine: pd.DataFrame) -> Estimate:
-    k = mine["k"].fillna(mine["value"] * mine["n"])
-    return proportion(round(float(k.sum())), int(mine["n"].sum()))
-
-
-def _told(one: Estimate, prefix: str = "") -> dict[str, Any]:
-    return {
-        f"{prefix}estimate": one.value, f"{prefix}low": one.low, f"{prefix}high": one.high,
-        f"{prefix}df": one.df, f"{prefix}method": one.method,
-    }  # fmt: skip
+def _over_cells(units: pd.DataFrame) -> Estimate:
+    k = units["k"].fillna(units["value"] * units["n"])
+    return proportion(round(float(k.sum())), int(units["n"].sum()))
 
 
 def effects(units: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.DataFrame:
@@ -159,31 +181,32 @@ def effects(units: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.Da
     """
     rows = []
     lowest = units.groupby(list(SERIES), dropna=False)["dose_gy"].min()
-    for place, mine in groups(units):
-        control_gy = lowest[tuple(place[k] for k in SERIES)]
-        control = mine[mine["dose_gy"] == control_gy]
-        for dose, treated in mine[mine["dose_gy"] > control_gy].groupby("dose_gy"):
-            told, times = against(mine, dose, control_gy)
-            row = place | {"dose_gy": dose, "control_gy": control_gy}
-            row |= {"difference": told.value, "difference_low": told.low, "difference_high": told.high}
+    for group, of_group in groups(units):
+        control_gy = lowest[tuple(group[k] for k in SERIES)]
+        control = of_group[of_group["dose_gy"] == control_gy]
+        for dose, treated in of_group[of_group["dose_gy"] > control_gy].groupby("dose_gy"):
+            added, times = against(of_group, dose, control_gy)
+            row = group | {"dose_gy": dose, "control_gy": control_gy}
+            row |= {"difference": added.value, "difference_low": added.low, "difference_high": added.high}
             row |= {"ratio": times.value, "ratio_low": times.low, "ratio_high": times.high}
-            if place["measure"] == PRIMARY:
-                called = [float(t["called"].mean()) for t in (treated, control)]
-                raw, _ = against(as_called(mine), dose, control_gy)
-                by = classifiers[place["cell_line"]]
-                fixed = _corrected_difference(raw, called[0], called[1], by)
-                ends = [_cut_share(by.correct(value)) for value in called]
-                row |= _both("corrected_difference", fixed, _cut_difference(fixed, ends[0] - ends[1]))
-            row |= {"p": told.p, "df": told.df, "n_units": int(treated["value"].notna().sum()),
-                    "n_units_control": int(control["value"].notna().sum())}  # fmt: skip
-            rows.append(row | {"method": told.method})
+            if group["measure"] == PRIMARY:
+                raw, _ = against(as_called(of_group), dose, control_gy)
+                row |= _corrected_effect(raw, treated, control, classifiers[group["cell_line"]])
+            row |= {
+                "p": added.p,
+                "df": added.df,
+                "n_units": int(treated["value"].notna().sum()),
+                "n_units_control": int(control["value"].notna().sum()),
+                "method": added.method,
+            }
+            rows.append(row)
     if not rows:
         return pd.DataFrame(columns=[*SERIES, *KEY, "dose_gy", "p"])
-    return _adjusted(pd.DataFrame(rows), holm)
+    return _adjusted(pd.DataFrame(rows))
 
 
 def shares_of(units: pd.DataFrame) -> Shares | None:
-    """Of one series, measure and stratum; None for what is no share of counts."""
+    """Shares of one series, measure and stratum; None for a measure that is no share of counts."""
     if not units["k"].notna().any():
         return None
     dose, value, n = (units[c].to_numpy(float) for c in ("dose_gy", "value", "n"))
@@ -199,48 +222,62 @@ def trend(units: pd.DataFrame) -> Estimate:
 
 
 def against(units: pd.DataFrame, dose: float, control_gy: float) -> tuple[Estimate, Estimate]:
-    """Difference and ratio of a dose and the control, of one series, measure and stratum."""
+    """Difference and ratio of a dose and the control.
+
+    Args:
+        units: of one series, measure and stratum.
+        dose: gray.
+        control_gy: the dose that it is compared with.
+    """
     if shares := shares_of(units):
         return shares.difference(dose, control_gy), shares.ratio(dose, control_gy)
     treated, control = (units.loc[units["dose_gy"] == d, "value"].to_numpy(float) for d in (dose, control_gy))
     return difference(treated, control), ratio(treated, control)
 
 
-def _corrected_difference(raw: Estimate, treated: float, control: float, by: Classifier) -> Estimate:
-    """Of the corrected fractions; the classifier's own uncertainty scales the whole difference.
+def _corrected_effect(
+    raw: Estimate, treated: pd.DataFrame, control: pd.DataFrame, classifier: Classifier
+) -> dict[str, float]:
+    """Columns of the difference of the corrected fractions of a dose and the control.
 
     Args:
-        raw: difference of the fractions that the classifier calls abnormal.
-        treated: the fraction that it calls so.
+        raw: difference of the fractions that are called abnormal.
+        treated: units of the dose.
         control: likewise.
-        by: what corrects them.
+        classifier: what corrects them.
     """
-    value = by.correct(treated) - by.correct(control)
-    steepest = max(by.slope(treated), by.slope(control)) if by.usable else np.nan
-    half = float(np.hypot(0.5 * (raw.high - raw.low) * steepest, 1.96 * value * by.relative_error))
-    return replace(raw, value=value, low=value - half, high=value + half)
+    called = [float(rows["called"].mean()) for rows in (treated, control)]
+    corrected = [classifier.correct(value) for value in called]
+    value = corrected[0] - corrected[1]
+    steepest = max(map(classifier.slope, called)) if classifier.usable else np.nan
+    # The classifier's own uncertainty scales the difference.
+    of_classifier = 1.96 * value * classifier.relative_error
+    half = float(np.hypot(0.5 * (raw.high - raw.low) * steepest, of_classifier))
+    estimate = replace(raw, value=value, low=value - half, high=value + half)
+    constrained = _cut_difference(estimate, _cut_share(corrected[0]) - _cut_share(corrected[1]))
+    return _both("corrected_difference", estimate, constrained)
 
 
-def _cut_difference(one: Estimate, value: float) -> Estimate:
+def _cut_difference(estimate: Estimate, value: float) -> Estimate:
     """A difference of two shares lies between -1 and 1; the interval is widened to hold the value.
 
     Args:
-        one: the difference as it comes out.
+        estimate: the difference as it comes out.
         value: that of the two constrained shares.
     """
-    low, high = np.minimum(one.low, value), np.maximum(one.high, value)
-    return replace(one, value=value, low=float(np.maximum(low, -1.0)), high=float(np.minimum(high, 1.0)))
+    low, high = np.minimum(estimate.low, value), np.maximum(estimate.high, value)
+    return replace(estimate, value=value, low=float(np.maximum(low, -1.0)), high=float(np.minimum(high, 1.0)))
 
 
-def _adjusted(table: pd.DataFrame, primary_rule: Any) -> pd.DataFrame:
-    """With `family` and `p_adjusted`, series by series."""
+def _adjusted(table: pd.DataFrame) -> pd.DataFrame:
+    """With `family`, `p_adjusted` and `adjustment`, series by series."""
     primary = (table["measure"] == PRIMARY) & (table["stratum"] == "all")
     table = table.assign(family=np.where(primary, "primary", "exploratory"), p_adjusted=np.nan, adjustment="")
-    for _, rows in table.groupby(list(SERIES), dropna=False):
-        for name, which in (("primary", primary_rule), ("exploratory", benjamini_hochberg)):
-            index = rows.index[rows["family"] == name]
-            table.loc[index, "p_adjusted"] = which(table.loc[index, "p"].to_numpy(float))
-            table.loc[index, "adjustment"] = getattr(which, "__name__", "").replace("_", "-")
+    adjustments = {"primary": ("holm", holm), "exploratory": ("benjamini-hochberg", benjamini_hochberg)}
+    for (*_, family), rows in table.groupby([*SERIES, "family"], dropna=False):
+        name, adjust = adjustments[str(family)]
+        table.loc[rows.index, "p_adjusted"] = adjust(rows["p"].to_numpy(float))
+        table.loc[rows.index, "adjustment"] = name
     return table
 
 
@@ -251,15 +288,26 @@ def trends(units: pd.DataFrame) -> pd.DataFrame:
     mitotic delay, hours per gray. No p-value unless two doses have two units each.
     """
     rows = []
-    for place, mine in groups(units):
-        known = mine[mine["value"].notna()]
-        one = trend(known)
+    for group, of_group in groups(units):
+        known = of_group[of_group["value"].notna()]
+        estimate = trend(known)
         per_dose = known.groupby("dose_gy").size()
         if (per_dose >= 2).sum() < 2:
-            one = replace(one, p=np.nan, method=f"{one.method}; {DESCRIPTIVE} a dose")
-        row = place | {"slope_per_gy": one.value, "low": one.low, "high": one.high, "p": one.p, "df": one.df}
-        rows.append(row | {"n_doses": len(per_dose), "n_units": one.n, "method": one.method})
-    return _adjusted(pd.DataFrame(rows), holm)
+            estimate = replace(estimate, p=np.nan, method=f"{estimate.method}; {DESCRIPTIVE} a dose")
+        rows.append(
+            group
+            | {
+                "slope_per_gy": estimate.value,
+                "low": estimate.low,
+                "high": estimate.high,
+                "p": estimate.p,
+                "df": estimate.df,
+                "n_doses": len(per_dose),
+                "n_units": estimate.n,
+                "method": estimate.method,
+            }
+        )
+    return _adjusted(pd.DataFrame(rows))
 
 
 def corrected(
@@ -267,9 +315,9 @@ def corrected(
 ) -> pd.DataFrame:
     """With the corrected share beside the raw one, of the fraction abnormal and of each kind.
 
-    The fraction abnormal is corrected from `called`, the runs' own verdicts, whose errors are known.
-    A kind that was seen to happen is corrected for those that were not proposed; what is of
-    no told kind is what these leave of the corrected fraction.
+    The fraction abnormal is corrected from `called`, the runs' own verdicts, whose errors are known. The
+    share of a kind that was seen to happen is corrected for mitoses that were not proposed. What these
+    leave of the corrected fraction is the share whose kind is unspecified.
 
     Args:
         table: one row a part of the plate, measure and stratum.
@@ -283,24 +331,20 @@ def corrected(
         classifiers[line].correct(value)
         for line, value in zip(table.loc[primary, "cell_line"], table.loc[primary, "called"], strict=True)
     ]
-    whole = table[primary & (table["stratum"] == "all")].set_index(list(keys))
-    left = whole["corrected"]
+    fractions = table[primary & (table["stratum"] == "all")].set_index(list(keys))
+    left = fractions["corrected"]
     for kind in SUBTYPES:
-        mine = table.index[table["measure"] == fraction(kind)]
-        of = table.loc[mine].set_index(list(keys)).index
+        rows = table[table["measure"] == fraction(kind)]
+        parts = rows.set_index(list(keys)).index
         if kind == UNSPECIFIED:
-            table.loc[mine, "corrected"] = left.reindex(of).to_numpy()
+            table.loc[rows.index, "corrected"] = left.reindex(parts).to_numpy()
             continue
         recall = proposals.of(Group.of(kind))
+        called = fractions["called"].reindex(parts)
         shares = [
             classifiers[line].correct_kind(share, raw, recall=recall)
-            for line, share, raw in zip(
-                table.loc[mine, "cell_line"],
-                table.loc[mine, "value"],
-                whole["called"].reindex(of),
-                strict=True,
-            )
+            for line, share, raw in zip(rows["cell_line"], rows["value"], called, strict=True)
         ]
-        table.loc[mine, "corrected"] = shares
-        left = left.sub(pd.Series(shares, of, dtype=float), fill_value=0.0)
+        table.loc[rows.index, "corrected"] = shares
+        left = left.sub(pd.Series(shares, parts, dtype=float), fill_value=0.0)
     return table

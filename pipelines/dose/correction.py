@@ -1,9 +1,9 @@
 """Fraction called abnormal -> fraction abnormal, corrected for the errors of the calls.
 
 Rogan & Gladen 1978 (Am J Epidemiol 107:71), with the uncertainty of sensitivity and specificity as Lang &
-Reiczigel 2014 (Prev Vet Med 113:13) add it. Who proposes a mitosis, and who calls it none, may lose abnormal
-mitoses more often than normal ones: `kept` puts that right. What kind an abnormal mitosis is was seen to
-happen and is not the classifier's word: of kinds, only what was lost is put right.
+Reiczigel 2014 (Prev Vet Med 113:13) add it. Abnormal mitoses may be missed or rejected more often than normal
+ones: `kept` corrects for that. The kind of an abnormal mitosis is seen and not predicted: shares of kinds are
+corrected only for mitoses that were missed or rejected.
 """
 
 from __future__ import annotations
@@ -12,54 +12,52 @@ import math
 from dataclasses import dataclass
 from importlib.resources import files
 
-import numpy as np
-
 from lineage.schema import MitosisClass
 from pipelines.dose.estimates import Estimate
 from pipelines.dose.proposals import ALL_PROPOSED, Recall
 
-LEAST_YOUDEN = 1.5  # sensitivity + specificity; below it a correction magnifies more noise than it removes
+MIN_YOUDEN = 1.5  # sensitivity + specificity; below it a correction adds more noise than it removes bias
 ALL = "all"  # the row of all cell lines together
 
 
 @dataclass(frozen=True)
 class Classifier:
-    """What a classifier makes of mitoses whose class is known, and where that is known from."""
+    """How mitoses of known class were called, and the source of these counts."""
 
-    normal: tuple[float, float, float]  # truly normal: called normal, abnormal, none or undecided
+    normal: tuple[float, float, float]  # truly normal: called normal, called abnormal, none or undecided
     abnormal: tuple[float, float, float]  # truly abnormal: likewise
     source: str
     recall: Recall = ALL_PROPOSED
 
     @property
     def sensitivity(self) -> float:
-        """Share of the truly abnormal called so, of those called a mitosis."""
+        """Share of the truly abnormal that are called abnormal, of those that reach a verdict."""
         return self.abnormal[1] / max(1, self.abnormal[0] + self.abnormal[1])
 
     @property
     def specificity(self) -> float:
-        """Share of the truly normal called so, likewise."""
+        """Share of the truly normal that are called normal, of those that reach a verdict."""
         return self.normal[0] / max(1, self.normal[0] + self.normal[1])
 
     @property
     def youden(self) -> float:
-        """Sensitivity + specificity: 1 is a coin, 2 is perfect."""
+        """Sensitivity + specificity: 1 is chance, 2 is perfect."""
         return self.sensitivity + self.specificity
 
     @property
     def kept(self) -> float:
-        """How much more of the abnormal than of the normal mitoses reach a verdict: 1 if as many."""
+        """Share of the abnormal mitoses that reach a verdict, over that of the normal ones."""
         kept_normal, kept_abnormal = self._kept()
         return kept_abnormal / kept_normal
 
     @property
     def usable(self) -> bool:
         """Whether a correction is worth making."""
-        return self.youden >= LEAST_YOUDEN
+        return self.youden >= MIN_YOUDEN
 
     @property
     def relative_error(self) -> float:
-        """Standard error of a corrected difference that the clips leave, as a share of it."""
+        """Standard error of a corrected difference that is due to the clips, as a share of the difference."""
         *errors, of_kept = self._errors()
         return math.hypot(math.hypot(*errors) / (self.youden - 1), of_kept)
 
@@ -87,18 +85,18 @@ class Classifier:
             return math.nan
         q = self._of_judged(raw)
         kept_normal, kept_abnormal = self._kept()
-        there = (1 - q) / kept_normal + q / kept_abnormal  # true mitoses, a judged one
-        return share * self.recall.abnormal / (kept_abnormal * recall) / there
+        true_per_judged = (1 - q) / kept_normal + q / kept_abnormal
+        return share * self.recall.abnormal / (kept_abnormal * recall) / true_per_judged
 
     def slope(self, raw: float) -> float:
-        """Of the corrected fraction over the raw one."""
+        """Derivative of the corrected fraction by the raw one."""
         return self._slopes(raw)[0]
 
     def widen(self, raw: Estimate) -> Estimate:
-        """The corrected mean of units whose raw mean is `raw`, the classifier's uncertainty in its interval.
+        """The corrected mean of units whose raw mean is `raw`; its interval has the classifier's uncertainty.
 
         Sensitivity, specificity and recall are the same for all units, so their errors do not average out:
-        the squared distances of the parts to either side add up (Zou & Donner 2008, Statist Med 27:1693).
+        the squared half widths of the parts add up, on either side (Zou & Donner 2008, Statist Med 27:1693).
         """
         value = self.correct(raw.value)
         if not (math.isfinite(value) and math.isfinite(raw.low)):
@@ -106,7 +104,7 @@ class Classifier:
         over_units, *over_clips = self._slopes(raw.value)
         clips = [1.96 * s * e for s, e in zip(over_clips, self._errors(), strict=True)]
         below, above = (
-            math.hypot(over_units * apart, *clips) for apart in (raw.value - raw.low, raw.high - raw.value)
+            math.hypot(over_units * half, *clips) for half in (raw.value - raw.low, raw.high - raw.value)
         )
         return Estimate(
             value, value - below, value + above, df=raw.df, n=raw.n, method=f"{raw.method}, corrected"
@@ -131,7 +129,7 @@ class Classifier:
         return found[0], found[1], math.sqrt(self.recall.error**2 + sum(lost))
 
     def _slopes(self, raw: float) -> tuple[float, float, float, float]:
-        """Of the corrected fraction, over the raw one, sensitivity, specificity and ln(kept)."""
+        """Derivatives of the corrected fraction by the raw one, sensitivity, specificity and ln(kept)."""
         j = self.youden - 1
         q = self._of_judged(raw)
         below = (q + self.kept * (1 - q)) ** 2
@@ -140,7 +138,7 @@ class Classifier:
 
 
 def out_of_fold(cell_line: str) -> Classifier:
-    """The verdicts, by the paper's clips in movies that they had not seen; all, of a line that is not there.
+    """Errors of the verdicts on held-out clips of the paper; of a line without clips, those of all lines.
 
     >>> out_of_fold("U251").usable, out_of_fold("HeLa").source.split(":")[0]
     (True, 'all')
@@ -152,16 +150,8 @@ def out_of_fold(cell_line: str) -> Classifier:
         table = pd.read_csv(file)
     name = cell_line if cell_line in set(table["cell_line"]) else ALL
     rows = table[table["cell_line"] == name].set_index("true_class")
-    counts = {
-        c: tuple(int(n) for n in np.asarray(rows.loc[c, [f"n_called_{m}" for m in _CALLED]]))
-        for c in (MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value)
-    }
-    normal, abnormal = counts["normal"], counts["abnormal"]
-    return Classifier(
-        (normal[0], normal[1], normal[2]),
-        (abnormal[0], abnormal[1], abnormal[2]),
-        f"{name}: {sum(normal) + sum(abnormal)} of the paper's clips in movies, held out; model-based",
-    )
-
-
-_CALLED = (MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value, MitosisClass.NONE.value)
+    called = [f"n_called_{c}" for c in (MitosisClass.NORMAL, MitosisClass.ABNORMAL, MitosisClass.NONE)]
+    counts = rows.loc[[MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value], called].to_numpy(int)
+    normal, abnormal = ((int(a), int(b), int(c)) for a, b, c in counts)
+    n = counts.sum()
+    return Classifier(normal, abnormal, f"{name}: {n} of the paper's clips in movies, held out; model-based")

@@ -10,7 +10,7 @@ from pipelines.dose.estimates import mean
 
 STEP_H = 2.0
 COLUMNS = [*SERIES, "dose_gy", "hours_from", "quantity", "estimate", "low", "high", "n_wells"]  # by dose
-WATCHED_SHARE = 0.9  # of a well's movies that must show a bin
+MIN_SHARE_WATCHED = 0.9  # of a well's movies, in each bin
 
 
 def by_well(frames: pd.DataFrame) -> pd.DataFrame:
@@ -20,13 +20,19 @@ def by_well(frames: pd.DataFrame) -> pd.DataFrame:
     movies = frames.groupby([*keys, bins, "movie"], dropna=False).agg(
         live=("n_live", "mean"), in_mitosis=("n_in_mitosis", "sum"), seen=("n_live", "sum")
     )
-    wells = movies.groupby([*keys, "hours_from"], dropna=False).agg(
-        n_live=("live", "sum"), in_mitosis=("in_mitosis", "sum"), seen=("seen", "sum"),
-        n_movies=("live", "size"),
-    ).reset_index()  # fmt: skip
-    # A bin that half of the positions miss would look like half of the cells gone.
-    most = wells.groupby(keys, dropna=False)["n_movies"].transform("max")
-    wells = wells[wells["n_movies"] >= WATCHED_SHARE * most]
+    wells = (
+        movies.groupby([*keys, "hours_from"], dropna=False)
+        .agg(
+            n_live=("live", "sum"),
+            in_mitosis=("in_mitosis", "sum"),
+            seen=("seen", "sum"),
+            n_movies=("live", "size"),
+        )
+        .reset_index()
+    )
+    # In a bin that half of the positions miss half of the cells would seem to be gone.
+    all_movies = wells.groupby(keys, dropna=False)["n_movies"].transform("max")
+    wells = wells[wells["n_movies"] >= MIN_SHARE_WATCHED * all_movies]
     wells["mitotic_index"] = (wells.pop("in_mitosis") / wells.pop("seen")).where(wells["n_live"] > 0)
     first = wells.sort_values("hours_from").groupby(keys, dropna=False)["n_live"].transform("first")
     return wells.assign(growth=(wells["n_live"] / first).where(first > 0))
@@ -37,15 +43,17 @@ def by_dose(wells: pd.DataFrame) -> pd.DataFrame:
 
     Growth is averaged as logarithms: doublings add.
     """
-    rows = []
-    for key, mine in wells.groupby([*SERIES, "dose_gy", "hours_from"], dropna=False):
-        place = dict(zip([*SERIES, "dose_gy", "hours_from"], key, strict=True))
-        index = mean(mine["mitotic_index"].to_numpy(float))
-        growth = mine["growth"].to_numpy(float)
+    keys = [*SERIES, "dose_gy", "hours_from"]
+    rows: list[dict[str, object]] = []
+    for key, of_bin in wells.groupby(keys, dropna=False):
+        group = dict(zip(keys, key, strict=True))
+        index = mean(of_bin["mitotic_index"].to_numpy(float))
+        growth = of_bin["growth"].to_numpy(float)
         doublings = mean(np.log2(growth[growth > 0]))
-        rows.append(place | {"quantity": "mitotic_index", "estimate": index.value, "low": max(index.low, 0.0),
-                             "high": index.high, "n_wells": index.n})  # fmt: skip
-        edges = [2**x for x in (doublings.value, doublings.low, doublings.high)]
-        rows.append(place | dict(zip(("estimate", "low", "high"), edges, strict=True))
-                    | {"quantity": "growth", "n_wells": doublings.n})  # fmt: skip
+        for quantity, n, value, low, high in (
+            ("mitotic_index", index.n, index.value, max(index.low, 0.0), index.high),
+            ("growth", doublings.n, 2**doublings.value, 2**doublings.low, 2**doublings.high),
+        ):
+            row = {"quantity": quantity, "estimate": value, "low": low, "high": high, "n_wells": n}
+            rows.append(group | row)
     return pd.DataFrame(rows, columns=COLUMNS)

@@ -1,4 +1,4 @@
-"""Light of nuclei -> DNA content in units of C: bleaching taken out, 2N found in the controls."""
+"""DNA mass of nuclei -> DNA content in units of C, corrected for bleaching; 2N is found in the controls."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ EDGES_C = (0.0, 3.0, 6.0, 12.0, np.inf)  # halfway, on a doubling scale, between
 CLASSES = ("2N", "4N", "8N", "above 8N")
 GIANT_C = 6.0  # more than a cell in G2 can hold
 GIANT_AREA = 0.995  # quantile of the controls' nuclear areas beyond which a nucleus is giant
-LEAST_CELLS = 30  # of a calibration
-SESSION = ["experiment_date", "plate"]  # stained and lit alike
+MIN_CELLS = 30  # of a calibration
+SESSION = ["experiment_date", "plate"]  # stained and imaged alike
 BIN_LOG2 = 0.1
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Of one session."""
+    """DNA content and nuclear size of the controls of one session."""
 
-    log2_per_hour: float  # change of light with hours under the lamp
-    two_n: float  # light of a 2N nucleus at the first frame
-    giant_um2: float
+    log2_per_hour: float  # change of the DNA mass with hours of imaging
+    two_n: float  # DNA mass of a 2N nucleus at the first frame
+    giant_um2: float  # area from which on a nucleus is giant
     n_cells: int
 
     def content_c(self, table: pd.DataFrame) -> pd.Series:
@@ -31,23 +31,23 @@ class Calibration:
 
 
 def calibrate(controls: pd.DataFrame) -> Calibration | None:
-    """From the unirradiated cells of one session; None if they are too few.
+    """Calibrate by the unirradiated cells of one session; None if they are too few.
 
-    They grow asynchronously, so their median light falls only as the dye bleaches; and the highest peak
-    of their light is G1's, or the one at half of it if that is at least half as high.
+    They grow asynchronously, so their median DNA mass falls only as the dye bleaches. The highest peak of
+    their DNA mass is that of G1, or the peak at half of it if that is at least half as high.
 
     Args:
         controls: `dna_mass, area_um2, movie_hours, hours_from`, one row a cell and 12 hours.
     """
     table = controls[controls["dna_mass"] > 0]
-    if len(table) < LEAST_CELLS:
+    if len(table) < MIN_CELLS:
         return None
     log2 = np.log2(table["dna_mass"])
     medians = pd.DataFrame({"y": log2, "x": table["movie_hours"]}).groupby(table["hours_from"]).median()
     slope = float(np.polyfit(medians["x"], medians["y"], 1)[0]) if len(medians) > 1 else 0.0
-    lit = (log2 - slope * table["movie_hours"]).to_numpy()
+    unbleached = (log2 - slope * table["movie_hours"]).to_numpy()
     return Calibration(
-        slope, 2 ** _lowest_peak(lit), float(table["area_um2"].quantile(GIANT_AREA)), len(table)
+        slope, 2 ** _lowest_peak(unbleached), float(table["area_um2"].quantile(GIANT_AREA)), len(table)
     )
 
 
@@ -68,19 +68,19 @@ def calibrations(dna: pd.DataFrame) -> dict[tuple[str, str], Calibration]:
     """Session -> its calibration, from its movies without dose and drug."""
     plain = dna[(dna["dose_gy"] == 0) & (dna["drug_uM"] == 0)]
     found = {(str(a), str(b)): calibrate(table) for (a, b), table in plain.groupby(SESSION)}
-    return {session: one for session, one in found.items() if one is not None}
+    return {session: calibration for session, calibration in found.items() if calibration is not None}
 
 
 def contents(dna: pd.DataFrame, known: dict[tuple[str, str], Calibration]) -> pd.DataFrame:
     """The rows whose session is calibrated, with `dna_c`, `ploidy` and `giant`."""
     parts = []
     for (date, plate), table in dna.groupby(SESSION):
-        one = known.get((str(date), str(plate)))
-        if one is not None:
-            table = table[table["dna_mass"] > 0]  # a nucleus no brighter than what is around it tells nothing
-            c = one.content_c(table)
+        calibration = known.get((str(date), str(plate)))
+        if calibration is not None:
+            table = table[table["dna_mass"] > 0]  # a nucleus no brighter than its background has no logarithm
+            c = calibration.content_c(table)
             ploidy = pd.cut(c, list(EDGES_C), labels=list(CLASSES), right=False).astype(str)
-            giant = (c > GIANT_C) | (table["area_um2"] > one.giant_um2)
+            giant = (c > GIANT_C) | (table["area_um2"] > calibration.giant_um2)
             parts.append(table.assign(dna_c=c, ploidy=ploidy, giant=giant))
     if parts:
         return pd.concat(parts, ignore_index=True)

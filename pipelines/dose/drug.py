@@ -18,9 +18,18 @@ if TYPE_CHECKING:
     from pipelines.dose.clones import LinearQuadratic
 
 COLUMNS = [
-    "cell_line", "treatment", "drug_uM", "without", "quantity", "dose_gy", "ratio_or_excess", "low", "high",
-    "df", "note",
-]  # fmt: skip
+    "cell_line",
+    "treatment",
+    "drug_uM",
+    "without",
+    "quantity",
+    "dose_gy",
+    "ratio_or_excess",
+    "low",
+    "high",
+    "df",
+    "note",
+]
 
 
 def enhancement(units: pd.DataFrame, fits: Mapping[tuple[Any, ...], LinearQuadratic | None]) -> pd.DataFrame:
@@ -35,50 +44,55 @@ def enhancement(units: pd.DataFrame, fits: Mapping[tuple[Any, ...], LinearQuadra
         units: of `compare.by_unit`.
         fits: series -> its reproductive survival.
     """
-    mine = units[(units["measure"] == PRIMARY) & (units["stratum"] == "all") & units["value"].notna()]
+    fractions = units[(units["measure"] == PRIMARY) & (units["stratum"] == "all") & units["value"].notna()]
     rows: list[dict[str, Any]] = []
-    for line, of_line in mine.groupby("cell_line"):
+    for line, of_line in fractions.groupby("cell_line"):
         plain = of_line[of_line["drug_uM"] == 0]
         for key, drugged in of_line[of_line["drug_uM"] > 0].groupby(list(SERIES)):
             for treatment, control in plain.groupby("treatment"):
-                place = dict(zip(SERIES, key, strict=True)) | {"without": treatment}
-                rows += [place | row for row in _pair(drugged, control)]
-                one, other = fits.get((line, treatment, 0.0)), fits.get(tuple(key))
-                if one and other:
-                    value = one.mean_inactivation_dose_gy / other.mean_inactivation_dose_gy
-                    rows.append(
-                        place | {"quantity": "mean inactivation dose ratio", "ratio_or_excess": value}
-                    )
+                pair = dict(zip(SERIES, key, strict=True)) | {"without": treatment}
+                rows += [pair | row for row in _pair(drugged, control)]
+                fit, fit_without = fits.get(tuple(key)), fits.get((line, treatment, 0.0))
+                if fit and fit_without:
+                    value = fit_without.mean_inactivation_dose_gy / fit.mean_inactivation_dose_gy
+                    rows.append(pair | {"quantity": "mean inactivation dose ratio", "ratio_or_excess": value})
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _pair(drugged: pd.DataFrame, control: pd.DataFrame) -> list[dict[str, Any]]:
     slopes = [_tested(t) for t in (drugged, control)]
-    told = slope_ratio(*slopes)
-    note = "" if math.isfinite(told.low) else "the slope without drug is not clearly above 0: no interval"
-    if not all(math.isfinite(one.low) for one in slopes):
+    ratio = slope_ratio(*slopes)
+    note = "" if math.isfinite(ratio.low) else "the slope without drug is not clearly above 0: no interval"
+    if not all(math.isfinite(slope.low) for slope in slopes):
         note = "a slope has no interval: too few wells, or all alike"
-    rows = [{"quantity": "slope ratio", "ratio_or_excess": told.value, "low": told.low, "high": told.high,
-             "df": told.df, "note": note}]  # fmt: skip
+    rows = [{"quantity": "slope ratio", **_columns(ratio), "note": note}]
     both = sorted(set(drugged["dose_gy"]) & set(control["dose_gy"]))
     for dose in both[1:]:
-        one = excess(*(against(t, dose, both[0])[0] for t in (drugged, control)))
-        rows.append({"quantity": "excess over additive", "dose_gy": dose, "ratio_or_excess": one.value,
-                     "low": one.low, "high": one.high, "df": one.df})  # fmt: skip
+        more = excess(*(against(t, dose, both[0])[0] for t in (drugged, control)))
+        rows.append({"quantity": "excess over additive", "dose_gy": dose, **_columns(more)})
     return rows
 
 
+def _columns(estimate: Estimate) -> dict[str, float]:
+    return {
+        "ratio_or_excess": estimate.value,
+        "low": estimate.low,
+        "high": estimate.high,
+        "df": estimate.df,
+    }
+
+
 def _tested(units: pd.DataFrame) -> Estimate:
-    """The slope; with one well a dose nothing tells how wells differ, and it has no interval."""
-    one = trend(units)
+    """The slope; without interval unless two doses have two wells each."""
+    slope = trend(units)
     replicated = (units.groupby("dose_gy").size() >= 2).sum() >= 2
-    return one if replicated else Estimate(one.value, n=one.n)
+    return slope if replicated else Estimate(slope.value, n=slope.n)
 
 
 def slope_ratio(with_drug: Estimate, without: Estimate) -> Estimate:
     """Ratio of two independent slopes with Fieller's interval (1954, J R Stat Soc B 16:175).
 
-    No interval where the slope without drug may be 0: the ratio then has none.
+    No interval where the slope without drug may be 0: the ratio may then be any number.
     """
     from scipy.special import stdtrit
 
@@ -106,8 +120,8 @@ def excess(with_drug: Estimate, without: Estimate) -> Estimate:
     return by_t(value, math.sqrt(total), total**2 / below, n=with_drug.n + without.n, method="Satterthwaite")
 
 
-def standard_error(one: Estimate) -> float:
-    """Of an estimate whose interval is by t; NaN where it has none."""
+def standard_error(estimate: Estimate) -> float:
+    """Standard error of an estimate whose interval is by t; NaN where it has none."""
     from scipy.special import stdtrit
 
-    return 0.5 * (one.high - one.low) / float(stdtrit(one.df, (1 + LEVEL) / 2))
+    return 0.5 * (estimate.high - estimate.low) / float(stdtrit(estimate.df, (1 + LEVEL) / 2))

@@ -6,13 +6,14 @@ The unit is the well (or the experiment): whatever is given here is one number a
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 LEVEL = 0.95  # of every interval
 ALIKE = "the units are all alike"
@@ -21,7 +22,7 @@ BOOTSTRAP_FROM = 20  # units; with fewer the bootstrap's intervals are too narro
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number, its interval, and the test against `null`; NaN where there is none."""
+    """A number, its interval, and the test against 0 (of a ratio, against 1); NaN where there is none."""
 
     value: float
     low: float = math.nan
@@ -41,22 +42,37 @@ def mean(values: Sequence[float] | np.ndarray, *, level: float = LEVEL) -> Estim
     x = _finite(values)
     if len(x) < 2:
         return Estimate(float(x[0]) if len(x) else math.nan, n=len(x))
-    return by_t(float(x.mean()), _se(x), len(x) - 1, n=len(x), method="t over units", level=level)
+    error = float(x.std(ddof=1) / math.sqrt(len(x)))
+    return by_t(float(x.mean()), error, len(x) - 1, n=len(x), method="t over units", level=level)
 
 
 def difference(
     treated: Sequence[float] | np.ndarray, control: Sequence[float] | np.ndarray, *, level: float = LEVEL
 ) -> Estimate:
-    """Difference of two means, with unequal variances (Welch 1947, Biometrika 34:28)."""
+    """Difference of two means, with unequal variances (Welch 1947, Biometrika 34:28).
+
+    Args:
+        treated: (A,) values of the units; NaN are left out.
+        control: (B,) likewise.
+        level: of the interval.
+
+    Returns:
+        treated - control; without interval where one of them has fewer than two units.
+    """
     a, b = _finite(treated), _finite(control)
     value = float(a.mean() - b.mean()) if len(a) and len(b) else math.nan
     n = len(a) + len(b)
     if min(len(a), len(b)) < 2:
         return Estimate(value, n=n)
-    va, vb = _se(a) ** 2, _se(b) ** 2
-    return by_t(
-        value, math.sqrt(va + vb), _welch_df(va, vb, len(a), len(b)), n=n, method="Welch", level=level
-    )
+    if np.ptp(a) == np.ptp(b) == 0:  # units that are all alike do not show that units never differ
+        return Estimate(value, df=n - 2, n=n, method=ALIKE)
+    from scipy.stats import ttest_ind
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of units that are all alike on one side
+        test = ttest_ind(a, b, equal_var=False)
+    low, high = test.confidence_interval(level)
+    return Estimate(value, float(low), float(high), float(test.pvalue), float(test.df), n, "Welch")
 
 
 def ratio(
@@ -64,20 +80,30 @@ def ratio(
 ) -> Estimate:
     """Ratio of two means; the interval is Welch's, of its logarithm, by the delta method.
 
-    NaN where a mean is not positive, or a unit is negative: then it is no ratio that the values have. `p` is
-    of a ratio of 1.
+    Args:
+        treated: (A,) values of the units; NaN are left out.
+        control: (B,) likewise.
+        level: of the interval.
+
+    Returns:
+        treated / control, `p` of a ratio of 1. NaN where a mean is not positive or a unit is negative: such
+        values have no ratio.
     """
     a, b = _finite(treated), _finite(control)
     n = len(a) + len(b)
     if not len(a) or not len(b) or a.mean() <= 0 or b.mean() <= 0 or min(a.min(), b.min()) < 0:
         return Estimate(math.nan, n=n)
     value = float(a.mean() / b.mean())
-    if min(len(a), len(b)) < 2:
-        return Estimate(value, n=n)
-    va, vb = (_se(a) / a.mean()) ** 2, (_se(b) / b.mean()) ** 2
-    df = _welch_df(va, vb, len(a), len(b))
-    log = by_t(math.log(value), math.sqrt(va + vb), df, n=n, method="Welch, of the logarithm", level=level)
-    return Estimate(value, exponential(log.low), exponential(log.high), log.p, log.df, n, log.method)
+    log = difference(_linear_log(a), _linear_log(b), level=level)
+    if math.isnan(log.low):
+        return Estimate(value, df=log.df, n=n, method=log.method)
+    low, high = exponential(log.low), exponential(log.high)
+    return Estimate(value, low, high, log.p, log.df, n, "Welch, of the logarithm")
+
+
+def _linear_log(x: np.ndarray) -> np.ndarray:
+    """The logarithm of x, replaced by its tangent at the mean of x: the delta method."""
+    return math.log(x.mean()) + x / x.mean() - 1
 
 
 def slope(
@@ -88,7 +114,12 @@ def slope(
     For what is no share of counts (those are `shares.Shares`): how much units differ may change with dose in
     any way, so the standard error is HC2 (MacKinnon & White 1985, J Econometrics 29:305), and t has the
     degrees of freedom of Bell & McCaffrey 2002 (Survey Methodology 28:169; Imbens & Kolesar 2016, Rev Econ
-    Stat 98:701).
+    Stat 98:701), which statsmodels does not have.
+
+    Args:
+        x: (U,) for example doses.
+        values: (U,) of the units; pairs with a NaN are left out.
+        level: of the interval.
     """
     table = np.column_stack([np.asarray(x, float), np.asarray(values, float)])
     at, y = table[np.isfinite(table).all(axis=1)].T
@@ -96,12 +127,12 @@ def slope(
     if n < 2 or np.ptp(at) == 0:
         return Estimate(math.nan, n=n)
     design = np.column_stack([np.ones(n), at])
-    map_ = np.linalg.pinv(design)  # (2, n)
-    hat = design @ map_
-    b, leverage = float(map_[1] @ y), np.diag(hat)
+    inverse = np.linalg.pinv(design)  # (2, n)
+    hat = design @ inverse
+    b, leverage = float(inverse[1] @ y), np.diag(hat)
     if n < 3 or leverage.max() > 1 - 1e-9:
         return Estimate(b, n=n)
-    weight = map_[1] / np.sqrt(1 - leverage)
+    weight = inverse[1] / np.sqrt(1 - leverage)
     residual = np.eye(n) - hat
     g = residual * weight  # variance is the squared length of g' y
     spread = g.T @ g
@@ -113,66 +144,97 @@ def slope(
 def bootstrap(
     values: Sequence[float] | np.ndarray, *, rng: np.random.Generator, n: int = 4000, level: float = LEVEL
 ) -> Estimate:
-    """Mean, and the percentile interval of units drawn again; nothing below BOOTSTRAP_FROM units."""
+    """Mean of the units, and its percentile interval over resampled units.
+
+    Args:
+        values: (U,) of the units; NaN are left out.
+        rng: of the resampling.
+        n: how often units are resampled.
+        level: of the interval.
+
+    Returns:
+        The mean; without interval below BOOTSTRAP_FROM units.
+    """
     x = _finite(values)
     value = float(x.mean()) if len(x) else math.nan
     if len(x) < BOOTSTRAP_FROM:
         return Estimate(value, n=len(x))
-    means = rng.choice(x, (n, len(x))).mean(axis=1)
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return Estimate(value, float(low), float(high), n=len(x), method="bootstrap of units")
+    from scipy.stats import bootstrap as resample
+
+    found = resample(
+        (x,), np.mean, n_resamples=n, confidence_level=level, method="percentile", random_state=rng
+    ).confidence_interval
+    return Estimate(value, float(found.low), float(found.high), n=len(x), method="bootstrap of units")
 
 
 def proportion(k: int, n: int, *, level: float = LEVEL) -> Estimate:
-    """Share of n things, each counted as if it were independent (Wilson 1927): they seldom are.
+    """Share k / n with Wilson's interval (1927), as if all n were independent, which cells seldom are.
+
+    Args:
+        k: how many of the n.
+        n: how many there are.
+        level: of the interval.
 
     >>> [round(edge, 3) for edge in (proportion(0, 10).low, proportion(0, 10).high)]
     [0.0, 0.278]
     """
-    from scipy.stats import norm
-
     if not n:
         return Estimate(math.nan)
-    z2 = float(norm.ppf((1 + level) / 2)) ** 2
-    centre = (k + z2 / 2) / (n + z2)
-    half = math.sqrt(z2 * (k * (n - k) / n + z2 / 4)) / (n + z2)
-    return Estimate(k / n, max(centre - half, 0.0), min(centre + half, 1.0), n=n, method="Wilson, over cells")
+    from statsmodels.stats.proportion import proportion_confint
+
+    low, high = proportion_confint(k, n, alpha=1 - level, method="wilson")
+    # Wilson's interval of none begins at 0, that of all ends at 1; rounding may miss either by 1e-17.
+    low, high = float(low) if k else 0.0, float(high) if k < n else 1.0
+    return Estimate(k / n, low, high, n=n, method="Wilson, over cells")
 
 
 def holm(p: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Adjusted for how many they are, so that the chance of any false one is held (Holm 1979).
+    """(N,) p-values adjusted so that the chance of any false positive is held (Holm 1979).
 
     NaN stays NaN and is not counted.
 
     >>> holm([0.01, 0.04, 0.03]).round(2).tolist()
     [0.03, 0.06, 0.06]
     """
-    return _adjusted(np.asarray(p, float), lambda s: np.maximum.accumulate(s * (len(s) - np.arange(len(s)))))
+    return _adjusted(p, "holm")
 
 
 def benjamini_hochberg(p: Sequence[float] | np.ndarray) -> np.ndarray:
-    """Adjusted so that the share of false ones among those found is held (Benjamini & Hochberg 1995).
+    """(N,) p-values adjusted so that the false discovery rate is held (Benjamini & Hochberg 1995).
+
+    NaN stays NaN and is not counted.
 
     >>> benjamini_hochberg([0.01, 0.04, 0.03]).round(2).tolist()
     [0.03, 0.04, 0.04]
     """
-    return _adjusted(
-        np.asarray(p, float),
-        lambda s: np.minimum.accumulate((s * len(s) / (np.arange(len(s)) + 1))[::-1])[::-1],
-    )
+    return _adjusted(p, "fdr_bh")
 
 
-def _adjusted(p: np.ndarray, rule: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-    result = np.full(len(p), np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    if len(order):
-        result[order] = np.minimum(rule(p[order]), 1.0)
+def _adjusted(p: Sequence[float] | np.ndarray, method: str) -> np.ndarray:
+    from statsmodels.stats.multitest import multipletests
+
+    values = np.asarray(p, float)
+    tested = np.isfinite(values)
+    result = np.full(len(values), np.nan)
+    if tested.any():
+        result[tested] = multipletests(values[tested], method=method)[1]
     return result
 
 
 def by_t(value: float, se: float, df: float, *, n: int, method: str, level: float = LEVEL) -> Estimate:
-    """Value +- t(df) se, and the test against 0; no interval where the standard error is 0."""
+    """Value +- t(df) se, and the test against 0.
+
+    Args:
+        value: the estimate.
+        se: its standard error.
+        df: degrees of freedom of t.
+        n: how many units it is from.
+        method: what the interval is called in tables.
+        level: of the interval.
+
+    Returns:
+        The estimate; without interval where the standard error is 0.
+    """
     from scipy.special import stdtr, stdtrit  # scipy.stats' own, without its checks: a hundred times faster
 
     if not se > 0:  # units that are all alike do not show that units never differ
@@ -183,22 +245,12 @@ def by_t(value: float, se: float, df: float, *, n: int, method: str, level: floa
 
 
 def exponential(x: float) -> float:
-    """Of an edge of an interval of a logarithm; infinite where no number is as large.
+    """The exponential of an edge of an interval; infinite where no float is as large.
 
     >>> exponential(0.0), exponential(1000.0)
     (1.0, inf)
     """
     return math.inf if x > 700 else math.exp(x)
-
-
-def _welch_df(va: float, vb: float, na: int, nb: int) -> float:
-    """Satterthwaite's, from the squared standard errors; where nothing varies, that of equal variances."""
-    below = va**2 / (na - 1) + vb**2 / (nb - 1)
-    return (va + vb) ** 2 / below if below > 0 else float(na + nb - 2)
-
-
-def _se(x: np.ndarray) -> float:
-    return float(x.std(ddof=1) / math.sqrt(len(x)))
 
 
 def _finite(values: Sequence[float] | np.ndarray) -> np.ndarray:

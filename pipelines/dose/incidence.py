@@ -34,7 +34,7 @@ class Incidence:
     n: int  # cells
 
     def at(self, times: Sequence[float] | np.ndarray) -> np.ndarray:
-        """(C, T) at any times."""
+        """(C, T) cumulative incidence at any times."""
         index = np.searchsorted(self.times, np.asarray(times, float) + 1e-9, side="right")
         return np.column_stack([np.zeros(len(self.by_cause)), self.by_cause])[:, index]
 
@@ -50,33 +50,33 @@ def aalen_johansen(
     cause: Numbers,
     *,
     n_causes: int,
-    least_at_risk: int = 1,
+    min_at_risk: int = 1,
 ) -> Incidence:
     """Cumulative incidence of each cause.
 
     Args:
         entry: (N,) when each cell came under observation.
-        end: (N,) when it left it; one that leaves as it enters counts for nothing.
+        end: (N,) when it left; a cell that leaves as it enters is left out.
         cause: (N,) 1..n_causes, or CENSORED.
         n_causes: how many causes there are.
-        least_at_risk: with late entries the first risk sets may hold a cell or two, and one end there would
-            be all; smaller risk sets are passed over.
+        min_at_risk: risk sets with fewer cells are skipped. With late entries the first may hold one or two
+            cells, and a single end would then count for all.
 
     >>> one = aalen_johansen([0, 0, 0, 0], [1, 1, 2, 3], [1, 2, 0, 1], n_causes=2)
     >>> one.times.tolist(), one.by_cause.tolist()
     ([1.0, 3.0], [[0.25, 0.75], [0.25, 0.25]])
     """
-    entered, left, why = np.asarray(entry, float), np.asarray(end, float), np.asarray(cause, int)
-    counts = left > entered
-    entered, left, why = entered[counts], left[counts], why[counts]
-    times = np.unique(left[why != CENSORED])
-    # Entered before, and not left before: two sorted arrays tell for all times at once.
+    entered, left, causes = np.asarray(entry, float), np.asarray(end, float), np.asarray(cause, int)
+    observed = left > entered
+    entered, left, causes = entered[observed], left[observed], causes[observed]
+    times = np.unique(left[causes != CENSORED])
+    # Cells that entered before each time, less those that left before it.
     at_risk = np.searchsorted(np.sort(entered), times) - np.searchsorted(np.sort(left), times)
-    kept = at_risk >= least_at_risk
+    kept = at_risk >= min_at_risk
     times, at_risk = times[kept], at_risk[kept]
     hazard = np.zeros((n_causes, len(times)))
     for c in range(n_causes):
-        happened = np.sort(left[why == c + 1])
+        happened = np.sort(left[causes == c + 1])
         n = np.searchsorted(happened, times, side="right") - np.searchsorted(happened, times)
         hazard[c] = n / at_risk
     survival = np.concatenate([[1.0], np.cumprod(1 - hazard.sum(axis=0))])[:-1]

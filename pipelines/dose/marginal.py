@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipelines.dose.columns import SERIES, WELL, series_name
-from pipelines.dose.estimates import LEVEL, Estimate, exponential
+from pipelines.dose.estimates import Estimate, by_t, exponential
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,14 +18,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = (
-    "quantity", "dose_gy", "estimate", "low", "high", "p", "df", "n_units", "correlation_in_unit", "method",
-)  # fmt: skip
+    "quantity",
+    "dose_gy",
+    "estimate",
+    "low",
+    "high",
+    "p",
+    "df",
+    "n_units",
+    "correlation_in_unit",
+    "method",
+)
 METHOD = "GEE, exchangeable within wells, Mancl-DeRouen, t"
 
 
 @dataclass(frozen=True)
 class Marginal:
-    """What a GEE says; empty with a `reason` where it says nothing."""
+    """The estimates of a GEE; where it cannot be fitted there are none, and `reason` says why."""
 
     odds_ratio_per_gy: Estimate | None = None
     # dose -> against the lowest dose
@@ -33,6 +42,13 @@ class Marginal:
     ratios: dict[float, Estimate] | None = None
     correlation: float = math.nan  # of two mitoses of a well
     reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    coefficients: np.ndarray  # (P,)
+    covariance: np.ndarray  # (P, P), corrected for small samples
+    correlation: float  # of two mitoses of a unit
 
 
 def marginal(
@@ -53,20 +69,9 @@ def marginal(
     Source: the model Liang & Zeger 1986, Biometrika 73:13; software statsmodels.
     """
     y, dose, group = np.asarray(abnormal, float), np.asarray(dose_gy, float), np.asarray(unit)
-    doses, units = np.unique(dose), np.unique(group)
-    if len(doses) < 2:
-        return Marginal(reason="one dose")
-    least = min(len(np.unique(group[dose == d])) for d in doses)
-    if least < 2:
-        return Marginal(
-            reason=(
-                "a dose has one well with a judged mitosis: without a second nothing tells how wells differ"
-            )
-        )
-    if len(units) <= len(doses):
-        return Marginal(reason="fewer wells than parameters")
-    if any(y[dose == d].min() == y[dose == d].max() for d in doses):
-        return Marginal(reason="at one dose all mitoses, or none, are abnormal")
+    doses, n = np.unique(dose), len(np.unique(group))
+    if reason := _obstacle(y, dose, group):
+        return Marginal(reason=reason)
     # Sorted, since statsmodels takes clusters in the order in which they come.
     order = np.argsort(group, kind="stable")
     y, dose, group = y[order], dose[order], group[order]
@@ -74,31 +79,44 @@ def marginal(
     by_dose = _fit(y, (dose[:, None] == doses).astype(float), group)
     if trend is None or by_dose is None:
         return Marginal(reason="its equations did not converge, or the wells of a dose are all alike")
-    beta, cov, _ = trend
-    per_gy = _t(beta[1], math.sqrt(cov[1, 1]), len(units) - 2, len(units))
-    odds = replace(
-        per_gy, value=exponential(per_gy.value), low=exponential(per_gy.low), high=exponential(per_gy.high)
-    )  # fmt: skip
-    beta, cov, correlation = by_dose
-    risk = 1 / (1 + np.exp(-beta))
-    var = np.diag(cov) * (risk * (1 - risk)) ** 2
-    df = len(units) - len(doses)
+    log_odds, se = float(trend.coefficients[1]), math.sqrt(trend.covariance[1, 1])
+    odds_ratio = _exponentiated(by_t(log_odds, se, n - 2, n=n, method=METHOD))
+    risk = 1 / (1 + np.exp(-by_dose.coefficients))
+    variance = np.diag(by_dose.covariance) * (risk * (1 - risk)) ** 2
+    df = n - len(doses)
     differences, ratios = {}, {}
     for i in range(1, len(doses)):
-        differences[float(doses[i])] = _t(risk[i] - risk[0], math.sqrt(var[i] + var[0]), df, len(units))
-        se = math.sqrt(var[i] / risk[i] ** 2 + var[0] / risk[0] ** 2)
-        log = _t(math.log(risk[i] / risk[0]), se, df, len(units))
-        ratios[float(doses[i])] = replace(
-            log, value=math.exp(log.value), low=exponential(log.low), high=exponential(log.high)
-        )
-    return Marginal(odds, differences, ratios, correlation)
+        se = math.sqrt(variance[i] + variance[0])
+        differences[float(doses[i])] = by_t(float(risk[i] - risk[0]), se, df, n=n, method=METHOD)
+        se = math.sqrt(variance[i] / risk[i] ** 2 + variance[0] / risk[0] ** 2)
+        log_ratio = by_t(math.log(risk[i] / risk[0]), se, df, n=n, method=METHOD)
+        ratios[float(doses[i])] = _exponentiated(log_ratio)
+    return Marginal(odds_ratio, differences, ratios, by_dose.correlation)
 
 
-def _fit(y: np.ndarray, x: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """Coefficients, their corrected covariance, and the correlation within a cluster, which is 0 or more.
+def _obstacle(abnormal: np.ndarray, dose: np.ndarray, unit: np.ndarray) -> str:
+    """Why no GEE can be fitted to these mitoses; empty where one can."""
+    doses = np.unique(dose)
+    if len(doses) < 2:
+        return "there is only one dose"
+    if min(len(np.unique(unit[dose == d])) for d in doses) < 2:
+        return "a dose has one well with a judged mitosis, and differences between wells need a second"
+    if len(np.unique(unit)) <= len(doses):
+        return "there are too few wells for its parameters"
+    if any(np.ptp(abnormal[dose == d]) == 0 for d in doses):
+        return "at one dose all mitoses, or none, are abnormal"
+    return ""
 
-    Units that are more alike than chance have a negative one. It would weigh a unit of many mitoses below 0,
-    and the equations would run away or give what no unit shows.
+
+def _exponentiated(log: Estimate) -> Estimate:
+    return replace(log, value=exponential(log.value), low=exponential(log.low), high=exponential(log.high))
+
+
+def _fit(y: np.ndarray, x: np.ndarray, group: np.ndarray) -> _Fit | None:
+    """Fit with a correlation within clusters of 0 or more; None where the fit fails.
+
+    Units that are more alike than chance have a negative correlation. It would weigh a unit of many mitoses
+    below 0, and the equations would diverge or give what no unit shows.
     """
     from statsmodels.genmod.cov_struct import Exchangeable
     from statsmodels.genmod.families import Binomial
@@ -113,42 +131,34 @@ def _fit(y: np.ndarray, x: np.ndarray, group: np.ndarray) -> tuple[np.ndarray, n
 
     structure = NotBelowZero()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what it warns of is asked below
+        warnings.simplefilter("ignore")  # convergence is checked below
         result = GEE(y, x, group, family=Binomial(), cov_struct=structure).fit()
-    beta, rho = np.asarray(result.params), float(structure.dep_params)
-    if not (bool(result.converged) and np.isfinite(beta).all()):
+    coefficients, correlation = np.asarray(result.params), float(structure.dep_params)
+    if not (bool(result.converged) and np.isfinite(coefficients).all()):
         return None
-    cov = _mancl_derouen(y, x, group, beta, rho)
-    return (beta, cov, rho) if (np.diag(cov) > 0).all() else None
+    covariance = _mancl_derouen(y, x, group, coefficients, correlation)
+    return _Fit(coefficients, covariance, correlation) if (np.diag(covariance) > 0).all() else None
 
 
 def _mancl_derouen(
-    y: np.ndarray, x: np.ndarray, group: np.ndarray, beta: np.ndarray, rho: float
+    y: np.ndarray, x: np.ndarray, group: np.ndarray, coefficients: np.ndarray, correlation: float
 ) -> np.ndarray:
     """Their covariance where all rows of a cluster have the same covariates.
 
-    The leverage of a cluster is then a number instead of a matrix of its size squared, which statsmodels'
-    `bias_reduced` inverts: the same figures (a test compares them) in no time.
+    The leverage of a cluster is then a number instead of a matrix of its size squared. statsmodels'
+    `bias_reduced` inverts that matrix: the same figures (a test compares them), but a cluster of ten thousand
+    mitoses does not fit into memory.
     """
     _, first, which, n = np.unique(group, return_index=True, return_inverse=True, return_counts=True)
     rows = x[first]  # (G, P)
-    mu = 1 / (1 + np.exp(-rows @ beta))
-    shrink = 1 / (1 + (n - 1) * rho)
-    information = n * mu * (1 - mu) * shrink
+    risk = 1 / (1 + np.exp(-rows @ coefficients))
+    shrink = 1 / (1 + (n - 1) * correlation)
+    information = n * risk * (1 - risk) * shrink
     bread = np.linalg.inv(rows.T @ (rows * information[:, None]))
     leverage = information * np.einsum("gp,pq,gq->g", rows, bread, rows)
-    score = (np.bincount(which, weights=y) - n * mu) * shrink / (1 - leverage)
+    score = (np.bincount(which, weights=y) - n * risk) * shrink / (1 - leverage)
     meat = rows.T @ (rows * (score**2)[:, None])
     return bread @ meat @ bread
-
-
-def _t(value: float, se: float, df: int, n: int) -> Estimate:
-    from scipy.stats import t
-
-    half = float(t.ppf((1 + LEVEL) / 2, df)) * se
-    return Estimate(
-        float(value), value - half, value + half, 2 * float(t.sf(abs(value) / se, df)), df, n, METHOD
-    )
 
 
 def by_series(mitoses: pd.DataFrame, unit: str) -> dict[tuple[Any, ...], Marginal]:
@@ -159,32 +169,45 @@ def by_series(mitoses: pd.DataFrame, unit: str) -> dict[tuple[Any, ...], Margina
         unit: well or experiment.
     """
     judged = mitoses[mitoses["judged"]]
-    found = {}
-    for key, mine in judged.groupby(list(SERIES), dropna=False):
+    models = {}
+    for key, rows in judged.groupby(list(SERIES), dropna=False):
         columns = list(WELL) if unit == "well" else ["experiment_date"]
-        units = mine[columns].astype(str).agg(" ".join, axis=1)
-        if unit != "well":  # an experiment holds all doses: what is alike in it is so at each dose
-            units = units + " " + mine["dose_gy"].astype(str)
-        abnormal = (mine["counted_class"] == "abnormal").to_numpy(int)
-        found[tuple(key)] = marginal(abnormal, mine["dose_gy"].to_numpy(float), units.to_numpy(str))
-    return found
+        units = rows[columns].astype(str).agg(" ".join, axis=1)
+        if unit != "well":  # an experiment holds all doses: its mitoses are alike within each dose
+            units = units + " " + rows["dose_gy"].astype(str)
+        abnormal = (rows["counted_class"] == "abnormal").to_numpy(int)
+        models[tuple(key)] = marginal(abnormal, rows["dose_gy"].to_numpy(float), units.to_numpy(str))
+    return models
 
 
-def table_of(found: Mapping[tuple[Any, ...], Marginal]) -> tuple[pd.DataFrame, list[str]]:
-    """One row a series and quantity; and why a series has none."""
+def table_of(models: Mapping[tuple[Any, ...], Marginal]) -> tuple[pd.DataFrame, list[str]]:
+    """One row a series and quantity; and a note on each series that has no model."""
     import pandas as pd
 
     rows, notes = [], []
-    for key, one in found.items():
-        place = dict(zip(SERIES, key, strict=True))
-        if one.odds_ratio_per_gy is None:
-            notes.append(f"{series_name(*key)}: no GEE: {one.reason}.")
+    for key, model in models.items():
+        if model.odds_ratio_per_gy is None:
+            notes.append(f"{series_name(*key)}: no marginal model (GEE): {model.reason}.")
             continue
-        told: list[tuple[str, float, Any]] = [("odds ratio per gray", np.nan, one.odds_ratio_per_gy)]
-        told += [("risk difference", d, e) for d, e in (one.differences or {}).items()]
-        told += [("risk ratio", d, e) for d, e in (one.ratios or {}).items()]
-        for quantity, dose, e in told:
-            rows.append(place | {"quantity": quantity, "dose_gy": dose, "estimate": e.value, "low": e.low,
-                                 "high": e.high, "p": e.p, "df": e.df, "n_units": e.n,
-                                 "correlation_in_unit": one.correlation, "method": e.method})  # fmt: skip
+        estimates: list[tuple[str, float, Estimate]] = [
+            ("odds ratio per gray", np.nan, model.odds_ratio_per_gy)
+        ]
+        estimates += [("risk difference", d, e) for d, e in (model.differences or {}).items()]
+        estimates += [("risk ratio", d, e) for d, e in (model.ratios or {}).items()]
+        rows += [
+            {
+                **dict(zip(SERIES, key, strict=True)),
+                "quantity": quantity,
+                "dose_gy": dose,
+                "estimate": e.value,
+                "low": e.low,
+                "high": e.high,
+                "p": e.p,
+                "df": e.df,
+                "n_units": e.n,
+                "correlation_in_unit": model.correlation,
+                "method": e.method,
+            }
+            for quantity, dose, e in estimates
+        ]
     return pd.DataFrame(rows, columns=[*SERIES, *COLUMNS]), notes

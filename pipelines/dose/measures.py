@@ -14,13 +14,14 @@ import numpy as np
 import pandas as pd
 
 from lineage.schema import Decision, MitosisClass
-from pipelines.dose import clones, kinship
+from pipelines.dose import clones
 from pipelines.dose.assessed import FINE_KINDS
-from pipelines.dose.collect import ENDS, JUDGED, Tables, is_classified, kinds_of
+from pipelines.dose.collect import DIVIDED, ENDS, JUDGED, Tables, is_classified, kinds_of
 from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
-from pipelines.dose.ends import ends_of
+from pipelines.dose.fates import ends_of
 from pipelines.dose.incidence import CENSORED, aalen_johansen
 from pipelines.dose.motility import diffusion_um2_h
+from pipelines.dose.relatives import relatives
 from pipelines.dose.turnbull import turnbull
 
 if TYPE_CHECKING:
@@ -28,15 +29,26 @@ if TYPE_CHECKING:
 
 PRIMARY = "fraction_abnormal"
 BIN_H = 12.0
-LEAST_OF_BIN_H = 3.0  # watched: a rate of less would stand beside those of whole bins
+MIN_OF_BIN_H = 3.0  # watched; the rate of a shorter time cannot be compared with those of full bins
 LAST_GENERATION = 3  # later ones are few
-UNITS: Mapping[str, str] = MappingProxyType({
-    "mitoses_per_1000_cell_hours": "per 1000 h", "abnormal_per_1000_cell_hours": "per 1000 h",
-    "deaths_per_1000_cell_hours": "per 1000 h", "sister_fusions_per_1000_cell_hours": "per 1000 h",
-    "mitotic_index": "share", "mitotic_duration": "min", "time_to_first_mitosis": "h", "cycle_time": "h",
-    "doubling_time": "h", "growth": "fold", "clone_size": "cells", "generation_reached": "generations",
-    "diffusion": "um2/h", **{f"incidence_{end}": "share" for end in ENDS},
-})  # fmt: skip
+UNITS: Mapping[str, str] = MappingProxyType(
+    {
+        "mitoses_per_1000_cell_hours": "per 1000 h",
+        "abnormal_per_1000_cell_hours": "per 1000 h",
+        "deaths_per_1000_cell_hours": "per 1000 h",
+        "sister_fusions_per_1000_cell_hours": "per 1000 h",
+        "mitotic_index": "share",
+        "mitotic_duration": "min",
+        "time_to_first_mitosis": "h",
+        "cycle_time": "h",
+        "doubling_time": "h",
+        "growth": "fold",
+        "clone_size": "cells",
+        "generation_reached": "generations",
+        "diffusion": "um2/h",
+        **{f"incidence_{end}": "share" for end in ENDS},
+    }
+)
 
 
 class Row(NamedTuple):
@@ -52,7 +64,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Context:
-    """What all wells of a plate are measured by."""
+    """Settings that all wells of a plate are measured with."""
 
     follow_up_h: float  # since irradiation: until then every movie was watched
     divisions: int  # of reproductive survival
@@ -61,8 +73,8 @@ class Context:
 
 def measure(part: Tables, context: Context) -> Iterator[Row]:
     """Every measure of one part of the plate."""
-    for of in MEASURES:
-        yield from of(part, context)
+    for rows_of in MEASURES:
+        yield from rows_of(part, context)
 
 
 def fractions(part: Tables, _: Context) -> Iterator[Row]:
@@ -88,9 +100,9 @@ def fraction(subtype: str) -> str:
     """Name of the measure.
 
     >>> fraction("tripolar"), fraction("abnormal")
-    ('fraction_tripolar', 'fraction_of_no_told_kind')
+    ('fraction_tripolar', 'fraction_unspecified')
     """
-    return "fraction_of_no_told_kind" if subtype == UNSPECIFIED else f"fraction_{subtype}"
+    return "fraction_unspecified" if subtype == UNSPECIFIED else f"fraction_{subtype}"
 
 
 def strata(mitoses: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -103,13 +115,13 @@ def strata(mitoses: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
 
 
 def bin_of(hours: float) -> str:
-    """The 12 hours in which something happened that is first seen then.
+    """The 12-hour bin of an event that is first seen at that time, so happened in the frame interval before.
 
     >>> bin_of(0.0), bin_of(12.0), bin_of(12.1)
     ('0-12 h', '0-12 h', '12-24 h')
     """
-    b = max(np.ceil(hours / BIN_H) - 1, 0)
-    return f"{BIN_H * b:g}-{BIN_H * (b + 1):g} h"
+    bins_before = max(np.ceil(hours / BIN_H) - 1, 0)
+    return f"{BIN_H * bins_before:g}-{BIN_H * (bins_before + 1):g} h"
 
 
 def _share(name: str, stratum: str, rows: pd.DataFrame, which: pd.Series) -> Row:
@@ -136,7 +148,7 @@ def ends_over_time(part: Tables, _: Context) -> Iterator[Row]:
     for name, ends in (("deaths", dead), ("sister_fusions", fused)):
         seen = _at_same_time(ends, watched)
         for stratum, frames in watched.groupby("bin"):
-            if np.ptp(frames["hours"]) < LEAST_OF_BIN_H:
+            if np.ptp(frames["hours"]) < MIN_OF_BIN_H:
                 continue
             k, hours = int((seen["bin"] == stratum).sum()), float(frames["cell_hours"].sum())
             yield Row(f"{name}_per_1000_cell_hours", str(stratum), 1000 * k / hours if hours else np.nan, k)
@@ -146,21 +158,21 @@ def _at_same_time(rows: pd.DataFrame, frames: pd.DataFrame) -> pd.DataFrame:
     """What happened in usable frames, with the frame's bin."""
     keys = ["movie", "hours"]
     parts = (rows[keys], frames[[*keys, "bin"]])
-    # Sums of minutes, in two orders.
+    # Rounded, since both are sums of minutes, added in different orders.
     rows, frames = (t.assign(hours=t["hours"].astype(float).round(6)) for t in parts)
     return rows.merge(frames, on=keys)
 
 
 def timing(part: Tables, context: Context) -> Iterator[Row]:
     """Medians: of mitosis, between bounds (Turnbull); to the first mitosis; of the cycle (Kaplan & Meier)."""
-    held = part.intervals[part.intervals["kind"] == "mitosis"]
-    kinds = {"all": held} | {c: held[held["counted_class"] == c] for c in JUDGED}
+    timed = part.intervals[part.intervals["kind"] == "mitosis"]
+    kinds = {"all": timed} | {c: timed[timed["counted_class"] == c] for c in JUDGED}
     for stratum, rows in kinds.items():
         found = turnbull(60 * rows["least_h"], 60 * rows["most_h"]) if len(rows) else None
         yield Row("mitotic_duration", stratum, found.middle() if found else np.nan, len(rows))
     yield Row("time_to_first_mitosis", "of those that get there", *first_mitosis(part, context.follow_up_h))
     born = part.cells[part.cells["born_in_view"]]
-    divided = born["end"].isin(["division", "abnormal_exit"]).to_numpy().astype(int)
+    divided = born["end"].isin(DIVIDED).to_numpy().astype(int)
     found_cycle = aalen_johansen(np.zeros(len(born)), born["age_at_exit_h"], divided, n_causes=1)
     yield Row("cycle_time", "all", found_cycle.quantile(1, 0.5), int(divided.sum()))
 
@@ -168,7 +180,8 @@ def timing(part: Tables, context: Context) -> Iterator[Row]:
 def first_mitosis(part: Tables, follow_up_h: float) -> tuple[float, int]:
     """Median hours from irradiation to the founders' first mitosis, of those that get there; how many did.
 
-    The incidence of mitosis, other ends competing, halfway to where it stands at the end of the follow-up.
+    The time at which the incidence of mitosis, other ends competing, is half of what it is at the end of the
+    follow-up.
     """
     founders = part.cells[part.cells["generation"] == 0]
     times = part.mitoses[part.mitoses["generation"] == 0].groupby(["movie", "mother_id"])["hours"].min()
@@ -179,9 +192,11 @@ def first_mitosis(part: Tables, follow_up_h: float) -> tuple[float, int]:
     cause = np.where(np.isfinite(at), 1, other)
     late = end > follow_up_h
     found = aalen_johansen(
-        founders["entry_h"].to_numpy(float), np.where(late, follow_up_h, end),
-        np.where(late, CENSORED, cause), n_causes=2,
-    )  # fmt: skip
+        founders["entry_h"].to_numpy(float),
+        np.where(late, follow_up_h, end),
+        np.where(late, CENSORED, cause),
+        n_causes=2,
+    )
     if not len(found.times) or found.by_cause[0, -1] == 0:
         return float("nan"), 0
     return found.quantile(1, 0.5 * float(found.by_cause[0, -1])), int(((cause == 1) & ~late).sum())
@@ -193,14 +208,14 @@ def ends(part: Tables, context: Context) -> Iterator[Row]:
     found = ends_of(founders, since_birth=False)
     for name, value in zip(ENDS, found.at([context.follow_up_h])[:, 0], strict=True):
         yield Row(f"incidence_{name}", "founders", float(value) if len(founders) else np.nan, len(founders))
-    divisions = part.cells["end"].isin(["division", "abnormal_exit"]) & (part.cells["fate"] == "divided")
+    divisions = part.cells["end"].isin(DIVIDED) & (part.cells["fate"] == "divided")
     n = int(divisions.sum())
     fused = int((part.fusions["subtype"] == "sister_fusion").sum())
     yield Row("sister_fusions_per_division", "all", fused / n if n else np.nan, n, fused)
 
 
 def clone_measures(part: Tables, context: Context) -> Iterator[Row]:
-    """Cells a founder leaves, generations it reaches, and whether it goes on dividing; founders of clones."""
+    """Of the founders: clone size, generations, and the share that goes on dividing."""
     c = part.clones
     n = len(c)
     yield Row("clone_size", "at the end", float(c["n_alive_at_end"].mean()) if n else np.nan, n)
@@ -212,8 +227,8 @@ def clone_measures(part: Tables, context: Context) -> Iterator[Row]:
 def growth(part: Tables, _: Context) -> Iterator[Row]:
     """Live cells at the end for each at the start; doubling time by a line through their logarithms."""
     hour = np.floor(part.frames["hours"]).rename("hour")
-    # Positions of one well may miss different frames: the mean a movie, then the sum of movies; an hour that
-    # one of them misses would look like cells gone.
+    # Positions of one well may miss different frames, so the mean of each movie is taken first; an hour that
+    # one of them misses is left out, since its cells would seem to be gone.
     live = part.frames.groupby([hour, "movie"])["n_live"].mean().unstack().dropna().sum(axis=1)
     live = live[live > 0]
     n = int(part.frames["frame"].nunique())
@@ -235,23 +250,32 @@ def sizes(part: Tables, _: Context) -> Iterator[Row]:
 
 
 def movement(part: Tables, _: Context) -> Iterator[Row]:
-    """Diffusion before and after mitosis; movies weigh as many as the cells they show."""
+    """Diffusion before and after mitosis; movies are weighted by their cells."""
     for (when, kind), rows in part.motility.groupby(["when", "mitosis_class"]):
-        weighed = (
+        weighted = (
             rows.assign(sum=rows["msd_um2"] * rows["n_cells"]).groupby("lag_min")[["sum", "n_cells"]].sum()
         )
-        msd = (weighed["sum"] / weighed["n_cells"]).to_numpy(float)
-        value = diffusion_um2_h(weighed.index.to_numpy(float), msd)
-        yield Row("diffusion", f"{when} {kind} mitosis", value, int(weighed["n_cells"].max()))
+        msd = (weighted["sum"] / weighted["n_cells"]).to_numpy(float)
+        value = diffusion_um2_h(weighted.index.to_numpy(float), msd)
+        yield Row("diffusion", f"{when} {kind} mitosis", value, int(weighted["n_cells"].max()))
 
 
 def families(part: Tables, context: Context) -> Iterator[Row]:
-    """Correlations of kin, and what an abnormal mitosis foretells."""
-    known = part.cells.merge(part.movies[["movie", "to_h"]], on="movie")
-    for name, stratum, value, n in kinship.kin(known, window_h=context.arrest_h):
+    """Correlations of relatives, and what an abnormal mitosis predicts."""
+    cells = part.cells.merge(part.movies[["movie", "to_h"]], on="movie")
+    for name, stratum, value, n in relatives(cells, window_h=context.arrest_h):
         yield Row(name, stratum, value, n)
 
 
 MEASURES: tuple[Callable[[Tables, Context], Iterator[Row]], ...] = (
-    fractions, rates, ends_over_time, timing, ends, clone_measures, growth, sizes, movement, families,
-)  # fmt: skip
+    fractions,
+    rates,
+    ends_over_time,
+    timing,
+    ends,
+    clone_measures,
+    growth,
+    sizes,
+    movement,
+    families,
+)

@@ -1,4 +1,4 @@
-"""Places of nuclei -> mean squared displacement before and after mitosis (trackpy)."""
+"""Positions of nuclei -> mean squared displacement before and after mitosis (trackpy)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 WINDOW_H = 5.0  # of interphase before rounding up, and after a daughter has spread
 SPREAD_H = 1.0  # after birth, before which a daughter still moves with its sister
-LONGEST_LAG_H = 2.0
+MAX_LAG_H = 2.0
 COLUMNS = ["when", "mitosis_class", "lag_min", "msd_um2", "n_cells"]
 
 
@@ -60,17 +60,21 @@ def _window(table: pd.DataFrame, at_min: pd.Series, from_h: float, to_h: float) 
 
 def _msd(table: pd.DataFrame, minutes_per_frame: float) -> list[tuple[float, float, int]]:
     """(lag in minutes, um2, cells); nothing of fewer than two frames."""
-    longest = round(60 * LONGEST_LAG_H / minutes_per_frame)
+    longest = round(60 * MAX_LAG_H / minutes_per_frame)
     lengths = table.groupby("tracklet_id").size()
     table = table[table["tracklet_id"].isin(lengths[lengths > longest].index)]
     if table.empty or longest < 1:
         return []
     from trackpy.motion import emsd
 
-    walks = pd.DataFrame({
-        "particle": table["tracklet_id"], "frame": table["frame"].astype(int),
-        "x": table["x_um"], "y": table["y_um"],
-    })  # fmt: skip
+    walks = pd.DataFrame(
+        {
+            "particle": table["tracklet_id"],
+            "frame": table["frame"].astype(int),
+            "x": table["x_um"],
+            "y": table["y_um"],
+        }
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of pandas, about trackpy
         found: pd.Series[float] = emsd(walks, mpp=1.0, fps=1.0 / minutes_per_frame, max_lagtime=longest)

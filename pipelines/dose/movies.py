@@ -1,4 +1,4 @@
-"""A folder of runs and its plate map -> movies with their tables, checked; what is missing is said."""
+"""A folder of runs and its plate map -> movies with their tables, checked; and which runs are left out."""
 
 from __future__ import annotations
 
@@ -20,11 +20,22 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIX = ".lineage"
+EVENTS_TEXT = (
+    "daughter_ids",
+    "event_type",
+    "subtype",
+    "verdict",
+    "verdict_because",
+    "mitosis_class",
+    "n_micronuclei",
+    "bridge",
+    "flags",
+)
 
 
 @dataclass(frozen=True, eq=False)
 class Movie:
-    """One analysed movie: its row of the plate map, and what its run left."""
+    """One analysed movie: its row of the plate map, and the tables of its run."""
 
     row: Mapping[str, Any]  # the plate map's columns
     root: Path
@@ -70,7 +81,8 @@ def find(folder: Path, plate: pd.DataFrame) -> tuple[list[tuple[Path, dict[str, 
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not there; wanted a folder of runs, *{SUFFIX}")
-    found, missing, named = [], [], set()
+    found: list[tuple[Path, dict[str, Any]]] = []
+    missing, named = [], set()
     for row in plate.to_dict("records"):
         root = Path(row[RUN_FOLDER])
         named.add(root.name)
@@ -78,9 +90,9 @@ def find(folder: Path, plate: pd.DataFrame) -> tuple[list[tuple[Path, dict[str, 
         if reason:
             missing.append(f"{Path(row['movie']).name} is left out: {reason}")
         else:
-            # A path would be long in every row; the run's name is as unique.
-            place = {str(k): v for k, v in row.items() if k != RUN_FOLDER}
-            found.append((root, place | {"movie": root.name.removesuffix(SUFFIX)}))
+            # The run's name is as unique as the path, and shorter.
+            columns = {str(k): v for k, v in row.items() if k != RUN_FOLDER}
+            found.append((root, columns | {"movie": root.name.removesuffix(SUFFIX)}))
     missing += [
         f"{root.name} is left out: the plate map does not name it"
         for root in sorted(folder.glob(f"*{SUFFIX}"))
@@ -109,27 +121,25 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
     """One run's tables.
 
     Raises:
-        InputError: a table is missing or lacks columns, or the run was told another dose than the map.
+        InputError: a table is missing or lacks columns, or the run has another dose than the map.
     """
     run = RunFolder(root)
     record = read_record(root)
     check(root, record, run.events, run.tracklets, run.detections, run.quality)
-    told = record.get("dose_gy")
+    run_gy = record.get("dose_gy")
     delay = float(row["irradiated_min_before_start"])
-    if told is not None and float(told) != float(row["dose_gy"]):
+    if run_gy is not None and float(run_gy) != float(row["dose_gy"]):
         raise InputError(
-            f"{root.name} was run with {told:g} Gy, the plate map says {row['dose_gy']:g}; put one right"
+            f"{root.name} was run with {run_gy:g} Gy, the plate map says {row['dose_gy']:g}; correct one"
         )
-    text = ("daughter_ids", "event_type", "subtype", "verdict", "verdict_because", "mitosis_class",
-            "n_micronuclei", "bridge", "flags")  # fmt: skip
     return Movie(
         row=row,
         root=root,
         n_frames=int(record["video"]["n_frames"]),
         minutes_per_frame=float(record["video"]["minutes_per_frame"]),
         pixel_size_um=float(record["video"]["pixel_size_um"]),
-        irradiated_min_before_start=0.0 if math.isnan(delay) else delay,  # the analysis says so
-        events=_table(run.events, EVENTS_NEEDED, text=text),
+        irradiated_min_before_start=0.0 if math.isnan(delay) else delay,  # a note says so
+        events=_table(run.events, EVENTS_NEEDED, text=EVENTS_TEXT),
         tracklets=_table(run.tracklets, TRACKLET_COLUMNS, text=("parent_ids", "daughter_ids", "fate")),
         detections=_table(run.detections, DETECTION_COLUMNS, text=("state",)),
         quality=_table(run.quality, QUALITY_COLUMNS, text=("reason",)),
@@ -137,7 +147,7 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
 
 
 def run_versions(root: Path) -> dict[str, str]:
-    """What a run was made with."""
+    """Versions of the software that a run was made with."""
     record = read_record(root)
     return {"lineage": str(record.get("lineage", "")), **record.get("versions", {})}
 

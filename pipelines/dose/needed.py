@@ -1,4 +1,4 @@
-"""What a person asks of the power of a plate -> the answer, on the screen and as CSV."""
+"""A question about statistical power -> the answer, on the screen and as CSV."""
 
 from __future__ import annotations
 
@@ -42,12 +42,17 @@ class Question:
 
 
 def needed(question: Question, *, out: Path | None, screen: Screen | None = None) -> None:
-    """Grow, draw, say.
+    """Simulate wells, draw plates of every design from them, and print their power.
+
+    Args:
+        question: the options of the command.
+        out: a CSV for the table; None to print only.
+        screen: where the answer is printed.
 
     Raises:
         InputError: a list or number cannot be used.
     """
-    from pipelines.dose.power import dose_for, grow_pool, least, power_table
+    from pipelines.dose.power import dose_for, grow_pool, power_table, smallest_design
 
     screen = screen or Screen()
     q = question
@@ -82,13 +87,13 @@ def needed(question: Question, *, out: Path | None, screen: Screen | None = None
     screen.say("fraction abnormal: " + ", ".join(f"{f:.3f} at {d:g} Gy" for d, f in longest))
     for line in grid(table):
         screen.say(line)
-    screen.say(least(table, q.target))
+    screen.say(smallest_design(table, q.target))
     if out:
         write_table(table, out)
 
 
 def grid(table: pd.DataFrame) -> Iterator[str]:
-    """Power in lines of text: hours and positions down, wells across."""
+    """Power as lines of text: a line for hours and positions, a column for wells."""
     from pipelines.dose.power import positions_words
 
     by = table.pivot_table("power", ["hours", "positions"], "wells")
@@ -100,6 +105,14 @@ def grid(table: pd.DataFrame) -> Iterator[str]:
 
 def numbers(name: str, text: str, kind: Callable[[str], Number]) -> list[Number]:
     """A list with commas.
+
+    Args:
+        name: of the option, for the message.
+        text: as it was given.
+        kind: int or float.
+
+    Raises:
+        InputError: it holds something else.
 
     >>> numbers("--wells", "2, 3", int)
     [2, 3]

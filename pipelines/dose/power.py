@@ -1,8 +1,8 @@
-"""An effect -> the wells, positions and hours that it takes to see it: by simulated lives, without pixels.
+"""An effect -> the wells, positions and hours that are needed to find it, by simulated lives without pixels.
 
 Lives come from `lineage.simulate.population.grow`. A pool of wells is grown for each dose, as long as the
 longest movie asked for; shorter ones are its first hours. Plates are drawn from the pool, and each is tested
-as a real one is: the trend of the wells' fraction abnormal over dose.
+as a real one is: for a trend of the wells' fraction abnormal over dose.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 MINUTES = 10  # a frame; lives do not depend on it
-HIGHEST_GY = 15.0  # among the doses that an effect is looked for
+MAX_GY = 15.0  # of the doses that are searched for an effect
 STEPS = 6  # halvings of that range
-LOOK_FOUNDERS = 1000  # for each
+SEARCH_FOUNDERS = 1000  # for each
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +69,10 @@ def grow_pool(
     for d, dose in enumerate(doses):
         for w in range(wells):
             for p in range(positions):
-                place = {"well": d * wells + w + 1, "position": p + 1}
-                own = settings.model_copy(
-                    update={"dose_gy": dose, "frames": frames, "minutes_per_frame": MINUTES} | place
-                )
-                counts[d, w, p] = _mitoses(own, hours, founders, seed=(settings.seed, d, w, p))
+                update = {"dose_gy": dose, "frames": frames, "minutes_per_frame": MINUTES}
+                update |= {"well": d * wells + w + 1, "position": p + 1}
+                of_position = settings.model_copy(update=update)
+                counts[d, w, p] = _mitoses(of_position, hours, founders, seed=(settings.seed, d, w, p))
             progress(d * wells + w + 1, len(doses) * wells)
     return Pool(tuple(doses), tuple(hours), counts)
 
@@ -90,21 +89,27 @@ def _mitoses(settings: Settings, hours: Sequence[float], founders: int, *, seed:
 
 
 def dose_for(settings: Settings, difference: float, *, hours: float) -> float:
-    """The dose that adds `difference` to the fraction abnormal, by halving, from LOOK_FOUNDERS founders.
+    """The dose that adds `difference` to the fraction abnormal, by bisection.
+
+    Args:
+        settings: line and seed; wells and positions do not differ here.
+        difference: of the fraction abnormal.
+        hours: length of the movie.
 
     Raises:
-        InputError: no dose up to HIGHEST_GY adds as much.
+        InputError: no dose up to MAX_GY adds as much.
     """
 
     def fraction(dose: float) -> float:
         flat = settings.model_copy(update={"well_sd": 0.0, "position_sd": 0.0})
-        pool = grow_pool(flat, [dose], [hours], founders=LOOK_FOUNDERS, wells=1, positions=1)
+        pool = grow_pool(flat, [dose], [hours], founders=SEARCH_FOUNDERS, wells=1, positions=1)
         return float(pool.fractions(hours)[0])
 
-    wanted, low, high = fraction(0.0) + difference, 0.0, HIGHEST_GY
+    wanted, low, high = fraction(0.0) + difference, 0.0, MAX_GY
     if fraction(high) < wanted:
         raise InputError(
-            f"no dose up to {HIGHEST_GY:g} Gy adds {difference:g} to the fraction abnormal; ask less"
+            f"no dose up to {MAX_GY:g} Gy adds {difference:g} to the fraction abnormal; give a smaller "
+            "--difference"
         )
     for _ in range(STEPS):
         middle = 0.5 * (low + high)
@@ -129,16 +134,14 @@ def power_table(
         for p in positions:
             for w in wells:
                 found = sum(_finds(pool.counts[:, :, :, h], pool.doses, w, p, rng) for _ in range(plates))
-                one = proportion(found, plates)
+                power = proportion(found, plates)
                 n = pool.counts[:, :, :, h, 0].mean(axis=(1, 2)) * p
-                rows.append(
-                    {"wells": w, "positions": p, "hours": hours, "power": one.value}
-                    | {"low": one.low, "high": one.high, "plates": plates}
-                    | {
-                        f"mitoses_a_well_{d:g}_gy": round(float(m), 1)
-                        for d, m in zip(pool.doses, n, strict=True)
-                    }
-                )
+                row = {"wells": w, "positions": p, "hours": hours, "power": power.value}
+                row |= {"low": power.low, "high": power.high, "plates": plates}
+                row |= {
+                    f"mitoses_a_well_{d:g}_gy": round(float(m), 1) for d, m in zip(pool.doses, n, strict=True)
+                }
+                rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -159,7 +162,7 @@ def _share(counts: np.ndarray) -> np.ndarray:
         return counts[..., 1] / counts[..., 0]
 
 
-def least(table: pd.DataFrame, target: float) -> str:
+def smallest_design(table: pd.DataFrame, target: float) -> str:
     """In words, the design with the fewest movies, then hours, that reaches the target."""
     enough = table[table["power"] >= target]
     if enough.empty:
@@ -181,7 +184,7 @@ def _design(row: pd.Series) -> str:
 
 
 def positions_words(n: float) -> str:
-    """How many.
+    """How many positions, in words.
 
     >>> positions_words(1), positions_words(3)
     ('1 position', '3 positions')

@@ -1,7 +1,7 @@
 """How often mitoses of each kind are proposed at all, on simulated movies: data/proposals.csv.
 
-`python benchmarks/proposals.py` counts them. Some kinds are rare there, so kinds are taken together by what a
-proposal rests on: chromatin that separates, normal or abnormal, or never does.
+`python benchmarks/proposals.py` counts them. Some kinds are rare there, so kinds are grouped by what a
+proposal rests on: whether chromatin separates.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ NEVER_SEPARATE = (Subtype.SLIPPAGE, Subtype.DEATH_IN_MITOSIS)
 
 
 class Group(StrEnum):
-    """Kinds that are proposed alike."""
+    """Kinds that are proposed about as often as each other."""
 
     NORMAL = "normal"
     SEPARATES = "abnormal, separates"
@@ -29,7 +29,7 @@ class Group(StrEnum):
 
     @classmethod
     def of(cls, subtype: str) -> Group:
-        """Of a kind, as events.csv names it.
+        """The group of a kind, as events.csv names it.
 
         >>> Group.of("tripolar").value, Group.of("slippage").value
         ('abnormal, separates', 'never separates')
@@ -53,44 +53,46 @@ ALL_PROPOSED = Recall()
 
 @dataclass(frozen=True)
 class Proposals:
-    """Mitoses that were there, and how many of them were proposed."""
+    """Counts of true mitoses, and of those that were proposed."""
 
     counts: Mapping[Group, tuple[int, int]]
 
     def of(self, group: Group) -> float:
-        """Share that is proposed."""
-        there, proposed = self.counts[group]
-        return proposed / there
+        """Share of the true mitoses of a group that is proposed."""
+        true, proposed = self.counts[group]
+        return proposed / true
 
     def relative_variance(self, group: Group) -> float:
-        """Of that share, one success and one failure added."""
-        there, proposed = self.counts[group]
-        share = (proposed + 1) / (there + 2)
-        return (1 - share) / (share * there)
+        """Squared relative error of that share, one success and one failure added."""
+        true, proposed = self.counts[group]
+        share = (proposed + 1) / (true + 2)
+        return (1 - share) / (share * true)
 
     def recall(self, abnormal: Iterable[str]) -> Recall:
-        """Where the kinds are mixed as those of these mitoses that were called abnormal.
+        """Recall where the kinds are mixed as in these mitoses.
 
         Args:
-            abnormal: their subtypes; none at all are taken to separate.
+            abnormal: subtypes of the abnormal mitoses of a plate; if there are none, one that separates.
         """
         groups = [Group.of(kind) for kind in abnormal] or [Group.SEPARATES]
-        there = {group: groups.count(group) / self.of(group) for group in set(groups)}  # proposed or not
-        total = sum(there.values())
+        true = {group: groups.count(group) / self.of(group) for group in set(groups)}
+        total = sum(true.values())
         variance = self.relative_variance(Group.NORMAL)
-        variance += sum((n / total) ** 2 * self.relative_variance(group) for group, n in there.items())
+        variance += sum((n / total) ** 2 * self.relative_variance(group) for group, n in true.items())
         return Recall(self.of(Group.NORMAL), len(groups) / total, math.sqrt(variance))
 
 
 def measured() -> Proposals:
-    """On simulated movies."""
+    """Counts of simulated movies."""
     import pandas as pd
 
     path = files("pipelines.dose") / "data" / "proposals.csv"
     with path.open(encoding="utf-8") as file:
         table = pd.read_csv(file)
     sums = table.groupby(table["subtype"].map(Group.of))[["n_true", "n_proposed"]].sum()
-    return Proposals({
-        Group(name): (int(true), int(proposed))
-        for name, true, proposed in zip(sums.index, sums["n_true"], sums["n_proposed"], strict=True)
-    })  # fmt: skip
+    return Proposals(
+        {
+            Group(name): (int(true), int(proposed))
+            for name, true, proposed in zip(sums.index, sums["n_true"], sums["n_proposed"], strict=True)
+        }
+    )

@@ -12,13 +12,11 @@ from pipelines.dose.columns import SERIES, WELL_ROW
 from pipelines.dose.measures import PRIMARY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Hashable, Sequence
 
     import pandas as pd
 
-    from pipelines.dose.correction import Classifier
-    from pipelines.dose.dna import Calibration
-    from pipelines.dose.measures import Context
+    from pipelines.dose.prepare import Plate
 
 COUNTED = (
     "n_founders",
@@ -37,49 +35,41 @@ IN_ORDER = ["cell_line", "drug_uM", "treatment", "dose_gy"]  # what has no drug 
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "trackpy")
 
 
-def record_of(
-    movies: pd.DataFrame,
-    *,
-    options: Mapping[str, Any],
-    unit: str,
-    context: Context,
-    classifiers: Mapping[str, Classifier],
-    calibrated: Mapping[tuple[str, str], Calibration],
-    notes: Sequence[str],
-) -> dict[str, Any]:
-    """What of it goes into analysis.json.
+def record_of(plate: Plate, notes: Sequence[str]) -> dict[str, Any]:
+    """The content of analysis.json.
 
     Args:
-        movies: one row a movie, with COUNTED.
-        options: that a person chose.
-        unit: of the analysis, well or experiment.
-        context: that all wells were measured by.
-        classifiers: cell line -> what corrected its fractions.
-        calibrated: session -> calibration of its DNA content.
+        plate: that was analysed.
         notes: sentences that a reader should see.
     """
-    wells = movies.groupby([*SERIES, "dose_gy"], dropna=False)
-    per_dose = wells.agg(
-        n_experiments=("experiment_date", "nunique"), n_positions=("movie", "size"),
-        **{c: (c, "sum") for c in COUNTED},
-    )  # fmt: skip
-    one_a_well = movies.drop_duplicates(list(WELL_ROW))
-    per_dose["n_wells"] = one_a_well.groupby([*SERIES, "dose_gy"], dropna=False).size()
+    context = plate.context
     return {
         "format": "dose-analysis",
         "format_version": 1,
         "versions": {"lineage": __version__, **{name: version(name) for name in PACKAGES}},
-        "options": dict(options),
-        "unit": unit,
+        "options": asdict(plate.options),
+        "unit": plate.unit,
         "primary": f"trend over dose of {PRIMARY}",
         "context": asdict(context),
         "reproductive_survival": clones.NOT_CLONOGENIC.format(k=context.divisions, hours=context.follow_up_h),
         "classifiers": {
             line: asdict(c)
             | {"sensitivity": c.sensitivity, "specificity": c.specificity, "corrects": c.usable}
-            for line, c in classifiers.items()
+            for line, c in plate.classifiers.items()
         },
-        "dna_calibration": {" ".join(k): asdict(v) for k, v in calibrated.items()},
-        "n": per_dose.reset_index().sort_values(IN_ORDER).to_dict("records"),
+        "dna_calibration": {" ".join(k): asdict(v) for k, v in plate.calibrations.items()},
+        "n": _counts(plate.rows.movies),
         "notes": list(notes),
     }
+
+
+def _counts(movies: pd.DataFrame) -> list[dict[Hashable, Any]]:
+    """All n of each series and dose."""
+    keys = [*SERIES, "dose_gy"]
+    sums = {name: (name, "sum") for name in COUNTED}
+    per_dose = movies.groupby(keys, dropna=False).agg(
+        n_experiments=("experiment_date", "nunique"), n_positions=("movie", "size"), **sums
+    )
+    one_a_well = movies.drop_duplicates(list(WELL_ROW))
+    per_dose["n_wells"] = one_a_well.groupby(keys, dropna=False).size()
+    return per_dose.reset_index().sort_values(IN_ORDER).to_dict("records")

@@ -17,16 +17,19 @@ if TYPE_CHECKING:
 
 COLUMNS = ("movie", "event_id", "mitosis_class")
 CLASSES = (MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value, MitosisClass.NONE.value)
-# What a run may have said of an event that it classified: the last two are no verdict on its kind.
+# Verdicts of a run on an event that was classified: the last two are neither normal nor abnormal.
 VERDICTS = (
-    Decision.NORMAL.value, Decision.ABNORMAL.value, Decision.NOT_A_MITOSIS.value, Decision.UNDECIDED.value,
-)  # fmt: skip
+    Decision.NORMAL.value,
+    Decision.ABNORMAL.value,
+    Decision.NOT_A_MITOSIS.value,
+    Decision.UNDECIDED.value,
+)
 DRAWS, SEED = 2000, 1
-LEAST = 10  # of truly normal, and of truly abnormal mitoses; fewer say too little
+MIN_REVIEWED = 10  # truly normal mitoses, and truly abnormal ones; with fewer the errors are too uncertain
 
 
 def read(path: Path) -> pd.DataFrame:
-    """COLUMNS, one row a judged event; judged without seeing dose or verdict.
+    """COLUMNS, one row an event that a person judged, without knowing dose or verdict.
 
     Raises:
         InputError: no such table, one with other columns or classes, or an event judged twice.
@@ -63,47 +66,48 @@ def _table(path: Path) -> pd.DataFrame:
 def classifier(sample: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame) -> Classifier | None:
     """Sensitivity and specificity of the verdicts from a sample stratified by dose and verdict.
 
-    Within a stratum the judged events are known, and the truth of the others is drawn from what the judged
-    ones say, with Jeffreys' prior; so a stratum in which no error was found leaves room for some. The counts
-    that are returned are those of a simple sample of the same precision.
+    Within a stratum the true class of the judged events is known; that of the others is drawn from a
+    Dirichlet distribution given these, with Jeffreys' prior, so a stratum in which no error was found leaves
+    room for some. The counts that are returned are those of a simple sample of the same precision.
 
     Args:
         sample: of `read`.
-        mitoses: of one cell line: `movie, event_id, verdict, mitosis_class, dose_gy`; what the classifier was
-            not asked about is left out.
+        mitoses: of one cell line: `movie, event_id, verdict, mitosis_class, dose_gy`; unclassified ones are
+            left out.
         movies: of the same: `movie, dose_gy, n_rejected`.
 
     Returns:
         None if the sample holds too few of this line.
     """
-    mine = sample.merge(movies[["movie", "dose_gy"]], on="movie")
-    told = mitoses[["movie", "event_id"]].assign(called=mitoses["verdict"].where(is_classified(mitoses), ""))
-    mine = mine.merge(told, on=["movie", "event_id"], how="left")
-    mine["called"] = mine["called"].fillna(Decision.NOT_A_MITOSIS.value)  # what is no mitosis was rejected
-    mine = mine[mine["called"].isin(VERDICTS)]
-    if min((mine["mitosis_class"] == true).sum() for true in CLASSES[:2]) < LEAST:
+    events = sample.merge(movies[["movie", "dose_gy"]], on="movie")
+    called = mitoses[["movie", "event_id"]].assign(
+        called=mitoses["verdict"].where(is_classified(mitoses), "")
+    )
+    events = events.merge(called, on=["movie", "event_id"], how="left")
+    events["called"] = events["called"].fillna(Decision.NOT_A_MITOSIS.value)  # not among mitoses: rejected
+    events = events[events["called"].isin(VERDICTS)]
+    if min((events["mitosis_class"] == true).sum() for true in CLASSES[:2]) < MIN_REVIEWED:
         return None
     n_called = mitoses[is_classified(mitoses)].groupby(["dose_gy", "verdict"]).size()
     n_rejected = movies.groupby("dose_gy")["n_rejected"].sum()
     rng = np.random.default_rng(SEED)
     truth = np.zeros((DRAWS, len(CLASSES), len(VERDICTS)))  # draws, truth, called
-    for (dose, called), judged in mine.groupby(["dose_gy", "called"]):
-        rejected = called == Decision.NOT_A_MITOSIS
-        there = n_rejected.get(dose, 0) if rejected else n_called.get((dose, called), 0)
-        seen = np.array([(judged["mitosis_class"] == true).sum() for true in CLASSES])
-        others = max(int(there) - len(judged), 0)
-        truth[:, :, VERDICTS.index(called)] += seen + others * rng.dirichlet(seen + 0.5, DRAWS)
-    counts = [_of_same_precision(truth[:, i], i) for i in (0, 1)]
-    source = f"{len(mine)} reviewed events of this plate"
-    return Classifier(counts[0], counts[1], source)
+    for (dose, verdict), judged in events.groupby(["dose_gy", "called"]):
+        rejected = verdict == Decision.NOT_A_MITOSIS
+        total = n_rejected.get(dose, 0) if rejected else n_called.get((dose, verdict), 0)
+        counts = np.array([(judged["mitosis_class"] == true).sum() for true in CLASSES])
+        others = max(int(total) - len(judged), 0)
+        truth[:, :, VERDICTS.index(str(verdict))] += counts + others * rng.dirichlet(counts + 0.5, DRAWS)
+    normal, abnormal = (_of_same_precision(truth[:, i], i) for i in (0, 1))
+    return Classifier(normal, abnormal, f"{len(events)} reviewed events of this plate")
 
 
 def _of_same_precision(drawn: np.ndarray, true: int) -> tuple[float, float, float]:
-    """(draws, called) counts of one truth -> those of a simple sample that tells as surely who is right."""
+    """(draws, called) counts of one true class -> those of a simple sample with the same uncertainty."""
     mitosis = drawn[:, :2].sum(axis=1)
     right = drawn[:, true] / mitosis
     share, total = float(right.mean()), float(mitosis.mean())
-    toss = max(share * (1 - share), 1 / (4 * total))
-    n = toss / (float(right.var()) + toss / total)
+    binomial = max(share * (1 - share), 1 / (4 * total))
+    n = binomial / (float(right.var()) + binomial / total)
     called = n * drawn.mean(axis=0) / total
     return float(called[0]), float(called[1]), float(called[2:].sum())

@@ -1,6 +1,6 @@
-"""Runs of a plate -> a page on which a person judges some of its events, and sees neither dose nor verdict.
+"""Runs of a plate -> a page on which a person judges some of its events, blind to dose and verdict.
 
-What is judged there goes to `reviewed`, which finds from it how the classifier errs on this very plate.
+`reviewed` reads what was judged and estimates from it the errors of the verdicts on this plate.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jinja2 import Template
 
 STRATUM = ["cell_line", "dose_gy", "verdict"]
-NORMAL_TIMES = 3
+NORMAL_TIMES = 3  # as many of those called normal
 TILE_PX = 84
 
 
@@ -41,14 +41,14 @@ def candidates(folder: Path, plate: Path | None) -> pd.DataFrame:
     for root, row in found:
         events = movies.read(root, row).events
         check(root, read_record(root), RunFolder(root).crops)
-        mine = events[
+        classified = events[
             (events["event_type"] == EventType.MITOSIS.value)
             & events["verdict"].isin(VERDICTS)
             & (events["mitosis_class"] != MitosisClass.UNCLASSIFIED.value)
         ]
-        crops: list[Any] = [RunFolder(root).crops / name(i) for i in mine["event_id"].tolist()]
-        mine = mine.assign(crop=crops, **{k: row[k] for k in ("movie", "cell_line", "dose_gy")})
-        parts.append(mine[[c.is_file() for c in crops]])
+        crops: list[Any] = [RunFolder(root).crops / name(i) for i in classified["event_id"].tolist()]
+        columns = {k: row[k] for k in ("movie", "cell_line", "dose_gy")}
+        parts.append(classified.assign(crop=crops, **columns)[[c.is_file() for c in crops]])
     table = pd.concat(parts, ignore_index=True)
     if table.empty:
         raise InputError(f"the runs of {folder} hold no classified event with a crop; run the movies first")
@@ -56,21 +56,35 @@ def candidates(folder: Path, plate: Path | None) -> pd.DataFrame:
 
 
 def draw(events: pd.DataFrame, *, each: int, seed: int) -> pd.DataFrame:
-    """Up to `each` of every line, dose and verdict, by lot, in no order.
+    """A random sample of every cell line, dose and verdict, shuffled.
 
-    Of those called normal NORMAL_TIMES as many: few are wrong, but each that is stands for many.
+    Of those called normal NORMAL_TIMES as many are drawn: few are wrong, but each of these stands for many.
+
+    Args:
+        events: of `candidates`.
+        each: how many of each line, dose and verdict, or all if there are fewer.
+        seed: of the draw.
     """
     rng = np.random.default_rng(seed)
     chosen = []
-    for (*_, said), rows in events.groupby(STRATUM):
-        n = each * (NORMAL_TIMES if said == MitosisClass.NORMAL else 1)
+    for (*_, verdict), rows in events.groupby(STRATUM):
+        n = each * (NORMAL_TIMES if verdict == MitosisClass.NORMAL else 1)
         chosen.append(rows.iloc[rng.permutation(len(rows))[:n]])
     table = pd.concat(chosen)
     return table.iloc[rng.permutation(len(table))].reset_index(drop=True)
 
 
 def write_page(sample: pd.DataFrame, path: Path, progress: Callable[[int, int], None]) -> None:
-    """The page, which needs nothing beside it; it gives back a table for `--reviewed`."""
+    """Write the page, one self-contained file; it saves a table for `--reviewed`.
+
+    Args:
+        sample: of `draw`.
+        path: of the page.
+        progress: called with strips drawn and in all.
+
+    Raises:
+        InputError: a crop cannot be read.
+    """
     strips = []
     for n, row in enumerate(sample.to_dict("records"), 1):
         with reading(row["crop"], f"delete the folder it lies in, {RUN_AGAIN}, and it is made anew"):
@@ -83,7 +97,7 @@ def write_page(sample: pd.DataFrame, path: Path, progress: Callable[[int, int], 
 
 
 def template() -> Template:
-    """Of the page."""
+    """The template of the page."""
     from pipelines.report.page import template as of_report
 
     return of_report("review.html.j2")

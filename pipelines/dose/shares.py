@@ -1,10 +1,11 @@
 """Shares of units at their doses -> means, slopes, differences, ratios.
 
-A unit's share varies as tosses of a coin do, p (1 - p) / n, times a dispersion, since cells of one clone,
+The variance of a unit's share is the binomial p (1 - p) / n, times a dispersion, since cells of one clone,
 position and well are alike (McCullagh & Nelder 1989, Generalized Linear Models, 2nd ed., 4.5). The dispersion
-is taken to be the same at all doses and is told by how units of one dose differ, so that a curve which is no
-line does not add to it; t has as many degrees of freedom as there are units less doses. In a mean every unit
-counts once. Where each day holds all doses alike, what the days do is taken out before (randomised blocks).
+is taken to be the same at all doses and is estimated from how units of one dose differ, so that a curve which
+is no line does not add to it; t has as many degrees of freedom as there are units less doses. In a mean every
+unit counts once. Where each day holds all doses alike, effects of the day are removed first (randomised
+blocks).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ WITHIN_DAYS = ", within days"
 
 @dataclass(frozen=True, eq=False)
 class Mean:
-    """Of the units of one dose."""
+    """Mean of the units of one dose."""
 
     value: float
     variance: float  # squared standard error
@@ -35,12 +36,12 @@ class Mean:
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """Units of some doses."""
+    """Shares of units at some doses, with their variances."""
 
     at: np.ndarray  # (U,) gray
     values: np.ndarray  # (U,)
     variances: np.ndarray  # (U,) of the values
-    df: int  # of the dispersion: units less doses, and less days but one
+    df: int  # of the dispersion: units less doses, less days, plus one
     method: str
 
     @classmethod
@@ -51,13 +52,13 @@ class Shares:
         n: Sequence[float] | np.ndarray,
         day: Sequence[str] | np.ndarray | None = None,
     ) -> Shares:
-        """Find the dispersion.
+        """Shares of units, with the dispersion that they show.
 
         Args:
             at: dose of each unit.
             values: its share; units without one are left out.
-            n: of how many things.
-            day: of the experiment; one for all if left out.
+            n: of how many cells or mitoses it is a share.
+            day: of the experiment; None if there was one.
         """
         table = np.column_stack([np.asarray(column, float) for column in (at, values, n)])
         known = np.isfinite(table).all(axis=1) & (table[:, 2] > 0)
@@ -65,24 +66,24 @@ class Shares:
         days = np.zeros(len(value)) if day is None else np.asarray(day)[known]
         _, of = np.unique(dose, return_inverse=True)
         total = np.bincount(of, size)
-        # Half a case where none was seen: a coin that always falls alike would have no spread.
+        # Half a case where none was seen, since the binomial variance of 0 or n cases would be 0.
         share = np.clip(np.bincount(of, value * size), 0.5, total - 0.5) / total
-        toss = (share * (1 - share))[of] / size
+        binomial = (share * (1 - share))[of] / size
         residual, df = _residual(dose, days)
         method = METHOD + WITHIN_DAYS * (df < len(dose) - len(total))
         if df < 1:
             return cls(dose, value, np.full(len(value), math.nan), df, method)
-        # Below stands what the squared deviations would sum to if there were no dispersion.
-        dispersion = ((residual @ value) ** 2 / toss).sum() / (residual**2 @ toss / toss).sum()
-        return cls(dose, value, float(dispersion) * toss, df, method)
+        # The denominator is the expected sum of squared deviations at a dispersion of 1.
+        dispersion = ((residual @ value) ** 2 / binomial).sum() / (residual**2 @ binomial / binomial).sum()
+        return cls(dose, value, float(dispersion) * binomial, df, method)
 
     def mean(self, dose: float) -> Mean:
-        """Of the units of a dose."""
-        mine = self.at == dose
-        n = int(mine.sum())
+        """Mean of the units of a dose."""
+        of_dose = self.at == dose
+        n = int(of_dose.sum())
         if not n:
             return Mean(math.nan, math.nan, 0)
-        return Mean(float(self.values[mine].mean()), float(self.variances[mine].sum()) / n**2, n)
+        return Mean(float(self.values[of_dose].mean()), float(self.variances[of_dose].sum()) / n**2, n)
 
     def slope(self) -> Estimate:
         """Change for each gray: least squares, every unit counting once."""
@@ -94,12 +95,12 @@ class Shares:
         return self._by_t(float(weight @ self.values), float(weight**2 @ self.variances), n)
 
     def difference(self, treated: float, control: float) -> Estimate:
-        """Of the means of two doses."""
+        """Difference of the means of two doses."""
         a, b = self.mean(treated), self.mean(control)
         return self._by_t(a.value - b.value, a.variance + b.variance, a.n + b.n, alone=min(a.n, b.n) < 2)
 
     def ratio(self, treated: float, control: float) -> Estimate:
-        """Of the means of two doses, by the delta method on the logarithm; NaN where one is 0."""
+        """Ratio of the means of two doses, by the delta method on the logarithm; NaN where one is 0."""
         a, b = self.mean(treated), self.mean(control)
         n = a.n + b.n
         if not (a.value > 0 and b.value > 0):
@@ -117,15 +118,16 @@ class Shares:
         )
 
     def _by_t(self, value: float, variance: float, n: int, *, alone: bool = False) -> Estimate:
-        if alone or self.df < 1:  # a unit that is alone at its dose cannot be told from the dose
+        if alone or self.df < 1:  # differences between single units may be those of dose
             return Estimate(value, n=n)
         return by_t(value, math.sqrt(variance), self.df, n=n, method=self.method)
 
 
 def _residual(dose: np.ndarray, day: np.ndarray) -> tuple[np.ndarray, int]:
-    """(U, U) what takes the means of doses and days out of units' values, and the degrees of freedom left.
+    """(U, U) matrix that subtracts the means of doses and days from values, and the degrees of freedom left.
 
-    Days count only if each holds as many units of every dose: else they cannot be told from doses.
+    Days count only if each holds as many units of every dose: otherwise their effects are mixed with those of
+    dose.
     """
     if not len(dose):
         return np.zeros((0, 0)), 0

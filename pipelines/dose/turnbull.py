@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     Numbers = Sequence[float] | np.ndarray | pd.Series
 
 TOLERANCE = 1e-8
-MOST_STEPS = 20_000
+MAX_STEPS = 20_000
 
 
 @dataclass(frozen=True, eq=False)
 class Mass:
-    """Where the probability lies: `share[i]` somewhere in (low[i], high[i]]."""
+    """A distribution of durations: a probability of `share[i]` somewhere in (low[i], high[i]]."""
 
     low: np.ndarray  # (K,)
     high: np.ndarray  # (K,), infinite where durations are only known to exceed `low`
@@ -29,7 +29,7 @@ class Mass:
     n: int
 
     def quantile(self, share: float) -> tuple[float, float]:
-        """The bounds between which the quantile lies: the data say no more than that."""
+        """The bounds between which the quantile lies; where in between, the data do not show."""
         if not self.n:
             return float("nan"), float("nan")
         i = int(np.searchsorted(np.cumsum(self.share), share - 1e-9))
@@ -46,7 +46,14 @@ def turnbull(low: Numbers, high: Numbers) -> Mass:
     """The nonparametric maximum likelihood of durations in (low, high], by self-consistency.
 
     Probability can only lie where a lower bound is followed by an upper one with none between (Peto 1973,
-    Appl Statist 22:86); Turnbull's steps share it out there.
+    Appl Statist 22:86); Turnbull's iteration distributes it among those.
+
+    Args:
+        low: (N,) lower bounds.
+        high: (N,) upper bounds, infinite where a duration is only known to exceed `low`.
+
+    Raises:
+        ValueError: a lower bound is not below its upper bound.
 
     >>> one = turnbull([0, 10, 10], [20, 20, 30])
     >>> one.low.tolist(), one.high.tolist(), one.share.tolist()
@@ -61,9 +68,9 @@ def turnbull(low: Numbers, high: Numbers) -> Mass:
     lows, highs = _innermost(pairs[:, 0], pairs[:, 1])
     covers = (pairs[:, :1] <= lows) & (highs <= pairs[:, 1:])  # (N, K)
     share = np.full(len(lows), 1 / len(lows))
-    for _ in range(MOST_STEPS):
-        mine = covers * share
-        new = (weights[:, None] * mine / mine.sum(axis=1, keepdims=True)).sum(axis=0) / weights.sum()
+    for _ in range(MAX_STEPS):
+        within = covers * share
+        new = (weights[:, None] * within / within.sum(axis=1, keepdims=True)).sum(axis=0) / weights.sum()
         done = np.abs(new - share).max() < TOLERANCE
         share = new
         if done:

@@ -1,4 +1,4 @@
-"""Doses against control -> the wells' answer beside the marginal model's."""
+"""Doses against control -> a figure of the wells' estimates beside those of the marginal model."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.dose.measures import PRIMARY
-from pipelines.report.drawing import Figure, dose_words, draw, plain_logarithm
+from pipelines.report.drawing import Figure, dose_words, draw, marks, plain_logarithm
 from pipelines.report.over_dose import INK_OF, PERCENT, of_measure
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     Tables = Mapping[str, pd.DataFrame]
 
+# Name, mark, side of the dose.
 MODELS = (("units", "o", -1), ("marginal model (GEE)", "s", 1))
 
 
@@ -31,8 +32,19 @@ def both_models(tables: Tables) -> Figure | None:
     def paint(axes: np.ndarray) -> None:
         for ax, quantity in zip(axes.flat, ("difference", "ratio"), strict=True):
             for model, sign, side in MODELS:
-                mine = data[(data["quantity"] == quantity) & (data["model"] == model)]
-                _pair(ax, mine, doses, sign, side, gid=f"{quantity}-{model.split()[0].rstrip(',')}")
+                rows = data[(data["quantity"] == quantity) & (data["model"] == model)]
+                x = np.array([doses.index(d) for d in rows["dose_gy"]]) + 0.09 * side
+                values = (rows[c].to_numpy(float) for c in ("estimate", "low", "high"))
+                marks(
+                    ax,
+                    x,
+                    *values,
+                    sign=sign,
+                    colour=INK_OF[side],
+                    filled=side < 0,
+                    label=model,
+                    gid=f"{quantity}-{model.split()[0]}",
+                )
             ax.set_xticks(range(len(doses)), [dose_words(d) for d in doses])
             ax.set_xlim(-0.6, len(doses) - 0.4)
             ax.axhline(float(quantity == "ratio"), color="#4A5361", lw=0.8, zorder=1)
@@ -76,24 +88,13 @@ def _beside(effects: pd.DataFrame, gee: pd.DataFrame) -> pd.DataFrame:
     ]
 
 
-def _pair(ax: Axes, rows: pd.DataFrame, doses: list[float], sign: str, side: int, *, gid: str) -> None:
-    x = np.array([doses.index(d) for d in rows["dose_gy"]]) + 0.09 * side
-    value, low, high = (rows[c].to_numpy(float) for c in ("estimate", "low", "high"))
-    known = np.isfinite(low) & np.isfinite(high)
-    colour = INK_OF[side]
-    ax.vlines(x[known], low[known], high[known], color=colour, lw=1.4, zorder=3)
-    face = colour if side < 0 else "white"
-    label = next(m for m, _, s in MODELS if s == side)
-    ax.plot(x, value, sign, color=colour, mfc=face, ms=6.5, zorder=4, label=label, gid=gid)
-
-
 def _logarithmic(ax: Axes, rows: pd.DataFrame) -> None:
     """Ratios; an interval of few wells may reach over many powers of ten and is cut."""
     if not len(rows):
         return
     ax.set_yscale("log")
     plain_logarithm(ax.yaxis)
-    least, most = rows["estimate"].min(), rows["estimate"].max()
-    low = max(float(rows["low"].min()), float(min(least, 1)) / 20)
-    high = min(float(rows["high"].max()), float(max(most, 1)) * 20)
-    ax.set_ylim(np.nanmin([low, least, 1]) / 1.3, np.nanmax([high, most, 1]) * 1.3)
+    lowest, highest = rows["estimate"].min(), rows["estimate"].max()
+    low = max(float(rows["low"].min()), float(min(lowest, 1)) / 20)
+    high = min(float(rows["high"].max()), float(max(highest, 1)) * 20)
+    ax.set_ylim(np.nanmin([low, lowest, 1]) / 1.3, np.nanmax([high, highest, 1]) * 1.3)

@@ -1,4 +1,4 @@
-"""What is drawn on an axis -> a figure: SVG in one style, with the numbers it shows."""
+"""A function that draws on axes -> a figure: SVG in one style, with the numbers it shows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
 
 CONTROL = "#7D8794"
-MANY_DOTS = 3000  # of one kind, from which on they are pixels: a page of vectors would be too large
+MAX_VECTOR_DOTS = 3000  # more dots of one kind are drawn as pixels: as vectors the page would be too large
 STYLE: Mapping[str, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "dose",
@@ -88,21 +88,21 @@ def draw(
 
 
 def bare(svg: str) -> str:
-    """The drawing alone, as it may stand in a page: no prologue, no metadata."""
+    """The svg element for a page, without prologue and metadata."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     return svg.replace("'DejaVu Sans'", FONT).strip()
 
 
 def alone(svg: str) -> str:
-    """The drawing as a file of its own."""
+    """The svg element as a complete file."""
     if "xmlns=" not in svg.split(">", 1)[0]:
         svg = svg.replace("<svg", '<svg xmlns="http://www.w3.org/2000/svg"', 1)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + svg + "\n"
 
 
 def colours(doses: Sequence[float]) -> dict[float, str]:
-    """Dose -> colour: grey without, then from yellow to black, which all eyes see as an order.
+    """Dose -> colour: grey without dose, then yellow to black, an order that colour-blind people see too.
 
     >>> list(colours([0, 4])), colours([0])
     ([0.0, 4.0], {0.0: '#7D8794'})
@@ -124,7 +124,7 @@ def by_dose(table: pd.DataFrame) -> Iterator[tuple[float, pd.DataFrame]]:
 
 
 def dose_words(dose: float) -> str:
-    """A dose as it is read.
+    """A dose in words.
 
     >>> dose_words(2.0), dose_words(0.5)
     ('2 Gy', '0.5 Gy')
@@ -144,7 +144,18 @@ def plain_logarithm(axis: Axis) -> None:
 def mean_with_interval(
     ax: Axes, x: float, value: float, low: float, high: float, *, colour: str, width: float, gid: str = ""
 ) -> None:
-    """A bar at the mean, a line over the interval; nothing where there is none."""
+    """Draw a bar at the mean and a line over the interval; nothing where there is no number.
+
+    Args:
+        ax: to draw on.
+        x: of both.
+        value: the mean.
+        low: edge of the interval.
+        high: likewise.
+        colour: of both.
+        width: half the length of the bar.
+        gid: id of the line in the SVG.
+    """
     if not np.isfinite(value):
         return
     ax.plot([x - width, x + width], [value, value], color=colour, lw=2.2, solid_capstyle="butt", zorder=5)
@@ -152,13 +163,55 @@ def mean_with_interval(
         ax.plot([x, x], [low, high], color=colour, lw=1.4, zorder=5, gid=gid or None)
 
 
+def marks(
+    ax: Axes,
+    x: np.ndarray,
+    value: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    *,
+    sign: str,
+    colour: str,
+    filled: bool,
+    label: str,
+    gid: str,
+) -> None:
+    """Draw marks with vertical lines over their intervals, where they have one.
+
+    Args:
+        ax: to draw on.
+        x: (N,) positions.
+        value: (N,)
+        low: (N,) edges of the intervals, NaN where there is none.
+        high: (N,) likewise.
+        sign: matplotlib's marker.
+        colour: of all.
+        filled: else the marks are white inside.
+        label: in the legend.
+        gid: id of the marks in the SVG.
+    """
+    known = np.isfinite(low) & np.isfinite(high)
+    ax.vlines(x[known], low[known], high[known], color=colour, lw=1.4, zorder=3)
+    face = colour if filled else "white"
+    ax.plot(x, value, sign, color=colour, mfc=face, ms=6.5, zorder=4, label=label, gid=gid)
+
+
 def spread(n: int, width: float, *, seed: int = 0) -> np.ndarray:
-    """Places side by side for dots that would lie on each other: (n,) in -width..width, always the same."""
+    """Random offsets for dots that would overlap, always the same.
+
+    Args:
+        n: how many dots.
+        width: offsets lie in -width..width.
+        seed: of the offsets.
+
+    Returns:
+        (n,)
+    """
     return np.random.default_rng([seed, n]).uniform(-width, width, n)
 
 
 def side_by_side(n: int, width: float) -> np.ndarray:
-    """Even places for a few dots.
+    """Even offsets for a few dots.
 
     >>> side_by_side(3, 0.2).tolist(), side_by_side(1, 0.2).tolist()
     ([-0.2, 0.0, 0.2], [0.0])

@@ -1,4 +1,4 @@
-"""Series with and without a drug -> the plate's figures of what the drug adds: curves, enhancement ratios."""
+"""Series with and without a drug -> figures of the plate: curves with and without, enhancement ratios."""
 
 from __future__ import annotations
 
@@ -26,34 +26,35 @@ EXCESS = "excess over additive"
 
 
 def drugs(tables: Tables) -> list[Figure]:
-    """Curves and ratios; none where no cell line was irradiated with and without a drug."""
+    """Curves and ratios; none where no cell line was irradiated both with and without a drug."""
     known = tables["enhancement"]
     known = known[known["ratio_or_excess"].notna()].reset_index(drop=True)
     return [response(tables, known), enhancement(known)] if len(known) else []
 
 
 def response(tables: Tables, known: pd.DataFrame) -> Figure:
-    """The fraction abnormal over dose, with and without drug in one, an axes for each cell line."""
+    """The fraction abnormal over dose, with and without drug in one, a panel for each cell line."""
     lines = sorted(set(known["cell_line"]))
     data = pd.concat([_series(tables, known, line) for line in lines], ignore_index=True)
 
     def paint(axes: np.ndarray) -> None:
         for ax, line in zip(axes[0], lines, strict=True):
-            mine = data[data["cell_line"] == line]
-            names, colour = list(mine["series"].unique()), _colours(mine)
-            step = min(0.04 * float(np.ptp(mine["dose_gy"])), 0.2 * dose_step(mine["dose_gy"]))
+            of_line = data[data["cell_line"] == line]
+            names, colour = list(of_line["series"].unique()), _colours(of_line)
+            step = min(0.04 * float(np.ptp(of_line["dose_gy"])), 0.2 * dose_step(of_line["dose_gy"]))
             for k, name in enumerate(names):
                 aside = step * (k - 0.5 * (len(names) - 1))
-                _line(ax, mine[mine["series"] == name], name, colour[name], aside=aside, step=step)
+                _line(ax, of_line[of_line["series"] == name], name, colour[name], aside=aside, step=step)
             ax.set(xlabel="dose, Gy", title=line, ylim=(0, None))
-            ax.set_xticks(ticks := sorted(set(mine["dose_gy"])), [f"{d:g}" for d in ticks])
+            ax.set_xticks(ticks := sorted(set(of_line["dose_gy"])), [f"{d:g}" for d in ticks])
             ax.legend(loc="upper left")
         axes[0, 0].set_ylabel("abnormal, % of mitoses")
 
     return Figure(
         "drug_response",
         "Abnormal mitoses with and without drug",
-        "Large: means of the units, with 95 % intervals by t over units; small: wells. Uncorrected.",
+        "Large dots are means of the units, with 95 % intervals by t over units; small dots are wells. "
+        "Fractions are uncorrected.",
         draw(
             paint, columns=len(lines), size=(5.6 if len(lines) == 1 else 4.8 * len(lines), 3.6), sharey=True
         ),
@@ -63,7 +64,7 @@ def response(tables: Tables, known: pd.DataFrame) -> Figure:
 
 
 def enhancement(known: pd.DataFrame) -> Figure:
-    """Ratios, and what is more than the sum of both, as rows with their intervals."""
+    """Ratios, and the excess over the sum of both effects, as rows with their intervals."""
     several = known[list(SERIES)].drop_duplicates().shape[0] > 1
     against = known.groupby(list(SERIES))["without"].nunique().max() > 1
     is_excess = known["quantity"] == EXCESS
@@ -71,7 +72,7 @@ def enhancement(known: pd.DataFrame) -> Figure:
     data = known.assign(**{c: scale * known[c] for c in ("ratio_or_excess", "low", "high")})
     data["row"] = [_row(r, several=several, against=against) for r in known.to_dict("records")]
     parts = [t for t in (data[~is_excess], data[is_excess]) if len(t)]
-    one_line = known["cell_line"].nunique() == 1  # then it stands beside the curves, else below them
+    one_line = known["cell_line"].nunique() == 1  # the figure then stands beside the curves, else below them
     heights = [len(part) + 0.6 for part in parts]
     how: dict[str, Any] = {"columns": len(parts), "size": (9.6, 1.0 + 0.27 * max(map(len, parts)))}
     if one_line:
@@ -90,12 +91,13 @@ def enhancement(known: pd.DataFrame) -> Figure:
 
     return Figure(
         "enhancement",
-        "What the drug adds",
-        "Slope ratio: how many times steeper the fraction abnormal rises over dose, with Fieller's 95 % "
-        "interval; none where the slope without drug may be 0. Mean inactivation doses: that without drug "
-        "over that with it, from the linear-quadratic fits of reproductive survival, without interval. "
-        "Above 1 the drug sensitises. Excess: (drug and dose - drug) - (dose - neither), with "
-        "Satterthwaite's 95 % interval; above 0 it is more than the sum. Exploratory.",
+        "Effect of the drug",
+        "Slope ratio: how many times steeper the fraction abnormal rises over dose with the drug, with "
+        "Fieller's 95 % interval; no interval where the slope without drug may be 0. Mean inactivation "
+        "doses: without drug over with drug, from the linear-quadratic fits of reproductive survival, "
+        "without interval. A ratio above 1 means that the drug sensitises. Excess: (drug and dose - drug) - "
+        "(dose - neither), with Satterthwaite's 95 % interval; above 0 the joint effect is more than the "
+        "sum. Exploratory.",
         draw(paint, **how),
         data[["row", *data.columns.drop("row")]],
         half=one_line,
@@ -104,13 +106,17 @@ def enhancement(known: pd.DataFrame) -> Figure:
 
 def _series(tables: Tables, known: pd.DataFrame, line: str) -> pd.DataFrame:
     """Wells and means of a line's series: first those without drug, then those with it."""
-    mine = known[known["cell_line"] == line]
-    plain = [(line, treatment, 0.0) for treatment in sorted(set(mine["without"]))]
-    drugged = sorted({(line, t, float(um)) for t, um in zip(mine["treatment"], mine["drug_uM"], strict=True)})
+    of_line = known[known["cell_line"] == line]
+    plain = [(line, treatment, 0.0) for treatment in sorted(set(of_line["without"]))]
+    pairs = zip(of_line["treatment"], of_line["drug_uM"], strict=True)
+    drugged = sorted({(line, treatment, float(um)) for treatment, um in pairs})
     parts = []
     for key in (*plain, *drugged):
-        here = {n: t[(t[list(SERIES)] == list(key)).all(axis=1)] for n, t in tables.items()
-                if n in ("doses", "wells", "positions")}  # fmt: skip
+        here = {
+            n: t[(t[list(SERIES)] == list(key)).all(axis=1)]
+            for n, t in tables.items()
+            if n in ("doses", "wells", "positions")
+        }
         here["doses"] = over_units(here["doses"])
         rows = levels(here, PRIMARY, "all", None, PERCENT)
         rows = rows[rows["level"] != "position"].assign(**dict(zip(SERIES, key, strict=True)))
@@ -128,7 +134,7 @@ def _name(treatment: str, drug_um: float) -> str:
 
 
 def _row(row: Mapping[Any, Any], *, several: bool, against: bool) -> str:
-    """What a row of the forest is called; the series only where there are several."""
+    """The name of a row; it names the series only where there are several."""
     what = f"{row['dose_gy']:g} Gy" if row["quantity"] == EXCESS else str(row["quantity"])
     what = what.replace("mean inactivation dose ratio", "mean inactivation doses")
     parts = [series_name(*(row[k] for k in SERIES))] if several else []
@@ -149,8 +155,19 @@ def _line(ax: Axes, rows: pd.DataFrame, name: str, colour: str, *, aside: float,
     means = means[means["value"].notna()].sort_values("dose_gy")
     known = means[means["low"].notna() & means["high"].notna()]
     ax.vlines(known["dose_gy"] + aside, known["low"], known["high"], color=colour, lw=1.4, zorder=3)
-    ax.plot(means["dose_gy"] + aside, means["value"], "-o", color=colour, ms=6, mec="white", mew=0.8, lw=1.3,
-            zorder=4, label=name, gid=f"drug-response-{name}".replace(" ", "-"))  # fmt: skip
+    ax.plot(
+        means["dose_gy"] + aside,
+        means["value"],
+        "-o",
+        color=colour,
+        ms=6,
+        mec="white",
+        mew=0.8,
+        lw=1.3,
+        zorder=4,
+        label=name,
+        gid=f"drug-response-{name}".replace(" ", "-"),
+    )
     ax.plot(
         wells["dose_gy"] + aside - 0.45 * step,
         wells["value"],
@@ -164,17 +181,25 @@ def _line(ax: Axes, rows: pd.DataFrame, name: str, colour: str, *, aside: float,
 
 
 def _forest(ax: Axes, rows: pd.DataFrame, *, none: float) -> None:
-    """A row a line: mark, interval, and the numbers at the right; a line where the drug does nothing."""
+    """Each row with its mark, interval and numbers; `none` is where the drug has no effect."""
     y = -np.arange(len(rows))
     known = (rows["low"].notna() & rows["high"].notna()).to_numpy()
     value, low, high = (rows[c].to_numpy(float) for c in ("ratio_or_excess", "low", "high"))
     ax.hlines(y[known], low[known], high[known], color="#1c2430", lw=1.4, zorder=3)
     for which, face in ((known, "#1c2430"), (~known, "white")):
-        ax.plot(value[which], y[which], "s", color="#1c2430", mfc=face, ms=5.5, zorder=4,
-                gid=f"enhancement-{'with' if face != 'white' else 'without'}-interval-{none:g}")  # fmt: skip
+        ax.plot(
+            value[which],
+            y[which],
+            "s",
+            color="#1c2430",
+            mfc=face,
+            ms=5.5,
+            zorder=4,
+            gid=f"enhancement-{'with' if face != 'white' else 'without'}-interval-{none:g}",
+        )
     ax.axvline(none, color="#4A5361", lw=0.8, zorder=1)
-    for at, v, a, b, told in zip(y.tolist(), value, low, high, known, strict=True):
-        words = f"{number(v)} ({number(a)} to {number(b)})" if told else number(v)
+    for at, v, a, b, has_interval in zip(y.tolist(), value, low, high, known, strict=True):
+        words = f"{number(v)} ({number(a)} to {number(b)})" if has_interval else number(v)
         ax.text(1.02, at, words, transform=ax.get_yaxis_transform(), va="center", fontsize=8)
     ax.set_yticks(y, rows["row"].tolist())
     ax.set_ylim(y[-1] - 0.6, 0.6)
@@ -183,7 +208,7 @@ def _forest(ax: Axes, rows: pd.DataFrame, *, none: float) -> None:
     ax.tick_params(axis="y", length=0)
     ax.spines["left"].set_visible(False)
     edges = np.concatenate([value, low[known], high[known], [none]])
-    reach = 4 * max(float(np.abs(value - none).max()), 0.5 if none else 5.0)  # what reaches further is cut
+    reach = 4 * max(float(np.abs(value - none).max()), 0.5 if none else 5.0)  # intervals are cut beyond it
     edges = edges.clip(none - reach, none + reach)
     room = 0.06 * float(np.ptp(edges))
     ax.set_xlim(edges.min() - room, edges.max() + room)

@@ -16,17 +16,17 @@ from pipelines.report.drawing import Figure, dose_words
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-SEED = 1  # of who is drawn
+SEED = 1  # of the choice of clones
 TEXT = "font-family:Arial,Helvetica,'Liberation Sans',sans-serif;font-size:11px"
 
 
 def forests(fates: pd.DataFrame, mitoses: pd.DataFrame, movies: pd.DataFrame) -> list[Figure]:
-    """One drawing a dose, of clones drawn by lot from all of its movies.
+    """One drawing a dose, of randomly chosen clones of all of its movies.
 
     Args:
         fates: of one series, one row a cell.
-        mitoses: likewise.
-        movies: likewise.
+        mitoses: of it, one row a mitosis.
+        movies: of it, one row a movie.
     """
     longest = float((movies["n_frames"] * movies["minutes_per_frame"]).max())
     step = float(movies["minutes_per_frame"].min())
@@ -52,14 +52,29 @@ def _forest(dose: Any, cells: pd.DataFrame, mitoses: pd.DataFrame, *, n_frames: 
             break
         families.append(list(name.values()))
         data.append(clone.assign(drawn_as=list(name.values())))
-        mine = mitoses[(mitoses["movie"] == clone["movie"].iloc[0]) & mitoses["mother_id"].isin(name)]
-        events.append(mine.assign(mother_id=mine["mother_id"].map(name)))
+        of_clone = mitoses[(mitoses["movie"] == clone["movie"].iloc[0]) & mitoses["mother_id"].isin(name)]
+        events.append(of_clone.assign(mother_id=of_clone["mother_id"].map(name)))
     families.sort(key=lambda family: (-len(family), family[0]))
     svg = row(tree, pd.concat(events), families)
     svg = re.sub(r' href="#event-\d+"', "", svg).replace("; click to see it", "")
-    columns = ["dose_gy", "drawn_as", "movie", "well", "position", "founder_id", "tracklet_id", "parent_ids",
-               "generation", "entry_h", "exit_h", "end", "fate", "verdict", "mitosis_class",
-               "subtype"]  # fmt: skip
+    columns = [
+        "dose_gy",
+        "drawn_as",
+        "movie",
+        "well",
+        "position",
+        "founder_id",
+        "tracklet_id",
+        "parent_ids",
+        "generation",
+        "entry_h",
+        "exit_h",
+        "end",
+        "fate",
+        "verdict",
+        "mitosis_class",
+        "subtype",
+    ]
     table = pd.concat(data).reindex(columns=columns)
     return Figure(
         f"lineages_{dose:g}_gy".replace(".", "p"),
@@ -73,30 +88,24 @@ def _forest(dose: Any, cells: pd.DataFrame, mitoses: pd.DataFrame, *, n_frames: 
 def _clones(cells: pd.DataFrame) -> Iterator[pd.DataFrame]:
     """All cells that descend from cells of the first frame, those that fused in one clone."""
     for _, movie in cells.groupby("movie", sort=True):
-        kin = nx.Graph()
-        kin.add_nodes_from(movie["tracklet_id"].tolist())
+        relatives = nx.Graph()
+        relatives.add_nodes_from(movie["tracklet_id"].tolist())
         pairs = zip(movie["tracklet_id"].tolist(), movie["parent_ids"].tolist(), strict=True)
-        kin.add_edges_from((cell, int(parent)) for cell, parents in pairs for parent in parents.split())
-        of = movie.set_index("tracklet_id", drop=False)
-        for part in nx.connected_components(kin):
-            clone = of.loc[sorted(part)]
+        relatives.add_edges_from((cell, int(parent)) for cell, parents in pairs for parent in parents.split())
+        cells = movie.set_index("tracklet_id", drop=False)
+        for part in nx.connected_components(relatives):
+            clone = cells.loc[sorted(part)]
             if clone["from_start"].any():
                 yield clone
 
 
 def _add(tree: nx.DiGraph, clone: pd.DataFrame, name: Mapping[int, int]) -> None:
     for cell in clone.to_dict("records"):
-        told = {str(key): cell[key] for key in CellKey if key in cell and cell[key] == cell[key]}
-        told |= {
-            CellKey.FOUNDER: name.get(cell["founder_id"], 0),
-            CellKey.GENERATION: _whole(cell["generation"]),
-        }
+        attributes = {str(key): cell[key] for key in CellKey if key in cell and cell[key] == cell[key]}
+        attributes[CellKey.FOUNDER] = name.get(cell["founder_id"], 0)
+        attributes[CellKey.GENERATION] = 0 if pd.isna(cell["generation"]) else int(cell["generation"])
         for key in (CellKey.MITOSIS, CellKey.VERDICT):
-            if not told.get(key):
-                told.pop(key, None)
-        tree.add_node(name[cell["tracklet_id"]], **told)
+            if not attributes.get(key):
+                attributes.pop(key, None)
+        tree.add_node(name[cell["tracklet_id"]], **attributes)
         tree.add_edges_from((name[int(p)], name[cell["tracklet_id"]]) for p in cell["parent_ids"].split())
-
-
-def _whole(number: Any) -> int:
-    return 0 if pd.isna(number) else int(number)

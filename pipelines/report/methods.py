@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lineage.report.page import REFERENCES as OF_A_RUN
 from pipelines.dose.estimates import ALIKE
 from pipelines.dose.shares import WITHIN_DAYS
+from pipelines.report.words import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,7 +86,13 @@ OF_DRUGS = (FIELLER, FERTIL)
 def methods(
     records: Sequence[Mapping[str, Any]], record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]
 ) -> list[str]:
-    """Paragraphs for a methods section; what the runs do not record is not made up."""
+    """Paragraphs for a methods section; they state only what the runs record.
+
+    Args:
+        records: run.json of each run.
+        record: of the analysis.
+        tables: of the analysis, by name.
+    """
     return [
         " ".join(_movies(records, tables["movies"])),
         " ".join(_analysis(records)),
@@ -95,9 +102,9 @@ def methods(
 
 def _movies(records: Sequence[Mapping[str, Any]], movies: pd.DataFrame) -> Iterator[str]:
     wells = len(movies.drop_duplicates(["experiment_date", "plate", "well"]))
-    experiments = _count(movies["experiment_date"].nunique(), "experiment")
+    experiments = count(movies["experiment_date"].nunique(), "experiment")
     unknown = movies["irradiated_min_before_start"].isna().any()
-    n = f"{_count(len(movies), 'position')} of {_count(wells, 'well')} in {experiments}"
+    n = f"{count(len(movies), 'position')} of {count(wells, 'well')} in {experiments}"
     yield (
         f"{n} {'was' if len(movies) == 1 else 'were'} filmed, {_values(records, 'video', 'n_frames')} frames "
         "each, one every "
@@ -138,13 +145,14 @@ def _analysis(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         f"(HiGHS, scipy {_values(records, 'versions', 'scipy')})."
     )
     model = _values(records, "settings", "classify", "model")
+    classifier = "the bundled classifier" if model in ("", "None") else model.rsplit("/", 1)[-1]
     yield (
-        "Each proposed mitosis was cut out in twelve frames ten minutes apart and called normal, abnormal "
-        f"or none by {'the bundled classifier' if model in ('', 'None') else model.rsplit('/', 1)[-1]}; "
-        "divisions that are none were undone. The verdict on a mitosis is a logistic sum of the classifier's "
-        "probability and of what was seen (more than two poles, daughters that reunite within two hours, no "
-        "separation, death, unequal daughters, a long duration, lagging chromatin, micronuclei), weighed by "
-        "how sure the tracking is. Mitoses that are undecided, or were not classified, enter no fraction."
+        "Each proposed mitosis was cropped in twelve frames ten minutes apart and predicted to be normal, "
+        f"abnormal or no mitosis by {classifier}; divisions that are no mitoses were undone. The verdict on "
+        "a mitosis is a logistic sum of the classifier's probability and of what was seen (more than two "
+        "poles, daughters that reunite within two hours, no separation, death, unequal daughters, a long "
+        "duration, lagging chromatin, micronuclei), weighted by the confidence of the tracking. Mitoses that "
+        "are undecided or unclassified are in no fraction."
     )
 
 
@@ -152,44 +160,44 @@ def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -
     unit = record["unit"]
     versions = record["versions"]
     yield (
-        f"The unit of analysis is the {unit}; positions and cells are counted and add no replicates. Values "
+        f"The unit of analysis is the {unit}; positions and cells are counted but are no replicates. Values "
         f"of {unit}s are averaged with equal weight; intervals are 95 % by Student's t over {unit}s."
     )
     if (tables["doses"]["method"] == f"{ALIKE}: Wilson over cells").any():
-        yield "Where all units show the same share, Wilson's interval over cells is given, and said."
+        yield "Where all units show the same share, the interval is Wilson's over cells, and is labelled."
     tested = tables["tests"]["p"].notna().any() if len(tables["tests"]) else False
     if tested:
         yield (
             "The one primary test is the trend of the fraction abnormal over dose, by least squares on "
-            "units. Shares vary as binomial counts times one dispersion for all doses, estimated from units "
-            "of one dose (Williams 1982); t has as many degrees of freedom as there are units less doses. "
-            "Doses are compared with the lowest likewise, adjusted by Holm's method. All else is "
-            "exploratory, adjusted by Benjamini and Hochberg's; what is no share is compared by Welch's t, "
-            "its trend tested with HC2 standard errors (Imbens & Kolesár 2016)."
+            "units. The variance of shares is binomial times one dispersion for all doses, which is "
+            "estimated from the units of each dose (Williams 1982); t has as many degrees of freedom as "
+            "there are units less doses. Doses are compared with the lowest in the same way, adjusted by "
+            "Holm's method. All other tests are exploratory, adjusted by Benjamini and Hochberg's method; "
+            "measures that are no shares are compared by Welch's t, and their trends tested with HC2 "
+            "standard errors (Imbens & Kolesár 2016)."
         )
         if tables["tests"]["method"].str.endswith(WITHIN_DAYS).any():
-            yield "Each day held all doses, so shares are compared within days (randomised blocks)."
+            yield "Each day had all doses, so shares are compared within days (randomised blocks)."
     else:
-        yield f"Nothing was tested: that takes two {unit}s at each of two doses."
+        yield f"Nothing was tested: this needs two {unit}s at each of two doses."
     if len(tables["gee"]):
-        yield "A logistic GEE with the covariance of Mancl & DeRouen (2001) stands beside it."
+        yield "For comparison, a logistic GEE was fitted, with the covariance of Mancl & DeRouen (2001)."
     if any(c["corrects"] for c in record["classifiers"].values()):
         sources = "; ".join(sorted({c["source"] for c in record["classifiers"].values() if c["corrects"]}))
         yield (
-            "Corrected fractions start from the runs' verdicts, whose errors "
-            f"are known (Rogan & Gladen 1978), and rest on: {sources}. They are constrained to 0 to 100 % in "
-            "figures and summary; the tables hold the unconstrained estimates as well."
+            "Corrected fractions start from the runs' verdicts and take out their known errors (Rogan & "
+            f"Gladen 1978), which are those of: {sources}. They are constrained to 0 to 100 % in figures and "
+            "summary; the tables have the unconstrained estimates as well."
         )
     yield (
-        "Competing ends are Aalen-Johansen estimates; mitotic durations are bounded by the frame interval "
-        "and estimated "
-        "by Turnbull's method. " + record["reproductive_survival"]
+        "Competing ends are Aalen-Johansen estimates; mitotic durations are known to within the frame "
+        "interval and estimated by Turnbull's method. " + record["reproductive_survival"]
     )
     if len(tables["enhancement"]):
         yield (
-            "What the drug adds is told by the ratio of slopes with Fieller's interval (1954), by the ratio "
-            "of mean inactivation doses (Fertil et al. 1984), and by the excess over the sum of drug and "
-            "dose."
+            "The effect of the drug is measured by the ratio of slopes with Fieller's interval (1954), by "
+            "the ratio of mean inactivation doses (Fertil et al. 1984), and by the excess over the sum of "
+            "the effects of drug and dose."
         )
     names = ", ".join(f"{k} {v}" for k, v in versions.items() if k != "lineage")
     yield f"The statistics were made with mitosis-lineage {versions['lineage']}, {names}."
@@ -203,7 +211,7 @@ def _at(record: Mapping[str, Any], *path: str) -> Any:
 
 
 def _values(records: Sequence[Mapping[str, Any]], *path: str) -> str:
-    """What all records say there, each value once.
+    """The values of all records at a path, each once.
 
     >>> _values([{"a": {"b": 2.0}}, {"a": {"b": 3}}, {"a": {"b": 2.0}}], "a", "b")
     '2 or 3'
@@ -217,7 +225,3 @@ def _values(records: Sequence[Mapping[str, Any]], *path: str) -> str:
 def _range(values: pd.Series) -> str:
     low, high = float(values.min()), float(values.max())
     return f"{low:.3g}" if high - low < 0.05 else f"{low:.3g} to {high:.3g}"
-
-
-def _count(n: int, thing: str) -> str:
-    return f"{n} {thing}{'s' * (n != 1)}"

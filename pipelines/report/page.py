@@ -9,13 +9,13 @@ from lineage.io.files import atomic_write, write_table
 from lineage.report.forest import COLOURS, mark
 from lineage.report.svg import picture
 from pipelines.dose.columns import SERIES, series_name
-from pipelines.dose.ends import CLOCKS
-from pipelines.report import against_control, ends, over_dose, over_time, panels, words
+from pipelines.dose.fates import CLOCKS
+from pipelines.report import against_control, fates, over_dose, over_time, panels, words
 from pipelines.report.drawing import Figure, alone
 from pipelines.report.drugs import drugs
 from pipelines.report.families import forests
-from pipelines.report.films import Film, films
 from pipelines.report.methods import OF_DRUGS, REFERENCES, methods
+from pipelines.report.strips import Strip, strips
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,32 +34,32 @@ class Chapter:
     name: str
     summary: list[str]
     fractions: list[Figure]
-    ends: list[Figure]
-    kin: list[Figure]
+    fates: list[Figure]
+    relatives: list[Figure]
     others: list[Figure]
     lineages: list[Figure]
-    typical: list[Film]
-    doubtful: list[Film]
+    typical: list[Strip]
+    doubtful: list[Strip]
 
     def figures(self) -> Iterator[Figure]:
-        """All of them."""
-        yield from (*self.fractions, *self.ends, *self.kin, *self.others, *self.lineages)
-        yield from (film.figure for film in (*self.typical, *self.doubtful))
+        """All figures of the chapter."""
+        yield from (*self.fractions, *self.fates, *self.relatives, *self.others, *self.lineages)
+        yield from (strip.figure for strip in (*self.typical, *self.doubtful))
 
 
 def write_report(
     out: Path, tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], roots: Mapping[str, Path]
 ) -> None:
-    """Write the page, which needs nothing beside it, and each figure by itself.
+    """Write the page, one self-contained file, and each figure by itself.
 
     Args:
-        out: folder; what an earlier report left there is replaced.
+        out: folder; the report and figures of an earlier analysis are replaced.
         tables: of `pipelines.dose.analyse`, by name.
         record: of the analysis.
         roots: movie -> its run folder.
     """
     records = words.run_records(roots.values())
-    chapters = [_chapter(name, mine, record, roots) for name, mine in _series(tables)]
+    chapters = [_chapter(name, of_series, record, roots) for name, of_series in _series(tables)]
     of_plate = drugs(tables)
     named = {figure.name: figure for figure in of_plate}
     for k, chapter in enumerate(chapters, 1):
@@ -89,7 +89,7 @@ def write_report(
 
 
 def template(name: str = "dose_report.html.j2") -> Template:
-    """A page; its style is that of a movie's report."""
+    """The template of a page; pages share the style of a movie's report."""
     from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
     pages = Environment(
@@ -108,36 +108,51 @@ def _series(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, dict[str,
     """Each series' name and its rows of every table; of a cell line, first those without drug."""
     keys = list(SERIES)
     known = tables["movies"][keys].drop_duplicates().sort_values(["cell_line", "drug_uM", "treatment"])
-    for place in known.itertuples(index=False):
-        mine = {}
+    for series in known.itertuples(index=False):
+        of_series = {}
         for name, table in tables.items():
             if set(keys) <= set(table.columns):
-                here = (table[keys] == list(place)).all(axis=1)
-                mine[name] = table[here].reset_index(drop=True)
-        yield series_name(*place), mine
+                rows = (table[keys] == list(series)).all(axis=1)
+                of_series[name] = table[rows].reset_index(drop=True)
+        yield series_name(*series), of_series
 
 
 def _chapter(
-    name: str, mine: Mapping[str, pd.DataFrame], record: Mapping[str, Any], roots: Mapping[str, Path]
+    name: str, tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], roots: Mapping[str, Path]
 ) -> Chapter:
-    fractions = [over_dose.fraction_superplot(mine), over_dose.response(mine), panels.subtypes(mine),
-                 against_control.both_models(mine)]  # fmt: skip
-    how_they_end = [*(ends.incidence(mine, c) for c in CLOCKS), ends.generations(mine), ends.over_bins(mine)]
-    rest = [
-        over_dose.duration_superplot(mine), over_dose.survival(mine, record["reproductive_survival"]),
-        over_time.courses(mine), panels.measures(mine), over_time.motility(mine), over_time.dna(mine),
-    ]  # fmt: skip
-    typical, doubtful = films(mine["mitoses"], roots)
+    typical, doubtful = strips(tables["mitoses"], roots)
     return Chapter(
-        name,
-        words.summary(mine, record, name),
-        _drawn(fractions),
-        _drawn(how_they_end),
-        _drawn([panels.kin(mine, record["context"]["arrest_h"])]),
-        _drawn(rest),
-        forests(mine["fates"], mine["mitoses"], mine["movies"]),
-        typical,
-        doubtful,
+        name=name,
+        summary=words.summary(tables, record, name),
+        fractions=_drawn(
+            [
+                over_dose.fraction_superplot(tables),
+                over_dose.response(tables),
+                panels.subtypes(tables),
+                against_control.both_models(tables),
+            ]
+        ),
+        fates=_drawn(
+            [
+                *(fates.incidence(tables, clock) for clock in CLOCKS),
+                fates.generations(tables),
+                fates.over_bins(tables),
+            ]
+        ),
+        relatives=_drawn([panels.relatives(tables, record["context"]["arrest_h"])]),
+        others=_drawn(
+            [
+                over_dose.duration_superplot(tables),
+                over_dose.survival(tables, record["reproductive_survival"]),
+                over_time.courses(tables),
+                panels.measures(tables),
+                over_time.motility(tables),
+                over_time.dna(tables),
+            ]
+        ),
+        lineages=forests(tables["fates"], tables["mitoses"], tables["movies"]),
+        typical=typical,
+        doubtful=doubtful,
     )
 
 

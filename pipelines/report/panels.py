@@ -9,8 +9,8 @@ import pandas as pd
 
 from pipelines.dose.assessed import FINE_KINDS, known_movies, pixel_sizes
 from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
-from pipelines.dose.kinship import OUTCOMES
 from pipelines.dose.measures import fraction
+from pipelines.dose.relatives import AFTER_MOTHER, BESIDE_SISTER, OUTCOMES
 from pipelines.report.drawing import Figure, by_dose, colours, draw
 from pipelines.report.over_dose import INTERVALS, PERCENT, doses_below, dots, levels, of_measure, over_units
 
@@ -29,7 +29,7 @@ class Panel(NamedTuple):
     stratum: str
     title: str
     label: str
-    most: float = np.nan  # of what may be negative: it lies within this, either way
+    limit: float = np.nan  # of what may be negative: it lies between -limit and limit
     missing: str = "too few cells"  # why, where there is no number
 
     @property
@@ -48,19 +48,22 @@ PANELS = (
     Panel("diffusion", "before normal mitosis", "Motility before mitosis", "µm²/h"),
     Panel("diffusion", "after normal mitosis", "Motility after mitosis", "µm²/h"),
 )
-# A row for each kind of kin.
-KIN = tuple(
+# A row for each kind of relative.
+RELATIVES = tuple(
     (
         *(Panel(risk, what, what.replace("_", " "), label, PERCENT) for what in OUTCOMES),
         Panel(correlation, "all", pair, "correlation of cycle times", 1.0),
     )
     for risk, label, correlation, pair in (
-        ("foretold_next_generation", "after an abnormal less\nafter a normal mitosis, %",
-         "correlation_mother_daughter", "Mothers and daughters"),
-        ("foretold_sister", "beside an abnormal less\nbeside a normal sister, %",
-         "correlation_sisters", "Sisters"),
+        (
+            AFTER_MOTHER,
+            "after an abnormal minus\nafter a normal mitosis, %",
+            "correlation_mother_daughter",
+            "Mothers and daughters",
+        ),
+        (BESIDE_SISTER, "with an abnormal minus\nwith a normal sister, %", "correlation_sisters", "Sisters"),
     )
-)  # fmt: skip
+)
 
 
 def subtypes(tables: Tables) -> Figure:
@@ -69,18 +72,19 @@ def subtypes(tables: Tables) -> Figure:
     data, svg = _panels(tables, kinds, per_row=4, share=True)
     return Figure(
         "subtypes",
-        "What kind of abnormal",
-        "Share of all judged mitoses; dots are wells. The kind is what was seen to happen; no told kind is "
-        "what the classifier alone calls abnormal. Exploratory. Micronuclei and lagging chromatin cannot be "
-        "assessed at every pixel size: movies in which they were not are missing there, and not 0.",
+        "Kinds of abnormal mitosis",
+        "Share of all judged mitoses; dots are wells. The kind is what was seen to happen; it is unspecified "
+        "where nothing was seen and the mitosis is abnormal by the classifier alone. Exploratory. "
+        "Micronuclei and lagging chromatin cannot be assessed at every pixel size: movies in which they were "
+        "not are missing there, and not 0.",
         svg,
         data,
     )
 
 
 def _kind(movies: pd.DataFrame, subtype: str) -> Panel:
-    """The panel of one kind; of one that the pixels may not show in how many movies it was assessed."""
-    title = subtype.replace("_", " ") if subtype != UNSPECIFIED else "no told kind"
+    """The panel of one kind; if it may be invisible at a pixel size, with how many movies assessed it."""
+    title = subtype.replace("_", " ") if subtype != UNSPECIFIED else "unspecified kind"
     panel = Panel(fraction(subtype), "all", title, "% of mitoses")
     if subtype not in FINE_KINDS:
         return panel
@@ -94,7 +98,7 @@ def _kind(movies: pd.DataFrame, subtype: str) -> Panel:
 
 
 def measures(tables: Tables) -> Figure:
-    """What else changes with dose."""
+    """Other measures over dose."""
     data, svg = _panels(tables, _known(tables, PANELS), per_row=4, share=False)
     return Figure(
         "measures",
@@ -106,34 +110,34 @@ def measures(tables: Tables) -> Figure:
     )
 
 
-def kin(tables: Tables, window_h: float) -> Figure | None:
-    """What an abnormal mitosis foretells, and how alike kin are; None where no well has kin enough.
+def relatives(tables: Tables, window_h: float) -> Figure | None:
+    """What an abnormal mitosis predicts, and how alike relatives are; None where wells have too few.
 
     Args:
         tables: of one series.
-        window_h: after birth, within which it was asked what a cell comes to.
+        window_h: after birth, within which outcomes of cells were counted.
     """
     tables = dict(tables) | {"doses": over_units(tables["doses"])}
-    any_risk = any(_known(tables, row[:-1]) for row in KIN)
+    any_risk = any(_known(tables, row[:-1]) for row in RELATIVES)
     columns = slice(None) if any_risk else slice(-1, None)
-    rows = [row[columns] for row in KIN if _known(tables, row[columns])]
+    rows = [row[columns] for row in RELATIVES if _known(tables, row[columns])]
     if not rows:
         return None
     risks = (
-        "Differences of risks within wells, in percentage points: of daughters of abnormal less daughters "
-        "of normal mitoses, and of cells beside an abnormal less beside a normal sister. What a cell comes "
-        f"to is asked within {window_h:.0f} h of its birth; undivided then is arrest."
+        "Differences of risk within wells, in percentage points: daughters of abnormal minus daughters of "
+        "normal mitoses, and cells with an abnormal minus cells with a normal sister. Outcomes are those "
+        f"within {window_h:.0f} h after birth; a cell that is then undivided counts as arrested."
     )
     cycles = (
-        "Correlation of the logarithms of cycle times, of pairs that both were seen from birth to division. "
-        f"Dots are wells with four cells or pairs at least. {INTERVALS}, cut off where nothing can lie. "
-        "Exploratory."
+        "Correlation of the logarithms of cycle times, of pairs of which both were seen from birth to "
+        f"division. Dots are wells with at least four cells or pairs. {INTERVALS}, cut to the possible "
+        "range. Exploratory."
     )
-    per_row = len(KIN[0]) if any_risk else len(rows)
+    per_row = len(RELATIVES[0]) if any_risk else len(rows)
     data, svg = _panels(tables, [panel for row in rows for panel in row], per_row=per_row, share=False)
     return Figure(
         "kin",
-        "What an abnormal mitosis foretells, and how alike kin are",
+        "What an abnormal mitosis predicts, and how alike relatives are",
         " ".join([risks] * any_risk + [cycles]),
         svg,
         data,
@@ -161,21 +165,21 @@ def _panels(
     def paint(axes: np.ndarray) -> None:
         for ax in axes.flat[len(panels) :]:
             ax.set_axis_off()
-        for i, (ax, one, panel) in enumerate(zip(axes.flat, found, panels, strict=False)):
-            for x, (dose, mine) in enumerate(by_dose(one)):
-                dots(ax, x, {str(n): t for n, t in mine.groupby("level")}, tones[dose])
-            doses_below(ax, one, narrow=per_row > 4)
+        for i, (ax, rows_of, panel) in enumerate(zip(axes.flat, found, panels, strict=False)):
+            for x, (dose, of_dose) in enumerate(by_dose(rows_of)):
+                dots(ax, x, {str(n): t for n, t in of_dose.groupby("level")}, tones[dose])
+            doses_below(ax, rows_of, narrow=per_row > 4)
             ax.set_title(panel.title)
             beside = panels[i - 1] if i % per_row else None
-            if beside and beside.label == panel.label and (share or beside.most == panel.most):
+            if beside and beside.label == panel.label and (share or beside.limit == panel.limit):
                 ax.tick_params(labelleft=False)  # one axis for both
             else:
                 ax.set_ylabel(panel.label)
-            if not one["value"].notna().any():
+            if not rows_of["value"].notna().any():
                 ax.set_axis_off()
                 ax.text(0.5, 0.5, panel.missing, transform=ax.transAxes, ha="center", va="center", fontsize=8)
         for ax, panel in zip(axes.flat, panels, strict=False):  # last: a shared axis would keep the first's
-            if np.isnan(panel.most):
+            if np.isnan(panel.limit):
                 ax.set_ylim(bottom=0)
             elif ax.axison:
                 _signed(ax, found, panels, panel)
@@ -185,11 +189,11 @@ def _panels(
 
 
 def _signed(ax: Axes, found: Sequence[pd.DataFrame], panels: Sequence[Panel], panel: Panel) -> None:
-    """A line at 0, and one scale for all panels whose numbers lie within the same."""
-    alike = pd.concat([t for t, p in zip(found, panels, strict=True) if p.most == panel.most])
-    edges = alike[["value", "low", "high"]].to_numpy(float).clip(-panel.most, panel.most)
-    least = panel.most if panel.most == 1 else 0.1 * panel.most  # correlations are known by their whole scale
-    low, high = np.nanmin(edges, initial=-least), np.nanmax(edges, initial=least)
+    """A line at 0, and one scale for all panels with the same limit."""
+    alike = pd.concat([t for t, p in zip(found, panels, strict=True) if p.limit == panel.limit])
+    edges = alike[["value", "low", "high"]].to_numpy(float).clip(-panel.limit, panel.limit)
+    shown = panel.limit if panel.limit == 1 else 0.1 * panel.limit  # correlations always from -1 to 1
+    low, high = np.nanmin(edges, initial=-shown), np.nanmax(edges, initial=shown)
     room = 0.05 * (high - low)
     ax.set_ylim(low - room, high + room)
     ax.axhline(0, color="#4A5361", lw=0.8, zorder=2)

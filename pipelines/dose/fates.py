@@ -16,15 +16,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 STEP_H = 2.0  # of the table
-LEAST_CELLS = 5  # of a well, in a curve
-# A track that is lost is evidence, not absence: what if all that were lost had divided, or had died?
+MIN_CELLS = 5  # of a well, in a curve
+# Lost tracks may differ from others: curves are also drawn as if all lost cells had divided, or had died.
 LOST_AS = ("censored", "division", "death")
 CLOCKS = ("since irradiation", "since birth")
 LAST_GENERATION = 3
 COLUMNS = [
-    *SERIES, "dose_gy", "clock", "generation", "lost_as", "end", "hours", "incidence", "low", "high",
-    "n_wells", "n_at_risk", "n_cells",
-]  # fmt: skip
+    *SERIES,
+    "dose_gy",
+    "clock",
+    "generation",
+    "lost_as",
+    "end",
+    "hours",
+    "incidence",
+    "low",
+    "high",
+    "n_wells",
+    "n_at_risk",
+    "n_cells",
+]
 
 
 def ends_of(cells: pd.DataFrame, *, since_birth: bool, lost_as: str = "censored") -> Incidence:
@@ -32,7 +43,8 @@ def ends_of(cells: pd.DataFrame, *, since_birth: bool, lost_as: str = "censored"
 
     Args:
         cells: rows of `collect.Tables.cells`.
-        since_birth: the clock: only cells born in view have one; else since irradiation, with late entry.
+        since_birth: hours count from birth, of the cells born in view; else from irradiation, with late
+            entry.
         lost_as: what a lost track counts as.
     """
     if since_birth:
@@ -60,23 +72,22 @@ def incidence_table(cells: pd.DataFrame) -> pd.DataFrame:
     """One row a series, dose, clock, generation, cause, treatment of the lost, and time.
 
     `incidence` is the mean of the wells' curves, `low, high` its interval by t at that time; `n_at_risk` the
-    cells of all wells just before. A well is drawn as far as it was watched.
+    cells of all wells just before. The curve of a well ends where its last cell was seen.
     """
+    keys = [*SERIES, "dose_gy"]
     rows = []
-    for key, dose_cells in cells.groupby([*SERIES, "dose_gy"], dropna=False):
-        for clock, generation, mine in groups(dose_cells):
+    for key, of_dose in cells.groupby(keys, dropna=False):
+        for clock, generation, of_group in groups(of_dose):
             for lost_as in LOST_AS:
-                rows += _curves(
-                    dict(zip([*SERIES, "dose_gy"], key, strict=True)), clock, generation, mine, lost_as
-                )
+                group = dict(zip(keys, key, strict=True))
+                group |= {"clock": clock, "generation": generation, "lost_as": lost_as}
+                rows += [group | row for row in _curves(of_group, clock == CLOCKS[1], lost_as)]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _curves(
-    place: dict[str, object], clock: str, generation: str, cells: pd.DataFrame, lost_as: str
-) -> list[dict[str, object]]:
-    since_birth = clock == CLOCKS[1]
-    wells = [w for _, w in cells.groupby(list(WELL)) if len(w) >= LEAST_CELLS]
+def _curves(cells: pd.DataFrame, since_birth: bool, lost_as: str) -> list[dict[str, object]]:
+    """One row a time and end."""
+    wells = [w for _, w in cells.groupby(list(WELL)) if len(w) >= MIN_CELLS]
     if not wells:
         return []
     end = "age_at_exit_h" if since_birth else "exit_h"
@@ -92,11 +103,17 @@ def _curves(
     for t, hours in enumerate(times):
         at_risk = int(((entry < hours) & (exit_ >= hours)).sum()) if hours else int((entry <= 0).sum())
         for c, cause in enumerate(ENDS):
-            one = mean(values[:, c, t])
+            over_wells = mean(values[:, c, t])
             rows.append(
-                place
-                | {"clock": clock, "generation": generation, "lost_as": lost_as, "end": cause, "hours": hours}
-                | {"incidence": one.value, "low": one.low, "high": one.high, "n_wells": one.n}
-                | {"n_at_risk": at_risk, "n_cells": len(cells)}
+                {
+                    "end": cause,
+                    "hours": hours,
+                    "incidence": over_wells.value,
+                    "low": over_wells.low,
+                    "high": over_wells.high,
+                    "n_wells": over_wells.n,
+                    "n_at_risk": at_risk,
+                    "n_cells": len(cells),
+                }
             )
     return rows
