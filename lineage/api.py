@@ -7,22 +7,23 @@
 >>> nuclei = lineage.from_masks(masks, pixel_size_um=1.1518, minutes_per_frame=10.0, quiet=True)
 >>> nuclei.table[["frame", "label", "area_um2"]].head(2).round(0)
    frame  label  area_um2
-0      0      1     230.0
-1      0      2     301.0
+0      0      2     357.0
+1      0      4     304.0
 >>> tracks = lineage.track(nuclei, quiet=True)
 >>> divisions = tracks.events.query("event_type == 'mitosis' and separated")
 >>> len(divisions) > 15, max(life["generation"] for _, life in tracks.tree.nodes(data=True))
-(True, 2)
+(True, 1)
 """
 
 from __future__ import annotations
 
 import shutil
+import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any
 
 from lineage.schema import InputError, Predictions, Video
@@ -40,6 +41,14 @@ if TYPE_CHECKING:
     from lineage.schema import FrameQuality, Geometry
 
 
+class _Store:
+    """A temporary folder that is deleted when nothing needs it any more."""
+
+    def __init__(self) -> None:
+        self.path = Path(mkdtemp(prefix="lineage-"))
+        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
+
+
 @dataclass(frozen=True, eq=False)
 class Nuclei:
     """The nuclei of a movie, outlined and measured."""
@@ -50,7 +59,7 @@ class Nuclei:
     geometry: Geometry
     n_too_small: int = 0  # objects that were outlined and are not in the table
     warnings: tuple[str, ...] = ()
-    _store: TemporaryDirectory[str] | None = field(default=None, repr=False)  # holds the labels
+    _store: _Store | None = field(default=None, repr=False)  # holds the labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +78,7 @@ class Tracks:
 class Result:
     """All that is known of a movie, read from its run folder when it is asked for."""
 
-    def __init__(self, folder: RunFolder, store: TemporaryDirectory[str] | None = None) -> None:
+    def __init__(self, folder: RunFolder, store: _Store | None = None) -> None:
         self._folder = folder
         self._store = store  # holds the folder until it is saved elsewhere
 
@@ -195,15 +204,13 @@ def open(
     """
     from lineage.video import open_array, open_video
 
-    options = {
-        "nucleus_channel": nucleus_channel,
-        "phase_channel": phase_channel,
-        "pixel_size_um": pixel_size_um,
-        "minutes_per_frame": minutes_per_frame,
-    }
-    if isinstance(movie, (str, Path)):
-        return open_video(Path(movie), position=position, **options)
-    return open_array(movie, **options)
+    opened = partial(open_video, Path(movie), position=position) if isinstance(movie, (str, Path)) else None
+    return (opened or partial(open_array, movie))(
+        nucleus_channel=nucleus_channel,
+        phase_channel=phase_channel,
+        pixel_size_um=pixel_size_um,
+        minutes_per_frame=minutes_per_frame,
+    )
 
 
 def segment(
@@ -377,8 +384,8 @@ def analyse(
     source = Path(movie) if isinstance(movie, str) else movie
     if isinstance(source, Path) and source != chosen.labels:
         source = open(source, **chosen.video.model_dump())
-    store = TemporaryDirectory(prefix="lineage-") if out is None else None
-    folder = Path(store.name) / "movie.lineage" if store else Path(str(out))
+    store = _Store() if out is None else None
+    folder = store.path / "movie.lineage" if store else Path(str(out))
     done = run(source, folder, chosen, screen=_screen(quiet), overwrite=overwrite)
     return Result(done, store)
 
@@ -435,8 +442,8 @@ def _measured(
     from lineage.io import labels
     from lineage.nuclei import segment
 
-    store = TemporaryDirectory(prefix="lineage-")
-    path, journal = Path(store.name) / "labels.zarr", Path(store.name) / "journal"
+    store = _Store()
+    path, journal = store.path / "labels.zarr", store.path / "journal"
     journal.mkdir()
     with screen.stage("segment") as progress:
         table, n_too_small = segment.segment(

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from lineage.video.movie import open_video, positions
+from lineage.video.movie import open_array, open_video, positions
 
-__all__ = ["open_video", "positions"]
+__all__ = ["open_array", "open_video", "positions"]

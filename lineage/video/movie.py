@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from lineage.video.folder import channels_as_frames, find_positions, read_folder
 from lineage.video.ngff import is_zarr, read_ngff
 from lineage.video.nikon import MAGIC as ND2_MAGIC
 from lineage.video.nikon import read_nd2
+from lineage.video.source import Source
 from lineage.video.tiff import read_tiff
 from lineage.video.units import CREDIBLE_MIN, CREDIBLE_UM, is_credible
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lineage.video.arrange import Position
-    from lineage.video.source import Source
     from lineage.video.units import Measure
 
 ASSUMED_PIXEL_SIZE_UM = 1.1518
@@ -83,7 +84,75 @@ def open_video(
     path = Path(path)
     _check_positive(pixel_size_um, "--pixel-size-um", "micrometres")
     _check_positive(minutes_per_frame, "--minutes-per-frame", "minutes")
-    source = _with_checked_frames(_read(path, position), path.name)
+    video = _as_video(
+        _read(path, position), path, nucleus_channel, phase_channel, pixel_size_um, minutes_per_frame
+    )
+    return replace(video, position=position or "")
+
+
+def open_array(
+    array: Any,
+    *,
+    nucleus_channel: int | None = None,
+    phase_channel: int | None = None,
+    pixel_size_um: float | None = None,
+    minutes_per_frame: float | None = None,
+) -> Video:
+    """Take an array for a movie.
+
+    Args:
+        array: (T, Y, X) or (T, C, Y, X), 8 or 16 bit or float; NumPy's, or any that is indexed like it, such
+            as Dask's or Zarr's: a frame is computed when it is asked for.
+        nucleus_channel: the channel with the DNA stain, counted from 0.
+        phase_channel: the channel with phase contrast, counted from 0.
+        pixel_size_um: side of a pixel, micrometres.
+        minutes_per_frame: time from one frame to the next, minutes.
+
+    Raises:
+        InputError: another shape or type, or units that are missing or not credible.
+    """
+    if getattr(array, "ndim", None) not in (3, 4):
+        raise InputError(
+            f"the array is {getattr(array, 'shape', type(array))}; wanted (T, Y, X) or (T, C, Y, X)"
+        )
+    if pixel_size_um is None or minutes_per_frame is None:
+        raise InputError("an array states no units; give pixel_size_um and minutes_per_frame")
+    has_channels = array.ndim == 4
+    n_channels = array.shape[1] if has_channels else 1
+
+    def read(t: int, channel: int) -> np.ndarray:
+        return np.asarray(array[t, channel] if has_channels else array[t])
+
+    source = Source(
+        n_frames=array.shape[0],
+        shape=(int(array.shape[-2]), int(array.shape[-1])),
+        dtypes=(np.dtype(array.dtype),) * n_channels,
+        channels=("",) * n_channels,
+        read=read,
+    )
+    video = _as_video(source, Path("array"), nucleus_channel, phase_channel, pixel_size_um, minutes_per_frame)
+    return replace(video, sha256=_sha256(source))
+
+
+def _sha256(source: Source) -> str:
+    """Of all pixels, and of what tells two arrays with the same bytes apart."""
+    digest = hashlib.sha256(repr((source.n_frames, source.shape, source.dtypes)).encode())
+    for t in range(source.n_frames):
+        for channel in range(len(source.channels)):
+            digest.update(np.ascontiguousarray(source.read(t, channel)).tobytes())
+    return digest.hexdigest()
+
+
+def _as_video(
+    source: Source,
+    path: Path,
+    nucleus_channel: int | None,
+    phase_channel: int | None,
+    pixel_size_um: float | None,
+    minutes_per_frame: float | None,
+) -> Video:
+    """What a reader gives, with channels and units settled and checked."""
+    source = _with_checked_frames(source, path.name)
     _check_movie(source, path.name)
     if source.unnamed_channels and nucleus_channel is None and phase_channel is None:
         source = _channels_or_frames(source)
@@ -105,7 +174,6 @@ def open_video(
         (*choice.notes, *source.notes),
         warnings=(*source.warnings, *_warn_of_length(source.n_frames, interval)),
         missing=source.missing,
-        position=position or "",
         files=source.files,
     )
 
