@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import tifffile
 from dose_plates import write_plate
+from synthetic.runs import write_run
 from typer.testing import CliRunner
 
-from lineage.simulate.runs import write_run
 from lineage.simulate.settings import Settings
 from pipelines.dose.__main__ import app
 from pipelines.report import words
@@ -311,6 +311,6 @@ def test_a_strip_is_shown_under_the_class_it_counts_under(out):
     )
     (strip,), _ = strips(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
     assert strip.counted_class == "abnormal"
-    assert "p 0.90: three daughters" in strip.facts
+    assert "probability of abnormal: 0.90 (three daughters)" in strip.facts
     of_person, _ = strips(mine.assign(verdict="normal"), {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
     assert "class given by a person" in of_person[0].facts
