@@ -344,7 +344,7 @@ def changed(plate, folder, change):
     [
         ({"dose_gy": "four"}, "line 2: dose_gy = four: wanted a number from 0 up"),
         ({"dose_gy": -1}, "line 2: dose_gy = -1: wanted a number from 0 up"),
-        ({"well": "A1"}, "6 movies are said to be of position 2026-01-05 / P1 / A1 / 1"),
+        ({"well": "A1"}, "6 movies have the same position 2026-01-05 / P1 / A1 / 1"),
         ({"run_folder": "A1_p1.lineage"}, "6 movies would share the run folder a1_p1.lineage"),
         ({"cell_line": None}, "line 2: cell_line left empty"),
         ({"dose_gy": 3}, "A1_p1.lineage was run with 0 Gy, the plate map says 3"),

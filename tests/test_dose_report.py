@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import tifffile
 from dose_plates import write_plate
-from lineage.simulate.runs import write_run
+from synthetic.runs import write_run
 from typer.testing import CliRunner
 
 from lineage.simulate.settings import Settings
