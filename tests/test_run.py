@@ -96,7 +96,11 @@ def test_the_size_of_the_nuclei_is_told(finished):
 def test_the_report_needs_nothing_beside_it(finished):
     page = (finished / "report.html").read_text()
     assert "corner.tif" in page
-    assert not re.findall(r"(?:src|href)=[\"'](?!data:|#|https://doi\.org)", page)
+    beside = set(re.findall(r'<a href="((?:crops/)?[\w.]+)"', page))
+    assert {"events.csv", "tracklets.csv", "detections.csv"} < beside
+    assert all((finished / link).exists() for link in beside)
+    links = re.findall(r"(?:src|href)=[\"']([^\"']*)", page)
+    assert not [k for k in links if k not in beside and not re.match(r"data:|#|https://doi\.org", k)]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
