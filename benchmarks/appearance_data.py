@@ -93,7 +93,7 @@ def mitocheck(real: Path) -> Pictures:
         labels, _ = predict(of_this_process(MODEL), image)
         above = image.astype(np.float32) - np.percentile(image, 10)
         found = measures_of(labels, above)
-        far = np.abs(found.place_px - 31.5).max(axis=1)
+        far = np.abs(found.position_px - 31.5).max(axis=1)
         keep = far < AROUND_PX if kind == "Apoptosis" else far == far.min(initial=CENTRE_PX)
         if keep.any():
             read.append((above, labels, some(found, keep), kind, name.split("_")[0]))
@@ -195,7 +195,7 @@ def _of_tiles(
         i = t - int(tile["first_frame"])
         corner = np.array([int(tile["y0_px"]), int(tile["x0_px"])])
         size = np.array([int(tile["height_px"]), int(tile["width_px"])])
-        far = np.abs(found.place_px - corner - (size - 1) / 2)
+        far = np.abs(found.position_px - corner - (size - 1) / 2)
         within = (far < size / 2).all(axis=1)
         far = np.where(within, far.max(axis=1), np.inf)
         if i in (1, 2) or (i in (0, 3) and tile["class"] == "abnormal"):

@@ -73,8 +73,8 @@ def find_nuclei(dna: np.ndarray) -> Nuclei:
     above = image - background(image, labels, pixel_size_um=PIXEL_UM)
     found = measures_of(labels, above)
     pitch = VIEW_PX + GAP_PX
-    cell = (found.place_px // pitch).astype(int)  # (N, 2) row and column of the frame
-    position = found.place_px - cell * pitch - (GAP_PX + VIEW_PX - 1) / 2
+    cell = (found.position_px // pitch).astype(int)  # (N, 2) row and column of the frame
+    position = found.position_px - cell * pitch - (GAP_PX + VIEW_PX - 1) / 2
     brightest = max(float(np.percentile(above, BRIGHTEST)), 1e-6)
     return Nuclei(
         cell[:, 0] * COLUMNS + cell[:, 1],

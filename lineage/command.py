@@ -60,7 +60,7 @@ def main(
             "segment.nucleus_diameter_um": nucleus_diameter_um,
             "dose_gy": dose_gy,
         }
-        warn = partial(screen.say, style="yellow")
+        warn = partial(screen.log, style="yellow")
         read = settings.read(config, options, warn=warn)
         movie = video or read.labels
         if movie is None:
@@ -72,7 +72,7 @@ def main(
             screen=screen,
             overwrite=overwrite,
         )
-        say_result(folder, screen)
+        print_result(folder, screen)
 
 
 def default_out(video: Path, position: str | None = None) -> Path:
@@ -85,7 +85,7 @@ def default_out(video: Path, position: str | None = None) -> Path:
     return video.parent / f"{stem}{f'_{position}' if position else ''}.lineage"
 
 
-def say_result(folder: RunFolder, screen: Screen) -> None:
+def print_result(folder: RunFolder, screen: Screen) -> None:
     """Print what was found, what to be wary of, and where to look."""
     from lineage.io.files import read_table
     from lineage.mitosis.counts import count, mitoses_of
@@ -97,8 +97,8 @@ def say_result(folder: RunFolder, screen: Screen) -> None:
     cells = len(read_table(folder.tracklets))
     founders = len(read_table(folder.lineages))
     for warning in folder.warnings:
-        screen.say(f"warning: {warning}", "yellow")
+        screen.log(f"warning: {warning}", "yellow")
     rest = "".join(f"; {str(name).replace('_', ' ')}: {n}" for name, n in others.items())
-    screen.say(f"{cells} cells from {founders} founders; mitoses: {mitoses}{rest}")
-    screen.say(f"report: {folder.report}", "bold")
-    screen.say(f"tables, graphs and crops: {folder.root}")
+    screen.log(f"{cells} cells from {founders} founders; mitoses: {mitoses}{rest}")
+    screen.log(f"report: {folder.report}", "bold")
+    screen.log(f"tables, graphs and crops: {folder.root}")

@@ -27,7 +27,7 @@ def in_order(
     *,
     workers: int,
     begin: Callable[..., None] | None = None,
-    told: tuple[Any, ...] = (),
+    shared: tuple[Any, ...] = (),
 ) -> Iterator[Result]:
     """`work(*task)` for each task, in the order of the tasks; few are under way at a time.
 
@@ -35,16 +35,16 @@ def in_order(
         work: a function of a module, as processes know no other.
         tasks: its arguments; drawn as they are needed.
         workers: processes; with one, all is done in this process.
-        begin: called once in each process, with `told`.
-        told: what is sent once to each process, not with each task.
+        begin: called once in each process, with `shared`.
+        shared: what is sent once to each process, not with each task.
     """
     if workers == 1:
         if begin:
-            begin(*told)
+            begin(*shared)
         yield from starmap(work, tasks)
         return
     under_way: deque[Future[Result]] = deque()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (begin, told))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (begin, shared))
     try:
         for task in tasks:
             under_way.append(pool.submit(work, *task))
@@ -56,10 +56,10 @@ def in_order(
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(begin: Callable[..., None] | None, told: tuple[Any, ...]) -> None:
+def _begin(begin: Callable[..., None] | None, shared: tuple[Any, ...]) -> None:
     Thread(target=_end_with_parent, daemon=True).start()
     if begin:
-        begin(*told)
+        begin(*shared)
 
 
 def _end_with_parent() -> None:

@@ -28,7 +28,7 @@ class Screen:
         self.console = Console(stderr=stderr, highlight=False, soft_wrap=True, quiet=quiet)
         self.after_s = after_s
 
-    def say(self, text: str, style: str | None = None) -> None:
+    def log(self, text: str, style: str | None = None) -> None:
         """Print one line."""
         self.console.print(text, style=style, markup=False)
 
@@ -54,7 +54,7 @@ class Screen:
         else:
             yield self._logger(name, start)
         if time.monotonic() - start >= self.after_s:
-            self.say(f"{name:<10} {duration(time.monotonic() - start)}")
+            self.log(f"{name:<10} {duration(time.monotonic() - start)}")
 
     def _logger(self, name: str, start: float) -> Callable[[int, int], None]:
         next_line = start + (self.after_s or LOG_EVERY_S)
@@ -65,7 +65,7 @@ class Screen:
             if done and now >= next_line:
                 next_line = now + LOG_EVERY_S
                 left = (now - start) / done * (total - done)
-                self.say(f"{name:<10} {done} of {total}, {duration(left)} left")
+                self.log(f"{name:<10} {done} of {total}, {duration(left)} left")
 
         return report
 

@@ -1,4 +1,4 @@
-"""The words: columns, node keys, and the records that stages pass on, checked when they are made."""
+"""Columns, node keys, and the records that stages pass on, checked when they are made."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import networkx as nx
     import pandas as pd
 
-CROP_FRAMES = 12  # a mitosis is judged on two hours at ten minutes a frame, as the paper's clips are
+CROP_FRAMES = 12  # a mitosis is classified on two hours at ten minutes a frame, as the paper's clips are
 SEPARATION_INDEX = 3  # index, within those frames, of the first frame with separated chromatin
 DECIDED = 0.5  # the probability from which a class is taken
 # In the ImageJ metadata of a crop that reaches over the image's edge, as JSON: what of each frame lies within
@@ -110,7 +110,7 @@ ABNORMAL_SUBTYPES = frozenset(Subtype) - {
 
 
 class State(StrEnum):
-    """First estimate of a nucleus's place in the cell cycle."""
+    """First estimate of where a nucleus is in the cell cycle."""
 
     INTERPHASE = "interphase"
     PROMETAPHASE = "prometaphase"  # condensed; chromosomes not yet in a plate
@@ -173,7 +173,7 @@ def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
 LOOKS = (*(s.value for s in State), "debris", "multinucleated")
 
 # y_px, x_px: where the nucleus lies in that frame's image.
-# y_um, x_um: the same place with the stage's drift taken out (in the first usable frame's coordinates).
+# y_um, x_um: the same, drift-corrected (in the first usable frame's coordinates).
 # look_*: how likely it looks so, as if all looks were equally frequent; NaN where there are no grey levels.
 # rounding: of the cell around it, from phase contrast (`lineage.nuclei.rounding`); NaN without it.
 LOOK_COLUMNS = tuple(f"look_{name}" for name in LOOKS)
@@ -394,7 +394,7 @@ class Hypothesis(StrEnum):
 
 @dataclass(frozen=True, eq=False)
 class Tracklets:
-    """Unbranched pieces of tracks, and what btrack holds possible about them.
+    """Unbranched stretches of tracks, and btrack's hypotheses about them.
 
     `detections` has DETECTION_COLUMNS; `tracklet_id` counts from 0, -1 where a detection is in no tracklet.
     `hypotheses` has HYPOTHESIS_COLUMNS; `tracklet, first, second` are tracklet ids, -1 where the kind has
@@ -455,7 +455,7 @@ class MitosisEvent:
 
     `frame` is the first with separated chromatin; where nothing separates, the exit from mitosis; of a fusion
     the fused cell's first; of a death the first blebbing. Minutes count from `frame`, but those to a death
-    in mitosis from its onset. None is what was not seen, and of micronuclei and bridges what cannot be told
+    in mitosis from its onset. None is what was not seen, and of micronuclei and bridges what cannot be seen
     at the movie's pixel size.
     """
 

@@ -186,9 +186,9 @@ def submit(movies: Sequence[Movie], out: Path, backend: Backend) -> dict[Future,
 def _show(outcome: Outcome, count: str, screen: Screen) -> None:
     name = outcome.movie.run_folder
     if outcome.reason:
-        screen.say(f"{count}: {name} failed: {outcome.reason}", "red")
+        screen.log(f"{count}: {name} failed: {outcome.reason}", "red")
     else:
-        screen.say(f"{count}: {name} {'was done before' if outcome.was_done else 'done'}")
+        screen.log(f"{count}: {name} {'was done before' if outcome.was_done else 'done'}")
 
 
 def as_completed(futures: Iterable[Future], backend: Backend, screen: Screen) -> Iterator[Future]:
@@ -206,7 +206,7 @@ def as_completed(futures: Iterable[Future], backend: Backend, screen: Screen) ->
     while left:
         state = backend.supervise(len(left))
         if state != last_state:
-            screen.say(state)
+            screen.log(state)
         last_state = state
         completed = [f for f in left if f.done()]
         left = [f for f in left if f not in completed]

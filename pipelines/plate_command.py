@@ -69,14 +69,14 @@ def run(
         if sum(option is not None for option in (workers, scheduler, slurm)) > 1:
             raise InputError("--workers, --scheduler and --slurm exclude each other; give one")
         checked = platemap.check(plate)
-        screen.say(f"{plate.name}: {len(checked.movies)} movies, no mistake")
+        screen.log(f"{plate.name}: {len(checked.movies)} movies, no mistake")
         refuse_own_map(plate, out)
         with (
             ended_by_signals(),
             backend_of(len(checked.movies), workers, scheduler, slurm, screen) as backend,
             undisturbed_afterwards(),
         ):
-            screen.say(backend.description)
+            screen.log(backend.description)
             outcomes = run(checked, out, backend, screen=screen)
         raise typer.Exit(report_result(outcomes, out, screen, debug=debug))
 
@@ -138,16 +138,16 @@ def report_result(outcomes: list[Outcome], out: Path, screen: Screen, *, debug: 
 
     for sentence, names in warnings_of(outcomes, out).items():
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        screen.say(f"{sentence} ({shown})", "yellow")
+        screen.log(f"{sentence} ({shown})", "yellow")
     failed = [o for o in outcomes if o.reason]
     before = sum(o.was_done for o in outcomes)
-    screen.say(
+    screen.log(
         f"{len(outcomes) - len(failed)} of {len(outcomes)} movies done"
         + (f", {before} of them before this start" if before else "")
     )
     for outcome in failed:
-        screen.say(f"failed: {outcome.movie.path.name}: {outcome.reason}", "red")
+        screen.log(f"failed: {outcome.movie.path.name}: {outcome.reason}", "red")
         if debug:
-            screen.say(outcome.traceback)
-    screen.say(f"statistics: python -m pipelines.dose {shlex.quote(str(out))} --out DOSE", "bold")
+            screen.log(outcome.traceback)
+    screen.log(f"statistics: python -m pipelines.dose {shlex.quote(str(out))} --out DOSE", "bold")
     return 1 if failed else 0

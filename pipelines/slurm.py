@@ -196,7 +196,7 @@ def slurm_jobs(profile: SlurmProfile, client: Client, *, screen: Screen) -> Iter
         yield jobs
     finally:
         if refused := jobs.cancel_all():
-            screen.say(refused, "yellow")
+            screen.log(refused, "yellow")
 
 
 def job_script(profile: SlurmProfile, address: str, name: str) -> str:

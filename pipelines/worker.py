@@ -45,7 +45,7 @@ class EventScreen(Screen):
         super().__init__()
         self.movie = movie
 
-    def say(self, text: str, style: str | None = None) -> None:
+    def log(self, text: str, style: str | None = None) -> None:
         """Print nothing: the lines of many movies at once could not be told apart."""
 
     @contextmanager

@@ -29,7 +29,7 @@ ARROWS = {
     "export": {"io", "console"},
     "report": {"io", "tree", "mitosis"},
     "console": {"tracking"},
-    "simulate": {"io", "tree", "export", "processes", "console", "progress"},
+    "simulate": {"tree", "export", "processes", "console", "progress"},
     "evaluate": {"io", "video", "mitosis", "tree", "export", "report", "console", "progress"},
     "stages": {
         "config", "progress", "io", "video", "quality", "stardist", "nuclei", "tracking", "mitosis", "tree",

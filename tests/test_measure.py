@@ -34,8 +34,8 @@ def compare(labels, above):
     assert np.array_equal(found.label, table["label"])
     assert np.array_equal(found.area_px, table["area"])
     assert found.solidity == pytest.approx(table["solidity"], abs=1e-12)
-    assert found.place_px[:, 0] == pytest.approx(table["centroid-0"])
-    assert found.place_px[:, 1] == pytest.approx(table["centroid-1"])
+    assert found.position_px[:, 0] == pytest.approx(table["centroid-0"])
+    assert found.position_px[:, 1] == pytest.approx(table["centroid-1"])
     assert found.eccentricity == pytest.approx(table["eccentricity"], abs=1e-6)
     assert found.mean == pytest.approx(table["mean_intensity"], rel=1e-5)
     assert found.deviation == pytest.approx(table["intensity_std"], rel=1e-4, abs=1e-4)
@@ -101,7 +101,7 @@ def test_the_example_is_measured_as_by_scikit_image():
 def test_no_labels_have_no_measures():
     found = measures_of(np.zeros(SHAPE, np.int32), grey(SHAPE))
     assert [len(v) for v in vars(found).values()] == [0] * 7
-    assert found.place_px.shape == (0, 2)
+    assert found.position_px.shape == (0, 2)
 
 
 def as_defined(image, labels, halo, sigma):

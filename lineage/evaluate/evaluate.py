@@ -46,7 +46,7 @@ def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, scree
     each = []
     for movie_run, movie_truth in opened:
         if len(opened) > 1:
-            screen.say(movie_run.name)
+            screen.log(movie_run.name)
         with screen.stage("compare") as progress:
             matches = match(movie_truth, movie_run.tracked, progress=progress)
         with screen.stage("measure"):
@@ -70,9 +70,9 @@ def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, scree
         | {"mistakes": mistake_records(total)},
     )
     for line in results.lines(total):
-        screen.say(line)
-    screen.say(f"report: {page}", "bold")
-    screen.say(results.last_line(total))
+        screen.log(line)
+    screen.log(f"report: {page}", "bold")
+    screen.log(results.last_line(total))
     return total
 
 
@@ -103,9 +103,9 @@ def evaluate_mosaic(
     write_table(scored, scores)
     write_json(scores.with_suffix(".json"), as_json({"mosaic": table.name} | counted))
     for line in results.mosaic_lines(counted):
-        screen.say(line)
-    screen.say(f"each clip: {scores}")
-    screen.say(results.mosaic_last_line(counted))
+        screen.log(line)
+    screen.log(f"each clip: {scores}")
+    screen.log(results.mosaic_last_line(counted))
     return counted
 
 

@@ -11,7 +11,7 @@ MANY = 0.05  # of all objects
 
 
 def in_words(counts: Mapping[str, int]) -> str:
-    """One sentence, said of every run.
+    """One sentence, shown for every run.
 
     >>> in_words({"measured": 110, "too_small": 10, "debris": 5})
     'of 110 objects 95 are in cells; left out: 10 too small, 5 taken for debris or pieces'

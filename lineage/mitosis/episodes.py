@@ -85,8 +85,8 @@ def in_view(episode: Episode, life: pd.DataFrame, *, shape: tuple[int, int], mar
         margin_px: from a whole nucleus's middle to the edge, at least.
     """
     seen = life[life["frame"].between(episode.first, episode.last)]
-    places = seen[["y_px", "x_px"]].to_numpy(float)
-    inside = np.minimum(places, np.asarray(shape) - 1 - places).min(axis=1)
+    positions = seen[["y_px", "x_px"]].to_numpy(float)
+    inside = np.minimum(positions, np.asarray(shape) - 1 - positions).min(axis=1)
     return bool(np.median(inside) >= margin_px)
 
 

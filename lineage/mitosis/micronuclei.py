@@ -1,6 +1,6 @@
 """A movie, its labels, the daughters of a division -> the micronuclei beside them, a bridge between them.
 
-Small bodies and thin threads are at the limit of what a microscope shows. What can be told at a pixel size
+Small bodies and thin threads are at the limit of what a microscope shows. What can be seen at a pixel size
 was measured on drawn divisions (`benchmarks/micronuclei.py`) and is read from `micronuclei.json`. What is
 seen is reported where false sightings are rare; zero only where what is common would be seen. Otherwise the
 answer is None: not assessable.
@@ -55,7 +55,7 @@ BRIDGE = 0.05  # of the daughters' brightness; what lies between them is brighte
 
 @dataclass(frozen=True)
 class Findings:
-    """What lies beside two or more daughters; None where it cannot be told."""
+    """What lies beside two or more daughters; None where the pixels cannot show it."""
 
     n_micronuclei: int | None
     bridge: bool | None
@@ -63,7 +63,7 @@ class Findings:
 
 @dataclass(frozen=True)
 class Limits:
-    """What can be told at a pixel size; None: not assessable."""
+    """What can be seen at a pixel size; None: not assessable."""
 
     micronucleus_um: float | None  # the smallest diameter that is found
     bridge_share: float | None  # the smallest share of the DNA that is seen between the daughters
@@ -142,10 +142,10 @@ class Views:
     def patch(self, t: int) -> tuple[np.ndarray, np.ndarray, float, dict[int, int]]:
         """Image, labels, pixel size, and tracklet -> label, of the square around the daughters."""
         there = self.daughters[self.daughters["frame"] == t]
-        places, pixel_um = there[["y_px", "x_px"]].to_numpy(float), self.video.pixel_size_um
+        positions, pixel_um = there[["y_px", "x_px"]].to_numpy(float), self.video.pixel_size_um
         margin = MARGIN_UM / pixel_um
-        low = np.maximum(np.floor(places.min(axis=0) - margin), 0).astype(int)
-        high = np.ceil(places.max(axis=0) + margin).astype(int)
+        low = np.maximum(np.floor(positions.min(axis=0) - margin), 0).astype(int)
+        high = np.ceil(positions.max(axis=0) + margin).astype(int)
         window = slice(low[0], high[0]), slice(low[1], high[1])
         factor = max(1, int(FINE_UM // pixel_um))
         dna = binned(self.video.frame(t, self.video.nucleus)[window], factor)
@@ -173,9 +173,9 @@ def count(views: Views) -> int | None:
         for cell, nucleus in own.items():
             if not (labels == nucleus).any():
                 continue
-            places = bodies(dna, labels, nucleus, pixel_size_um=pixel_um)
+            positions = bodies(dna, labels, nucleus, pixel_size_um=pixel_um)
             middle = np.argwhere(labels == nucleus).mean(axis=0)
-            found.setdefault(cell, []).append((places - middle) * pixel_um)
+            found.setdefault(cell, []).append((positions - middle) * pixel_um)
     return sum(persistent(seen) for seen in found.values())
 
 
@@ -198,7 +198,7 @@ def bridge_intensity(
 
     Args:
         dna: (Y, X), raw grey levels.
-        labels: (Y, X) of the same place.
+        labels: (Y, X) of the same pixels.
         first: label of one daughter.
         second: label of the other.
         pixel_size_um: of the image.
@@ -227,8 +227,8 @@ def bridge_intensity(
 
     def level(away_um: float) -> float:
         offsets = away_um + np.linspace(-HALF_BRIDGE_UM, HALF_BRIDGE_UM, 5)
-        places = middle[:, :, None] + across[:, None, None] * offsets
-        return float(map_coordinates(dna.astype(np.float32), places, order=1, mode="nearest").mean())
+        positions = middle[:, :, None] + across[:, None, None] * offsets
+        return float(map_coordinates(dna.astype(np.float32), positions, order=1, mode="nearest").mean())
 
     bright = float(dna[is_first | is_second].mean()) - background(dna, labels, pixel_size_um=pixel_size_um)
     return (level(0.0) - max(level(-FLANK_UM), level(FLANK_UM))) / max(bright, 1e-6)
@@ -239,7 +239,7 @@ def bodies(dna: np.ndarray, labels: np.ndarray, nucleus: int, *, pixel_size_um: 
 
     Args:
         dna: (Y, X), raw grey levels around the nucleus.
-        labels: (Y, X) of the same place, 0 is background.
+        labels: (Y, X) of the same pixels, 0 is background.
         nucleus: its label.
         pixel_size_um: of the image.
 
@@ -259,7 +259,7 @@ def bodies(dna: np.ndarray, labels: np.ndarray, nucleus: int, *, pixel_size_um: 
 
 
 def score(dna: np.ndarray, labels: np.ndarray, nucleus: int, *, pixel_size_um: float) -> np.ndarray:
-    """(Y, X) float: how much each place looks like a small body; 1 is just enough."""
+    """(Y, X) float: how much each pixel looks like a small body; 1 is just enough."""
     from scipy.ndimage import gaussian_laplace
 
     image = dna.astype(np.float32)

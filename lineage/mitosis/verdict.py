@@ -153,7 +153,7 @@ def decide(
     if is_none and not is_sure:
         return Verdict(Decision.NOT_A_MITOSIS, None, _reasons(none, words, up=True) or (words[NONE],))
     if is_none or p_abnormal is None:
-        # What the classifier takes for no mitosis it has not told apart as normal or abnormal.
+        # What the classifier takes for no mitosis it calls neither normal nor abnormal.
         return _without_classifier(
             found, words, model, against=(CONTRADICTED, words[NONE]) if is_none else ()
         )

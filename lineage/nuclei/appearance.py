@@ -71,7 +71,7 @@ def crops(
     coarser = max(1, int(step))  # a mean over so many, so that nothing is passed over
     image = _coarser(above, coarser)
     offsets = (np.arange(side) - (side - 1) / 2) * step
-    y, x = (found.place_px[:, k, None] + offsets for k in (0, 1))
+    y, x = (found.position_px[:, k, None] + offsets for k in (0, 1))
     grid = np.stack(np.broadcast_arrays(y[:, :, None], x[:, None, :]))  # (2, N, side, side)
     shift = (coarser - 1) / 2
     grey = map_coordinates(image, (grid - shift) / coarser, order=1, mode="constant")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_LABEL = 2**24  # a larger number is damage, or no label
 _PROBED_FRAMES = 5
 _FAR_APART = 1.0  # diameters of the larger piece
-_NO_CRUMB = 0.2  # of the larger piece's area: smaller ones are no nucleus
+_MIN_PIECE = 0.2  # of the larger piece's area: smaller ones are no nucleus
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +148,7 @@ def _in_pieces(mask: np.ndarray) -> list[int]:
         sizes = np.bincount(pieces.ravel())[1:]
         largest = int(np.argmax(sizes)) + 1
         others = [
-            i for i in range(1, n + 1) if i != largest and sizes[i - 1] >= _NO_CRUMB * sizes[largest - 1]
+            i for i in range(1, n + 1) if i != largest and sizes[i - 1] >= _MIN_PIECE * sizes[largest - 1]
         ]
         if not others:
             continue
@@ -188,11 +188,11 @@ def _is_binary(masks: Masks) -> bool:
 
 
 def _as_binary(masks: Masks) -> Masks:
-    said = (
+    warning = (
         f"{masks.name} has one value for all nuclei: each connected piece is taken as one nucleus, "
         "and so are nuclei that touch"
     )
-    return Masks(masks.shape, masks.read, masks.name, True, (*masks.warnings, said))
+    return Masks(masks.shape, masks.read, masks.name, True, (*masks.warnings, warning))
 
 
 def _whole_numbers(mask: np.ndarray, name: str, t: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -261,8 +261,8 @@ def _folder(path: Path) -> Masks:
         image = read_image(files[t], as_stored=True)
         return image.squeeze() if image.ndim > 2 else image
 
-    said = (f"{hidden} files of the system's own, ._ and the like, are left out",) if hidden else ()
-    return Masks((len(files), *read(0).shape), read, path.name, warnings=said)
+    warnings = (f"{hidden} files of the system's own, ._ and the like, are left out",) if hidden else ()
+    return Masks((len(files), *read(0).shape), read, path.name, warnings=warnings)
 
 
 def _stack(path: Path) -> Masks:

@@ -1,4 +1,4 @@
-"""Labels and grey levels above the background -> place, size, shape and brightness of each label.
+"""Labels and grey levels above the background -> position, size, shape and brightness of each label.
 
 What scikit-image's `regionprops` calls centroid, area, eccentricity, solidity, mean and standard deviation of
 intensity, for all labels at once, in compiled loops; regionprops takes several Python calls for each label.
@@ -18,7 +18,7 @@ class Measures:
     """Of each label, lowest first."""
 
     label: np.ndarray  # (N,) int64
-    place_px: np.ndarray  # (N, 2) y, x of the centroid
+    position_px: np.ndarray  # (N, 2) y, x of the centroid
     area_px: np.ndarray  # (N,)
     mean: np.ndarray  # (N,) grey levels
     deviation: np.ndarray  # (N,) standard deviation of the grey levels
@@ -44,7 +44,7 @@ def measures_of(labels: np.ndarray, above: np.ndarray) -> Measures:
     centre = mean + origin
     return Measures(
         label=names,
-        place_px=centre[:, :2],
+        position_px=centre[:, :2],
         area_px=n,
         mean=centre[:, 2],
         deviation=np.sqrt(np.maximum(covariance[:, 3], 0)),
@@ -57,9 +57,9 @@ def _numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The labels there are, (N,) int64, and (Y, X) int32 with k + 1 in place of the k-th of them."""
     top = int(labels.max(initial=0))
     if top > labels.size:  # a table of all numbers up to it would be larger than the image
-        names, places = np.unique(labels, return_inverse=True)
+        names, index = np.unique(labels, return_inverse=True)
         first = int(np.searchsorted(names, 1))
-        numbers = np.maximum(places.reshape(labels.shape) - first + 1, 0)
+        numbers = np.maximum(index.reshape(labels.shape) - first + 1, 0)
         return names[first:].astype(np.int64), numbers.astype(np.int32)
     numbers = np.ascontiguousarray(labels, np.int32)
     there = _is_there(numbers, top)
@@ -70,7 +70,7 @@ def _numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _eccentricity(yy: np.ndarray, xx: np.ndarray, yx: np.ndarray) -> np.ndarray:
-    """Of variances and covariance of the pixels' places; 0 for a single pixel."""
+    """Of variances and covariance of the pixels' positions; 0 for a single pixel."""
     middle, apart = (yy + xx) / 2, np.hypot((yy - xx) / 2, yx)
     long, short = middle + apart, np.maximum(middle - apart, 0)
     return np.sqrt(1 - np.divide(short, long, out=np.ones_like(long), where=long > 0))

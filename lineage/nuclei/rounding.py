@@ -2,7 +2,7 @@
 
 A rounded cell is a bright disc with a brighter rim, some 20 um across, and a dark ring around it; a flat one
 is a faint patch. Looked at outwards from the nucleus, grey levels therefore fall from the rim to the ring, in
-whatever direction. What is measured is this fall, in parts of the grey level of the place.
+whatever direction. What is measured is this fall, in parts of the grey level there.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ HIDDEN = 0.35
 COARSE_UM = 1.15  # finer pixels are averaged up to this: the ring is wide, the noise is not
 
 
-def rounding(phase: np.ndarray, places_px: np.ndarray, *, pixel_size_um: float) -> np.ndarray:
-    """How rounded the cell at each place looks in phase contrast.
+def rounding(phase: np.ndarray, positions_px: np.ndarray, *, pixel_size_um: float) -> np.ndarray:
+    """How rounded the cell at each position looks in phase contrast.
 
     Args:
         phase: (Y, X), raw grey levels.
-        places_px: (N, 2) y, x of the nuclei.
+        positions_px: (N, 2) y, x of the nuclei.
         pixel_size_um: of the image.
 
     Returns:
@@ -33,10 +33,10 @@ def rounding(phase: np.ndarray, places_px: np.ndarray, *, pixel_size_um: float) 
         for flat cells, 0.4 to 0.6 for rounded ones. Gain does not change it, uneven light hardly; a camera's
         offset, or a contrast stretched when the file was written, does, for all cells of a movie alike.
     """
-    if not len(places_px):
+    if not len(positions_px):
         return np.zeros(0)
     factor = max(1, int(COARSE_UM // pixel_size_um))
-    grey = _around(_binned(phase, factor), (places_px + 0.5) / factor - 0.5, pixel_size_um * factor)
+    grey = _around(_binned(phase, factor), (positions_px + 0.5) / factor - 0.5, pixel_size_um * factor)
     radius = _radii()
     rim = grey[:, radius <= RIM_UM].max(axis=1)
     ring = grey[:, (radius >= RING_UM[0]) & (radius <= RING_UM[1])].min(axis=1)  # (N, DIRECTIONS)
@@ -57,13 +57,13 @@ def _binned(image: np.ndarray, factor: int) -> np.ndarray:
     return cut.reshape(height, factor, width, factor).mean(axis=(1, 3))
 
 
-def _around(image: np.ndarray, places_px: np.ndarray, pixel_size_um: float) -> np.ndarray:
-    """(N, radii, DIRECTIONS) float32: grey levels around each place; edges mirror the image."""
+def _around(image: np.ndarray, positions_px: np.ndarray, pixel_size_um: float) -> np.ndarray:
+    """(N, radii, DIRECTIONS) float32: grey levels around each position; edges mirror the image."""
     angle = 2 * np.pi * np.arange(DIRECTIONS) / DIRECTIONS
     radius_px = _radii()[:, None] / pixel_size_um
     ways = (radius_px * np.sin(angle), radius_px * np.cos(angle))
     y, x = (
-        _mirrored(np.rint(places_px[:, k, None, None] + way).astype(int), image.shape[k])
+        _mirrored(np.rint(positions_px[:, k, None, None] + way).astype(int), image.shape[k])
         for k, way in enumerate(ways)
     )
     return image[y, x].astype(np.float32)

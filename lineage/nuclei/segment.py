@@ -185,17 +185,17 @@ def measure(
         else np.full((len(found.label), len(LOOK_COLUMNS)), np.nan)
     )
     drift = np.asarray(drift_px, float)
-    places_um = (found.place_px - drift) * pixel_size_um
+    positions_um = (found.position_px - drift) * pixel_size_um
     out = pd.DataFrame(
         {
             "detection_id": np.arange(len(found.label)),
             "frame": frame,
             "time_min": frame * minutes_per_frame,
             "label": found.label,
-            "y_px": found.place_px[:, 0],
-            "x_px": found.place_px[:, 1],
-            "y_um": places_um[:, 0],
-            "x_um": places_um[:, 1],
+            "y_px": found.position_px[:, 0],
+            "x_px": found.position_px[:, 1],
+            "y_um": positions_um[:, 0],
+            "x_um": positions_um[:, 1],
             "area_um2": found.area_px * pixel_size_um**2,
             "dna_mass": found.mean * found.area_px,
             "mean_intensity": found.mean,
@@ -204,7 +204,7 @@ def measure(
             "texture": found.deviation / np.maximum(found.mean, 1e-6),
             "rounding": np.nan
             if phase is None
-            else rounding(phase, found.place_px, pixel_size_um=pixel_size_um),
+            else rounding(phase, found.position_px, pixel_size_um=pixel_size_um),
             "probability": np.asarray(probability)[found.label - 1],
         }
         | dict(zip(LOOK_COLUMNS, seen.T, strict=True))

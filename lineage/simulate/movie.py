@@ -83,7 +83,7 @@ def simulate(
         records = TruthWriter(partial_truth, cells, settings, scene.microscope)
         drift_um = scene.microscope.drift_px * settings.pixel_size_um
         seen = enumerate(move(walk, list(cells.values()), drift_um, settings))
-        views = in_order(_draw_in_worker, seen, workers=workers, begin=_set_scene, told=(scene,))
+        views = in_order(_draw_in_worker, seen, workers=workers, begin=_set_scene, shared=(scene,))
         _write(partial, _pages(views, scene, records, progress), settings)
         records.finish(out.name)
     except BaseException:

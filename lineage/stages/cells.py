@@ -40,8 +40,8 @@ def track(job: Job, quality: FrameQuality) -> Lineage:
         "track", work, after=("segment",), depends_on=depends_on, files=tuple(folder.tracked.values())
     )
     for note in folder.record.get("notes", {}).get("track", []):
-        job.screen.say(note)
-    job.screen.say(discarded.in_words(folder.record["discarded"]))
+        job.screen.log(note)
+    job.screen.log(discarded.in_words(folder.record["discarded"]))
     return records.read_lineage(folder.nuclei, **folder.tracked)
 
 

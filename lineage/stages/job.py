@@ -49,7 +49,7 @@ class Job:
             return
         if self.folder.record["stages"].get(stage, {}).get("key") == key:
             names = ", ".join(self.folder.changed(stage))
-            self.screen.say(
+            self.screen.log(
                 f"{names}: gone, or changed since it was written; {stage} is done again", "yellow"
             )
         with self.screen.stage(stage) as progress, self.folder.record_stage(stage, key, *files) as warnings:

@@ -64,11 +64,11 @@ def _check_files(config: Config) -> None:
 
 def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Job:
     """Report what was read and what was assumed, and open the record."""
-    screen.say(in_words(video))
+    screen.log(in_words(video))
     for sentence in video.assumed:
-        screen.say(f"assumed: {sentence}", "yellow")
+        screen.log(f"assumed: {sentence}", "yellow")
     for sentence in video.notes:
-        screen.say(f"read: {sentence}")
+        screen.log(f"read: {sentence}")
     now = fingerprint(*video.inputs)
     known = folder.record.get("input", {})
     same = known.get("fingerprint") == now and "sha256" in known

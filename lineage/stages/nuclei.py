@@ -55,7 +55,7 @@ def scale(job: Job, quality: FrameQuality) -> Scale:
     with reading(path, f"delete it, {RUN_AGAIN}, and it is made anew"):
         found = Scale(**json.loads(path.read_text(encoding="utf-8")))
     if found.diameter_px:
-        job.screen.say(found.in_words(video.pixel_size_um))
+        job.screen.log(found.in_words(video.pixel_size_um))
     return found
 
 

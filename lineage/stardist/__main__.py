@@ -135,7 +135,7 @@ def predict(
             overwrite=overwrite,
             progress=progress,
         )
-    screen.say(f"{found} nuclei: {out}")
+    screen.log(f"{found} nuclei: {out}")
 
 
 if __name__ == "__main__":

@@ -100,9 +100,9 @@ def division_features(p: TrackletArrays, mother: np.ndarray, daughters: np.ndarr
         return np.where(there, flat, np.nan)
 
     mass = each(p.mass, _median, EARLY)
-    whole = np.log(np.nansum(np.exp(mass), axis=1)) if len(mass) else np.zeros(0)
+    together = np.log(np.nansum(np.exp(mass), axis=1)) if len(mass) else np.zeros(0)
     of_mother = _median(p.late(p.mass, mother))
-    share = whole - of_mother
+    share = together - of_mother
     position = np.where(there[:, :, None], p.position[at], np.nan)
     outward = position - p.position[mother][:, None]
     middle = _mean(outward)

@@ -325,11 +325,11 @@ def _groups(values: np.ndarray) -> list[tuple[int, slice]]:
 # --- btrack's
 
 
-def of_shorter(tracklets: Tracklets, whole: TrackletArrays, shorter: TrackletArrays) -> BtrackScores:
+def of_shorter(tracklets: Tracklets, uncut: TrackletArrays, shorter: TrackletArrays) -> BtrackScores:
     """What btrack holds possible of its own tracklets, as of those that these were cut into."""
-    track = whole.track[whole.first]
-    begins = dict(zip(track.tolist(), shorter.tracklet[whole.first].tolist(), strict=True)) | {NONE: NONE}
-    ends = dict(zip(track.tolist(), shorter.tracklet[whole.last].tolist(), strict=True))
+    track = uncut.track[uncut.first]
+    begins = dict(zip(track.tolist(), shorter.tracklet[uncut.first].tolist(), strict=True)) | {NONE: NONE}
+    ends = dict(zip(track.tolist(), shorter.tracklet[uncut.last].tolist(), strict=True))
     table = tracklets.hypotheses
     columns = (table[c].tolist() for c in ("kind", "tracklet", "first", "second", "log_likelihood"))
     scores: BtrackScores = {}

@@ -159,7 +159,7 @@ def _optimum(
 
     matrix = constraint_matrix(hypotheses, part, without=fixed)
     odds = hypotheses.log_odds[part]
-    # Equal solutions are told apart by the hypotheses' order, the same on every machine.
+    # Among equal solutions the hypotheses' order decides, the same on every machine.
     order = np.arange(len(part)) * (1e-4 / max(len(part), 1))
     result = milp(
         order - odds,

@@ -1,7 +1,7 @@
 """Nuclei -> nuclei with their mitotic state, each by itself: by its measurements and by its pixels.
 
-Prometaphase, metaphase and anaphase are told from interphase well, from each other roughly; what happens to
-a cell is decided later, from its whole track (`hypotheses.py`, `episodes.py`).
+Prometaphase, metaphase and anaphase are well distinguished from interphase, roughly from each other; what
+happens to a cell is decided later, from its whole track (`hypotheses.py`, `episodes.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Detections -> arrays in order of tracklet, then time; which ends and beginnings are neighbours.
 
 Lengths are in diameters of the movie's own nuclei: a cell moves, and its daughters part, by so many of them,
-whatever kind of cell it is and whatever the pixels are said to measure.
+whatever kind of cell it is and whatever the pixel size is given as.
 """
 
 from __future__ import annotations

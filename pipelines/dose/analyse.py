@@ -55,7 +55,7 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
         raise InputError(f"{out} is a file; give a folder with --out")
     found, missing = movies.find(folder, movies.read_map(folder, options.plate))
     for sentence in missing:
-        screen.say(sentence, "yellow")
+        screen.log(sentence, "yellow")
     with screen.stage("read") as progress:
         rows = _read(found, options.reviewed, progress)
     if not rows.movies["n_cells"].any():
@@ -65,7 +65,7 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
     results.record["left_out"] = missing
     results.record["run_versions"] = sorted({str(dict(movies.run_versions(root))) for root, _ in found})
     for sentence in results.record["notes"]:
-        screen.say(sentence, "yellow")
+        screen.log(sentence, "yellow")
     with screen.stage("write") as progress:
         write(results, out, {row["movie"]: root for root, row in found})
         progress(1, 1)

@@ -65,7 +65,7 @@ def needed(question: Question, *, out: Path | None, screen: Screen | None = None
         raise InputError("--positions and --hours start at 1")
     if q.difference is not None:
         doses = [0.0, dose_for(settings, q.difference, hours=max(hours))]
-        screen.say(
+        screen.log(
             f"{doses[1]:g} Gy add about {q.difference:g} to the fraction abnormal within {max(hours):g} h"
         )
     if len(set(doses)) < 2 or max(doses) > 50 or min(doses) < 0:
@@ -84,10 +84,10 @@ def needed(question: Question, *, out: Path | None, screen: Screen | None = None
     with screen.stage("draw"):
         table = power_table(pool, wells=wells, positions=positions, plates=q.plates, rng=rng)
     longest = zip(doses, pool.fractions(max(hours)), strict=True)
-    screen.say("fraction abnormal: " + ", ".join(f"{f:.3f} at {d:g} Gy" for d, f in longest))
+    screen.log("fraction abnormal: " + ", ".join(f"{f:.3f} at {d:g} Gy" for d, f in longest))
     for line in grid(table):
-        screen.say(line)
-    screen.say(smallest_design(table, q.target))
+        screen.log(line)
+    screen.log(smallest_design(table, q.target))
     if out:
         write_table(table, out)
 
