@@ -4,7 +4,7 @@ import worlds
 from test_tree import annotate, event_table
 
 from lineage import tables
-from lineage.command import say_result
+from lineage.command import print_result
 from lineage.io.files import write_table
 from lineage.io.run_folder import RunFolder
 from lineage.mitosis.counts import MitosisCounts, count, mitoses_of
@@ -56,7 +56,7 @@ def test_the_last_line_of_a_run_counts_as_the_tables_do(tmp_path, capsys):
     for rows, path in ((table, folder.events), (tracklets, folder.tracklets), (lineages, folder.lineages)):
         write_table(rows, path)
 
-    say_result(folder, Screen())
+    print_result(folder, Screen())
 
     output = " ".join(capsys.readouterr().out.split())
     assert lineages[["n_normal", "n_abnormal", "n_undecided"]].sum().tolist() == [1, 23, 9]
