@@ -163,6 +163,7 @@ def _describe(image: Any, path: Path, selection: Selection) -> Source:
         assumed=axes.assumed,
         notes=(*axes.notes, *notes),
         warnings=tuple(warnings),
+        n_planes=axes.n_planes,
     )
 
 

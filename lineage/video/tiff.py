@@ -138,6 +138,7 @@ def _describe(
             *notes,
         ),
         (*metadata.warnings, *warnings),
+        axes.n_planes,
     )
 
 
