@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from lineage.video.listing import list_contents
-from lineage.video.movie import open_array, open_video, positions
+from lineage.video.movie import chosen_positions, open_array, open_video, positions
 
-__all__ = ["list_contents", "open_array", "open_video", "positions"]
+__all__ = ["chosen_positions", "list_contents", "open_array", "open_video", "positions"]

@@ -15,7 +15,7 @@ from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, InputError, Video
 from lineage.video.channels import choose_channels
 from lineage.video.folder import channels_as_frames, find_positions
 from lineage.video.formats import FOLDER, format_of
-from lineage.video.places import choose_position
+from lineage.video.places import ALL, choose_position, choose_positions
 from lineage.video.selection import Selection
 from lineage.video.source import Source
 from lineage.video.tiff import read_tiff
@@ -96,7 +96,8 @@ def open_video(
         pixel_size_um=pixel_size_um,
         minutes_per_frame=minutes_per_frame,
     )
-    return replace(video, position=found[number].name or position or "", selection=selection.words)
+    called = found[number].name or ("" if position == ALL else position or "")
+    return replace(video, position=called, selection=selection.words)
 
 
 def open_array(
@@ -157,6 +158,28 @@ def _sha256(source: Source) -> str:
         for channel in range(len(source.channels)):
             digest.update(np.ascontiguousarray(source.read(t, channel)).tobytes())
     return digest.hexdigest()
+
+
+def chosen_positions(path: Path, position: str | None, well: str | None) -> list[str]:
+    """The names of the positions to run: one, or every one, of the well if one is given.
+
+    Args:
+        path: file or folder.
+        position: its name, its number in the list of `positions`, or `all`.
+        well: the well of the position.
+
+    Returns:
+        Names; an empty one where the file holds one position only.
+
+    Raises:
+        InputError: there are several and none is chosen, or the chosen one is not there.
+    """
+    form = format_of(path)
+    found = form.positions(path)
+    selection = Selection(position, well)
+    if position == ALL:
+        return [found[number].name for number in choose_positions(found, selection, path.name)]
+    return [found[choose_position(found, selection, path.name)].name]
 
 
 def settle(

@@ -79,7 +79,7 @@ def _matching(found: Sequence[Position], selection: Selection) -> list[int]:
     every = list(range(len(found)))
     if selection.well is not None:
         every = [i for i in every if found[i].well and well_name(found[i].well) == well_name(selection.well)]
-    if selection.position is None or selection.position.lower() == ALL:
+    if selection.position is None or selection.position == ALL:
         return every
     wanted = plain_name(str(selection.position)).lower()
     by_name = [i for i in every if plain_name(found[i].name).lower() == wanted != ""]
