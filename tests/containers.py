@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tifffile
 import zarr
-from video_files import movie
+from video_files import movie, write_nd2
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-    import numpy as np
 
 WELLS = ("A1", "B2")
 N_FIELDS = 3
@@ -115,6 +114,12 @@ def _plate() -> str:
         for w, well in enumerate(WELLS)
     )
     return f'<Plate ID="Plate:0">{wells}</Plate>'
+
+
+def write_nd2_points(path: Path, stacks: Sequence[np.ndarray], names: Sequence[str]) -> Path:
+    """One ND2 whose experiment goes from point to point within each time."""
+    frames = np.stack(stacks, axis=1).astype(np.uint16)
+    return write_nd2(path, frames.reshape(-1, *frames.shape[2:]), ("Phase", "SiR-DNA"), points=tuple(names))
 
 
 def write_ngff_plate(path: Path, stacks: Sequence[np.ndarray], zarr_format: Any = 2) -> Path:

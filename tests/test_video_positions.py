@@ -11,10 +11,12 @@ from containers import (
     PLACES,
     fields,
     write_bioformats2raw,
+    write_nd2_points,
     write_ngff_plate,
     write_ome_files,
     write_ome_series,
 )
+from test_video_names import image, write
 from video_files import DNA, PHASE, assert_same, refusal
 
 from lineage.video import open_video, positions
@@ -62,6 +64,21 @@ def test_without_a_choice_they_are_listed(container: Path) -> None:
     assert open_video(container, well="b02", position="1").position == "B2_1"
 
 
+def test_points_of_an_nd2_have_their_names_and_wells(tmp_path: Path) -> None:
+    path = write_nd2_points(tmp_path / "plate.nd2", fields(), NAMES)
+    assert [(p.name, p.well, p.position) for p in positions(path)] == [
+        (name, well, str(field)) for name, (well, field) in zip(NAMES, PLACES, strict=True)
+    ]
+    for name, stack in zip(NAMES, fields(), strict=True):
+        video = assert_same(path, stack.astype(np.uint16), position=name)
+        assert (video.nucleus, video.phase, video.channels) == (DNA, PHASE, ("Phase", "SiR-DNA"))
+        assert (video.pixel_size_um, video.minutes_per_frame) == pytest.approx((0.65, 5.05))
+    refusal(path, "6 positions")
+    unnamed = write_nd2_points(tmp_path / "unnamed.nd2", fields()[:2], ("", ""))
+    assert [p.name for p in positions(unnamed)] == ["0", "1"]
+    assert_same(unnamed, fields()[1].astype(np.uint16), position="1")
+
+
 def one_file_each(video: Any) -> list[str]:
     return sorted(f.name for f in video.files)
 
@@ -93,8 +110,6 @@ def test_images_of_one_name_go_by_number(tmp_path: Path) -> None:
 
 
 def test_a_folder_takes_numbers_and_wells_too(tmp_path: Path) -> None:
-    from test_video_names import image, write
-
     for well in ("A1", "A2"):
         write(
             tmp_path,
