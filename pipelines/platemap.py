@@ -46,6 +46,7 @@ class Movie:
     config: Config
     n_frames: int
     shape: tuple[int, int]
+    position: str = ""  # its name, where the path holds several
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +93,15 @@ def check(path: Path) -> PlateMap:
         mistakes.append(f"header: {', '.join(empty)} missing, or empty in every row")
     required = [c for c in REQUIRED if c not in empty]
     movies: list[Movie] = []
+    first_with: dict[tuple[Path, str], str] = {}
     for row in rows:
         movie, wrong = _open_movie(row.cells)
-        movies += [movie] if movie else []
+        if movie:
+            movies.append(movie)
+            # A name, a number and a well may stand for one position.
+            before = first_with.setdefault((movie.path, movie.position), row.where)
+            if movie.position and before != row.where:
+                wrong.append(f"position {movie.position} of {movie.path.name} is that of {before}")
         in_cells = wrong_cells(row.cells, required=required)
         mistakes += [f"{row.where}: {text}" for text in (*in_cells, *wrong)]
     mistakes += conflicts(rows)
@@ -203,7 +210,7 @@ def _open_movie(cells: Mapping[str, str]) -> tuple[Movie | None, list[str]]:
 
     def open_all() -> None:
         video = open_video(path, **config.video.model_dump())
-        opened.append(Movie(path, cells[RUN_FOLDER], config, video.n_frames, video.shape))
+        opened.append(Movie(path, cells[RUN_FOLDER], config, video.n_frames, video.shape, video.position))
         if config.labels and not mistakes:
             open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)
         elif not config.labels:
