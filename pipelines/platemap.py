@@ -67,7 +67,8 @@ def check(path: Path) -> PlateMap:
 
     Args:
         path: CSV or TOML. Paths in it are relative to it; `movie` may be a glob, and then cells left empty
-            are filled from the file names. `labels` may hold `{stem}`, the movie's name without suffix.
+            are filled from the file names. `labels` may hold `{stem}`, the movie's name without suffix, and
+            `{position}`, the setting `video.position`.
 
     Returns:
         A row a movie: `movie` (absolute), `run_folder`, the other columns of REQUIRED, then those of OPTIONAL
@@ -102,6 +103,10 @@ def check(path: Path) -> PlateMap:
             before = first_with.setdefault((movie.path, movie.position), row.where)
             if movie.position and before != row.where:
                 wrong.append(f"position {movie.position} of {movie.path.name} is that of {before}")
+            masks = (movie.path, str(movie.config.labels))
+            before = first_with.setdefault(masks, row.where) if movie.config.labels else row.where
+            if movie.position and before != row.where:
+                wrong.append(f"the masks are those of {before}, which is another position; use {{position}}")
         in_cells = wrong_cells(row.cells, required=required)
         mistakes += [f"{row.where}: {text}" for text in (*in_cells, *wrong)]
     mistakes += conflicts(rows)
@@ -239,8 +244,14 @@ def _settings(cells: Mapping[str, str]) -> dict[str, str]:
 
 def _absolute(cells: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The cells that name files and folders, as absolute paths."""
-    stem = stem_of(Path(cells["movie"])) if "movie" in cells else ""
-    given = {n: str((folder / cells[n].replace("{stem}", stem)).absolute()) for n in PATHS if n in cells}
+    names = {
+        "{stem}": stem_of(Path(cells["movie"])) if "movie" in cells else "",
+        "{position}": cells.get("video.position", ""),
+    }
+    given = {n: cells[n] for n in PATHS if n in cells}
+    for mark, name in names.items():
+        given = {n: path.replace(mark, name) for n, path in given.items()}
+    given = {n: str((folder / path).absolute()) for n, path in given.items()}
     # A model may be a folder or a name.
     if "segment.model" in cells and (model := folder / cells["segment.model"]).is_dir():
         given["segment.model"] = str(model.absolute())

@@ -94,12 +94,30 @@ def test_a_folder_is_listed(tmp_path: Path) -> None:
     assert "channels: 0 Cy5, 1 Phase" in text
 
 
-def two_positions(tmp_path: Path) -> tuple[Path, Path]:
-    """A file of two positions, and masks that fit both."""
+def two_positions(tmp_path: Path) -> tuple[Path, str]:
+    """A file of two positions, and their masks."""
     single = write_movie(tmp_path / "m.tif")
     stack = tifffile.imread(single)
     path = write_ome_series(tmp_path / "plate.ome.tif", [stack, stack[:, :, ::-1]], ["A1_0", "A1_1"])
-    return path, single.with_suffix(".masks.tif")
+    masks = tifffile.imread(single.with_suffix(".masks.tif"))
+    for name, step in (("A1_0", 1), ("A1_1", -1)):
+        tifffile.imwrite(tmp_path / f"masks_{name}.tif", masks[:, ::step], photometric="minisblack")
+    return path, str(tmp_path / "masks_{position}.tif")
+
+
+def test_masks_are_not_those_of_all_positions(tmp_path: Path) -> None:
+    path, masks = two_positions(tmp_path)
+    one = masks.format(position="A1_0")
+    assert "would be the masks of all 2 positions" in said(path, "--position", "all", "--labels", one, code=2)
+    said("map", path, command=plate_app)
+    table = pd.read_csv(tmp_path / "plate.csv", dtype=str)
+    table = table.assign(experiment_date="2026-11-30", plate="1", dose_gy="0", cell_line="U251", labels=one)
+    table.to_csv(tmp_path / "plate.csv", index=False)
+    with pytest.raises(InputError, match="line 3: the masks are those of line 2"):
+        platemap.check(tmp_path / "plate.csv")
+    table.assign(labels=masks).to_csv(tmp_path / "plate.csv", index=False)
+    labels = [m.config.labels for m in platemap.check(tmp_path / "plate.csv").movies]
+    assert [p.name for p in labels if p] == ["masks_A1_0.tif", "masks_A1_1.tif"]
 
 
 def test_all_positions_are_run_each_in_its_own_folder(tmp_path: Path) -> None:
