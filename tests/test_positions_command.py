@@ -77,6 +77,9 @@ def test_what_would_be_assumed_or_refused_is_listed(tmp_path: Path) -> None:
     assert "is refused without" not in said(path, "--list", "--z", "max")
     assert "is refused: --nucleus-channel 3 is not there" in said(path, "--list", "--nucleus-channel", 3)
     assert "m.tif is damaged" in said(_cut(path), "--list", code=2)
+    tiles = np.zeros((4, 3, 16, 16), np.uint8)
+    tifffile.imwrite(tmp_path / "r.tif", tiles, metadata={"axes": "TRYX"}, photometric="minisblack")
+    assert "no movie of single planes" in said(tmp_path / "r.tif", "--list", code=2)
     assert "is not there: check the name" in said(tmp_path / "none.tif", "--list", code=2)
 
 

@@ -71,10 +71,13 @@ def _describe(
     of_z = []
     try:
         source = form.read(path, number, selection)
-    except InputError:
+    except InputError as error:
         if selection.z is not None:
             raise
-        source = form.read(path, number, replace(selection, z=0))
+        try:
+            source = form.read(path, number, replace(selection, z=0))
+        except InputError:
+            raise error from None  # what is wrong is not that z was not chosen
         words = ", ".join(Z_WORDS)
         of_z = [f"is refused without a choice of z: --z {words}, or 0 to {source.n_planes - 1}"]
     frames = f"{source.n_frames} frame{'s' * (source.n_frames != 1)}"
