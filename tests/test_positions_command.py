@@ -193,6 +193,13 @@ def test_a_folder_of_such_files_has_their_positions_once(tmp_path: Path) -> None
     assert (single["well"], single["video.position"]) == ("A03", "")
 
 
+def test_numbers_in_a_settings_file(tmp_path: Path) -> None:
+    path = write_ome_series(tmp_path / "plate.ome.tif", fields(), NAMES)
+    (tmp_path / "settings.toml").write_text("[video]\nposition = 4\n")
+    text = said(path, "--list", "--config", tmp_path / "settings.toml")
+    assert ("B2_1" in text, "B2_0" in text) == (True, False)
+
+
 def test_from_python(tmp_path: Path) -> None:
     path = write_ngff_plate(tmp_path / "plate.zarr", fields())
     video = lineage.open(path, well="B2", position="1")
