@@ -104,13 +104,17 @@ def check_planes(series: TiffPageSeries, path: Path) -> list[int]:
     """
     if series.dataoffset is not None:
         return []
-    absent = []
+    absent, parent = [], series.keyframe.parent
+    parent.filehandle.set_lock(True)
     with _errors_are_damage(path):
         for i, page in enumerate(series.pages):
             if page is None or not any(page.databytecounts):
                 absent.append(i)
-            else:
-                _check_page(page, path, f"plane {i} of {len(series.pages)}")
+                continue
+            if page.parent is not parent:  # another file of a set, which is read from several threads as well
+                parent = page.parent
+                parent.filehandle.set_lock(True)
+            _check_page(page, path, f"plane {i} of {len(series.pages)}")
     return absent
 
 

@@ -97,8 +97,6 @@ def _series(tif: TiffFile, path: Path) -> list[TiffPageSeries]:
         )
     if tif.is_ome and (len(series) > 1 or series[0].kind != "ome"):
         raise damaged(path, "its planes are not those that its OME-XML describes")
-    for parent in {id(p.parent): p.parent for s in series for p in s.pages if p is not None}.values():
-        parent.filehandle.set_lock(True)  # of other files of a set, too; see open_tiff
     return series
 
 
