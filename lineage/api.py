@@ -323,9 +323,7 @@ def track(
     quality, geometry, screen = nuclei.quality, nuclei.geometry, _screen(quiet)
     with screen.stage("track"):
         lineage = track(nuclei.table, usable=quality.usable, geometry=geometry, **settings or {})
-    events = propose(
-        lineage, geometry=geometry, last_usable_frame=quality.last_usable_frame, classified=False
-    )
+    events = propose(lineage, geometry=geometry, last_frames=quality.last_frames, classified=False)
     if movie is not None:
         with screen.stage("events") as progress:
             events = look_beside_daughters(
@@ -339,7 +337,7 @@ def track(
         verdicts,
         geometry=geometry,
         video_name="",
-        last_usable_frame=quality.last_usable_frame,
+        last_frames=quality.last_frames,
     )
     table = event_table(events, verdicts, minutes_per_frame=geometry.minutes_per_frame)
     cells, lineages = tables.tables(tree, table)

@@ -347,6 +347,28 @@ class Video:
         return self.read(t, channel)
 
 
+# A cell is not followed across more missing frames than this that last longer than this: by then it may be
+# anywhere, and may have divided.
+GAP_FRAMES, GAP_MIN = 3, 60.0
+
+
+def long_gaps(usable: np.ndarray, minutes_per_frame: float) -> np.ndarray:
+    """The usable frames before gaps that no cell is followed across.
+
+    Args:
+        usable: (T,) bool.
+        minutes_per_frame: interval.
+
+    >>> usable = np.ones(20, bool)
+    >>> usable[[3, 4, 10, 11, 12, 13, 14, 15]] = False
+    >>> long_gaps(usable, 10.0), long_gaps(usable, 5.0)
+    (array([9]), array([], dtype=int64))
+    """
+    frames = np.flatnonzero(usable)
+    step = np.diff(frames)
+    return frames[:-1][(step - 1 > GAP_FRAMES) & (step * minutes_per_frame > GAP_MIN)]
+
+
 @dataclass(frozen=True, eq=False)
 class FrameQuality:
     """Which frames can be used, and where the stage was.
@@ -369,10 +391,14 @@ class FrameQuality:
         return self.table["usable"].to_numpy(bool)
 
     @property
-    def last_usable_frame(self) -> int:
-        """The movie's last frame where none can be used."""
+    def last_frames(self) -> tuple[int, ...]:
+        """Frames after which cells are out of sight: those before long gaps, and the last usable one."""
         usable = np.flatnonzero(self.usable)
-        return int(usable[-1]) if len(usable) else len(self.table) - 1
+        if not len(usable):
+            return (len(self.table) - 1,)
+        times = self.table["time_min"].to_numpy(float)
+        before_gaps = long_gaps(self.usable, float(times[1] - times[0]) if len(times) > 1 else 0.0)
+        return (*before_gaps.tolist(), int(usable[-1]))
 
     @property
     def drift_px(self) -> np.ndarray:

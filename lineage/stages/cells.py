@@ -59,7 +59,7 @@ def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEv
         found = propose(
             lineage,
             geometry=video.geometry,
-            last_usable_frame=quality.last_usable_frame,
+            last_frames=quality.last_frames,
             classified=classified,
             **settings,
         )
