@@ -320,6 +320,7 @@ class Video:
     position: str = ""  # which of several in `path`
     files: tuple[Path, ...] = ()  # what is read; all of `path` if empty
     sha256: str = ""  # of the pixels, where they come from memory and from no file
+    started_min: float | None = None  # when the first frame was taken, by a clock; None where it is not known
 
     def __post_init__(self) -> None:
         indices = [i for i in (self.nucleus, self.phase) if i is not None]
