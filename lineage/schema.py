@@ -213,7 +213,13 @@ QUALITY_COLUMNS = (
 
 
 def check_columns(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
-    """Raise ValueError unless `table` has all of `columns`."""
+    """Raise ValueError unless `table` has all of `columns`.
+
+    Args:
+        table: to be checked.
+        columns: that it must have.
+        name: what the message calls it.
+    """
     if missing := [c for c in columns if c not in table.columns]:
         raise ValueError(f"{name} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
 

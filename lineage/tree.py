@@ -212,6 +212,11 @@ def _shift_to_next_px(seen: pd.DataFrame, pixel_size_um: float) -> pd.DataFrame:
 def near_border(positions_px: np.ndarray, shape: tuple[int, int], border_px: float) -> np.ndarray:
     """Whether positions (N, 2) lie within `border_px` of the edge of an image of `shape`, or outside it.
 
+    Args:
+        positions_px: (N, 2) y, x.
+        shape: (Y, X) of the image.
+        border_px: distance to its edge.
+
     >>> near_border(np.array([[5.0, 50.0], [6.0, 50.0], [50.0, 102.0]]), (100, 100), 5)
     array([ True, False,  True])
     """
@@ -305,6 +310,11 @@ def lifetime(tree: nx.DiGraph, cell: int) -> range:
 
 def clone_size(tree: nx.DiGraph, cell: int, frame: int) -> int:
     """How many of the cell's clone, itself included, live in `frame`.
+
+    Args:
+        tree: annotated.
+        cell: whose clone is counted.
+        frame: of the movie.
 
     >>> tree = nx.DiGraph([(1, 2), (1, 3)])
     >>> nx.set_node_attributes(tree, {1: 0, 2: 5, 3: 5}, "first_frame")

@@ -134,6 +134,12 @@ def step_of(table: pd.DataFrame, time: np.ndarray, *, min_um: float, max_um: flo
     """How far nearly all nuclei go between two usable frames, micrometres.
 
     Half as much again as the 99th percentile of the steps between nuclei that are each other's nearest.
+
+    Args:
+        table: nuclei in order of time.
+        time: (N,) usable frames.
+        min_um: the least it can be.
+        max_um: the most it can be.
     """
     from scipy.spatial import cKDTree
 
