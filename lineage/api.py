@@ -20,7 +20,7 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -68,7 +68,7 @@ class Tracks:
 
     tree: nx.DiGraph  # a node is one cell's life, an edge goes from mother to daughter
     nuclei: pd.DataFrame  # DETECTION_COLUMNS, one row a nucleus; `tracklet_id` is its cell, -1 for none
-    events: pd.DataFrame  # EVENT_COLUMNS, one row a mitosis, fusion or death; not classified
+    events: pd.DataFrame  # EVENT_COLUMNS, one row a mitosis, fusion or death; verdicts without a classifier
     cells: pd.DataFrame  # TRACKLET_COLUMNS, one row a cell
     lineages: pd.DataFrame  # LINEAGE_COLUMNS, one row a founder
     notes: tuple[str, ...] = ()
@@ -282,10 +282,8 @@ def from_masks(
     opened = open_masks(source, n_frames=video.n_frames, shape=video.shape)
     quality = _assess(video, screen)
     found = _measured(video, quality, segment.MaskFinder(opened), screen, (), min_area=min_area, workers=1)
-    warnings = (*video.warnings, *quality.warnings, *opened.warnings_of(found.labels))
-    return Nuclei(
-        found.table, found.labels, quality, video.geometry, found.n_too_small, warnings, found._store
-    )
+    warnings = (*video.warnings, *quality.warnings, *opened.warnings_of(found.labels), *found.warnings)
+    return replace(found, warnings=warnings)
 
 
 def track(
@@ -360,7 +358,7 @@ def analyse(
         movie: of `lineage.open`, or a path.
         out: the run folder; a run that was stopped there goes on. In a temporary folder if left out, which
             is gone with the result unless it is saved.
-        masks: existing masks in place of a segmentation.
+        masks: existing masks in place of a segmentation, a file or folder; an array goes to `from_masks`.
         dose_gy: dose the cells were given; carried into the results.
         settings: a TOML file, or settings by dotted name: `{"segment.model": "2D_versatile_fluo"}`.
         overwrite: throw away an earlier run in `out`.
@@ -371,6 +369,11 @@ def analyse(
     """
     from lineage import config
     from lineage.run import run
+
+    if masks is not None and not isinstance(masks, (str, Path)):
+        raise InputError(
+            f"masks are a {type(masks).__name__}; give a file or folder, or use `from_masks` and `track`"
+        )
 
     file = Path(settings) if isinstance(settings, (str, Path)) else None
     if isinstance(settings, config.Config):
@@ -439,6 +442,7 @@ def _measured(
     """Labels in a temporary folder, so that memory does not grow with the movie, and their measurements."""
     from lineage.io import labels
     from lineage.nuclei import segment
+    from lineage.quality import check_with_trackpy
 
     store = _Store()
     path, journal = store.path / "labels.zarr", store.path / "journal"
@@ -456,4 +460,5 @@ def _measured(
         )
     shutil.rmtree(journal)
     array = labels.open_array(path, labels.RAW)
+    warnings = (*warnings, *check_with_trackpy(table, quality))
     return Nuclei(table, array, quality, video.geometry, n_too_small, warnings, store)

@@ -158,10 +158,10 @@ def p_abnormal(probabilities: np.ndarray, classes: tuple[str, ...]) -> np.ndarra
     return abnormal / (normal + abnormal)
 
 
-def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
+def mitosis_class(p_abnormal: float, p_none: float | None) -> MitosisClass:
     """The classifier's class of an event; whether it is a mitosis at all is asked first.
 
-    >>> verdict(0.9, 0.5).value, verdict(0.5, None).value
+    >>> mitosis_class(0.9, 0.5).value, mitosis_class(0.5, None).value
     ('none', 'abnormal')
     """
     if p_none is not None and p_none >= DECIDED:
@@ -536,7 +536,7 @@ class Crops:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The classifier's verdicts."""
+    """The classifier's predictions."""
 
     event_ids: np.ndarray  # (N,) int64
     probabilities: np.ndarray  # (N, K) float32, rows sum to 1

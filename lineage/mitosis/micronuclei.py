@@ -75,6 +75,13 @@ def _measured() -> list[dict]:
     return sorted(rows, key=lambda row: row["pixel_size_um"])
 
 
+def digest() -> str:
+    """Of all limits, for a run's record."""
+    import hashlib
+
+    return hashlib.sha256(LIMITS.read_bytes()).hexdigest()
+
+
 def limits(pixel_size_um: float) -> Limits:
     """The limits measured at the next coarser pixel size; nothing is assessable beyond COARSEST_UM.
 

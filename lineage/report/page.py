@@ -104,7 +104,7 @@ def write_report(
         cards=list(cards(mitoses, crops_dir, page_dir=path.parent)),
         legend=legend(mitoses.to_dict("records")),
         abnormal_kinds=abnormal_kinds(mitoses),
-        all_kinds=Counter(mitoses["subtype"]).most_common(),
+        all_kinds=Counter(mitoses.loc[mitoses["verdict"] != Decision.NOT_A_MITOSIS, "subtype"]).most_common(),
         others=_fusions_and_deaths(events),
         quality=quality_charts(tree, quality, run.get("settings", {}).get("quality", {})),
         unusable=quality.table.loc[~quality.usable, ["frame", "time_min", "reason"]].to_dict("records"),
