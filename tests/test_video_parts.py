@@ -1,9 +1,13 @@
 """Files that follow each other are one movie, and the time between them is missing frames."""
 
+import json
+
 import numpy as np
 import pytest
 import tifffile
+from typer.testing import CliRunner
 
+from lineage.command import app
 from lineage.schema import InputError
 from lineage.video import open_parts
 from lineage.video.parts import open_video
@@ -67,3 +71,16 @@ def test_parts_of_another_kind_are_refused(parts, tmp_path, change, words):
 def test_a_gap_that_is_none_is_refused(parts):
     with pytest.raises(InputError, match="with --gap-min"):
         open_parts(parts, gap_min=-20.0)
+
+
+def test_a_run_of_parts_has_the_time_between_them(tmp_path):
+    parts = [write(tmp_path / f"part{k}.tif", 13, 0, shape=(64, 64)) for k in (1, 2)]
+    given = [*map(str, parts), "--gap-min", "120"]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 0, result.output
+    assert "time of day" not in result.output
+    record = json.loads((tmp_path / "part1.lineage" / "run.json").read_text())
+    assert (record["video"]["n_frames"], record["video"]["minutes_per_frame"]) == (13 + 11 + 13, 10)
+    assert "2 parts: part1.tif (frames 0 to 12), part2.tif (frames 24 to 36)" in record["video"]["notes"]
+    again = CliRunner().invoke(app, given)
+    assert again.exit_code == 0, again.output

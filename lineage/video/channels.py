@@ -21,7 +21,7 @@ _NUCLEUS = (
     r"far[-_ ]?red|cy[-_ ]?5|(?<!\d)6[34]\d(?!\d)",
 )
 _PHASE = (
-    r"phase|(?<![a-z])(pc|ph)\d?(?![a-z])",
+    r"phase|(?<![a-z])(pc|ph)\d?(?![a-z])(?!\s*\d+\.\d)",  # and no pH 7.4
     r"bright|(?<![a-z])(bf|dic|tl|dia)(?![a-z])|trans(?!f)",
 )
 _PROBED_FRAMES = 5
