@@ -318,6 +318,7 @@ class Video:
     warnings: tuple[str, ...] = ()
     missing: tuple[int, ...] = ()  # frames that were not taken, or got lost; they read as zeros
     position: str = ""  # which of several in `path`
+    selection: tuple[str, ...] = ()  # the user's choices that change pixels: which planes of z, which axes
     files: tuple[Path, ...] = ()  # what is read; all of `path` if empty
     sha256: str = ""  # of the pixels, where they come from memory and from no file
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tifffile import TiffFile, TiffPage, TiffPageSeries
 
 WHITE_IS_ZERO = 0  # photometric interpretation: the value 0 is white
+_NO_OTHER = dict.fromkeys(("is_shaped", "is_lsm", "is_mmstack"), False)  # tifffile asks for these before OME
 SUFFIXES = (".tif", ".tiff")
 _TYPE_BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
@@ -30,8 +31,13 @@ _TYPE_BYTES = {
 _MOST_BYTES = 2**32  # of one plane: more is a damaged size
 
 
-def open_tiff(path: Path, files: ExitStack) -> TiffFile:
-    """Open a TIFF and walk all its directories; closed with `files`.
+def open_tiff(path: Path, files: ExitStack, *, omexml: str = "") -> TiffFile:
+    """Open a TIFF and walk all its directories.
+
+    Args:
+        path: the file.
+        files: closes it.
+        omexml: what is to be taken for its OME-XML, in place of its own and of all other descriptions.
 
     Raises:
         InputError: it is not there, no TIFF, or damaged.
@@ -40,7 +46,8 @@ def open_tiff(path: Path, files: ExitStack) -> TiffFile:
 
     with _errors_are_damage(path):
         try:
-            tif = files.enter_context(tifffile.TiffFile(path))
+            described: dict[str, Any] = {"omexml": omexml, "is_ome": True, **_NO_OTHER} if omexml else {}
+            tif = files.enter_context(tifffile.TiffFile(path, **described))
         except tifffile.TiffFileError as error:
             raise InputError(f"{path.name} is not a TIFF image ({error}): give a whole TIFF") from error
         except OSError as error:

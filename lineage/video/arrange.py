@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 from lineage.io.tiff import SUFFIXES
 from lineage.schema import InputError
+from lineage.video.axes import MAX_CHANNELS
 from lineage.video.names import FIELD_OR_FRAME, Field, Kind, is_hidden, no_frames, read_name, same_pattern
-from lineage.video.source import MAX_CHANNELS, listed
+from lineage.video.source import listed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
 _DEPTH = 3  # folders within the folder: TimePoint_1/, Pos0/
@@ -22,11 +23,11 @@ _TIMES = (Kind.TIME, Kind.ELAPSED, Kind.STAMP)
 
 @dataclass(frozen=True)
 class Position:
-    """One imaged position, as the files' names distinguish it from others."""
+    """One imaged position: a field of a well, a scene, a series; as names or metadata distinguish it."""
 
-    name: str  # what --position takes; "" where there is one only
-    well: str
-    position: str
+    name: str  # what --position takes, and part of the run folder's name; "" where there is one only
+    well: str = ""
+    position: str = ""  # within its well
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Image:
     position: Position
     channel: tuple[str, ...]
     time: float  # a count of frames, or minutes
+    z: str = ""  # its plane, where the names count planes beside times
 
 
 @dataclass(frozen=True)
@@ -195,19 +197,14 @@ class _Names:
 
 def _sort(names: _Names, warnings: list[str]) -> Sorted:
     names.settle_time()
-    if z := names.varying(Kind.Z):
-        planes = sorted({f.value for f in names.columns[z[0]]})
-        raise InputError(
-            f"{names.folder} holds {len(planes)} planes of z ({listed(planes)}); "
-            "project or select one and save that"
-        )
     positions = names.positions()
+    planes = ["_".join(z) for z in names.values(names.varying(Kind.Z))]
     channels = names.values(names.varying(Kind.CHANNEL) or names.of(Kind.CHANNEL))
     ways = list(names.times())
     untimed = [0.0] * len(positions), False
     for times, in_minutes in (*ways, untimed):
-        if len(set(zip(positions, channels, times, strict=True))) == len(positions):
-            images = tuple(map(Image, names.files, positions, channels, times))
+        if len(set(zip(positions, channels, times, planes, strict=True))) == len(positions):
+            images = tuple(map(Image, names.files, positions, channels, times, planes))
             return Sorted(images, in_minutes, bool(ways), tuple(names.assumed), tuple(warnings))
     raise InputError(
         f"{names.folder}: names as {listed((f.name for f in names.files), 3)} do not distinguish the frames; "
@@ -228,35 +225,6 @@ def _kind(column: tuple[Field, ...]) -> Kind:
     ):
         return Kind.CHANNEL
     return kind
-
-
-def choose_position(found: Sequence[Position], wanted: str | None, name: str) -> Position:
-    """The position to read.
-
-    Args:
-        found: those that there are.
-        wanted: name or well of one; None where none was given.
-        name: of the movie, for the message.
-
-    Returns:
-        One of `found`.
-
-    Raises:
-        InputError: there are several and none is chosen, or the chosen one is not there.
-    """
-    names = listed((p.name for p in found), max_items=12)
-    if wanted is None:
-        if len(found) == 1:
-            return found[0]
-        raise InputError(
-            f"{name} holds {len(found)} positions ({names}); choose one with --position {found[0].name}, "
-            "or let `python -m pipelines.plate map` draft a row for each"
-        )
-    hits = [p for p in found if wanted.lower() in (p.name.lower(), p.well.lower())]
-    if len(hits) == 1:
-        return hits[0]
-    what = "one position only: leave --position out" if len(found) == 1 else f"the positions {names}"
-    raise InputError(f"--position {wanted} is not there: {name} holds {what}")
 
 
 def natural_key(name: object) -> list[tuple[int, str]]:

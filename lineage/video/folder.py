@@ -12,14 +12,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.schema import InputError
-from lineage.video.arrange import Image, Position, Sorted, choose_position, natural_key, sort_images
+from lineage.video.arrange import Image, Position, Sorted, natural_key, sort_images
+from lineage.video.axes import MAX_CHANNELS
 from lineage.video.metadata import Metadata, micro_manager_summary, settle_interval
-from lineage.video.source import MAX_CHANNELS, Source, listed, without_missing
+from lineage.video.places import choose_position
+from lineage.video.selection import NO_CHOICE, Selection
+from lineage.video.source import Source, listed, without_missing
 from lineage.video.units import SILENT, Measure
+from lineage.video.zplanes import check_planes_of_z, over_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
+
+    Read = Callable[[Path, int | None, Selection], Source]
 
 _UNEVEN = 0.25  # of an interval: by so much a frame may come late
 _MAX_MISSING = 0.5  # of the frames: with more of them gone the names count something else
@@ -36,13 +42,14 @@ def find_positions(folder: Path, read: Callable[[Path], Source]) -> list[Positio
     return found.positions if found.timed else []
 
 
-def read_folder(folder: Path, read: Callable[[Path], Source], position: str | None = None) -> Source:
+def read_folder(folder: Path, number: int | None, selection: Selection, read: Read) -> Source:
     """The movie in a folder of images.
 
     Args:
         folder: with one TIFF for each frame and channel, or one TIFF of all frames for each channel.
-        read: opens one of them.
-        position: which of several.
+        number: of the position, among those that `sort_images` finds; None for the only one.
+        selection: what the user chose of z and axes.
+        read: opens one of the images: its path, None for the only position in it, and a selection.
 
     Returns:
         Source.
@@ -51,14 +58,21 @@ def read_folder(folder: Path, read: Callable[[Path], Source], position: str | No
         InputError: names that do not say which frame is which, several positions, or images that differ.
     """
     everything = sort_images(folder)
-    chosen = choose_position(everything.positions, position, folder.name)
+    found = everything.positions
+    chosen = found[choose_position(found, NO_CHOICE, folder.name) if number is None else number]
     images = [i for i in everything.images if i.position == chosen]
+    # Planes of z are either files of their own or in the files, each of which then has them all.
+    of_images = Selection(z=None if any(i.z for i in images) else selection.z, axes=selection.axes)
+
+    def open_image(path: Path) -> Source:
+        return read(path, None, of_images)
+
     if not everything.timed and len(images) > 1:
-        frames = _of_stacks(images, read, folder)
+        frames = _of_stacks(images, open_image, folder)
     elif not everything.timed:
         raise InputError(f"{folder} holds one file, {images[0].path.name}: give the file itself")
     else:
-        frames = _of_frames(images, everything, read, folder)
+        frames = _of_frames(images, everything, open_image, folder, selection)
     return replace(
         frames,
         assumed=(*everything.assumed, *frames.assumed),
@@ -67,26 +81,43 @@ def read_folder(folder: Path, read: Callable[[Path], Source], position: str | No
     )
 
 
-def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source], folder: Path) -> Source:
-    """One file a frame and channel."""
+def _of_frames(
+    images: list[Image],
+    found: Sorted,
+    read: Callable[[Path], Source],
+    folder: Path,
+    selection: Selection,
+) -> Source:
+    """One file a frame, channel and plane of z."""
     at, interval = _frame_numbers(images, in_minutes=found.in_minutes, folder=folder)
     n_planned = max(at.values()) + 1
-    grid: dict[tuple[int, tuple[str, ...]], Path] = {(at[i.time], i.channel): i.path for i in images}
-    seen = Counter(channel for _, channel in grid)
+    grid = {(at[i.time], i.channel, i.z): i.path for i in images}
+    seen = Counter(channel for _, channel in {(t, c) for t, c, _ in grid})
     rare = sorted(c for c, n in seen.items() if n < (1 - _MAX_MISSING) * max(seen.values()))
     channels = sorted(set(seen) - set(rare), key=lambda c: natural_key(" ".join(c)))
     warnings = [
         f"channel {' '.join(c)} is left out: it is there in {seen[c]} of {max(seen.values())} frames"
         for c in rare
     ]
-    missing = [t for t in range(n_planned) if any((t, c) not in grid for c in channels)]
+    planes = [sorted({z for _, k, z in grid if k == c}, key=natural_key) for c in channels]
+    stacks = [zs for zs in planes if len(zs) > 1]  # a channel may have one plane beside another's stack
+    for zs in stacks:
+        check_planes_of_z(len(zs), selection, folder.name, f"by its names {listed(zs)}")
+    wanted = [(c, z) for c, zs in zip(channels, planes, strict=True) for z in zs]
+    missing = [t for t in range(n_planned) if any((t, c, z) not in grid for c, z in wanted)]
     if len(missing) > _MAX_MISSING * n_planned:
         raise InputError(
             f"{folder}: by their names, {len(missing)} of {n_planned} frames are not there; "
             "number the frames without gaps, or give the missing files"
         )
     n_frames, holes, holes_warned = without_missing(missing, n_planned, "were not taken, by the files' names")
-    files = ((t, k, grid[t, c]) for t in range(n_frames) if t not in holes for k, c in enumerate(channels))
+    files = (
+        (t, k, grid[t, c, z])
+        for t in range(n_frames)
+        if t not in holes
+        for k, c in enumerate(channels)
+        for z in planes[k]
+    )
     first, started = _look_through(
         (t, k, path.name, _as_still(read(path), path.name)) for t, k, path in files
     )
@@ -96,27 +127,27 @@ def _of_frames(images: list[Image], found: Sorted, read: Callable[[Path], Source
         interval, _, uneven = settle_interval(first[0].interval, started)
     own = _micro_manager(images[0].path.parent)
     shape = first[0].shape
-    paths = [[grid.get((t, c)) for c in channels] for t in range(n_frames)]
 
-    def plane(t: int, channel: int) -> np.ndarray:
+    def plane(t: int, channel: int, z: int) -> np.ndarray:
         k, i = inner[channel]
-        path = paths[t][k]
-        if t in holes or path is None:
+        if t in holes:
             return np.zeros(shape, first[k].dtypes[i])
+        path = grid[t, channels[k], planes[k][z]]
         return _as_still(read(path), path.name).read(0, i)
 
+    flat = [over_planes(plane, len(planes[k]), selection) for k, _ in inner]
     return Source(
         n_frames,
         shape,
         tuple(first[k].dtypes[i] for k, i in inner),
         tuple(first[k].channels[i] or _channel_name(channels[k]) for k, i in inner),
-        plane,
+        lambda t, channel: flat[channel][0](t, channel),
         first[0].pixel_size if first[0].pixel_size.stated else own.pixel_size,
         interval if interval.stated else own.interval,
         holes,
         unnamed_channels=any(s.unnamed_channels for s in first),
         assumed=first[0].assumed,
-        notes=first[0].notes,
+        notes=(*first[0].notes, *dict.fromkeys(note for _, notes in flat for note in notes)),
         warnings=(*warnings, *holes_warned, *uneven, *first[0].warnings),
     )
 
@@ -225,7 +256,7 @@ def _look_through(
     for t, k, name, still in stills:
         first.setdefault(k, (name, still))
         if k == 0 and still.started_min is not None:
-            started[t] = still.started_min
+            started.setdefault(t, still.started_min)
         (name_0, like_0), (name_k, like_k) = first[0], first[k]
         for what, found, wanted, other in (
             ("shape", still.shape, like_0.shape, name_0),

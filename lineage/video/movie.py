@@ -12,19 +12,16 @@ import numpy as np
 
 from lineage.io.tiff import finite
 from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, InputError, Video
-from lineage.video.arrange import choose_position
 from lineage.video.channels import choose_channels
-from lineage.video.folder import channels_as_frames, find_positions, read_folder
-from lineage.video.ngff import is_zarr, read_ngff
-from lineage.video.nikon import MAGIC as ND2_MAGIC
-from lineage.video.nikon import read_nd2
+from lineage.video.folder import channels_as_frames, find_positions
+from lineage.video.formats import FOLDER, format_of
+from lineage.video.places import choose_position
+from lineage.video.selection import Selection
 from lineage.video.source import Source
 from lineage.video.tiff import read_tiff
 from lineage.video.units import CREDIBLE_MIN, CREDIBLE_UM, is_credible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from lineage.video.arrange import Position
     from lineage.video.units import Measure
 
@@ -46,13 +43,15 @@ class _Unit:
 
 _PIXEL_SIZE = _Unit("pixel size", "um a pixel", "--pixel-size-um", ASSUMED_PIXEL_SIZE_UM, CREDIBLE_UM)
 _INTERVAL = _Unit("interval", "min a frame", "--minutes-per-frame", ASSUMED_MINUTES_PER_FRAME, CREDIBLE_MIN)
-_TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
 def open_video(
     path: Path,
     *,
     position: str | None = None,
+    well: str | None = None,
+    z: str | int | None = None,
+    axes: str | None = None,
     nucleus_channel: int | None = None,
     phase_channel: int | None = None,
     pixel_size_um: float | None = None,
@@ -68,7 +67,10 @@ def open_video(
     Args:
         path: TIFF, BigTIFF, OME-TIFF or ImageJ stack, a folder with one TIFF a frame and channel, OME-Zarr,
             or ND2.
-        position: which of several that the names in a folder distinguish.
+        position: which of several: its name, or its number in the list of `positions`, from 0.
+        well: the well of the position.
+        z: of a z-stack: `max` or `mean` of its planes, the one in best `focus`, or the number of one, from 0.
+        axes: what the axes of a TIFF or Zarr are, as `TCYX`, where the file says it wrongly or not at all.
         nucleus_channel: the channel with the DNA stain, counted from 0.
         phase_channel: the channel with phase contrast, counted from 0.
         pixel_size_um: side of a pixel, micrometres.
@@ -84,10 +86,13 @@ def open_video(
     path = Path(path)
     _check_positive(pixel_size_um, "--pixel-size-um", "micrometres")
     _check_positive(minutes_per_frame, "--minutes-per-frame", "minutes")
-    video = _as_video(
-        _read(path, position), path, nucleus_channel, phase_channel, pixel_size_um, minutes_per_frame
-    )
-    return replace(video, position=position or "")
+    selection = Selection(position, well, z, axes)
+    form = format_of(path)
+    found = form.positions(path)
+    number = choose_position(found, selection, path.name)
+    source = form.read(path, number, selection)
+    video = _as_video(source, path, nucleus_channel, phase_channel, pixel_size_um, minutes_per_frame)
+    return replace(video, position=found[number].name or position or "", selection=selection.words)
 
 
 def open_array(
@@ -178,43 +183,20 @@ def _as_video(
     )
 
 
+def positions(path: Path) -> list[Position]:
+    """The positions that a file holds, or that the images in a folder show; none where that is no movie.
+
+    Raises:
+        InputError: a file that is damaged, or none that can be read.
+    """
+    path = Path(path)
+    form = format_of(path)
+    return find_positions(path, read_tiff) if form is FOLDER else form.positions(path)
+
+
 def _check_positive(value: float | None, option: str, unit: str) -> None:
     if value is not None and not (math.isfinite(value) and value > 0):
         raise InputError(f"{option} is {value}; a number of {unit} above 0 is wanted")
-
-
-def positions(folder: Path) -> list[Position]:
-    """The positions that the images in a folder show; none where it is no movie of single images."""
-    return find_positions(folder, read_tiff)
-
-
-def _read(path: Path, position: str | None) -> Source:
-    """Open a file by its first bytes, as names can be wrong."""
-    if path.is_dir() and not is_zarr(path):
-        return read_folder(path, read_tiff, position)
-    read = _reader(path)
-    if position is not None:
-        choose_position([], position, path.name)
-    return read(path)
-
-
-def _reader(path: Path) -> Callable[[Path], Source]:
-    """The function that reads a file or a Zarr."""
-    if path.is_dir():
-        return read_ngff
-    if not path.exists():
-        raise InputError(f"{path} is not there: check the name")
-    try:
-        with path.open("rb") as file:
-            start = file.read(8)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
-    if start.startswith(_TIFF_MAGIC):
-        return read_tiff
-    if start.startswith(ND2_MAGIC):
-        return read_nd2
-    found = "is empty" if not start else "is not an image that can be read here"
-    raise InputError(f"{path.name} {found}; give a TIFF, a folder of TIFFs, an OME-Zarr or an ND2 file")
 
 
 _PROBED_STEPS = 5

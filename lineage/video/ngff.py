@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lineage.schema import InputError
-from lineage.video.source import Source, read_axes, without_missing
+from lineage.video.arrange import Position
+from lineage.video.axes import are_names, read_axes
+from lineage.video.ome import read_images
+from lineage.video.places import choose_position, name_positions, well_name
+from lineage.video.selection import NO_CHOICE, Selection
+from lineage.video.source import Source, without_missing
 from lineage.video.units import SILENT, Measure, duration, length, pixel_size
+from lineage.video.zplanes import over_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import zarr
@@ -25,27 +33,100 @@ def is_zarr(path: Path) -> bool:
     return path.suffix == ".zarr" or any((path / m).is_file() for m in _MARKERS)
 
 
-def read_ngff(path: Path) -> Source:
-    """Open an OME-Zarr image; one plane is read at a time.
+def positions(path: Path) -> list[Position]:
+    """The fields of a plate or of one of its wells, or the series of a file that bioformats2raw converted.
 
     Raises:
-        InputError: no multiscale image in it, several positions, damaged, or axes that are no movie.
+        InputError: no multiscale image in it, or damaged.
     """
+    import zarr
+
+    with _errors_are_damage(path):
+        return [p for p, _ in _images(zarr.open_group(path, mode="r"), path)]
+
+
+def read_ngff(path: Path, number: int | None = None, selection: Selection = NO_CHOICE) -> Source:
+    """Open an OME-Zarr image; one plane is read at a time.
+
+    Args:
+        path: the folder, also of a plate, a well or several images.
+        number: of the position, as `positions` lists them; None for the only one.
+        selection: what the user chose of z and axes.
+
+    Raises:
+        InputError: no multiscale image in it, several positions, damaged, axes that are no movie, or a choice
+            that does not fit.
+    """
+    import zarr
+
+    with _errors_are_damage(path):
+        group = zarr.open_group(path, mode="r")
+        found = _images(group, path)
+        if number is None:
+            number = choose_position([p for p, _ in found], NO_CHOICE, path.name)
+        inner = found[number][1]
+        image: Any = group[inner] if inner else group
+        source = _describe(image, path, selection)
+    return replace(source, files=(path / inner,)) if inner else source
+
+
+@contextmanager
+def _errors_are_damage(path: Path) -> Iterator[None]:
+    """Zarr raises all kinds of errors on damaged files, and so does reading its attributes."""
     try:
-        return _describe(path)
+        yield
     except InputError:
         raise
-    except Exception as error:  # zarr raises all kinds of errors on damaged files, and so does _describe
+    except Exception as error:
         raise InputError(
             f"{path.name} is no OME-Zarr image, or it is damaged ({error!r}): export it again"
         ) from error
 
 
-def _describe(path: Path) -> Source:
-    import zarr
+def _images(group: zarr.Group, path: Path) -> list[tuple[Position, str]]:
+    """Each image of a group with its place in it: of a plate, a well, several series, or the group's own."""
+    attributes = _attributes(group)
+    if "multiscales" in attributes:
+        return [(Position(""), "")]
+    if "plate" in attributes:
+        # A plate that was copied in part has not all the wells that it names.
+        wells = [w["path"] for w in attributes["plate"]["wells"] if w["path"] in group]
+        fields = [(well, place) for well in wells for place in _fields(group[well])]
+        alone = len(fields) == len(wells)
+        stated = [("", well_name(w), "" if alone else field) for w, field in fields]
+        inner = [f"{well}/{field}" for well, field in fields]
+    elif "well" in attributes:
+        inner = _fields(group)
+        stated = [("", "", field) for field in inner]
+    else:
+        inner = sorted((k for k in group.group_keys() if k.isdigit()), key=int)
+        stated = _series(path, inner)
+    if not inner:
+        raise InputError(f"{path.name} has no NGFF image (`multiscales`): export it as OME-Zarr")
+    return list(zip(name_positions(stated), inner, strict=True))
 
-    group = zarr.open_group(path, mode="r")
-    image, attributes = _find_image(group, path)
+
+def _attributes(group: Any) -> dict[str, Any]:
+    attributes: dict[str, Any] = dict(group.attrs)
+    found: dict[str, Any] = attributes.get("ome", attributes)  # NGFF 0.5 keeps its own under one key
+    return found
+
+
+def _fields(well: Any) -> list[str]:
+    return [str(image["path"]) for image in _attributes(well)["well"]["images"]]
+
+
+def _series(path: Path, inner: list[str]) -> list[tuple[str, str, str]]:
+    """Names and places of the series that bioformats2raw wrote, by the OME-XML that it writes beside them."""
+    xml = path / "OME" / "METADATA.ome.xml"
+    images = read_images(xml.read_text(encoding="utf-8"), path.name) if xml.is_file() else []
+    if len(images) != len(inner):
+        return [("", "", "")] * len(inner)
+    return [(i.name, i.well, i.position) for i in images]
+
+
+def _describe(image: Any, path: Path, selection: Selection) -> Source:
+    attributes = _attributes(image)
     multiscale = attributes["multiscales"][0]
     level = multiscale["datasets"][0]
     array: Any = image[level["path"]]
@@ -54,27 +135,33 @@ def _describe(path: Path) -> Source:
     names, units = _read_axis_names(multiscale, array.ndim)
     if len(names) != array.ndim:
         raise InputError(f"{path.name} names {len(names)} axes for {array.ndim}: export it again")
-    axes = read_axes(names, array.shape, path.name)
-    step = dict(zip(names, _read_scale(multiscale, level, array.ndim), strict=True))
-    labels = [c.get("label", "") for c in attributes.get("omero", {}).get("channels", [])]
+    labels = tuple(str(c.get("label", "")) for c in attributes.get("omero", {}).get("channels", []))
+    axes = read_axes(names, array.shape, path.name, selection, named_channels=are_names(labels))
+    step = dict(zip(axes.names, _read_scale(multiscale, level, array.ndim), strict=True))
     n_frames, missing, warnings = without_missing(
         [] if axes.time is None else lost_frames(array, axes.time),
         axes.n_frames,
         "hold no pixels, since chunks are not there",
     )
     holes = frozenset(missing)
+
+    def read(t: int, channel: int, z: int) -> np.ndarray:
+        if t in holes:
+            return np.zeros(axes.shape, array.dtype)
+        return np.asarray(array[axes.index(t, channel, z)])
+
+    flat, notes = over_planes(read, axes.n_planes, selection)
     return Source(
         n_frames,
         axes.shape,
         (array.dtype,) * axes.n_channels,
-        tuple(map(str, labels)) if len(labels) == axes.n_channels else ("",) * axes.n_channels,
-        lambda t, channel: (
-            np.zeros(axes.shape, array.dtype) if t in holes else np.asarray(array[axes.index(t, channel)])
-        ),
+        labels if len(labels) == axes.n_channels else ("",) * axes.n_channels,
+        flat,
         pixel_size(*(_measure(length, step[a], units.get(a)) for a in "YX")),
-        _measure(duration, step.get("T"), units.get("T")),
+        SILENT if "T" not in names else _measure(duration, step.get("T"), units.get("T")),
         missing,
         assumed=axes.assumed,
+        notes=(*axes.notes, *notes),
         warnings=tuple(warnings),
     )
 
@@ -106,21 +193,6 @@ def lost_frames(array: Any, time: int) -> list[int]:
     chunks = np.flatnonzero(lost.any(axis=tuple(i for i in range(lost.ndim) if i != time)))
     frames = (range(k * grid[time], (k + 1) * grid[time]) for k in chunks)
     return [t for of_chunk in frames for t in of_chunk if t < array.shape[time]]
-
-
-def _find_image(group: zarr.Group, path: Path) -> tuple[zarr.Group, dict[str, Any]]:
-    """The group with the multiscale image: this one, or the only series that bioformats2raw wrote into it."""
-    attributes: dict[str, Any] = dict(group.attrs)
-    attributes = attributes.get("ome", attributes)  # NGFF 0.5 keeps its own under one key
-    if "multiscales" in attributes:
-        return group, attributes
-    series = sorted((k for k in group.group_keys() if k.isdigit()), key=int)
-    if "plate" in attributes or len(series) > 1:
-        raise InputError(f"{path.name} holds several positions; one movie is wanted: give the folder of one")
-    if not series:
-        raise InputError(f"{path.name} has no NGFF image (`multiscales`): export it as OME-Zarr")
-    child: Any = group[series[0]]
-    return _find_image(child, path)
 
 
 def _read_axis_names(multiscale: dict[str, Any], ndim: int) -> tuple[str, dict[str, str]]:

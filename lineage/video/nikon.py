@@ -3,70 +3,132 @@
 from __future__ import annotations
 
 import weakref
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lineage.schema import InputError
-from lineage.video.source import Source, read_axes
+from lineage.video.axes import read_axes
+from lineage.video.places import choose_position, name_positions, place_of
+from lineage.video.selection import NO_CHOICE, Selection
+from lineage.video.source import Source, without_missing
 from lineage.video.units import SILENT, Measure, duration, length, pixel_size
+from lineage.video.zplanes import over_planes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import nd2
 
+    from lineage.video.arrange import Position
+
 MAGIC = (b"\xda\xce\xbe\x0a", b"\x00\x00\x00\x0cjP  ")  # of today's files, and of those before 2009
 
 
-def read_nd2(path: Path) -> Source:
-    """Open an ND2 file; one frame, with all its channels, is read at a time.
+def positions(path: Path) -> list[Position]:
+    """The points of the stage that a file's experiment went to, with the names and wells given to them.
 
     Raises:
-        InputError: damaged, in colour, or several positions or Z planes.
+        InputError: damaged.
     """
-    import nd2
+    with _open(path) as file:
+        return _positions(file)
 
-    try:
-        file = nd2.ND2File(path)
-    except Exception as error:  # nd2 raises all kinds of errors on damaged files
-        raise _damaged(path, error) from error
-    try:
-        source = _describe(file, path)
-    except InputError:
-        file.close()
-        raise
-    except Exception as error:
-        file.close()
-        raise _damaged(path, error) from error
-    weakref.finalize(source.read, file.close)
+
+def read_nd2(path: Path, number: int | None = None, selection: Selection = NO_CHOICE) -> Source:
+    """Open one position of an ND2 file; one plane is read at a time, with all its channels.
+
+    Args:
+        path: the file.
+        number: of the position, as `positions` lists them; None for the only one.
+        selection: what the user chose of z.
+
+    Raises:
+        InputError: damaged, in colour, several positions, planes of z without a choice, or a choice that
+            the file does not have.
+    """
+    if selection.axes:
+        raise InputError(f"--axes is for TIFF and Zarr; {path.name} is an ND2, which says what its axes are")
+    with ExitStack() as files:
+        file = files.enter_context(_open(path))
+        if number is None:
+            number = choose_position(_positions(file), NO_CHOICE, path.name)
+        source = _describe(file, path, number, selection)
+        weakref.finalize(source.read, files.pop_all().close)
     return source
 
 
-def _describe(file: nd2.ND2File, path: Path) -> Source:
+@contextmanager
+def _open(path: Path) -> Iterator[nd2.ND2File]:
+    import nd2
+
+    file = None
+    try:
+        file = nd2.ND2File(path)
+        yield file
+    except InputError:
+        raise
+    except Exception as error:  # nd2 raises all kinds of errors on damaged files
+        raise InputError(f"{path.name} is damaged or cut short ({error}): copy or export it again") from error
+    finally:
+        if file is not None:
+            file.close()
+
+
+def _positions(file: nd2.ND2File) -> list[Position]:
+    points = [p for loop in file.experiment if loop.type == "XYPosLoop" for p in loop.parameters.points]
+    n = file.sizes.get("P", 1)
+    names = [str(p.name or "") for p in points] if len(points) == n else [""] * n
+    return name_positions([(name, *place_of(name)) for name in names])
+
+
+def _describe(file: nd2.ND2File, path: Path, number: int, selection: Selection) -> Source:
     if file.is_rgb:
         raise InputError(
             f"{path.name} is an RGB picture; a movie with its channels apart is wanted: "
             "export the raw channels, not the coloured view"
         )
     sizes = dict(file.sizes)
-    axes = read_axes("".join(sizes), tuple(sizes.values()), path.name)
+    one = sizes | {"P": 1} if "P" in sizes else sizes
+    axes = read_axes("".join(one), tuple(one.values()), path.name, selection)
+    loops = {a: n for a, n in sizes.items() if a not in "CYXS"}  # in the order of the frames in the file
 
-    def read(t: int, channel: int) -> np.ndarray:
-        planes = file.read_frame(t)  # (C, Y, X), a view into the mapped file; (Y, X) with one channel
+    def place(t: int, z: int) -> int:
+        """The number of a frame in the file."""
+        index: dict[str, Any] = dict(zip(axes.names, axes.index(t, 0, z), strict=True)) | {"P": number}
+        return int(np.ravel_multi_index([index[a] for a in loops], tuple(loops.values()))) if loops else 0
+
+    n_there = int(file.attributes.sequenceCount)
+    absent = [t for t in range(axes.n_frames) if any(place(t, z) >= n_there for z in range(axes.n_planes))]
+    n_frames, missing, warnings = without_missing(absent, axes.n_frames, "were planned and not taken")
+    holes = frozenset(missing)
+    dtype = np.dtype(file.dtype)
+
+    def read(t: int, channel: int, z: int) -> np.ndarray:
+        if t in holes:
+            return np.zeros(axes.shape, dtype)
+        planes = file.read_frame(
+            place(t, z)
+        )  # (C, Y, X), a view into the mapped file; (Y, X) with one channel
         return np.array(planes[channel] if planes.ndim == 3 else planes)
 
     channels = _read_channels(file)
     names = tuple(c.channel.name or "" for c in channels)
+    flat, notes = over_planes(read, axes.n_planes, selection)
     return Source(
-        axes.n_frames,
+        n_frames,
         axes.shape,
-        (np.dtype(file.dtype),) * axes.n_channels,
+        (dtype,) * axes.n_channels,
         names if len(names) == axes.n_channels else ("",) * axes.n_channels,
-        read,
+        flat,
         _pixel_size(channels),
         _interval(file.experiment),
+        missing,
         assumed=axes.assumed,
+        notes=(*axes.notes, *notes),
+        warnings=tuple(warnings),
     )
 
 
@@ -98,7 +160,3 @@ def _interval(loops: list[Any]) -> Measure:
             measured = duration(phase.periodDiff.avg if phase.periodDiff else None, "ms")
             return measured if measured.value else duration(phase.periodMs or None, "ms")
     return SILENT
-
-
-def _damaged(path: Path, error: Exception) -> InputError:
-    return InputError(f"{path.name} is damaged or cut short ({error}): copy or export it again")

@@ -1,16 +1,65 @@
-"""OME-XML -> channel names, pixel size, interval."""
+"""OME-XML -> its images and where they were taken; of one image channel names, pixel size, interval."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lineage.schema import InputError
 from lineage.video.metadata import Metadata, settle_interval
+from lineage.video.places import place_of
 from lineage.video.units import Measure, duration, length, number, pixel_size
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
+
+_ROWS = 26  # a plate's rows have letters
+
+
+@dataclass(frozen=True)
+class OmeImage:
+    """One image of a document: a position."""
+
+    name: str
+    well: str = ""
+    position: str = ""  # in its well
+    files: tuple[str, ...] = ()  # names of the TIFFs that hold its planes, where they are named
+
+
+def read_images(text: str, file: str) -> list[OmeImage]:
+    """The images of an OME-XML document, as far as they have planes.
+
+    Raises:
+        InputError: the XML is broken, or defines entities, as an attack would.
+    """
+    root = _parsed(text, file)
+    places = _places(root)
+    found = []
+    for image in _with_planes(root):
+        named = (u.get("FileName", "") for u in image.iterfind("{*}Pixels/{*}TiffData/{*}UUID"))
+        name = image.get("Name", "")
+        well, position = places.get(image.get("ID", "")) or place_of(name)
+        found.append(OmeImage(name, well, position, tuple(dict.fromkeys(filter(None, named)))))
+    return found
+
+
+def only_image(text: str, number: int, file: str) -> str:
+    """The document without its other images; `number` counts those that `read_images` lists."""
+    from xml.etree.ElementTree import tostring
+
+    root = _parsed(text, file)
+    kept = _with_planes(root)[number]
+    for image in root.findall("{*}Image"):
+        if image is not kept:
+            root.remove(image)
+    return str(tostring(root, encoding="unicode"))
+
+
+def metadata_file(text: str, file: str) -> str:
+    """The name of the file that holds the document, for one that only refers to it; else empty."""
+    reference = _parsed(text, file).find("{*}BinaryOnly")
+    return "" if reference is None else reference.get("MetadataFile", "")
 
 
 def read_ome_xml(text: str, file: str) -> Metadata:
@@ -22,16 +71,7 @@ def read_ome_xml(text: str, file: str) -> Metadata:
     Raises:
         InputError: the XML is broken, or defines entities, as an attack would.
     """
-    from defusedxml import DefusedXmlException
-    from defusedxml.ElementTree import ParseError, fromstring
-
-    try:
-        root = fromstring(text)
-    except (ParseError, DefusedXmlException) as error:
-        raise InputError(
-            f"{file} has OME-XML that cannot be read ({error}): export the movie again"
-        ) from error
-    pixels = root.find(".//{*}Image/{*}Pixels")
+    pixels = _parsed(text, file).find(".//{*}Image/{*}Pixels")
     if pixels is None:
         return Metadata()
     interval, notes, warnings = settle_interval(
@@ -44,6 +84,43 @@ def read_ome_xml(text: str, file: str) -> Metadata:
         notes=notes,
         warnings=warnings,
     )
+
+
+def _parsed(text: str, file: str) -> Element:
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import ParseError, fromstring
+
+    try:
+        root: Element = fromstring(text)
+    except DefusedXmlException as error:
+        raise InputError(f"{file} has XML that defines entities ({error}): export it again") from error
+    except (ParseError, ValueError) as error:
+        raise InputError(
+            f"{file} has OME-XML that cannot be read ({error}): export the movie again"
+        ) from error
+    return root
+
+
+def _with_planes(root: Element) -> list[Element]:
+    """The images that say where their planes are; all of them where none says it, as in a Zarr."""
+    images = root.findall("{*}Image")
+    return [i for i in images if i.find("{*}Pixels/{*}TiffData") is not None] or images
+
+
+def _places(root: Element) -> dict[str, tuple[str, str]]:
+    """The ID of an image -> its well and its place in the well, from the document's plate."""
+    places = {}
+    for well in root.iterfind("{*}Plate/{*}Well"):
+        row, column = well.get("Row", ""), well.get("Column", "")
+        if not (row.isdigit() and column.isdigit() and int(row) < _ROWS):
+            continue
+        samples = well.findall("{*}WellSample")
+        for i, sample in enumerate(samples):
+            reference = sample.find("{*}ImageRef")
+            if reference is not None:
+                within = str(i) if len(samples) > 1 else ""
+                places[reference.get("ID", "")] = (f"{chr(65 + int(row))}{int(column) + 1}", within)
+    return places
 
 
 def _side(pixels: Element, key: str) -> Measure:

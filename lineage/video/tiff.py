@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import weakref
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.io.tiff import check_planes, damaged, dark_is_low, is_inverted, open_tiff, series_of
+from lineage.io.tiff import check_planes, damaged, dark_is_low, is_inverted, series_of
 from lineage.schema import InputError
+from lineage.video.arrange import Position
+from lineage.video.axes import Axes, are_names, read_axes
 from lineage.video.folder import join_parts
 from lineage.video.metadata import Metadata, micro_manager_summary, settle_interval
 from lineage.video.ome import read_ome_xml
-from lineage.video.source import Axes, Source, read_axes, without_missing
+from lineage.video.ome_tiff import open_image, read_set
+from lineage.video.selection import NO_CHOICE, Selection
+from lineage.video.source import Source, without_missing
 from lineage.video.units import (
     CREDIBLE_UM,
     SILENT,
@@ -26,6 +31,7 @@ from lineage.video.units import (
     number,
     pixel_size,
 )
+from lineage.video.zplanes import over_planes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,24 +43,43 @@ _RESOLUTION_UNITS = {2: "inch", 3: "cm"}  # TIFF 6.0, tag 296
 _COLOURS = (2, 5, 6, 8)  # photometric: RGB, separated, YCbCr, CIELab
 
 
-def read_tiff(path: Path, *, as_stored: bool = False) -> Source:
+def positions(path: Path) -> list[Position]:
+    """The images of an OME-TIFF, also of one in several files; any other TIFF is one position.
+
+    Raises:
+        InputError: no TIFF, damaged, or described in a file that is not there.
+    """
+    found = read_set(path)
+    return found.positions if found else [Position("")]
+
+
+def read_tiff(
+    path: Path,
+    number: int | None = None,
+    selection: Selection = NO_CHOICE,
+    *,
+    as_stored: bool = False,
+) -> Source:
     """Open a TIFF of any dialect; pixels are read a plane at a time.
 
     Args:
-        path: the file.
+        path: the file; of an OME-TIFF in several files any of them, or its companion file.
+        number: of the position, as `positions` lists them; None for the only one.
+        selection: what the user chose of z and axes.
         as_stored: leave the numbers as they are where the file states that 0 is white; for labels.
 
     Raises:
-        InputError: not a TIFF, damaged, in colour, several positions, or axes that are no movie.
+        InputError: not a TIFF, damaged, in colour, several positions, axes that are no movie, or a choice
+            that does not fit.
     """
     with ExitStack() as files:
-        tif = open_tiff(path, files)
+        tif, parts, warning = open_image(path, number, files)
         series = _series(tif, path)
         metadata = _read_metadata(tif, path)
-        sources = [_describe(s, metadata, path, as_stored) for s in series]
+        sources = [_describe(s, metadata, path, selection, as_stored=as_stored) for s in series]
         source = sources[0] if len(sources) == 1 else join_parts(sources, path.name)
         weakref.finalize(source.read, files.pop_all().close)
-    return source
+    return replace(source, files=parts, warnings=(*source.warnings, warning) if warning else source.warnings)
 
 
 def _series(tif: TiffFile, path: Path) -> list[TiffPageSeries]:
@@ -65,45 +90,53 @@ def _series(tif: TiffFile, path: Path) -> list[TiffPageSeries]:
             f"{path.name} is an RGB picture; a movie with its channels apart is wanted: "
             "export the raw channels, not the coloured view"
         )
-    if tif.is_ome and len(series) > 1:
-        raise InputError(f"{path.name} holds {len(series)} positions; one movie is wanted: save each apart")
+    if tif.is_ome and (len(series) > 1 or series[0].kind != "ome"):
+        raise damaged(path, "its planes are not those that its OME-XML describes")
+    for parent in {id(p.parent): p.parent for s in series for p in s.pages if p is not None}.values():
+        parent.filehandle.set_lock(True)  # of other files of a set, too; see open_tiff
     return series
 
 
-def _describe(series: TiffPageSeries, metadata: Metadata, path: Path, as_stored: bool) -> Source:
-    axes = read_axes(series.axes, series.shape, path.name)
+def _describe(
+    series: TiffPageSeries, metadata: Metadata, path: Path, selection: Selection, *, as_stored: bool
+) -> Source:
+    named = are_names(metadata.channels)
+    axes = read_axes(series.axes, series.shape, path.name, selection, named_channels=named)
     names = metadata.channels if len(metadata.channels) == axes.n_channels else ("",) * axes.n_channels
     absent = _missing_frames(series, axes, check_planes(series, path))
     n_frames, missing, warnings = without_missing(absent, axes.n_frames, "were planned and not taken")
     if n_frames == 0:
         raise damaged(path, "no image in it")
-    notes = list(metadata.notes)
     inverted = is_inverted(series.keyframe) and not as_stored
-    if inverted:
-        notes.append("grey values are inverted: in the file 0 is white")
     plane = _plane_reader(series, axes, path)
     holes = frozenset(missing)
     dtype = np.dtype(series.dtype)
 
-    def read(t: int, channel: int) -> np.ndarray:
+    def read(t: int, channel: int, z: int) -> np.ndarray:
         if t in holes:
             return np.zeros(axes.shape, dtype)
-        found = plane(t, channel)
+        found = plane(t, channel, z)
         return dark_is_low(found, series.keyframe) if inverted else found
 
+    flat, notes = over_planes(read, axes.n_planes, selection)
     return Source(
         n_frames,
         axes.shape,
         (dtype,) * axes.n_channels,
         names,
-        read,
+        flat,
         metadata.pixel_size,
         metadata.interval,
         missing,
         axes.unnamed_channels,
         metadata.started_min,
         axes.assumed,
-        tuple(notes),
+        (
+            *metadata.notes,
+            *(["grey values are inverted: in the file 0 is white"] if inverted else []),
+            *axes.notes,
+            *notes,
+        ),
         (*metadata.warnings, *warnings),
     )
 
@@ -120,21 +153,21 @@ def _missing_frames(series: TiffPageSeries, axes: Axes, absent: list[int]) -> li
     return sorted({int(np.unravel_index(i, _outer(series))[axes.time]) for i in absent})
 
 
-def _plane_reader(series: TiffPageSeries, axes: Axes, path: Path) -> Callable[[int, int], np.ndarray]:
+def _plane_reader(series: TiffPageSeries, axes: Axes, path: Path) -> Callable[[int, int, int], np.ndarray]:
     """How to read one plane without the others."""
     if series.dataoffset is not None:
         # Mapped anew for each plane, so that the resident memory does not grow with the movie; an ImageJ
         # stack past 4 GB has one directory entry only and can be read in no other way.
         dtype = np.dtype(series.keyframe.parent.byteorder + series.dtype.char)
-        offset, shape = series.dataoffset, series.shape
-        return lambda t, c: np.array(np.memmap(path, dtype, "r", offset, shape)[axes.index(t, c)])
+        offset, shape, file = series.dataoffset, series.shape, series.keyframe.parent.filehandle.path
+        return lambda t, c, z: np.array(np.memmap(file, dtype, "r", offset, shape)[axes.index(t, c, z)])
     pages: Sequence[Any] = series.pages
     outer = _outer(series)
     if len(pages) != int(np.prod(outer)):
         raise damaged(path, f"{len(pages)} of {int(np.prod(outer))} planes")
 
-    def read(t: int, channel: int) -> np.ndarray:
-        index = axes.index(t, channel)
+    def read(t: int, channel: int, z: int) -> np.ndarray:
+        index = axes.index(t, channel, z)
         position = [int(i) for i in index[: len(outer)] if not isinstance(i, slice)]
         page = pages[int(np.ravel_multi_index(position, outer)) if outer else 0]
         return page.asarray()[index[len(outer) :]]
