@@ -6,14 +6,15 @@ import weakref
 from collections import Counter, defaultdict
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lineage.schema import InputError
-from lineage.video.arrange import choose_position, name_positions
 from lineage.video.axes import read_axes
 from lineage.video.metadata import settle_interval
+from lineage.video.places import choose_position, name_positions
 from lineage.video.selection import NO_CHOICE, Selection
 from lineage.video.source import Source, without_missing
 from lineage.video.units import SILENT
@@ -35,12 +36,17 @@ if TYPE_CHECKING:
     from pylibCZIrw.czi import CziReader
 
     from lineage.video.arrange import Position
+    from lineage.video.axes import Axes
 
     Box = tuple[int, int, int, int]  # x, y, width, height, in the pixels of the whole file
     Place = tuple[int, int, int]  # T, C, Z, as the file counts them
 
 MAGIC = (b"ZISRAWFILE",)
-_DTYPES = {"Gray8": np.dtype("u1"), "Gray16": np.dtype("u2"), "Gray32Float": np.dtype("f4")}
+_DTYPES: dict[str, np.dtype] = {
+    "Gray8": np.dtype("u1"),
+    "Gray16": np.dtype("u2"),
+    "Gray32Float": np.dtype("f4"),
+}
 _DECODED = {"UnCompressed", "JpgXr", "Zstd0", "Zstd1"}
 _OTHER_AXES = {"R": "rotations", "I": "illuminations", "H": "phases", "V": "views", "B": "blocks"}
 # What a damaged directory may claim, and no microscope takes.
@@ -71,15 +77,24 @@ class _Grid:
 
     times: range
     channels: tuple[int, ...]
-    levels: tuple[int, ...]
-    levels_of: dict[int, set[int]]  # of each channel
+    levels_of: dict[int, set[int]]  # C -> Z
 
-    def place(self, index: tuple[int, ...]) -> Place:
+    @cached_property
+    def levels(self) -> tuple[int, ...]:
+        """The levels of z, of all channels."""
+        return tuple(sorted(set().union(*self.levels_of.values())))
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """(T, C, Z)."""
+        return len(self.times), len(self.channels), len(self.levels)
+
+    def place(self, index: tuple[int | slice, ...]) -> Place:
         """The place of a plane; a channel that was taken at one level of z has that one at all of them."""
-        t, k, z = index
+        t, k, z = (i for i in index if isinstance(i, int))
         channel = self.channels[k]
-        levels = self.levels_of[channel]
-        return self.times[t], channel, self.levels[z] if len(levels) > 1 else min(levels)
+        own = self.levels_of[channel]
+        return self.times[t], channel, self.levels[z] if len(own) > 1 else min(own)
 
 
 def positions(path: Path) -> list[Position]:
@@ -89,7 +104,10 @@ def positions(path: Path) -> list[Position]:
         InputError: damaged, or pylibCZIrw is not installed.
     """
     with _open(path) as czi:
-        return name_positions(scene_names(read_xml(czi.raw_metadata), list(_scan(czi))))
+        scenes = list(_scan(czi))
+        if not scenes:
+            raise InputError(f"{path.name} holds no images: copy or export it again")
+        return name_positions(scene_names(read_xml(czi.raw_metadata), scenes))
 
 
 def read_czi(path: Path, number: int | None = None, selection: Selection = NO_CHOICE) -> Source:
@@ -137,13 +155,13 @@ def _open(path: Path) -> Iterator[CziReader]:
             czi.close()
 
 
-def _scan(czi: CziReader) -> dict[int, _Scene]:
-    """Scene -> what the directory says of it; a file without scenes has one, 0."""
-    scenes: dict[int, _Scene] = defaultdict(_Scene)
+def _scan(czi: CziReader) -> dict[int | None, _Scene]:
+    """Scene -> what the directory says of it; what is in no scene is None's."""
+    scenes: dict[int | None, _Scene] = defaultdict(_Scene)
 
     def look(_: int, tile: Any) -> bool:
         at, box = tile.coordinate.to_dict(), tile.logicalRect
-        scene, t, c, z = scenes[at.get("S", 0)], at.get("T", 0), at.get("C", 0), at.get("Z", 0)
+        scene, t, c, z = scenes[at.get("S")], at.get("T", 0), at.get("C", 0), at.get("Z", 0)
         scene.tiles[t, c, z] += 1
         scene.boxes[c].add((box.x, box.y, box.w, box.h))
         scene.levels[c].add(z)
@@ -154,7 +172,7 @@ def _scan(czi: CziReader) -> dict[int, _Scene]:
         return True
 
     czi.enumerate_subblocks_subset(look, only_layer0=True)  # the other layers are smaller copies
-    return dict(sorted(scenes.items()))
+    return {index: scenes[index] for index in sorted(scenes, key=lambda i: -1 if i is None else i)}
 
 
 def _describe(czi: CziReader, path: Path, number: int, selection: Selection) -> Source:
@@ -165,43 +183,29 @@ def _describe(czi: CziReader, path: Path, number: int, selection: Selection) -> 
     taken = {t for s in scenes.values() for t, _, _ in s.tiles}
     times = range(min(taken), max(max(taken) + 1, min(taken) + planned_frames(metadata)))
     _check_size(scene, times, path.name)
-    levels = tuple(sorted(set().union(*scene.levels.values())))
-    grid = _Grid(times, tuple(sorted(scene.types)), levels, scene.levels)
+    grid = _Grid(times, tuple(sorted(scene.types)), scene.levels)
     box = scene.box()
-    sizes = (len(times), len(grid.channels), len(levels), box[3], box[2])
     names = channel_names(metadata, grid.channels)
-    axes = read_axes("TCZYX", sizes, path.name, selection, named_channels=all(names))
-
-    def place(t: int, channel: int, z: int) -> Place:
-        return grid.place(tuple(i for i in axes.index(t, channel, z) if isinstance(i, int)))
-
-    whole = _whole_planes(scene)
-    every = [(c, z) for c in range(axes.n_channels) for z in range(axes.n_planes)]
-    absent = [t for t in range(axes.n_frames) if any(place(t, c, z) not in whole for c, z in every)]
-    n_frames, missing, warnings = without_missing(absent, axes.n_frames, "were planned and not taken")
-    if n_frames == 0:
-        raise InputError(f"{path.name} has no frame with all its planes: copy or export it again")
+    axes = read_axes("TCZYX", (*grid.sizes, box[3], box[2]), path.name, selection, named_channels=all(names))
+    n_frames, missing, warnings = _whole_frames(scene, grid, axes, path.name)
     holes = frozenset(missing)
-    dtypes = {c: _DTYPES[min(types)] for c, types in scene.types.items()}
-    of_scene = index if czi.scenes_bounding_rectangle_no_pyramid else None
+    dtypes: dict[int, np.dtype] = {c: _DTYPES[min(types)] for c, types in scene.types.items()}
 
     def read(t: int, channel: int, z: int) -> np.ndarray:
-        at = place(t, channel, z)
+        at = grid.place(axes.index(t, channel, z))
         if t in holes:
             return np.zeros(axes.shape, dtypes[at[1]])
-        return np.array(czi.read(box, dict(zip("TCZ", at, strict=True)), of_scene)[..., 0], dtypes[at[1]])
+        return np.array(czi.read(box, dict(zip("TCZ", at, strict=True)), index)[..., 0], dtypes[at[1]])
 
     flat, notes = over_planes(read, axes.n_planes, selection)
-    interval, interval_notes, interval_warnings = SILENT, (), ()
+    stated, at_min = SILENT, {}
     if axes.time == 0:  # and not another axis that is read as time
-        stamps = time_stamps(path)
-        stamps = stamps if len(stamps) in (n_frames, len(times)) else ()
-        at_min = {t: stamp for t, stamp in enumerate(stamps[:n_frames]) if t not in holes}
-        interval, interval_notes, interval_warnings = settle_interval(stated_interval(metadata), at_min)
+        stated, at_min = stated_interval(metadata), _frame_times(path, n_frames, len(times), holes)
+    interval, interval_notes, interval_warnings = settle_interval(stated, at_min)
     return Source(
         n_frames,
         axes.shape,
-        tuple(dtypes[place(0, c, 0)[1]] for c in range(axes.n_channels)),
+        tuple(dtypes[grid.place(axes.index(0, c))[1]] for c in range(axes.n_channels)),
         names[: axes.n_channels],
         flat,
         stated_pixel_size(metadata),
@@ -213,8 +217,37 @@ def _describe(czi: CziReader, path: Path, number: int, selection: Selection) -> 
     )
 
 
+def _whole_frames(
+    scene: _Scene, grid: _Grid, axes: Axes, file: str
+) -> tuple[int, tuple[int, ...], list[str]]:
+    """How many frames there are, those of which a tile or a plane is missing, and warnings."""
+    most = Counter[int]()  # C -> tiles of a whole plane
+    for (_, c, _), n in scene.tiles.items():
+        most[c] = max(most[c], n)
+
+    def is_whole(t: int) -> bool:
+        places = (
+            grid.place(axes.index(t, c, z)) for c in range(axes.n_channels) for z in range(axes.n_planes)
+        )
+        return all(scene.tiles[place] == most[place[1]] for place in places)
+
+    absent = [t for t in range(axes.n_frames) if not is_whole(t)]
+    found = without_missing(absent, axes.n_frames, "were planned and not taken, or not all of them")
+    if found[0] == 0:
+        raise InputError(f"{file} has no frame with all its planes: copy or export it again")
+    return found
+
+
+def _frame_times(path: Path, n_frames: int, n_planned: int, holes: frozenset[int]) -> dict[int, float]:
+    """Frame -> when it was taken, minutes; empty where the time stamps are not those of the frames."""
+    stamps = time_stamps(path)
+    if len(stamps) not in (n_frames, n_planned):
+        return {}
+    return {t: stamp for t, stamp in enumerate(stamps[:n_frames]) if t not in holes}
+
+
 def _check_pixels(scene: _Scene, file: str) -> None:
-    """Refuse pixels that are in colour, that cannot be read, or of which there are several where one is wanted."""
+    """Refuse colours, what libCZI does not decode, and several pixels where one is wanted."""
     types = set().union(*scene.types.values())
     if any(t.startswith("Bgr") for t in types):
         raise InputError(
@@ -244,17 +277,9 @@ def _check_size(scene: _Scene, times: range, file: str) -> None:
         )
 
 
-def _whole_planes(scene: _Scene) -> set[Place]:
-    """The planes of which no tile is missing: of each channel those with the most."""
-    most = Counter[int]()
-    for (_, c, _), n in scene.tiles.items():
-        most[c] = max(most[c], n)
-    return {place for place, n in scene.tiles.items() if n == most[place[1]]}
-
-
 def _warn_of_gaps(scene: _Scene) -> tuple[str, ...]:
     """What part of a mosaic's picture no tile covers, which is read as 0."""
-    x, y, width, height = scene.box()
+    _, _, width, height = scene.box()
     gaps = [1 - _area(boxes) / (width * height) for boxes in scene.boxes.values()]
     if max(gaps) == 0:
         return ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING
 
-from lineage.video.arrange import place_of
+from lineage.video.places import place_of
 from lineage.video.units import SILENT, Measure, duration, length, number, pixel_size
 
 if TYPE_CHECKING:
@@ -20,14 +20,14 @@ _ATTACHMENT_BYTES = 256  # between a segment's head and what is attached
 
 
 def read_xml(text: str) -> Element:
-    """The document; one without contents where the file has none."""
+    """The document; entities, as an attack would define them, are refused."""
     from defusedxml.ElementTree import fromstring
 
-    root: Element = fromstring(text or "<ImageDocument/>")
+    root: Element = fromstring(text)
     return root
 
 
-def scene_names(metadata: Element, scenes: Sequence[int]) -> list[tuple[str, str, str]]:
+def scene_names(metadata: Element, scenes: Sequence[int | None]) -> list[tuple[str, str, str]]:
     """Name, well and place in the well of each scene, "" where it has none."""
     described = {s.get("Index"): s for s in metadata.iterfind(f"{_IMAGE}/Dimensions/S/Scenes/Scene")}
     return [_called(described.get(str(index))) for index in scenes]
@@ -65,7 +65,10 @@ def planned_frames(metadata: Element) -> int:
 
 def stated_pixel_size(metadata: Element) -> Measure:
     """The side of a pixel; where it is not known, programs write 0."""
-    sides = {d.get("Id"): number(d.findtext("Value")) for d in metadata.iterfind("./Metadata/Scaling/Items/Distance")}
+    sides = {
+        d.get("Id"): number(d.findtext("Value"))
+        for d in metadata.iterfind("./Metadata/Scaling/Items/Distance")
+    }
     return pixel_size(*(length(sides.get(a) or None, "m") for a in "YX"))
 
 
