@@ -180,6 +180,9 @@ def open(
     movie: str | Path | np.ndarray,
     *,
     position: str | None = None,
+    well: str | None = None,
+    z: str | int | None = None,
+    axes: str | None = None,
     nucleus_channel: int | None = None,
     phase_channel: int | None = None,
     pixel_size_um: float | None = None,
@@ -189,7 +192,10 @@ def open(
 
     Args:
         movie: TIFF, OME-TIFF, a folder of TIFFs, OME-Zarr or ND2; or an array (T, Y, X) or (T, C, Y, X).
-        position: which of several that the names in a folder tell apart.
+        position: which of several: its name, or its number as `python -m lineage.run FILE --list` gives it.
+        well: the well of the position.
+        z: of a z-stack: `"max"` or `"mean"` of its planes, the one in best `"focus"`, or one, from 0.
+        axes: what the axes of a TIFF or Zarr are, as `"TCYX"`, where the file says it wrongly.
         nucleus_channel: the channel with the DNA stain, counted from 0.
         phase_channel: the channel with phase contrast, counted from 0.
         pixel_size_um: side of a pixel, micrometres; needed for an array.
@@ -204,8 +210,13 @@ def open(
     """
     from lineage.video import open_array, open_video
 
-    opened = partial(open_video, Path(movie), position=position) if isinstance(movie, (str, Path)) else None
-    return (opened or partial(open_array, movie))(
+    if isinstance(movie, (str, Path)):
+        opened = partial(open_video, Path(movie), position=position, well=well, z=z, axes=axes)
+    elif any(given is not None for given in (position, well, z, axes)):
+        raise InputError("position, well, z and axes are for files; index the array instead")
+    else:
+        opened = partial(open_array, movie)
+    return opened(
         nucleus_channel=nucleus_channel,
         phase_channel=phase_channel,
         pixel_size_um=pixel_size_um,

@@ -11,6 +11,7 @@ import typer
 from lineage.console import one_line_errors
 
 if TYPE_CHECKING:
+    from lineage.config import Config
     from lineage.io.run_folder import RunFolder
     from lineage.progress import Screen
 
@@ -22,9 +23,24 @@ def main(
     video: Annotated[
         Path | None, typer.Argument(help="TIFF, folder of TIFFs, OME-Zarr or ND2; not needed with --labels")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="run folder; VIDEO.lineage if left out")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="run folder; VIDEO.lineage if left out. With --position all the folder for them"),
+    ] = None,
+    list_only: Annotated[
+        bool, typer.Option("--list", help="say what VIDEO holds and what would be assumed; run nothing")
+    ] = False,
     position: Annotated[
-        str | None, typer.Option(help="which of several positions in a folder, as A1 or A1_2")
+        str | None,
+        typer.Option(help="which of several: name, or number from 0 as listed; all: each in its own folder"),
+    ] = None,
+    well: Annotated[str | None, typer.Option(help="well of the position, as A1")] = None,
+    z: Annotated[
+        str | None,
+        typer.Option(help="of a z-stack: max, mean, focus (each frame's sharpest plane), or a plane, from 0"),
+    ] = None,
+    axes: Annotated[
+        str | None, typer.Option(help="what the axes of a TIFF or Zarr are, as TCYX, if the file is wrong")
     ] = None,
     nucleus_channel: Annotated[int | None, typer.Option(help="channel of the DNA stain, from 0")] = None,
     phase_channel: Annotated[int | None, typer.Option(help="channel of the phase contrast, from 0")] = None,
@@ -45,13 +61,15 @@ def main(
     """
     from lineage import config as settings
     from lineage.progress import Screen
-    from lineage.run import run
     from lineage.schema import InputError
 
     screen = Screen()
     with one_line_errors(debug=debug):
         options = {
             "video.position": position,
+            "video.well": well,
+            "video.z": z,
+            "video.axes": axes,
             "video.nucleus_channel": nucleus_channel,
             "video.phase_channel": phase_channel,
             "video.pixel_size_um": pixel_size_um,
@@ -65,23 +83,73 @@ def main(
         movie = video or read.labels
         if movie is None:
             raise InputError("no movie: give one, or masks alone with --labels")
-        folder = run(
-            movie,
-            out or default_out(movie, read.video.position),
-            read,
-            screen=screen,
-            overwrite=overwrite,
-        )
-        print_result(folder, screen)
+        if list_only:
+            print_contents(movie, read)
+            return
+        run_positions(movie, out, read, screen=screen, overwrite=overwrite)
+
+
+def run_positions(
+    movie: Path, out: Path | None, config: Config, *, screen: Screen, overwrite: bool = False
+) -> None:
+    """Run the chosen position of a movie, or all of them one after another.
+
+    Args:
+        movie: file or folder; the same as `config.labels` where there are masks alone.
+        out: the run folder, or of `--position all` the folder for them; beside the movie if left out.
+        config: all settings.
+        screen: where progress and results are shown.
+        overwrite: throw away earlier runs.
+
+    Raises:
+        InputError: the movie, a setting or a folder cannot be used. Of all positions the others are run
+            nevertheless.
+    """
+    from lineage.run import run
+    from lineage.schema import InputError
+    from lineage.video import chosen_positions
+    from lineage.video.places import ALL
+
+    given = config.video.position
+    every = given == ALL
+    names = [""] if movie == config.labels else chosen_positions(movie, given, config.video.well)
+    failed = []
+    for name in names:
+        # A name in place of a number, a well or `all`, so that each position has one run folder only.
+        position = name or (None if every else given)
+        video = config.video.model_copy(update={"position": position, **({"well": None} if name else {})})
+        beside = default_out(movie, position)
+        place = beside if out is None else out / beside.name if every else out
+        try:
+            one = config.model_copy(update={"video": video})
+            print_result(run(movie, place, one, screen=screen, overwrite=overwrite), screen)
+        except InputError as error:
+            if len(names) == 1:
+                raise
+            screen.log(f"error: position {name}: {error}", "red")
+            failed.append(name)
+    if failed:
+        raise InputError(f"{len(failed)} of {len(names)} positions could not be run: {', '.join(failed)}")
+
+
+def print_contents(movie: Path, config: Config) -> None:
+    """Print what a file holds, and what would be assumed."""
+    from lineage.video import list_contents
+    from lineage.video.selection import Selection
+
+    given = config.video.model_dump()
+    selection = Selection(*(given.pop(name) for name in ("position", "well", "z", "axes")))
+    for line in list_contents(movie, selection=selection, **given):
+        typer.echo(line)
 
 
 def default_out(video: Path, position: str | None = None) -> Path:
-    """The run folder beside a movie; each position of a folder has its own.
+    """The run folder beside a movie; each position of a file has its own.
 
     >>> print(default_out(Path("data/movie.ome.tif")), default_out(Path("frames"), "A1"))
     data/movie.lineage frames_A1.lineage
     """
-    stem = video.name.removesuffix(video.suffix).removesuffix(".ome")
+    stem = video.name.removesuffix(video.suffix).removesuffix(".ome").removesuffix(".companion")
     return video.parent / f"{stem}{f'_{position}' if position else ''}.lineage"
 
 

@@ -22,7 +22,12 @@ class _Settings(BaseModel):
 class VideoSettings(_Settings):
     """How the movie is read; what is left out is taken from its metadata."""
 
-    position: str | None = Field(None, description="which of several positions that the names tell apart")
+    position: str | None = Field(None, description="which of several: name, or number from 0 as listed")
+    well: str | None = Field(None, description="the well of the position")
+    z: int | str | None = Field(
+        None, description="of a z-stack: max or mean of its planes, the one in best focus, or one, from 0"
+    )
+    axes: str | None = Field(None, description="what the axes of a TIFF or Zarr are, as TCYX")
     nucleus_channel: int | None = Field(None, ge=0, description="index of the DNA stain's channel, from 0")
     phase_channel: int | None = Field(None, ge=0, description="index of the phase-contrast channel, from 0")
     pixel_size_um: float | None = Field(None, gt=0, description="side of a pixel")

@@ -40,7 +40,7 @@ ARROWS = {
         "config", "progress", "io", "video", "quality", "nuclei", "tracking", "mitosis", "tree", "tables",
         "export", "run",
     },
-    "command": {"config", "progress", "io", "run", "mitosis", "console"},
+    "command": {"config", "progress", "io", "video", "run", "mitosis", "console"},
 }  # fmt: skip
 # What the classifier knows of the pipeline: its words, files and screen, and what sees the nuclei of a frame.
 KNOWN = {"lineage.schema", "lineage.io", "lineage.video", "lineage.console", "lineage.progress"}

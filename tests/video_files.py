@@ -84,8 +84,19 @@ def write_ngff(path: Path, stack: np.ndarray, zarr_format: Any) -> Path:
     return path
 
 
-def write_nd2(path: Path, stack: np.ndarray, names: tuple[str, ...], calibrated: bool = True) -> Path:
+def write_nd2(
+    path: Path,
+    stack: np.ndarray,
+    names: tuple[str, ...],
+    calibrated: bool = True,
+    *,
+    points: tuple[str, ...] = (),
+    n_planes: int = 1,
+) -> Path:
     """An ND2 of version 3 with the chunks that readers need; metadata as XML, which the format allows.
+
+    With points of the stage, or planes of z, the stack's first axis goes through time, points and planes, the
+    last the fastest.
 
     No library writes ND2. The layout is the one that the nd2 package documents in its reader: named chunks,
     a map of them at the end, frames (Y, X, C) in chunks of their own.
@@ -110,8 +121,22 @@ def write_nd2(path: Path, stack: np.ndarray, names: tuple[str, ...], calibrated:
     }
     attributes = document(*(tag(k, "lx_uint32", v) for k, v in shape.items()))
     times = {"dStart": 0, "dPeriod": 300_000, "dDuration": 0, "dAvgPeriodDiff": 303_000}
-    loop = tag("uiCount", "lx_uint32", n_frames) + "".join(tag(k, "double", v) for k, v in times.items())
-    experiment = document(tag("eType", "lx_uint32", 1), f"<uLoopPars>{loop}</uLoopPars>")
+    n_times = n_frames // max(len(points), 1) // n_planes
+    loop = tag("uiCount", "lx_uint32", n_times) + "".join(tag(k, "double", v) for k, v in times.items())
+    within = ""
+    if n_planes > 1:
+        steps = tag("uiCount", "lx_uint32", n_planes) + tag("dZStep", "double", 0.5)
+        within = f"{tag('eType', 'lx_uint32', 4)}<uLoopPars>{steps}</uLoopPars>"
+    if points:
+        within = f"<ppNextLevelEx><i0000000000>{within}</i0000000000></ppNextLevelEx>" if within else ""
+        stage = "".join(
+            f"<i{i:010d}>{tag('dPosX', 'double', i)}{tag('dPosY', 'double', 0)}{tag('dPosZ', 'double', 0)}"
+            f"{tag('dPFSOffset', 'double', 0)}{tag('dPosName', 'CLxStringW', name)}</i{i:010d}>"
+            for i, name in enumerate(points)
+        )
+        within = f"{tag('eType', 'lx_uint32', 2)}<uLoopPars><Points>{stage}</Points></uLoopPars>{within}"
+    inner = f"<ppNextLevelEx><i0000000000>{within}</i0000000000></ppNextLevelEx>" if within else ""
+    experiment = document(tag("eType", "lx_uint32", 1), f"<uLoopPars>{loop}</uLoopPars>{inner}")
     probe = f"<pFluorescentProbe>{tag('m_sName', 'CLxStringW', 'any')}</pFluorescentProbe>"
     planes = "".join(
         f"<a{i}>{tag('sDescription', 'CLxStringW', n)}{probe}</a{i}>" for i, n in enumerate(names)

@@ -86,7 +86,10 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
         }
     )
     job = Job(folder, video, config, screen)
-    units = [video.nucleus, video.phase, video.pixel_size_um, video.minutes_per_frame, video.missing]
+    units: list[Any] = [
+        *(video.nucleus, video.phase, video.pixel_size_um, video.minutes_per_frame, video.missing),
+        *([video.selection] if video.selection else []),
+    ]
     job.run_stage(
         "video", lambda _: video.warnings, after=(), depends_on=[__version__, digest, units], files=()
     )

@@ -1,7 +1,8 @@
-"""File or folder -> Video: TIFF in its dialects, folders of TIFFs, OME-Zarr, Nikon ND2."""
+"""File or folder -> Video: TIFF in its dialects, folders of TIFFs, OME-Zarr, Nikon ND2; what they hold."""
 
 from __future__ import annotations
 
-from lineage.video.movie import open_array, open_video, positions
+from lineage.video.listing import list_contents
+from lineage.video.movie import chosen_positions, open_array, open_video, positions
 
-__all__ = ["open_array", "open_video", "positions"]
+__all__ = ["chosen_positions", "list_contents", "open_array", "open_video", "positions"]

@@ -149,6 +149,7 @@ def _of_frames(
         assumed=first[0].assumed,
         notes=(*first[0].notes, *dict.fromkeys(note for _, notes in flat for note in notes)),
         warnings=(*warnings, *holes_warned, *uneven, *first[0].warnings),
+        n_planes=max(*map(len, planes), *(still.n_planes for still in first)),
     )
 
 

@@ -15,7 +15,7 @@ from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, InputError, Video
 from lineage.video.channels import choose_channels
 from lineage.video.folder import channels_as_frames, find_positions
 from lineage.video.formats import FOLDER, format_of
-from lineage.video.places import choose_position
+from lineage.video.places import ALL, choose_position, choose_positions
 from lineage.video.selection import Selection
 from lineage.video.source import Source
 from lineage.video.tiff import read_tiff
@@ -84,15 +84,20 @@ def open_video(
             or an option that does not fit. `Video.frame` raises it too, for damage that shows only then.
     """
     path = Path(path)
-    _check_positive(pixel_size_um, "--pixel-size-um", "micrometres")
-    _check_positive(minutes_per_frame, "--minutes-per-frame", "minutes")
     selection = Selection(position, well, z, axes)
     form = format_of(path)
     found = form.positions(path)
     number = choose_position(found, selection, path.name)
-    source = form.read(path, number, selection)
-    video = _as_video(source, path, nucleus_channel, phase_channel, pixel_size_um, minutes_per_frame)
-    return replace(video, position=found[number].name or position or "", selection=selection.words)
+    video = settle(
+        form.read(path, number, selection),
+        path,
+        nucleus_channel=nucleus_channel,
+        phase_channel=phase_channel,
+        pixel_size_um=pixel_size_um,
+        minutes_per_frame=minutes_per_frame,
+    )
+    called = found[number].name or ("" if position == ALL else position or "")
+    return replace(video, position=called, selection=selection.words)
 
 
 def open_array(
@@ -135,7 +140,14 @@ def open_array(
         channels=("",) * n_channels,
         read=read,
     )
-    video = _as_video(source, Path("array"), nucleus_channel, phase_channel, pixel_size_um, minutes_per_frame)
+    video = settle(
+        source,
+        Path("array"),
+        nucleus_channel=nucleus_channel,
+        phase_channel=phase_channel,
+        pixel_size_um=pixel_size_um,
+        minutes_per_frame=minutes_per_frame,
+    )
     return replace(video, sha256=_sha256(source))
 
 
@@ -148,15 +160,55 @@ def _sha256(source: Source) -> str:
     return digest.hexdigest()
 
 
-def _as_video(
+def chosen_positions(path: Path, position: str | None, well: str | None) -> list[str]:
+    """The names of the positions to run: one, or every one, of the well if one is given.
+
+    Args:
+        path: file or folder.
+        position: its name, its number in the list of `positions`, or `all`.
+        well: the well of the position.
+
+    Returns:
+        Names; an empty one where the file holds one position only.
+
+    Raises:
+        InputError: there are several and none is chosen, or the chosen one is not there.
+    """
+    form = format_of(path)
+    found = form.positions(path)
+    selection = Selection(position, well)
+    if position == ALL:
+        return [found[number].name for number in choose_positions(found, selection, path.name)]
+    return [found[choose_position(found, selection, path.name)].name]
+
+
+def settle(
     source: Source,
     path: Path,
-    nucleus_channel: int | None,
-    phase_channel: int | None,
-    pixel_size_um: float | None,
-    minutes_per_frame: float | None,
+    *,
+    nucleus_channel: int | None = None,
+    phase_channel: int | None = None,
+    pixel_size_um: float | None = None,
+    minutes_per_frame: float | None = None,
 ) -> Video:
-    """What a reader gives, with channels and units settled and checked."""
+    """What a reader gives, with channels and units settled and checked.
+
+    Args:
+        source: what the reader gives.
+        path: of the file.
+        nucleus_channel: the channel with the DNA stain, counted from 0.
+        phase_channel: the channel with phase contrast, counted from 0.
+        pixel_size_um: side of a pixel, micrometres.
+        minutes_per_frame: time from one frame to the next, minutes.
+
+    Returns:
+        Video, of the source's position.
+
+    Raises:
+        InputError: no movie of grey values, units that are not credible, or channels that are not there.
+    """
+    _check_positive(pixel_size_um, "--pixel-size-um", "micrometres")
+    _check_positive(minutes_per_frame, "--minutes-per-frame", "minutes")
     source = _with_checked_frames(source, path.name)
     _check_movie(source, path.name)
     if source.unnamed_channels and nucleus_channel is None and phase_channel is None:

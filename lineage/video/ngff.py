@@ -99,7 +99,9 @@ def _images(group: zarr.Group, path: Path) -> list[tuple[Position, str]]:
         inner = _fields(group)
         stated = [("", "", field) for field in inner]
     else:
-        inner = sorted((k for k in group.group_keys() if k.isdigit()), key=int)
+        # zarr warns of folders that are no groups, such as that of the OME-XML.
+        numbered = (f.name for f in path.iterdir() if f.is_dir() and f.name.isdigit())
+        inner = sorted((name for name in numbered if name in group), key=int)
         stated = _series(path, inner)
     if not inner:
         raise InputError(f"{path.name} has no NGFF image (`multiscales`): export it as OME-Zarr")
@@ -163,6 +165,7 @@ def _describe(image: Any, path: Path, selection: Selection) -> Source:
         assumed=axes.assumed,
         notes=(*axes.notes, *notes),
         warnings=tuple(warnings),
+        n_planes=axes.n_planes,
     )
 
 

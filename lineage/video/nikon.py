@@ -129,6 +129,7 @@ def _describe(file: nd2.ND2File, path: Path, number: int, selection: Selection) 
         assumed=axes.assumed,
         notes=(*axes.notes, *notes),
         warnings=tuple(warnings),
+        n_planes=axes.n_planes,
     )
 
 

@@ -35,24 +35,43 @@ def choose_position(found: Sequence[Position], selection: Selection, name: str) 
     Raises:
         InputError: there are several and none is chosen, or the chosen one is not there.
     """
-    given = " and ".join(
-        f"--{k} {v}" for k, v in (("well", selection.well), ("position", selection.position)) if v is not None
-    )
-    hits = _matching(found, selection)
+    hits = choose_positions(found, selection, name)
     if len(hits) == 1:
         return hits[0]
-    names = listed((found[i].name for i in hits or range(len(found))), max_items=12)
-    if hits:
-        where = f"{name} at {given}" if given else name
-        first = found[hits[0]].name
-        raise InputError(
-            f"{where} holds {len(hits)} positions ({names}); choose one with --position {first}, "
-            "or all with --position all, or let `python -m pipelines.plate map` draft a row for each"
-        )
-    what = f"the positions {names}"
+    names = listed((found[i].name for i in hits), max_items=12)
+    where = f"{name} at {_given(selection)}" if _given(selection) else name
+    first = found[hits[0]].name
+    raise InputError(
+        f"{where} holds {len(hits)} positions ({names}); choose one with --position {first}, "
+        "or all with --position all, or let `python -m pipelines.plate map` draft a row for each"
+    )
+
+
+def choose_positions(found: Sequence[Position], selection: Selection, name: str) -> list[int]:
+    """The numbers of all positions that a selection may mean; all that there are where nothing is chosen.
+
+    Args:
+        found: those that there are.
+        selection: what the user chose; `all` stands for every position, or for all of the given well.
+        name: of the movie, for the message.
+
+    Returns:
+        Indices of `found`, at least one.
+
+    Raises:
+        InputError: the chosen one is not there.
+    """
+    if hits := _matching(found, selection):
+        return hits
+    what = f"the positions {listed((p.name for p in found), max_items=12)}"
     if len(found) == 1:
         what = f"one position only: leave --{'position' if selection.position is not None else 'well'} out"
-    raise InputError(f"{given} is not there: {name} holds {what}")
+    raise InputError(f"{_given(selection)} is not there: {name} holds {what}")
+
+
+def _given(selection: Selection) -> str:
+    given = (("well", selection.well), ("position", selection.position))
+    return " and ".join(f"--{option} {value}" for option, value in given if value is not None)
 
 
 def _matching(found: Sequence[Position], selection: Selection) -> list[int]:
@@ -60,7 +79,7 @@ def _matching(found: Sequence[Position], selection: Selection) -> list[int]:
     every = list(range(len(found)))
     if selection.well is not None:
         every = [i for i in every if found[i].well and well_name(found[i].well) == well_name(selection.well)]
-    if selection.position is None:
+    if selection.position is None or selection.position == ALL:
         return every
     wanted = plain_name(str(selection.position)).lower()
     by_name = [i for i in every if plain_name(found[i].name).lower() == wanted != ""]

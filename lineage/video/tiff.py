@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -34,10 +34,10 @@ from lineage.video.units import (
 from lineage.video.zplanes import over_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from tifffile import TiffFile, TiffPageSeries
+    from tifffile import FileHandle, TiffFile, TiffPageSeries
 
 _RESOLUTION_UNITS = {2: "inch", 3: "cm"}  # TIFF 6.0, tag 296
 _COLOURS = (2, 5, 6, 8)  # photometric: RGB, separated, YCbCr, CIELab
@@ -138,6 +138,7 @@ def _describe(
             *notes,
         ),
         (*metadata.warnings, *warnings),
+        axes.n_planes,
     )
 
 
@@ -170,9 +171,24 @@ def _plane_reader(series: TiffPageSeries, axes: Axes, path: Path) -> Callable[[i
         index = axes.index(t, channel, z)
         position = [int(i) for i in index[: len(outer)] if not isinstance(i, slice)]
         page = pages[int(np.ravel_multi_index(position, outer)) if outer else 0]
-        return page.asarray()[index[len(outer) :]]
+        with _opened(page.parent.filehandle):
+            return page.asarray()[index[len(outer) :]]
 
     return read
+
+
+@contextmanager
+def _opened(handle: FileHandle) -> Iterator[None]:
+    """Of a set in thousands of files tifffile keeps none open but the first."""
+    with handle.lock:
+        closed = handle.closed
+        if closed:
+            handle.open()
+        try:
+            yield
+        finally:
+            if closed:
+                handle.close()
 
 
 def _read_metadata(tif: TiffFile, path: Path) -> Metadata:
