@@ -21,7 +21,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def main(
     video: Annotated[
-        Path | None, typer.Argument(help="TIFF, folder of TIFFs, OME-Zarr or ND2; not needed with --labels")
+        Path | None,
+        typer.Argument(help="TIFF, folder of TIFFs, OME-Zarr, ND2, CZI or LIF; not needed with --labels"),
     ] = None,
     out: Annotated[
         Path | None,

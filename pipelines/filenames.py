@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from lineage.video.arrange import Position
 
-SUFFIXES = (".tif", ".tiff", ".nd2", ".zarr")
+SUFFIXES = (".tif", ".tiff", ".nd2", ".czi", ".lif", ".zarr")
 POSITION_SETTING = "video.position"
 NOT_MOVIES = (".lineage", ".truth")  # folders of ours
 # Common ones. The name of another line looks like any other word, and has to be filled in.
@@ -68,7 +68,9 @@ def read_name(path: Path) -> Name:
     {'experiment_date': '2026-11-30', 'dose_gy': '2.5', 'cell_line': 'U251', 'well': '3', 'position': '1'}
     """
     names = [path.name, *reversed(path.parent.parts)]
-    readings = [_read(re.sub(r"(\.ome)?\.(tiff?|nd2|zarr)$", "", n, flags=re.IGNORECASE)) for n in names]
+    readings = [
+        _read(re.sub(r"(\.ome)?\.(tiff?|nd2|czi|lif|zarr)$", "", n, flags=re.IGNORECASE)) for n in names
+    ]
     known: dict[str, str] = {}
     for reading in reversed(readings):
         known |= reading.known
