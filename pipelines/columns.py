@@ -27,6 +27,8 @@ NO_TREATMENT = "none"
 CONFIG = "config"
 # The options of `python -m lineage.run` -> the settings that they stand for.
 OPTIONS = {
+    "z": "video.z",
+    "axes": "video.axes",
     "nucleus_channel": "video.nucleus_channel",
     "phase_channel": "video.phase_channel",
     "pixel_size_um": "video.pixel_size_um",
@@ -37,6 +39,7 @@ OPTIONS = {
     CONFIG: CONFIG,
 }
 NOT_A_COLUMN = {
+    "list_only": "--list is for one movie",
     "out": "--out holds for the whole plate",
     "overwrite": "delete a movie's run folder to begin it anew",
     "debug": "--debug holds for the whole plate",

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from lineage.io.files import atomic_write
 from lineage.schema import InputError
-from lineage.video import positions
+from lineage.video import files_of, positions
 from lineage.video.names import Kind
 from lineage.video.names import read_name as read_image_name
+from lineage.video.ngff import is_zarr
 from pipelines.columns import NO_TREATMENT, REQUIRED
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
 
     from lineage.video.arrange import Position
 
-SUFFIXES = (".tif", ".tiff", ".nd2", ".czi", ".lif", ".zarr")
+SUFFIXES = (".tif", ".tiff", ".nd2", ".czi", ".lif", ".zarr", ".companion.ome")
 POSITION_SETTING = "video.position"
+_SUFFIX = r"(\.ome)?\.(tiff?|nd2|czi|lif|zarr)$|\.companion\.ome$"
 NOT_MOVIES = (".lineage", ".truth")  # folders of ours
 # Common ones. The name of another line looks like any other word, and has to be filled in.
 CELL_LINES = (
@@ -68,9 +70,7 @@ def read_name(path: Path) -> Name:
     {'experiment_date': '2026-11-30', 'dose_gy': '2.5', 'cell_line': 'U251', 'well': '3', 'position': '1'}
     """
     names = [path.name, *reversed(path.parent.parts)]
-    readings = [
-        _read(re.sub(r"(\.ome)?\.(tiff?|nd2|czi|lif|zarr)$", "", n, flags=re.IGNORECASE)) for n in names
-    ]
+    readings = [_read(re.sub(_SUFFIX, "", n, flags=re.IGNORECASE)) for n in names]
     known: dict[str, str] = {}
     for reading in reversed(readings):
         known |= reading.known
@@ -139,37 +139,65 @@ def is_movie(path: Path) -> bool:
     """Whether a file or folder may be a movie, by its name; run folders and ground truths are none."""
     if path.suffix.lower() in NOT_MOVIES or path.name.startswith("."):
         return False
-    return path.is_dir() or path.suffix.lower() in SUFFIXES
+    return path.is_dir() or path.name.lower().endswith(SUFFIXES)
 
 
 def find_movies(folder: Path) -> Iterator[tuple[Path, Position | None]]:
     """Find the movies in a folder and its subfolders, by name.
 
-    A folder of images is one movie, or one for each position that the names of its images distinguish.
+    A folder of images is one movie, or one for each position that the names of its images distinguish; a file
+    is one for each position that it holds. An OME-TIFF in several files is found once.
 
     Yields:
-        Path and position; None where the path holds one position only.
+        Path and position; None where the path holds one position only, and states no well for it.
     """
+    seen: set[Path] = set()
     for path in sorted(folder.iterdir()):
-        if not is_movie(path):
+        if not is_movie(path) or path in seen:
             continue
-        if path.is_file() or path.suffix.lower() == ".zarr":
-            yield path, None
+        if path.is_file() or is_zarr(path):
+            seen.update(_parts(path))
+            yield from _in_file(path)
         elif found := positions(path):
             yield from ((path, position if len(found) > 1 else None) for position in found)
         else:
             yield from find_movies(path)
 
 
-def draft(folder: Path) -> Draft:
-    """Draft the plate map of a folder's movies from their names; what they do not tell stays empty.
+def _in_file(path: Path) -> Iterator[tuple[Path, Position | None]]:
+    """The positions of a file. One that cannot be read is a row, too: the check of the map says why."""
+    try:
+        found = positions(path)
+    except InputError:
+        yield path, None
+        return
+    for position in found:
+        yield path, position if len(found) > 1 or position.well else None
+
+
+def _parts(path: Path) -> tuple[Path, ...]:
+    try:
+        return files_of(path)
+    except InputError:
+        return (path,)
+
+
+def home_of(movies: Path) -> Path:
+    """The folder that a map of these movies lies in: beside a file, in a folder of movies."""
+    return movies if movies.is_dir() and not is_zarr(movies) else movies.parent
+
+
+def draft(movies: Path) -> Draft:
+    """Draft the plate map of a file, or of a folder's movies; what names and files do not tell stays empty.
 
     Raises:
-        InputError: no such folder, or no movie in it.
+        InputError: no such file or folder, or no movie in it.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder} is no folder; give the one that holds the movies")
-    here: list[tuple[Path, Position | None]] = [(folder, position) for position in positions(folder)]
+    if not movies.exists():
+        raise InputError(f"{movies} is not there; give a movie, or the folder that holds the movies")
+    folder = home_of(movies)
+    # Refused at once: a file by itself that cannot be read, as there would be no other row.
+    here: list[tuple[Path, Position | None]] = [(movies, position) for position in positions(movies)]
     found = here or list(find_movies(folder))
     if not found:
         raise InputError(f"{folder} holds no movie; wanted {', '.join(SUFFIXES)}, or folders of TIFFs")
@@ -185,11 +213,12 @@ def draft(folder: Path) -> Draft:
 
 
 def _position_cells(position: Position | None) -> dict[str, str]:
-    """The cells that one of a folder's positions fills."""
-    if position is None or not position.name:
+    """The cells that one of a movie's positions fills."""
+    if position is None:
         return {}
     stated = {"well": _plain(position.well), "position": _plain(position.position)}
-    return {column: value for column, value in stated.items() if value} | {POSITION_SETTING: position.name}
+    setting = {POSITION_SETTING: position.name} if position.name else {}
+    return {column: value for column, value in stated.items() if value} | setting
 
 
 def write(draft: Draft, path: Path, *, folder: Path) -> None:

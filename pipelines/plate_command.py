@@ -23,8 +23,12 @@ Debug = Annotated[bool, typer.Option("--debug", help="show the traceback of an e
 
 @app.command("map")
 def draft_map(
-    folder: Annotated[Path, typer.Argument(help="the movies; folders in it are looked through")],
-    out: Annotated[Path | None, typer.Option(help="the map to write; FOLDER/plate.csv if left out")] = None,
+    movies: Annotated[
+        Path, typer.Argument(help="a movie, or a folder of them; folders in it are looked through")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="the map to write; plate.csv in the folder if left out")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier map")] = False,
     debug: Debug = False,
 ) -> None:
@@ -33,10 +37,10 @@ def draft_map(
     from pipelines.columns import COPY
 
     with one_line_errors(debug=debug, stopped="nothing was written"):
-        path = out or folder / COPY
+        path = out or filenames.home_of(movies) / COPY
         refuse_existing(path, overwrite=overwrite)
-        draft = filenames.draft(folder)
-        filenames.write(draft, path, folder=folder)
+        draft = filenames.draft(movies)
+        filenames.write(draft, path, folder=filenames.home_of(movies))
         for remark in draft.remarks:
             typer.echo(remark)
         typer.echo(f"{len(draft.rows)} movies in {path}: look it over, and fill in what is empty")

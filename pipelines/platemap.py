@@ -167,8 +167,9 @@ def _uniform(cells: Mapping[str, str]) -> dict[str, str]:
     """Cells that may be written in several ways, in one of them; and defaults for empty cells."""
     uniform = {"treatment": cells.get("treatment", NO_TREATMENT)}
     if "movie" in cells:
+        chosen = [cells[c] for c in ("video.well", "video.position") if c in cells]
         uniform[RUN_FOLDER] = (
-            cells.get(RUN_FOLDER) or default_out(Path(cells["movie"]), cells.get("video.position")).name
+            cells.get(RUN_FOLDER) or default_out(Path(cells["movie"]), "_".join(chosen)).name
         )
     if well := re.fullmatch(r"([A-Pa-p])0*(\d{1,2})", cells.get("well", "")):
         uniform["well"] = f"{well[1].upper()}{int(well[2]):02d}"

@@ -239,8 +239,8 @@ def test_a_map_without_rows_or_file_is_refused(tmp_path):
 
 
 def test_every_option_of_a_run_is_a_column():
-    # A map's own column position is that within the well; the option's is called video.position there.
-    options = set(inspect.signature(command.main).parameters) - {"video", "position"}
+    # A map's own columns well and position say where it lies; the options' are video.well and video.position.
+    options = set(inspect.signature(command.main).parameters) - {"video", "position", "well"}
     assert options == {*columns.OPTIONS, *columns.NOT_A_COLUMN}
 
 

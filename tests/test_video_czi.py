@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from video_files import DNA, PHASE, UNITS, assert_same, movie, refusal
 
-from lineage.video import open_video, positions
+from lineage.video import list_contents, open_video, positions
+from lineage.video.selection import NO_CHOICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -192,6 +193,7 @@ def test_planes_of_z_by_choice(tmp_path: Path) -> None:
     path = write_czi(tmp_path / "m.czi", {0: pixels})
     refusal(path, "3 planes of z", **UNITS)
     assert_same(path, pixels[:, :, 1], z=1, **UNITS)
+    assert "3 planes of z" in " ".join(list_contents(path, selection=NO_CHOICE))
     assert_same(path, pixels.max(axis=2), z="max", **UNITS)
 
 

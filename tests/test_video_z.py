@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter
 from video_files import DNA, UNITS, movie, refusal, write_imagej, write_nd2
 
 from lineage.schema import InputError
-from lineage.video import open_video
+from lineage.video import open_video, positions
 from lineage.video.zplanes import sharpest
 
 if TYPE_CHECKING:
@@ -120,9 +120,17 @@ def test_planes_are_read_for_the_frame_that_is_asked_for(tmp_path: Path, monkeyp
 
 
 def test_a_movie_without_planes_takes_no_choice(tmp_path: Path) -> None:
-    refusal(
-        write_imagej(tmp_path / "m.tif", movie()), "--z max is given, and m.tif has no planes of z", z="max"
-    )
+    path = write_imagej(tmp_path / "m.tif", movie())
+    refusal(path, "--z max is given, and m.tif has no planes of z", z="max")
+
+
+def test_files_of_a_folder_that_are_stacks_themselves(tmp_path: Path) -> None:
+    for t in range(N_FRAMES):
+        write_imagej(tmp_path / f"m_t{t}.tif", stack()[t, :, DNA], "ZYX")
+    refusal(tmp_path, "m_t0.tif holds 3 planes of z: choose with --z max, mean, focus, or 0 to 2", **UNITS)
+    video = open_video(tmp_path, z="max", **UNITS)
+    np.testing.assert_array_equal(video.frame(1, 0), stack()[1, :, DNA].max(axis=0))
+    assert len(positions(tmp_path)) == 1
 
 
 def test_of_equally_sharp_planes_the_lowest_is_taken() -> None:
@@ -174,5 +182,5 @@ def test_axes_of_a_zarr(tmp_path: Path) -> None:
 
 
 def test_formats_that_state_their_axes_take_none(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--axes is for TIFF and Zarr; m.nd2 is an ND2"):
+    with pytest.raises(InputError, match="--axes is for TIFF and Zarr"):
         open_video(as_nd2(tmp_path), axes="TZCYX")

@@ -42,21 +42,37 @@ def open_tiff(path: Path, files: ExitStack, *, omexml: str = "") -> TiffFile:
     Raises:
         InputError: it is not there, no TIFF, or damaged.
     """
-    import tifffile
-
     with _errors_are_damage(path):
-        try:
-            described: dict[str, Any] = {"omexml": omexml, "is_ome": True, **_NO_OTHER} if omexml else {}
-            tif = files.enter_context(tifffile.TiffFile(path, **described))
-        except tifffile.TiffFileError as error:
-            raise InputError(f"{path.name} is not a TIFF image ({error}): give a whole TIFF") from error
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
+        described: dict[str, Any] = {"omexml": omexml, "is_ome": True, **_NO_OTHER} if omexml else {}
+        tif = files.enter_context(_opened(path, **described))
         tif.filehandle.set_lock(True)  # planes may be asked for from several threads
-        if not len(tif.pages):
-            raise damaged(path, "no image in it")
         _check_chain(tif, path)
         _check_tags(tif, path)
+    return tif
+
+
+def ome_xml_of(path: Path) -> str:
+    """The OME-XML in a TIFF's first directory, "" where there is none; the others are not looked at.
+
+    Raises:
+        InputError: it is not there, no TIFF, or damaged so far.
+    """
+    with _errors_are_damage(path), _opened(path) as tif:
+        return tif.ome_metadata or ""
+
+
+def _opened(path: Path, **described: Any) -> TiffFile:
+    import tifffile
+
+    try:
+        tif = tifffile.TiffFile(path, **described)
+    except tifffile.TiffFileError as error:
+        raise InputError(f"{path.name} is not a TIFF image ({error}): give a whole TIFF") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error})") from error
+    if not len(tif.pages):
+        tif.close()
+        raise damaged(path, "no image in it")
     return tif
 
 

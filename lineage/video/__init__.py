@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from lineage.video.formats import chosen_positions, files_of, positions
 from lineage.video.listing import list_contents
-from lineage.video.movie import chosen_positions, open_array, open_video, positions
+from lineage.video.movie import open_array, open_video
 
-__all__ = ["chosen_positions", "list_contents", "open_array", "open_video", "positions"]
+__all__ = ["chosen_positions", "files_of", "list_contents", "open_array", "open_video", "positions"]

@@ -16,7 +16,7 @@ from lineage.video.arrange import Image, Position, Sorted, natural_key, sort_ima
 from lineage.video.axes import MAX_CHANNELS
 from lineage.video.metadata import Metadata, micro_manager_summary, settle_interval
 from lineage.video.places import choose_position
-from lineage.video.selection import NO_CHOICE, Selection
+from lineage.video.selection import NO_CHOICE, Z_WORDS, Selection
 from lineage.video.source import Source, listed, without_missing
 from lineage.video.units import SILENT, Measure
 from lineage.video.zplanes import check_planes_of_z, over_planes
@@ -31,12 +31,14 @@ _UNEVEN = 0.25  # of an interval: by so much a frame may come late
 _MAX_MISSING = 0.5  # of the frames: with more of them gone the names count something else
 
 
-def find_positions(folder: Path, read: Callable[[Path], Source]) -> list[Position]:
-    """The positions that a folder's images show; none where it is no movie of single images."""
+def find_positions(folder: Path, read: Read) -> list[Position]:
+    """The positions that a folder's images show; none where it is no movie of single images or stacks."""
     try:
         found = sort_images(folder)
         first = found.images[0].path
-        _as_still(read(first), first.name)
+        source = read(first, None, NO_CHOICE)
+        # What reads as a movie whose time is in Z is a stack here.
+        _as_still(read(first, None, Selection(z=0)) if source.frames_in_z else source, first.name)
     except InputError:
         return []
     return found.positions if found.timed else []
@@ -223,6 +225,11 @@ def _as_still(source: Source, name: str) -> Source:
     """
     if source.n_frames == 1:
         return source
+    if source.frames_in_z:
+        raise InputError(
+            f"{name} holds {source.n_frames} planes of z: choose with --z {', '.join(Z_WORDS)}, "
+            f"or 0 to {source.n_frames - 1}"
+        )
     if source.n_frames > MAX_CHANNELS or len(source.channels) > 1:
         raise InputError(
             f"{name} holds {source.n_frames} frames; in a folder each file is one frame: give the file itself"

@@ -154,6 +154,7 @@ def _describe(lif: LifFile, path: Path, number: int, selection: Selection) -> So
         assumed=axes.assumed,
         notes=(*axes.notes, *notes, *interval_notes, *single),
         warnings=(*warnings, *interval_warnings),
+        n_planes=axes.n_planes,
     )
 
 

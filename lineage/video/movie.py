@@ -13,16 +13,14 @@ import numpy as np
 from lineage.io.tiff import finite
 from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, InputError, Video
 from lineage.video.channels import choose_channels
-from lineage.video.folder import channels_as_frames, find_positions
-from lineage.video.formats import FOLDER, format_of
-from lineage.video.places import ALL, choose_position, choose_positions
+from lineage.video.folder import channels_as_frames
+from lineage.video.formats import format_of
+from lineage.video.places import ALL, choose_position
 from lineage.video.selection import Selection
 from lineage.video.source import Source
-from lineage.video.tiff import read_tiff
 from lineage.video.units import CREDIBLE_MIN, CREDIBLE_UM, is_credible
 
 if TYPE_CHECKING:
-    from lineage.video.arrange import Position
     from lineage.video.units import Measure
 
 ASSUMED_PIXEL_SIZE_UM = 1.1518
@@ -160,28 +158,6 @@ def _sha256(source: Source) -> str:
     return digest.hexdigest()
 
 
-def chosen_positions(path: Path, position: str | None, well: str | None) -> list[str]:
-    """The names of the positions to run: one, or every one, of the well if one is given.
-
-    Args:
-        path: file or folder.
-        position: its name, its number in the list of `positions`, or `all`.
-        well: the well of the position.
-
-    Returns:
-        Names; an empty one where the file holds one position only.
-
-    Raises:
-        InputError: there are several and none is chosen, or the chosen one is not there.
-    """
-    form = format_of(path)
-    found = form.positions(path)
-    selection = Selection(position, well)
-    if position == ALL:
-        return [found[number].name for number in choose_positions(found, selection, path.name)]
-    return [found[choose_position(found, selection, path.name)].name]
-
-
 def settle(
     source: Source,
     path: Path,
@@ -233,17 +209,6 @@ def settle(
         missing=source.missing,
         files=source.files,
     )
-
-
-def positions(path: Path) -> list[Position]:
-    """The positions that a file holds, or that the images in a folder show; none where that is no movie.
-
-    Raises:
-        InputError: a file that is damaged, or none that can be read.
-    """
-    path = Path(path)
-    form = format_of(path)
-    return find_positions(path, read_tiff) if form is FOLDER else form.positions(path)
 
 
 def _check_positive(value: float | None, option: str, unit: str) -> None:

@@ -93,7 +93,7 @@ def _images(group: zarr.Group, path: Path) -> list[tuple[Position, str]]:
         wells = [w["path"] for w in attributes["plate"]["wells"] if w["path"] in group]
         fields = [(well, place) for well in wells for place in _fields(group[well])]
         alone = len(fields) == len(wells)
-        stated = [("", well_name(w), "" if alone else field) for w, field in fields]
+        stated = [(well_name(w) if alone else "", well_name(w), field) for w, field in fields]
         inner = [f"{well}/{field}" for well, field in fields]
     elif "well" in attributes:
         inner = _fields(group)

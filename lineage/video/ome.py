@@ -36,10 +36,13 @@ def read_images(text: str, file: str) -> list[OmeImage]:
     root = _parsed(text, file)
     places = _places(root)
     found = []
-    for image in _with_planes(root):
+    images = _with_planes(root)
+    for image in images:
         named = (u.get("FileName", "") for u in image.iterfind("{*}Pixels/{*}TiffData/{*}UUID"))
         name = image.get("Name", "")
-        well, position = places.get(image.get("ID", "")) or place_of(name)
+        # The name of a movie by itself may be anything: C2-movie.tif is a channel.
+        told = place_of(name) if len(images) > 1 else ("", "")
+        well, position = places.get(image.get("ID", ""), told)
         found.append(OmeImage(name, well, position, tuple(dict.fromkeys(filter(None, named)))))
     return found
 
@@ -118,8 +121,7 @@ def _places(root: Element) -> dict[str, tuple[str, str]]:
         for i, sample in enumerate(samples):
             reference = sample.find("{*}ImageRef")
             if reference is not None:
-                within = str(i) if len(samples) > 1 else ""
-                places[reference.get("ID", "")] = (f"{chr(65 + int(row))}{int(column) + 1}", within)
+                places[reference.get("ID", "")] = (f"{chr(65 + int(row))}{int(column) + 1}", str(i))
     return places
 
 

@@ -6,12 +6,11 @@ them. tifffile follows it; here it is given the chosen image's part alone, so th
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003
 from typing import TYPE_CHECKING
 
-from lineage.io.tiff import open_tiff
+from lineage.io.tiff import ome_xml_of, open_tiff
 from lineage.schema import InputError
 from lineage.video.arrange import Position
 from lineage.video.ome import OmeImage, metadata_file, only_image, read_images
@@ -20,6 +19,8 @@ from lineage.video.selection import NO_CHOICE
 from lineage.video.source import listed
 
 if TYPE_CHECKING:
+    from contextlib import ExitStack
+
     from tifffile import TiffFile
 
 
@@ -117,8 +118,7 @@ def _document_in(path: Path) -> str:
     """The OME-XML in a file."""
     if _is_xml(path):
         return path.read_text(encoding="utf-8", errors="replace")
-    with ExitStack() as files:
-        return open_tiff(path, files).ome_metadata or ""
+    return ome_xml_of(path)
 
 
 def _is_xml(path: Path) -> bool:

@@ -31,6 +31,7 @@ class Source:
     assumed: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    frames_in_z: bool = False  # what is read as time is called z in the file
     n_planes: int = 1  # planes of z in the file, of which each frame is made
     files: tuple[Path, ...] = ()  # those that are read, where they are not all that was given
 

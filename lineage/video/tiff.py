@@ -138,7 +138,8 @@ def _describe(
             *notes,
         ),
         (*metadata.warnings, *warnings),
-        axes.n_planes,
+        frames_in_z=axes.time is not None and axes.names[axes.time] == "Z",
+        n_planes=axes.n_planes,
     )
 
 

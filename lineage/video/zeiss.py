@@ -214,6 +214,7 @@ def _describe(czi: CziReader, path: Path, number: int, selection: Selection) -> 
         assumed=axes.assumed,
         notes=(*axes.notes, *notes, *interval_notes),
         warnings=(*warnings, *interval_warnings, *_warn_of_gaps(scene)),
+        n_planes=axes.n_planes,
     )
 
 
