@@ -303,6 +303,25 @@ def test_cut_short(tmp_path: Path, kept: float) -> None:
     refusal(path, "damaged or cut short", **UNITS)
 
 
+@pytest.mark.parametrize("axes", [0, -1, 120])
+def test_a_directory_that_counts_impossible_axes(tmp_path: Path, axes: int) -> None:
+    """libCZI would end the process."""
+    path = write_czi(tmp_path / "m.czi", {0: stack()})
+    content = bytearray(path.read_bytes())
+    (at,) = (at for name, at in segments(content) if name == b"ZISRAWDIRECTORY")
+    struct.pack_into("<i", content, at + 128 + 28, axes)
+    path.write_bytes(content)
+    refusal(path, f"damaged or cut short .*{axes} axes", **UNITS)
+
+
+def test_a_tile_far_from_the_others_asks_for_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "m.czi"
+    with czi.create_czi(str(path)) as file:
+        for t in range(12):
+            file.write(stack()[t, DNA, 0], (0, 10_000_000 * (t == 5)), {"T": t})
+    refusal(path, "damaged .by its directory 12 frames of 40 x 10000048 px", **UNITS)
+
+
 @pytest.mark.parametrize("text", ["<ImageDocument>", "", "no XML"])
 def test_damaged_metadata(tmp_path: Path, text: str) -> None:
     path = write_czi(tmp_path / "m.czi", {0: stack()})

@@ -20,6 +20,7 @@ from lineage.video.source import Source, without_missing
 from lineage.video.units import SILENT
 from lineage.video.zeiss_metadata import (
     channel_names,
+    check_directory,
     planned_frames,
     read_xml,
     scene_names,
@@ -50,7 +51,7 @@ _DTYPES: dict[str, np.dtype] = {
 _DECODED = {"UnCompressed", "JpgXr", "Zstd0", "Zstd1"}
 _OTHER_AXES = {"R": "rotations", "I": "illuminations", "H": "phases", "V": "views", "B": "blocks"}
 # What a damaged directory may claim, and no microscope takes.
-_MAX_FRAMES, _MAX_PIXELS = 10**6, 10**9
+_MAX_FRAMES, _MAX_PIXELS, _MAX_SIDE = 10**6, 10**9, 2**17
 
 
 @dataclass
@@ -143,6 +144,7 @@ def _open(path: Path) -> Iterator[CziReader]:
         ) from error
     czi = None
     try:
+        check_directory(path)
         czi = CziReader(str(path))
         yield czi
     except InputError:
@@ -271,7 +273,7 @@ def _check_size(scene: _Scene, times: range, file: str) -> None:
     """Refuse what only a damaged directory claims, before memory is asked for it."""
     _, _, width, height = scene.box()
     mixed = any(len(types) > 1 for types in scene.types.values())
-    if mixed or len(times) > _MAX_FRAMES or width * height > _MAX_PIXELS:
+    if mixed or len(times) > _MAX_FRAMES or max(width, height) > _MAX_SIDE or width * height > _MAX_PIXELS:
         raise InputError(
             f"{file} is damaged (by its directory {len(times)} frames of {width} x {height} px"
             f"{', of more than one type' if mixed else ''}): copy or export it again"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from lineage.video.places import place_of
 from lineage.video.units import SILENT, Measure, duration, length, number, pixel_size
@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 _IMAGE = "./Metadata/Information/Image"
 _SEGMENT_BYTES = 32  # a name of 16 bytes, and two lengths
-_ENTRY_BYTES = 128  # of the directory of attachments
+_DIRECTORY_BYTES, _ATTACHMENTS_BYTES = 128, 256  # before the entries of the two directories
+_TILE_BYTES, _AXIS_BYTES = 32, 20  # of an entry for a tile, which has further bytes for each axis
+_ENTRY_BYTES = 128  # of an entry for an attachment
 _ATTACHMENT_BYTES = 256  # between a segment's head and what is attached
+_MAX_AXES = 12  # as many have a name
 
 
 def read_xml(text: str) -> Element:
@@ -78,31 +81,50 @@ def stated_interval(metadata: Element) -> Measure:
     return duration(step, "s") if step else SILENT
 
 
+def check_directory(path: Path) -> None:
+    """Refuse a directory of tiles by which libCZI 0.67 would end the process: one that counts too many axes.
+
+    Raises:
+        ValueError: it does.
+    """
+    with path.open("rb") as file:
+        (directory,) = struct.unpack("<q", _read_at(file, _SEGMENT_BYTES + 52, 8))
+        (n_bytes,) = struct.unpack("<q", _read_at(file, directory + 24, 8))
+        contents = _read_at(file, directory + _SEGMENT_BYTES, min(n_bytes, path.stat().st_size))
+    (n_tiles,), at = struct.unpack_from("<i", contents), _DIRECTORY_BYTES
+    for _ in range(n_tiles):
+        (n_axes,) = struct.unpack_from("<i", contents, at + _TILE_BYTES - 4)
+        if not 0 < n_axes <= _MAX_AXES:
+            raise ValueError(f"its directory counts {n_axes} axes")
+        at += _TILE_BYTES + _AXIS_BYTES * n_axes
+
+
 def time_stamps(path: Path) -> tuple[float, ...]:
     """When each frame was taken, minutes; empty where the file does not say it.
 
     The stamps are attached to the images. libCZI does not give attachments out, so they are looked up here,
     in the order that the format prescribes: file header, directory of attachments, attachment.
     """
-    with path.open("rb") as file:
-
-        def at(offset: int, n: int) -> bytes:
-            file.seek(offset)
-            return file.read(n)
-
-        try:
-            (directory,) = struct.unpack("<q", at(_SEGMENT_BYTES + 72, 8))
-            if not at(directory, 16).startswith(b"ZISRAWATTDIR"):
-                return ()
-            (n_entries,) = struct.unpack("<i", at(directory + _SEGMENT_BYTES, 4))
-            for i in range(n_entries):
-                entry = at(directory + _SEGMENT_BYTES + 256 + i * _ENTRY_BYTES, _ENTRY_BYTES)
+    try:
+        with path.open("rb") as file:
+            (directory,) = struct.unpack("<q", _read_at(file, _SEGMENT_BYTES + 72, 8))
+            (n_entries,) = struct.unpack("<i", _read_at(file, directory + _SEGMENT_BYTES, 4))
+            start = directory + _SEGMENT_BYTES + _ATTACHMENTS_BYTES
+            for i in range(n_entries if directory else 0):
+                entry = _read_at(file, start + i * _ENTRY_BYTES, _ENTRY_BYTES)
                 if entry[40:48].rstrip(b"\0") == b"CZTIMS":
-                    (offset,) = struct.unpack_from("<q", entry, 12)
-                    start = offset + _SEGMENT_BYTES + _ATTACHMENT_BYTES
-                    _, n_stamps = struct.unpack("<ii", at(start, 8))
-                    seconds = struct.unpack(f"<{n_stamps}d", at(start + 8, 8 * n_stamps))
-                    return tuple(s / 60 for s in seconds)
-        except (struct.error, OSError, OverflowError, ValueError):
-            return ()  # broken off or damaged: the images do not need them
+                    (attached,) = struct.unpack_from("<q", entry, 12)
+                    return _stamps(file, attached + _SEGMENT_BYTES + _ATTACHMENT_BYTES)
+    except (struct.error, OSError, OverflowError, ValueError):
+        pass  # broken off or damaged: the images do not need them
     return ()
+
+
+def _stamps(file: BinaryIO, at: int) -> tuple[float, ...]:
+    _, n = struct.unpack("<ii", _read_at(file, at, 8))
+    return tuple(seconds / 60 for seconds in struct.unpack(f"<{n}d", _read_at(file, at + 8, 8 * n)))
+
+
+def _read_at(file: BinaryIO, at: int, n_bytes: int) -> bytes:
+    file.seek(at)
+    return file.read(n_bytes)
