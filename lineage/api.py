@@ -191,7 +191,8 @@ def open(
     """Open a movie; frames are read when they are asked for.
 
     Args:
-        movie: TIFF, OME-TIFF, a folder of TIFFs, OME-Zarr or ND2; or an array (T, Y, X) or (T, C, Y, X).
+        movie: TIFF, OME-TIFF, a folder of TIFFs, OME-Zarr, ND2, CZI or LIF; or an array (T, Y, X)
+            or (T, C, Y, X).
         position: which of several: its name, or its number as `python -m lineage.run FILE --list` gives it.
         well: the well of the position.
         z: of a z-stack: `"max"` or `"mean"` of its planes, the one in best `"focus"`, or one, from 0.

@@ -23,8 +23,8 @@ def main(
     video: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="TIFF, folder of TIFFs, OME-Zarr or ND2; several, in order of time, are parts of one movie; "
-            "not needed with --labels"
+            help="TIFF, folder of TIFFs, OME-Zarr, ND2, CZI or LIF; several, in order of time, are parts of one "
+            "movie; not needed with --labels"
         ),
     ] = None,
     out: Annotated[

@@ -1,4 +1,4 @@
-"""File or folder -> Video: TIFF in its dialects, folders of TIFFs, OME-Zarr, Nikon ND2; what they hold."""
+"""File or folder -> Video: TIFF in its dialects, folders of TIFFs, OME-Zarr, ND2, CZI, LIF; contents."""
 
 from __future__ import annotations
 
