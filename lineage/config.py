@@ -62,6 +62,13 @@ class SegmentSettings(_Settings):
     min_area: float = Field(
         0.08, ge=0, le=0.5, description="objects below this share of the median nucleus's area are left out"
     )
+    measure: tuple[str | int, ...] | None = Field(
+        None,
+        description="further channels to measure, by name or number; all if left out, [] for none",
+    )
+    fucci: tuple[str | int, str | int] | None = Field(
+        None, description="the channel that is bright in G1, and the one that is bright in S, G2 and M"
+    )
 
 
 class TrackSettings(_Settings):

@@ -212,6 +212,12 @@ QUALITY_COLUMNS = (
 )  # fmt: skip
 
 
+def in_order(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """`columns` first, then all others as they stand: measurements of further channels."""
+    first = list(columns)
+    return table[[*first, *(c for c in table.columns if c not in first)]]
+
+
 def check_columns(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
     """Raise ValueError unless `table` has all of `columns`."""
     if missing := [c for c in columns if c not in table.columns]:

@@ -11,7 +11,16 @@ from lineage.io import labels
 from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
 from lineage.mitosis import verdict
-from lineage.schema import DETECTION_COLUMNS, IMAGE_BOXES, Decision, EventType, Flag, InputError, Predictions
+from lineage.schema import (
+    DETECTION_COLUMNS,
+    IMAGE_BOXES,
+    Decision,
+    EventType,
+    Flag,
+    InputError,
+    Predictions,
+    in_order,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -127,7 +136,7 @@ def reject(
     def work(progress: Progress) -> Iterable[str]:
         labels.write_tracked(folder.labels, lineage.detections, job.video.geometry, progress=progress)
         detections = lineage.detections.sort_values("detection_id")
-        write_table(detections[list(DETECTION_COLUMNS)], folder.detections)
+        write_table(in_order(detections, DETECTION_COLUMNS), folder.detections)
         return ()
 
     of_labels = [folder.labels / name for name in (labels.TRACKED, ".zgroup", ".zattrs")]

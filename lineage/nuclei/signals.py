@@ -1,0 +1,278 @@
+"""A frame's labels and further channels -> how bright each nucleus and the ring around it are, and its foci.
+
+Further channels are all but the DNA stain and transmitted light: FUCCI, p53, 53BP1, gammaH2AX, biosensors.
+What is read of each stands in columns that begin with the channel's name (`column_names`).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lineage.nuclei.background import background
+from lineage.nuclei.measure import numbered
+from lineage.schema import NUCLEUS_COLUMNS, InputError
+from lineage.video.channels import is_transmitted_light
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lineage.schema import Video
+
+MEASURES = ("mean", "sum", "std", "ring_mean", "foci")
+# The ring: pixels so far from the outline, nearer to this nucleus than to any other. What lies closer is
+# brightened by the nucleus's own blur.
+RING_UM = (1.5, 5.0)
+FOCUS_UM = 0.45  # standard deviation of the Laplacian of a Gaussian; foci are 0.5 to 1.5 um across
+MAX_PIXEL_UM = 0.5  # coarser pixels show no foci: the filter would be narrower than 0.9 pixels
+FOCI_NOISE_TIMES = 6.0  # a focus stands out of the noise within its nucleus by so much
+# ... and by this share of the nucleus's mean; of a spot as wide as the filter, half the height passes it.
+FOCI_CONTRAST = 0.15
+RIM_UM = 2 * FOCUS_UM  # a maximum nearer to the outline is the outline's own
+
+
+@dataclass(frozen=True)
+class Signals:
+    """The further channels of a movie that are measured."""
+
+    channels: tuple[int, ...] = ()  # their numbers
+    names: tuple[str, ...] = ()  # what their columns begin with
+    fucci: tuple[str, str] | None = None  # two of `names`: bright in G1, bright in S, G2 and M
+
+
+NONE = Signals()
+
+
+def choose(
+    video: Video,
+    measure: Sequence[str | int] | None = None,
+    fucci: tuple[str | int, str | int] | None = None,
+) -> Signals:
+    """Which channels are measured.
+
+    Args:
+        video: the movie.
+        measure: channels by name or number, from 0; None for all further ones.
+        fucci: the channel that is bright in G1, and the one that is bright in S, G2 and M; both are measured.
+
+    Raises:
+        InputError: a channel that is not there, is the DNA stain or the phase contrast, or twice in `fucci`.
+    """
+    own = {video.nucleus, video.phase}
+    further = [i for i in range(len(video.channels)) if i not in own]
+    names = dict(zip(further, column_names([video.channels[i] for i in further]), strict=True))
+    if measure is None:
+        chosen = {i for i in further if not is_transmitted_light(video.channels[i])}
+    else:
+        chosen = {_index(video, given, names, "measure") for given in measure}
+    pair = [_index(video, given, names, "fucci") for given in fucci or ()]
+    if len(set(pair)) < len(pair):
+        raise InputError(
+            f"fucci names channel {pair[0]} twice; wanted are two, that of G1 and that of S, G2 and M"
+        )
+    in_order = tuple(sorted(chosen | {*pair}))
+    both = (names[pair[0]], names[pair[1]]) if pair else None
+    return Signals(in_order, tuple(names[i] for i in in_order), both)
+
+
+def _index(video: Video, given: str | int, names: Mapping[int, str], setting: str) -> int:
+    """The number of a channel given by number, by its name, or by what its columns begin with."""
+    word = str(given).strip()
+    number = [int(word)] if word.isdecimal() and int(word) < len(video.channels) else []
+    ways = (
+        number if isinstance(given, int) else [],
+        [i for i, name in enumerate(video.channels) if name == word],
+        [i for i, name in enumerate(video.channels) if name.casefold() == word.casefold()],
+        [i for i, name in names.items() if name == word],
+        number,
+    )
+    found: list[int] = next(filter(None, ways), [])
+    listed = ", ".join(f"{i} {name}" for i, name in enumerate(video.channels))
+    if not found:
+        raise InputError(
+            f"{setting} names channel {word!r}; {video.path.name} has {listed}: give one of these"
+        )
+    if len(found) > 1:
+        raise InputError(f"{setting}: {len(found)} channels are called {word!r} ({listed}); give the number")
+    if found[0] not in names:
+        is_nucleus = found[0] == video.nucleus
+        what = "DNA stain" if is_nucleus else "phase contrast"
+        option = "--nucleus-channel" if is_nucleus else "--phase-channel"
+        raise InputError(
+            f"{setting} names channel {word!r}, which is the {what}; give a further one of {listed}, "
+            f"or another {option}"
+        )
+    return found[0]
+
+
+def column_names(channels: Sequence[str]) -> tuple[str, ...]:
+    """Names safe for columns; equal ones get numbers, and no two columns of all channels are the same.
+
+    >>> column_names(["p53-mVenus", "γH2AX", "GFP", "gfp", "(!)"])
+    ('p53_mvenus', 'gammah2ax', 'gfp_1', 'gfp_2', 'channel')
+    """
+    plain = [_safe(name) for name in channels]
+    found: list[str] = []
+    taken = set(NUCLEUS_COLUMNS)
+    for k, name in enumerate(plain):
+        number = plain[: k + 1].count(name)
+        unique = f"{name}_{number}" if plain.count(name) > 1 else name
+        while taken & set(columns_of(unique)):  # channels `a` and `a ring` both have a mean of a ring
+            number += 1
+            unique = f"{name}_{number}"
+        taken |= set(columns_of(unique))
+        found.append(unique)
+    return tuple(found)
+
+
+def columns_of(name: str) -> tuple[str, ...]:
+    """The columns of a channel."""
+    return tuple(f"{name}_{measure}" for measure in MEASURES)
+
+
+def names_in(columns: Sequence[str]) -> list[str]:
+    """The channels whose columns a table has.
+
+    >>> names_in(["area_um2", "p53_mean", "p53_sum", "p53_std", "p53_ring_mean", "p53_foci"])
+    ['p53']
+    """
+    known = set(columns)
+    names = [c.removesuffix("_foci") for c in columns if c.endswith("_foci")]
+    return [name for name in names if known >= set(columns_of(name))]
+
+
+def _safe(name: str) -> str:
+    """Lower case letters, digits and underscores; Greek letters by their names."""
+    spelled = "".join(_letter(c) for c in name)
+    ascii_ = unicodedata.normalize("NFKD", spelled).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "_", ascii_.lower()).strip("_") or "channel"
+
+
+def _letter(character: str) -> str:
+    greek = re.fullmatch(r"GREEK (?:SMALL|CAPITAL) LETTER (\w+)", unicodedata.name(character, ""))
+    return greek[1].lower() if greek else character
+
+
+def measure_signals(
+    labels: np.ndarray, images: Mapping[str, np.ndarray], *, pixel_size_um: float
+) -> dict[str, np.ndarray]:
+    """Measure each nucleus in each further channel of a frame.
+
+    Args:
+        labels: (Y, X), 0 is background.
+        images: name -> (Y, X), raw grey levels.
+        pixel_size_um: of all.
+
+    Returns:
+        Column -> (N,) of each label that has a pixel, lowest first: `NAME_mean`, `NAME_sum` and `NAME_std` of
+        the grey levels above the local background within the nucleus; `NAME_ring_mean` of those in the ring
+        (RING_UM), NaN where other nuclei leave no pixel of it; `NAME_foci`, NaN where pixels are coarser
+        than MAX_PIXEL_UM.
+    """
+    if not images:
+        return {}
+    _, numbers = numbered(labels)
+    n = int(numbers.max(initial=0))
+    ring = _rings(numbers, pixel_size_um)
+    columns: dict[str, np.ndarray] = {}
+    for name, image in images.items():
+        # The ring is kept out of its own background.
+        above = image.astype(np.float32) - background(
+            image, labels, pixel_size_um=pixel_size_um, halo_um=RING_UM[1]
+        )
+        area, mean, deviation = _moments(numbers, above, n)
+        _, ring_mean, _ = _moments(ring, above, n)
+        spots = foci(numbers, above, mean, pixel_size_um=pixel_size_um)
+        values = (mean, mean * area, deviation, ring_mean, spots)
+        columns |= dict(zip(columns_of(name), values, strict=True))
+    return columns
+
+
+def _moments(numbers: np.ndarray, image: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(n,) pixels, mean and standard deviation of each number from 1 on; NaN where there is no pixel."""
+    inside = numbers > 0
+    k, values = numbers[inside] - 1, image[inside].astype(float)
+    area = np.bincount(k, minlength=n).astype(float)
+    some = np.where(area > 0, area, np.nan)
+    mean = np.bincount(k, values, minlength=n) / some
+    square = np.bincount(k, (values - mean[k]) ** 2, minlength=n) / some
+    return area, mean, np.sqrt(square)
+
+
+def _rings(numbers: np.ndarray, pixel_size_um: float) -> np.ndarray:
+    """(Y, X) int32: in the ring of a nucleus its number, else 0."""
+    from scipy.ndimage import distance_transform_edt
+
+    if not numbers.any():
+        return np.zeros_like(numbers)
+    away, (y, x) = distance_transform_edt(numbers == 0, return_indices=True)
+    away_um = away * pixel_size_um
+    return np.where((away_um >= RING_UM[0]) & (away_um <= RING_UM[1]), numbers[y, x], 0)
+
+
+def foci(numbers: np.ndarray, above: np.ndarray, mean: np.ndarray, *, pixel_size_um: float) -> np.ndarray:
+    """Count the small bright spots in each nucleus.
+
+    Args:
+        numbers: (Y, X) int32, the k-th nucleus is k + 1.
+        above: (Y, X), grey levels above the background.
+        mean: (N,) of each nucleus.
+        pixel_size_um: of the image.
+
+    Returns:
+        (N,) local maxima of the scale-normalised Laplacian of a Gaussian of FOCUS_UM, at least RIM_UM within
+        the outline, that stand out of the noise by FOCI_NOISE_TIMES (1.48 times the median absolute deviation
+        of the filtered pixels of the same nucleus) and of its mean by FOCI_CONTRAST. All NaN where the pixels
+        are too coarse.
+
+    Source: Lindeberg 1998, Int J Comput Vis 30:79.
+    """
+    from scipy.ndimage import gaussian_laplace
+    from skimage.feature import peak_local_max
+
+    n = len(mean)
+    if pixel_size_um > MAX_PIXEL_UM:
+        return np.full(n, np.nan)
+    if n == 0:
+        return np.zeros(0)
+    sigma = FOCUS_UM / pixel_size_um
+    response = -(sigma**2) * gaussian_laplace(above.astype(np.float32), sigma, mode="nearest")
+    inner = np.where(_from_rim(numbers) * pixel_size_um >= RIM_UM, numbers, 0)
+    threshold = np.maximum(FOCI_NOISE_TIMES * _noise(inner, response, n), FOCI_CONTRAST * mean)
+    score = np.where(inner > 0, response / np.maximum(threshold, 1e-6)[inner - 1], 0)
+    apart = max(1, round(sigma))
+    found = peak_local_max(score, min_distance=apart, threshold_abs=1.0, exclude_border=False)
+    return np.bincount(inner[tuple(found.T)] - 1, minlength=n).astype(float)
+
+
+def _from_rim(numbers: np.ndarray) -> np.ndarray:
+    """(Y, X) pixels to the nearest one that has another number beside it."""
+    from scipy.ndimage import distance_transform_edt
+
+    rim = np.zeros(numbers.shape, bool)
+    down, right = numbers[1:] != numbers[:-1], numbers[:, 1:] != numbers[:, :-1]
+    rim[1:] |= down
+    rim[:-1] |= down
+    rim[:, 1:] |= right
+    rim[:, :-1] |= right
+    if not rim.any():  # one nucleus fills the image
+        return np.full(numbers.shape, np.inf)
+    away: np.ndarray = distance_transform_edt(~rim)
+    return away
+
+
+def _noise(inner: np.ndarray, response: np.ndarray, n: int) -> np.ndarray:
+    """(n,) robust standard deviation of the filtered pixels of each nucleus; 0 where there is none."""
+    from scipy.ndimage import median
+
+    each = np.arange(1, n + 1)
+    there = np.bincount(inner.ravel(), minlength=n + 1)[1:] > 0
+    middle, spread = np.zeros(n), np.zeros(n)
+    middle[there] = median(response, inner, each[there])
+    away = np.abs(response - np.concatenate([[0.0], middle])[inner])
+    spread[there] = median(away, inner, each[there])
+    return 1.4826 * spread
