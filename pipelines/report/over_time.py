@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.report.plots import draw
 from pipelines.dose.columns import WELL
 from pipelines.dose.estimates import mean
-from pipelines.report.drawing import Figure, by_dose, colours, dose_words, draw, plain_logarithm
+from pipelines.report.drawing import Figure, by_dose, colours, dose_words, plain_logarithm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
