@@ -12,7 +12,7 @@ import lineage
 from lineage.io import records
 from lineage.io.files import write_table
 from lineage.nuclei import segment, signals
-from lineage.schema import DETECTION_COLUMNS, NUCLEUS_COLUMNS, InputError, Video
+from lineage.schema import DETECTION_COLUMNS, NUCLEUS_COLUMNS, InputError, Video, signal_columns
 from lineage.video.channels import choose_channels
 from lineage.video.source import Source
 
@@ -60,7 +60,7 @@ def test_a_channel_keeps_its_column_whatever_else_is_measured():
 def test_no_two_columns_have_one_name():
     channels = ["a", "a ring", "A", "a_1", "dna", "43", "DNA mass", ""]
     names = signals.column_names(channels)
-    columns = [*NUCLEUS_COLUMNS, *(c for name in names for c in signals.columns_of(name))]
+    columns = [*NUCLEUS_COLUMNS, *(c for name in names for c in signal_columns(name))]
     assert len(columns) == len(set(columns))
 
 
@@ -147,7 +147,7 @@ def test_coarse_pixels_show_no_foci():
 
 def test_an_image_without_nuclei_has_columns_and_no_rows():
     table = measured(np.ones(SHAPE), np.zeros(SHAPE, np.int32))
-    assert list(table.columns) == list(signals.columns_of("p53"))
+    assert list(table.columns) == list(signal_columns("p53"))
     assert table.empty
 
 
@@ -184,14 +184,14 @@ def test_columns_follow_the_documented_ones_and_each_frame_is_read_once(tmp_path
     frames = movie.read
     spied = replace(movie, read=lambda t, c: (read.append((t, c)), frames(t, c))[1])
     table = segmented(tmp_path, spied, quality=movies.fine(4, unusable=(1,)))
-    assert list(table.columns) == [*NUCLEUS_COLUMNS, *signals.columns_of("p53")]
+    assert list(table.columns) == [*NUCLEUS_COLUMNS, *signal_columns("p53")]
     assert table["p53_mean"].to_numpy() == pytest.approx([10, 10, 12, 12, 13, 13], rel=0.02)
     assert sorted(r for r in read if r[1] == 2) == [(0, 2), (2, 2), (3, 2)]
 
 
 def test_a_movie_without_usable_frames_has_the_columns_all_the_same(tmp_path):
     table = segmented(tmp_path, three_channels(), quality=movies.fine(4, unusable=(0, 1, 2, 3)))
-    assert list(table.columns) == [*NUCLEUS_COLUMNS, *signals.columns_of("p53")]
+    assert list(table.columns) == [*NUCLEUS_COLUMNS, *signal_columns("p53")]
     assert table.empty
 
 
@@ -209,7 +209,7 @@ def test_masks_with_a_movie_are_measured_and_tracking_keeps_it():
     nuclei = lineage.from_masks(stack, movie=movie, quiet=True)
     assert nuclei.table["p53_mean"].to_numpy() == pytest.approx([10, 10, 11, 11, 12, 12, 13, 13], rel=0.02)
     tracks = lineage.track(nuclei, quiet=True)
-    assert list(tracks.nuclei.columns) == [*DETECTION_COLUMNS, *signals.columns_of("p53")]
+    assert list(tracks.nuclei.columns) == [*DETECTION_COLUMNS, *signal_columns("p53")]
     by_id = tracks.nuclei.set_index("detection_id")["p53_sum"]
     assert by_id.sort_index().to_numpy() == pytest.approx(nuclei.table["p53_sum"].to_numpy())
     none = lineage.from_masks(stack, movie=movie, measure=[], quiet=True)

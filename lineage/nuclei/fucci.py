@@ -8,10 +8,11 @@ it may have been born an hour ago, and it may lack the reporters.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from lineage.schema import CyclePhase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,13 +29,6 @@ MIN_BRIGHTEST = 8.0  # times the noise: darker brightest nuclei are no signal
 MIN_BETWEEN = 0.75
 MIN_FOLD = 3.0  # times: by how much the means of the two classes differ
 _BINS = 256
-
-
-class Phase(StrEnum):
-    """What FUCCI shows of the cell cycle."""
-
-    G1 = "G1"
-    S_G2_M = "S/G2/M"
 
 
 @dataclass(frozen=True)
@@ -68,7 +62,7 @@ def with_phases(nuclei: pd.DataFrame, signals: Signals) -> tuple[pd.DataFrame, l
     if unknown:
         return nuclei.assign(phase=""), [], unknown
     in_g1, after = (values >= t.level for values, t in zip(levels, found, strict=True))
-    phase = np.select([after, in_g1], [Phase.S_G2_M.value, Phase.G1.value], "")
+    phase = np.select([after, in_g1], [CyclePhase.S_G2_M.value, CyclePhase.G1.value], "")
     words = " and ".join(
         f"{t.level:.3g} grey levels above the background in {name}"
         for name, t in zip(signals.fucci, found, strict=True)

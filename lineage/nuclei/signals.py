@@ -15,7 +15,7 @@ import numpy as np
 
 from lineage.nuclei.background import background
 from lineage.nuclei.measure import numbered
-from lineage.schema import NUCLEUS_COLUMNS, InputError
+from lineage.schema import NUCLEUS_COLUMNS, InputError, signal_columns
 from lineage.video.channels import is_transmitted_light
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from lineage.schema import Video
 
-MEASURES = ("mean", "sum", "std", "ring_mean", "foci")
 # The ring: pixels so far from the outline, nearer to this nucleus than to any other. What lies closer is
 # brightened by the nucleus's own blur.
 RING_UM = (1.5, 5.0)
@@ -121,28 +120,12 @@ def column_names(channels: Sequence[str]) -> tuple[str, ...]:
     for k, name in enumerate(plain):
         number = plain[: k + 1].count(name)
         unique = f"{name}_{number}" if plain.count(name) > 1 else name
-        while taken & set(columns_of(unique)):  # channels `a` and `a ring` both have a mean of a ring
+        while taken & set(signal_columns(unique)):  # channels `a` and `a ring` both have a mean of a ring
             number += 1
             unique = f"{name}_{number}"
-        taken |= set(columns_of(unique))
+        taken |= set(signal_columns(unique))
         found.append(unique)
     return tuple(found)
-
-
-def columns_of(name: str) -> tuple[str, ...]:
-    """The columns of a channel."""
-    return tuple(f"{name}_{measure}" for measure in MEASURES)
-
-
-def names_in(columns: Sequence[str]) -> list[str]:
-    """The channels whose columns a table has.
-
-    >>> names_in(["area_um2", "p53_mean", "p53_sum", "p53_std", "p53_ring_mean", "p53_foci"])
-    ['p53']
-    """
-    known = set(columns)
-    names = [c.removesuffix("_foci") for c in columns if c.endswith("_foci")]
-    return [name for name in names if known >= set(columns_of(name))]
 
 
 def _safe(name: str) -> str:
@@ -188,7 +171,7 @@ def measure_signals(
         _, ring_mean, _ = _moments(ring, above, n)
         spots = foci(numbers, above, mean, pixel_size_um=pixel_size_um)
         values = (mean, mean * area, deviation, ring_mean, spots)
-        columns |= dict(zip(columns_of(name), values, strict=True))
+        columns |= dict(zip(signal_columns(name), values, strict=True))
     return columns
 
 

@@ -10,7 +10,7 @@ from lineage.io import labels
 from lineage.io.files import atomic_write, write_table
 from lineage.io.integrity import RUN_AGAIN, fingerprint, reading
 from lineage.io.records import read_quality
-from lineage.schema import NUCLEUS_COLUMNS
+from lineage.schema import NUCLEUS_COLUMNS, SIGNAL_MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -72,7 +72,7 @@ def segment(job: Job, quality: FrameQuality) -> None:
     depends_on: list[object] = [config.segment.min_area, NUCLEUS_COLUMNS, appearance.digest(), "counted"]
     measured = signals.choose(video, config.segment.measure, config.segment.fucci)
     if measured.channels:
-        depends_on += [measured.channels, measured.names, measured.fucci, signals.MEASURES]
+        depends_on += [measured.channels, measured.names, measured.fucci, SIGNAL_MEASURES]
     after: tuple[str, ...]
     find: Finder
     masks: Masks | None = None
