@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MIN_NUCLEI = 30  # of fewer no threshold is read
 RANGE = 50.0  # what is darker than the brightest nuclei by this is dark, however dark it is
 BRIGHTEST = 0.99  # quantile that stands for the brightest nuclei
-NOISE_TIMES = 3.0  # what is darker than so much of the noise is dark as well
+NOISE_TIMES = 1.0  # what is darker than so much of the noise is dark as well
 MIN_BRIGHTEST = 8.0  # times the noise: darker brightest nuclei are no signal
 # The share of the variance that lies between the two classes: 0.64 if there is one normal population, 0.75 if
 # all values are equally frequent, more if there are two.
