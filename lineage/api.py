@@ -129,6 +129,16 @@ class Result:
         """LINEAGE_COLUMNS, one row a founder."""
         return self._read(self._folder.lineages)
 
+    @cached_property
+    def signals(self) -> pd.DataFrame:
+        """SIGNAL_COLUMNS, a row a cell, frame, further channel and alignment; empty if none was measured."""
+        import pandas as pd
+
+        from lineage.schema import SIGNAL_COLUMNS
+
+        path = self._folder.signals
+        return self._read(path, "channel") if path.exists() else pd.DataFrame(columns=list(SIGNAL_COLUMNS))
+
     @property
     def labels(self) -> Labels:
         """(T, Y, X) label images numbered by cell, read a frame at a time: `labels[t]`."""
@@ -243,7 +253,7 @@ def segment(
     from lineage.nuclei import segment, signals
     from lineage.nuclei.scale import estimate_scale
 
-    video, screen = _opened(movie), _screen(quiet)
+    video, screen = signals.without_assumed_phase(_opened(movie), measure), _screen(quiet)
     measured = signals.choose(video, measure, fucci)
     quality = _assess(video, screen)
     with screen.stage("scale"):
@@ -287,7 +297,7 @@ def from_masks(
     if movie is None:
         video = as_video(source, pixel_size_um=pixel_size_um, minutes_per_frame=minutes_per_frame)
     else:
-        video = _opened(movie)
+        video = signals.without_assumed_phase(_opened(movie), measure)
     screen, measured = _screen(quiet), signals.choose(video, measure, fucci)
     opened = open_masks(source, n_frames=video.n_frames, shape=video.shape)
     quality = _assess(video, screen)

@@ -9,6 +9,7 @@ import pytest
 import worlds
 
 import lineage
+from lineage import config
 from lineage.io import records
 from lineage.io.files import write_table
 from lineage.nuclei import segment, signals
@@ -226,3 +227,33 @@ def test_what_else_was_measured_comes_back_with_a_lineage(tmp_path):
     back = records.read_lineage(measured_csv, **paths).detections
     assert list(back.columns) == [*DETECTION_COLUMNS, "p53_mean"]
     assert back["p53_mean"].to_numpy() == pytest.approx(more["p53_mean"].to_numpy())
+
+
+@pytest.mark.parametrize("measure", [["0"], ["channel 0"], [0]])
+def test_what_is_measured_is_no_assumed_phase_contrast(measure):
+    frames = np.full((2, 2, *SHAPE), 50.0, np.float32) + [[two_discs() > 0] * 2] * 2
+    movie = lineage.open(frames, nucleus_channel=1, pixel_size_um=1.0, minutes_per_frame=10.0)
+    assert movie.phase == 0
+    stack = np.ascontiguousarray(np.broadcast_to(two_discs(), (2, *SHAPE)))
+    nuclei = lineage.from_masks(stack, movie=movie, measure=measure, quiet=True)
+    assert "channel_0_mean" in nuclei.table
+    assert nuclei.table["rounding"].isna().all()
+    given = lineage.open(
+        frames, nucleus_channel=1, phase_channel=0, pixel_size_um=1.0, minutes_per_frame=10.0
+    )
+    with pytest.raises(InputError, match="which is the phase contrast"):
+        lineage.from_masks(stack, movie=given, measure=measure, quiet=True)
+
+
+LISTS = [
+    ("p53, 53BP1", ("p53", "53BP1")),
+    ("p53", ("p53",)),
+    (2, (2,)),
+    ([], ()),
+    (["a", 2], ("a", 2)),
+]
+
+
+@pytest.mark.parametrize(("given", "read"), LISTS)
+def test_channels_are_read_from_a_list_or_from_a_cell_of_a_plate_map(given, read):
+    assert config.read(None, {"segment.measure": given}).segment.measure == read

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,6 +76,17 @@ def choose(
     in_order = tuple(sorted(chosen | {*pair}))
     both = (names[pair[0]], names[pair[1]]) if pair else None
     return Signals(in_order, tuple(names[i] for i in in_order), both)
+
+
+def without_assumed_phase(video: Video, measure: Sequence[str | int] | None) -> Video:
+    """The movie; a channel that was only assumed to be phase contrast is none if it is to be measured."""
+    said = [s for s in video.assumed if s.startswith("phase channel:")]
+    if video.phase is None or not said or not measure:
+        return video
+    names = dict(enumerate(column_names(video.channels)))
+    if video.phase not in {_index(video, given, names, "measure") for given in measure}:
+        return video
+    return replace(video, phase=None, assumed=tuple(s for s in video.assumed if s not in said))
 
 
 def _index(video: Video, given: str | int, names: Mapping[int, str], setting: str) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.report.plots import draw
+from lineage.report.svg import RULE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,7 @@ def matrix(course: pd.DataFrame, order: list[int], minutes_per_frame: float) -> 
 
 
 def _drawn(values: np.ndarray, first: int, frame_h: float) -> str:
+    from matplotlib import colormaps
     from matplotlib.ticker import MaxNLocator
 
     n, length = values.shape
@@ -84,12 +86,11 @@ def _drawn(values: np.ndarray, first: int, frame_h: float) -> str:
             values,
             aspect="auto",
             extent=extent,
-            cmap="viridis",
+            cmap=colormaps["viridis"].with_extremes(bad=RULE),
             vmin=low,
             vmax=high if high > low else low + 1,
             interpolation="nearest",
         )
-        ax.set_facecolor("#E6E9EE")
         ax.grid(False)
         # The first frame with separated chromatin begins half a frame before 0.
         ax.axvline(-0.5 * frame_h, color="white", lw=1.2)

@@ -43,6 +43,13 @@ def open_movie(path: Path, config: Config) -> Video:
     return open_video(path, **config.video.model_dump())
 
 
+def with_channels(video: Video, config: Config) -> Video:
+    """The movie; what is to be measured is no phase contrast where that is only assumed."""
+    from lineage.nuclei.signals import without_assumed_phase
+
+    return without_assumed_phase(video, config.segment.measure)
+
+
 def check_inputs(video: Video, config: Config) -> None:
     """Raise InputError if masks, a model or a channel cannot be used, before anything is read or written."""
     from lineage.nuclei import signals
