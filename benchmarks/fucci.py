@@ -1,7 +1,7 @@
 """Phases of the cell cycle from FUCCI against the simulator's: `python benchmarks/fucci.py OUT`.
 
-OUT keeps the movies. Nuclei are taken from the true masks, and found by `sir-dna`; a nucleus that was found is
-the true one that has most of its pixels. Of each true cell, the beginning of S phase is compared as well.
+OUT keeps the movies. Nuclei are taken from the true masks, and found by `sir-dna`; a nucleus that was found
+is the true one that has most of its pixels. Of each true cell, the beginning of S phase is compared as well.
 """
 
 from __future__ import annotations
@@ -75,8 +75,8 @@ def main(out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     movies = [movie(out, seed) for seed in SEEDS]
     print(
-        "| nuclei from | nuclei | with a phase | of these right | G1 called S/G2/M | S/G2/M called G1 | cells | "
-        "S begins, h late (quartiles) |"
+        "| nuclei from | nuclei | with a phase | of these right | G1 called S/G2/M | S/G2/M called G1 | "
+        "cells | S begins, h late (quartiles) |"
     )
     print("|---|---|---|---|---|---|---|---|")
     for from_masks in (True, False):
