@@ -69,7 +69,7 @@ class Tracks:
 
     tree: nx.DiGraph  # a node is one cell's life, an edge goes from mother to daughter
     nuclei: pd.DataFrame  # DETECTION_COLUMNS, one row a nucleus; `tracklet_id` is its cell, -1 for none
-    events: pd.DataFrame  # EVENT_COLUMNS, one row a mitosis, fusion or death; not classified
+    events: pd.DataFrame  # EVENT_COLUMNS, one row a mitosis, fusion or death; verdicts without a classifier
     cells: pd.DataFrame  # TRACKLET_COLUMNS, one row a cell
     lineages: pd.DataFrame  # LINEAGE_COLUMNS, one row a founder
     notes: tuple[str, ...] = ()
@@ -341,9 +341,7 @@ def track(
     quality, geometry, screen = nuclei.quality, nuclei.geometry, _screen(quiet)
     with screen.stage("track"):
         lineage = track(nuclei.table, usable=quality.usable, geometry=geometry, **settings or {})
-    events = propose(
-        lineage, geometry=geometry, last_usable_frame=quality.last_usable_frame, classified=False
-    )
+    events = propose(lineage, geometry=geometry, last_frames=quality.last_frames, classified=False)
     if movie is not None:
         with screen.stage("events") as progress:
             events = look_beside_daughters(
@@ -357,7 +355,7 @@ def track(
         verdicts,
         geometry=geometry,
         video_name="",
-        last_usable_frame=quality.last_usable_frame,
+        last_frames=quality.last_frames,
     )
     table = event_table(events, verdicts, minutes_per_frame=geometry.minutes_per_frame)
     cells, lineages = tables.tables(tree, table)
@@ -380,7 +378,7 @@ def analyse(
         movie: of `lineage.open`, or a path.
         out: the run folder; a run that was stopped there goes on. In a temporary folder if left out, which
             is gone with the result unless it is saved.
-        masks: existing masks in place of a segmentation.
+        masks: existing masks in place of a segmentation, a file or folder; an array goes to `from_masks`.
         dose_gy: dose the cells were given; carried into the results.
         settings: a TOML file, or settings by dotted name: `{"segment.model": "2D_versatile_fluo"}`.
         overwrite: throw away an earlier run in `out`.
@@ -391,6 +389,11 @@ def analyse(
     """
     from lineage import config
     from lineage.run import run
+
+    if masks is not None and not isinstance(masks, (str, Path)):
+        raise InputError(
+            f"masks are a {type(masks).__name__}; give a file or folder, or use `from_masks` and `track`"
+        )
 
     file = Path(settings) if isinstance(settings, (str, Path)) else None
     if isinstance(settings, config.Config):
@@ -460,6 +463,7 @@ def _measured(
     """Labels in a temporary folder, so that memory does not grow with the movie, and their measurements."""
     from lineage.io import labels
     from lineage.nuclei import fucci, segment
+    from lineage.quality import check_with_trackpy
 
     store = _Store()
     path, journal = store.path / "labels.zarr", store.path / "journal"
@@ -479,4 +483,5 @@ def _measured(
     shutil.rmtree(journal)
     array = labels.open_array(path, labels.RAW)
     table, _, unclear = fucci.with_phases(table, measured)
-    return Nuclei(table, array, quality, video.geometry, n_too_small, (*warnings, *unclear), store)
+    warnings = (*warnings, *unclear, *check_with_trackpy(table, quality))
+    return Nuclei(table, array, quality, video.geometry, n_too_small, warnings, store)

@@ -165,10 +165,10 @@ def p_abnormal(probabilities: np.ndarray, classes: tuple[str, ...]) -> np.ndarra
     return abnormal / (normal + abnormal)
 
 
-def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
+def mitosis_class(p_abnormal: float, p_none: float | None) -> MitosisClass:
     """The classifier's class of an event; whether it is a mitosis at all is asked first.
 
-    >>> verdict(0.9, 0.5).value, verdict(0.5, None).value
+    >>> mitosis_class(0.9, 0.5).value, mitosis_class(0.5, None).value
     ('none', 'abnormal')
     """
     if p_none is not None and p_none >= DECIDED:
@@ -239,14 +239,20 @@ def signal_names(columns: Iterable[str]) -> list[str]:
     return [name for name in names if set(signal_columns(name)) <= set(known)]
 
 
-def in_order(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+def ordered_columns(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """`columns` first, then all others as they stand: measurements of further channels."""
     first = list(columns)
     return table[[*first, *(c for c in table.columns if c not in first)]]
 
 
 def check_columns(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
-    """Raise ValueError unless `table` has all of `columns`."""
+    """Raise ValueError unless `table` has all of `columns`.
+
+    Args:
+        table: to be checked.
+        columns: that it must have.
+        name: what the message calls it.
+    """
     if missing := [c for c in columns if c not in table.columns]:
         raise ValueError(f"{name} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
 
@@ -353,6 +359,7 @@ class Video:
     position: str = ""  # which of several in `path`
     files: tuple[Path, ...] = ()  # what is read; all of `path` if empty
     sha256: str = ""  # of the pixels, where they come from memory and from no file
+    started_min: float | None = None  # when the first frame was taken, by a clock; None where it is not known
 
     def __post_init__(self) -> None:
         indices = [i for i in (self.nucleus, self.phase) if i is not None]
@@ -380,6 +387,28 @@ class Video:
         return self.read(t, channel)
 
 
+# A cell is not followed across more missing frames than this that last longer than this: by then it may be
+# anywhere, and may have divided.
+GAP_FRAMES, GAP_MIN = 3, 60.0
+
+
+def long_gaps(usable: np.ndarray, minutes_per_frame: float) -> np.ndarray:
+    """The usable frames before gaps that no cell is followed across.
+
+    Args:
+        usable: (T,) bool.
+        minutes_per_frame: interval.
+
+    >>> usable = np.ones(20, bool)
+    >>> usable[[3, 4, 10, 11, 12, 13, 14, 15]] = False
+    >>> long_gaps(usable, 10.0), long_gaps(usable, 5.0)
+    (array([9]), array([], dtype=int64))
+    """
+    frames = np.flatnonzero(usable)
+    step = np.diff(frames)
+    return frames[:-1][(step - 1 > GAP_FRAMES) & (step * minutes_per_frame > GAP_MIN)]
+
+
 @dataclass(frozen=True, eq=False)
 class FrameQuality:
     """Which frames can be used, and where the stage was.
@@ -402,10 +431,14 @@ class FrameQuality:
         return self.table["usable"].to_numpy(bool)
 
     @property
-    def last_usable_frame(self) -> int:
-        """The movie's last frame where none can be used."""
+    def last_frames(self) -> tuple[int, ...]:
+        """Frames after which cells are out of sight: those before long gaps, and the last usable one."""
         usable = np.flatnonzero(self.usable)
-        return int(usable[-1]) if len(usable) else len(self.table) - 1
+        if not len(usable):
+            return (len(self.table) - 1,)
+        times = self.table["time_min"].to_numpy(float)
+        before_gaps = long_gaps(self.usable, float(times[1] - times[0]) if len(times) > 1 else 0.0)
+        return (*before_gaps.tolist(), int(usable[-1]))
 
     @property
     def drift_px(self) -> np.ndarray:
@@ -536,7 +569,7 @@ class Crops:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The classifier's verdicts."""
+    """The classifier's predictions."""
 
     event_ids: np.ndarray  # (N,) int64
     probabilities: np.ndarray  # (N, K) float32, rows sum to 1

@@ -33,8 +33,8 @@ ARROWS = {
     "simulate": {"tree", "export", "processes", "console", "progress"},
     "evaluate": {"io", "video", "mitosis", "tree", "export", "report", "console", "progress"},
     "stages": {
-        "config", "progress", "io", "video", "quality", "stardist", "nuclei", "tracking", "mitosis", "tree",
-        "tables", "signal_courses", "export", "report",
+        "config", "progress", "processes", "io", "video", "quality", "stardist", "nuclei", "tracking",
+        "mitosis", "tree", "tables", "signal_courses", "export", "report",
     },
     "run": {"config", "progress", "io", "stages", "command", "mitosis"},
     "api": {

@@ -127,7 +127,13 @@ class RunFolder:
             part.write_text(dumps(self.record), encoding="utf-8")
 
     def key(self, stage: str, *, settings: Any, after: tuple[str, ...]) -> str:
-        """What a stage's result depends on, in one word: its settings, and the stages before it."""
+        """What a stage's result depends on, in one word: its settings, and the stages before it.
+
+        Args:
+            stage: its name.
+            settings: what its result depends on beside other stages.
+            after: the stages before it.
+        """
         before = [self.record["stages"][name]["key"] for name in after]
         text = json.dumps([stage, settings, before], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -89,7 +89,8 @@ def _mitoses(
         return
     yield (
         "Each proposed mitosis was classified as normal, abnormal or no mitosis from twelve frames ten "
-        f"minutes apart by {classifier} (Delgado-Rodriguez et al. 2024). Its prediction and {seen} were "
+        f"minutes apart by {classifier}. What it took for no mitosis (probability 0.5 or more) was rejected "
+        f"unless the tracking was sure of it. Its prediction and {seen} were "
         "combined by logistic regression into a probability of being abnormal: mitoses of "
         f"{abnormal_from:g} or more were counted as abnormal, those of {normal_to:g} or less as normal, and "
         "those between, or with contradictory evidence, as undecided."

@@ -110,7 +110,7 @@ def write_report(
         cards=list(cards(mitoses, crops_dir, page_dir=path.parent)),
         legend=legend(mitoses.to_dict("records")),
         abnormal_kinds=abnormal_kinds(mitoses),
-        all_kinds=Counter(mitoses["subtype"]).most_common(),
+        all_kinds=_kinds(mitoses),
         others=_fusions_and_deaths(events),
         quality=quality_charts(tree, quality, run.get("settings", {}).get("quality", {})),
         unusable=quality.table.loc[~quality.usable, ["frame", "time_min", "reason"]].to_dict("records"),
@@ -176,6 +176,12 @@ def flat(values: Any, name: str = "") -> list[tuple[str, str]]:
     if isinstance(values, (list, tuple)):
         return [line for k, value in enumerate(values) for line in flat(value, f"{name}.{k}".lstrip("."))]
     return [(name, str(values))]
+
+
+def _kinds(mitoses: pd.DataFrame) -> list[tuple[str, int]]:
+    """Subtypes and how many mitoses have each, rejected ones not counted; the most frequent first."""
+    counts = (mitoses["verdict"] != Decision.NOT_A_MITOSIS).groupby(mitoses["subtype"]).sum()
+    return sorted(((str(kind), int(n)) for kind, n in counts.items()), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _cautions(run: Mapping[str, Any], quality: FrameQuality) -> dict[str, list[str]]:

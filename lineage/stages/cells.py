@@ -11,7 +11,7 @@ from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
 from lineage.mitosis import discarded
 from lineage.mitosis.event_table import event_table, events_of
-from lineage.schema import EVIDENCE
+from lineage.schema import EVENT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,8 +47,8 @@ def track(job: Job, quality: FrameQuality) -> Lineage:
 
 def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEvent]:
     """List divisions, fusions, deaths, and attempts to divide that came to nothing."""
+    from lineage.mitosis import micronuclei
     from lineage.mitosis.events import propose
-    from lineage.mitosis.micronuclei import look_beside_daughters
     from lineage.tracking import likelihoods
 
     folder, video = job.folder, job.video
@@ -59,18 +59,18 @@ def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEv
         found = propose(
             lineage,
             geometry=video.geometry,
-            last_usable_frame=quality.last_usable_frame,
+            last_frames=quality.last_frames,
             classified=classified,
             **settings,
         )
         raw = labels.open_array(folder.labels, labels.RAW)
-        found = look_beside_daughters(
+        found = micronuclei.look_beside_daughters(
             found, lineage, video, quality, lambda t: np.asarray(raw[t]), progress=progress
         )
         write_table(event_table(found, minutes_per_frame=video.minutes_per_frame), folder.proposed)
         return ()
 
-    depends_on = [settings, classified, likelihoods.digest(), EVIDENCE]
+    depends_on = [settings, classified, likelihoods.digest(), micronuclei.digest(), EVENT_COLUMNS]
     job.run_stage("events", work, after=("track",), depends_on=depends_on, files=(folder.proposed,))
     table = read_table(folder.proposed, text=("daughter_ids", "source"))
     with reading(folder.proposed, f"delete it, {RUN_AGAIN}, and it is made anew"):

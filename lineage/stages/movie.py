@@ -72,7 +72,14 @@ def _check_files(config: Config) -> None:
 
 
 def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Job:
-    """Report what was read and what was assumed, and open the record."""
+    """Report what was read and what was assumed, and open the record.
+
+    Args:
+        folder: of the run.
+        video: the movie.
+        config: all settings.
+        screen: where it is reported.
+    """
     screen.log(in_words(video))
     for sentence in video.assumed:
         screen.log(f"assumed: {sentence}", "yellow")

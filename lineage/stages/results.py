@@ -46,7 +46,7 @@ def annotate(
             geometry=video.geometry,
             video_name=video.path.name,
             dose_gy=dose_gy,
-            last_usable_frame=quality.last_usable_frame,
+            last_frames=quality.last_frames,
         )
         windows = read_table(folder.crop_windows, text=("flags",))
         of_events = event_table(

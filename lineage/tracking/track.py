@@ -63,7 +63,7 @@ def track(
     )
     detections, hypotheses = build_hypotheses(
         tracklets,
-        usable_time(tracklets.detections, usable),
+        usable_time(tracklets.detections, usable, geometry.minutes_per_frame),
         shape_um=geometry.shape_um,
         pixel_size_um=geometry.pixel_size_um,
         division_reach=division_reach,

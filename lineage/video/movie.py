@@ -175,6 +175,7 @@ def _as_video(
         warnings=(*source.warnings, *_warn_of_length(source.n_frames, interval)),
         missing=source.missing,
         files=source.files,
+        started_min=source.started_min,
     )
 
 
