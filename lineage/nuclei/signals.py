@@ -172,6 +172,8 @@ def measure_signals(
     _, numbers = numbered(labels)
     n = int(numbers.max(initial=0))
     ring = _rings(numbers, pixel_size_um)
+    shows_foci = pixel_size_um <= MAX_PIXEL_UM
+    inner = _within_rim(numbers, pixel_size_um) if shows_foci else np.zeros_like(numbers)
     columns: dict[str, np.ndarray] = {}
     for name, image in images.items():
         # The ring is kept out of its own background.
@@ -180,7 +182,7 @@ def measure_signals(
         )
         area, mean, deviation = _moments(numbers, above, n)
         _, ring_mean, _ = _moments(ring, above, n)
-        spots = foci(numbers, above, mean, pixel_size_um=pixel_size_um)
+        spots = foci(inner, above, mean, pixel_size_um=pixel_size_um) if shows_foci else np.full(n, np.nan)
         values = (mean, mean * area, deviation, ring_mean, spots)
         columns |= dict(zip(signal_columns(name), values, strict=True))
     return columns
@@ -208,20 +210,19 @@ def _rings(numbers: np.ndarray, pixel_size_um: float) -> np.ndarray:
     return np.where((away_um >= RING_UM[0]) & (away_um <= RING_UM[1]), numbers[y, x], 0)
 
 
-def foci(numbers: np.ndarray, above: np.ndarray, mean: np.ndarray, *, pixel_size_um: float) -> np.ndarray:
+def foci(inner: np.ndarray, above: np.ndarray, mean: np.ndarray, *, pixel_size_um: float) -> np.ndarray:
     """Count the small bright spots in each nucleus.
 
     Args:
-        numbers: (Y, X) int32, the k-th nucleus is k + 1.
+        inner: (Y, X) int32, k + 1 in the k-th nucleus, its rim (RIM_UM) left out.
         above: (Y, X), grey levels above the background.
         mean: (N,) of each nucleus.
         pixel_size_um: of the image.
 
     Returns:
-        (N,) local maxima of the scale-normalised Laplacian of a Gaussian of FOCUS_UM, at least RIM_UM within
-        the outline, that stand out of the noise by FOCI_NOISE_TIMES (1.48 times the median absolute deviation
-        of the filtered pixels of the same nucleus) and of its mean by FOCI_CONTRAST. All NaN where the pixels
-        are too coarse.
+        (N,) local maxima of the scale-normalised Laplacian of a Gaussian of FOCUS_UM that stand out of the
+        noise by FOCI_NOISE_TIMES (1.48 times the median absolute deviation of the filtered pixels of the same
+        nucleus) and reach FOCI_CONTRAST of its mean.
 
     Source: Lindeberg 1998, Int J Comput Vis 30:79.
     """
@@ -229,13 +230,10 @@ def foci(numbers: np.ndarray, above: np.ndarray, mean: np.ndarray, *, pixel_size
     from skimage.feature import peak_local_max
 
     n = len(mean)
-    if pixel_size_um > MAX_PIXEL_UM:
-        return np.full(n, np.nan)
     if n == 0:
         return np.zeros(0)
     sigma = FOCUS_UM / pixel_size_um
     response = -(sigma**2) * gaussian_laplace(above.astype(np.float32), sigma, mode="nearest")
-    inner = np.where(_from_rim(numbers) * pixel_size_um >= RIM_UM, numbers, 0)
     threshold = np.maximum(FOCI_NOISE_TIMES * _noise(inner, response, n), FOCI_CONTRAST * mean)
     score = np.where(inner > 0, response / np.maximum(threshold, 1e-6)[inner - 1], 0)
     apart = max(1, round(sigma))
@@ -243,8 +241,8 @@ def foci(numbers: np.ndarray, above: np.ndarray, mean: np.ndarray, *, pixel_size
     return np.bincount(inner[tuple(found.T)] - 1, minlength=n).astype(float)
 
 
-def _from_rim(numbers: np.ndarray) -> np.ndarray:
-    """(Y, X) pixels to the nearest one that has another number beside it."""
+def _within_rim(numbers: np.ndarray, pixel_size_um: float) -> np.ndarray:
+    """The numbers, 0 within RIM_UM of a pixel that has another number beside it."""
     from scipy.ndimage import distance_transform_edt
 
     rim = np.zeros(numbers.shape, bool)
@@ -254,19 +252,24 @@ def _from_rim(numbers: np.ndarray) -> np.ndarray:
     rim[:, 1:] |= right
     rim[:, :-1] |= right
     if not rim.any():  # one nucleus fills the image
-        return np.full(numbers.shape, np.inf)
-    away: np.ndarray = distance_transform_edt(~rim)
-    return away
+        return numbers
+    return np.where(distance_transform_edt(~rim) * pixel_size_um >= RIM_UM, numbers, 0)
 
 
 def _noise(inner: np.ndarray, response: np.ndarray, n: int) -> np.ndarray:
     """(n,) robust standard deviation of the filtered pixels of each nucleus; 0 where there is none."""
-    from scipy.ndimage import median
+    inside = inner > 0
+    k, values = inner[inside] - 1, response[inside]
+    away = np.abs(values - _medians(k, values, n)[k])
+    return 1.4826 * _medians(k, away, n)
 
-    each = np.arange(1, n + 1)
-    there = np.bincount(inner.ravel(), minlength=n + 1)[1:] > 0
-    middle, spread = np.zeros(n), np.zeros(n)
-    middle[there] = median(response, inner, each[there])
-    away = np.abs(response - np.concatenate([[0.0], middle])[inner])
-    spread[there] = median(away, inner, each[there])
-    return 1.4826 * spread
+
+def _medians(k: np.ndarray, values: np.ndarray, n: int) -> np.ndarray:
+    """(n,) of the values of each number from 0 on, the lower of two in the middle; 0 where there is none."""
+    order = np.lexsort((values, k))
+    count = np.bincount(k, minlength=n)
+    there = count > 0
+    middle = (np.cumsum(count) - count + (count - 1) // 2)[there]
+    found = np.zeros(n)
+    found[there] = values[order[middle]]
+    return found
