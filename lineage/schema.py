@@ -199,6 +199,9 @@ LINEAGE_COLUMNS = (
     "founder_id", "first_frame", "last_frame", "birth_min", "end_min", "n_cells", "n_generations",
     "n_mitoses", "n_normal", "n_abnormal", "n_undecided", "n_unclassified", "n_alive_at_end", "n_lost",
 )  # fmt: skip
+# The ring is what lies so far from the outline, and nearer to this nucleus than to any other. What is closer
+# is brightened by the nucleus's own blur.
+RING_UM = (1.5, 5.0)
 # Of a nucleus in a further channel, in columns NAME_mean, ... (`lineage.nuclei.signals`).
 SIGNAL_MEASURES = ("mean", "sum", "std", "ring_mean", "foci")
 # Courses of further channels along the lineage; `event_id` is that of the mitosis they are aligned to.

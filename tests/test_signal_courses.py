@@ -14,9 +14,10 @@ from typer.testing import CliRunner
 
 from lineage.command import app
 from lineage.mitosis.event_table import event_table
-from lineage.mitosis.verdict import decide_all
+from lineage.mitosis.verdict import decide_all, load
 from lineage.report import write_report
 from lineage.report.heat_maps import heat_maps, matrix
+from lineage.report.methods import methods
 from lineage.schema import SIGNAL_COLUMNS, signal_columns
 from lineage.signal_courses import courses, of_cells, s_phase_from
 
@@ -150,6 +151,18 @@ def test_the_report_shows_further_channels_only_where_there_are_some(tmp_path):
     )
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "p53: 1 division" in page
+
+
+def test_the_methods_text_names_further_channels_and_fucci_where_they_were_measured():
+    def text(*notes: str, fucci: list[str] | None = None) -> str:
+        segment = {"model": "sir-dna", "nucleus_diameter_um": None, "fucci": fucci}
+        run = run_of(settings={"segment": segment}) | {"notes": {"segment": list(notes)}}
+        return methods(run, load()["limits"], classified=False)
+
+    assert "Further channels" not in text()
+    assert "in a ring from 1.5 to 5 µm" in text("further channels that are measured: ...")
+    assert "Otsu" not in text("further channels that are measured: ...", fucci=["red", "green"])
+    assert "else in G1 where red was" in text("FUCCI: nuclei are bright ...", fucci=["red", "green"])
 
 
 # A whole run

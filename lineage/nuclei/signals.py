@@ -15,7 +15,7 @@ import numpy as np
 
 from lineage.nuclei.background import background
 from lineage.nuclei.measure import numbered
-from lineage.schema import NUCLEUS_COLUMNS, InputError, signal_columns
+from lineage.schema import NUCLEUS_COLUMNS, RING_UM, InputError, signal_columns
 from lineage.video.channels import is_transmitted_light
 
 if TYPE_CHECKING:
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
     from lineage.schema import Video
 
-# The ring: pixels so far from the outline, nearer to this nucleus than to any other. What lies closer is
-# brightened by the nucleus's own blur.
-RING_UM = (1.5, 5.0)
 FOCUS_UM = 0.45  # standard deviation of the Laplacian of a Gaussian; foci are 0.5 to 1.5 um across
 MAX_PIXEL_UM = 0.5  # coarser pixels show no foci: the filter would be narrower than 0.9 pixels
 FOCI_NOISE_TIMES = 6.0  # a focus stands out of the noise within its nucleus by so much

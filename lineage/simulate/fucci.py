@@ -3,7 +3,8 @@
 hCdt1 gathers through G1 and is destroyed when S phase begins; geminin gathers from then on and is destroyed
 at anaphase. So a newborn nucleus is dark, and for an hour around the beginning of S phase both show.
 
-Sources: Sakaue-Sawano et al. 2008, Cell 132:487; Sakaue-Sawano et al. 2017, Mol Cell 68:626.
+Which shows when is taken from Sakaue-Sawano et al. 2008, Cell 132:487, and 2017, Mol Cell 68:626. How fast
+they rise and fall, and how bright they are, is assumed.
 """
 
 from __future__ import annotations
