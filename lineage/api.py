@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lineage.io.labels import Labels
     from lineage.io.run_folder import RunFolder
     from lineage.nuclei.segment import Finder
+    from lineage.nuclei.signals import Signals
     from lineage.progress import Screen
     from lineage.schema import FrameQuality, Geometry
 
@@ -53,7 +54,7 @@ class _Store:
 class Nuclei:
     """The nuclei of a movie, outlined and measured."""
 
-    table: pd.DataFrame  # NUCLEUS_COLUMNS, one row a nucleus
+    table: pd.DataFrame  # NUCLEUS_COLUMNS and those of further channels, one row a nucleus
     labels: Labels  # (T, Y, X), read a frame at a time: `labels[t]`
     quality: FrameQuality  # which frames can be used, and the drift
     geometry: Geometry
@@ -127,6 +128,16 @@ class Result:
     def lineages(self) -> pd.DataFrame:
         """LINEAGE_COLUMNS, one row a founder."""
         return self._read(self._folder.lineages)
+
+    @cached_property
+    def signals(self) -> pd.DataFrame:
+        """SIGNAL_COLUMNS, a row a cell, frame, further channel and alignment; empty if none was measured."""
+        import pandas as pd
+
+        from lineage.schema import SIGNAL_COLUMNS
+
+        path = self._folder.signals
+        return self._read(path, "channel") if path.exists() else pd.DataFrame(columns=list(SIGNAL_COLUMNS))
 
     @property
     def labels(self) -> Labels:
@@ -231,6 +242,8 @@ def segment(
     model: str = "sir-dna",
     nucleus_diameter_um: float | None = None,
     min_area: float = 0.08,
+    measure: Sequence[str | int] | None = None,
+    fucci: tuple[str | int, str | int] | None = None,
     workers: int | None = None,
     quiet: bool = False,
 ) -> Nuclei:
@@ -241,22 +254,25 @@ def segment(
         model: StarDist model: the bundled one, a folder, or a name of StarDist's own.
         nucleus_diameter_um: of an interphase nucleus; estimated from the movie if left out.
         min_area: objects below this share of the median nucleus's area are left out.
+        measure: further channels to measure, by name or number; all but transmitted light if left out.
+        fucci: of these, the one that is bright in G1, and the one that is bright in S, G2 and M.
         workers: processes; as many as pay if left out.
         quiet: show no progress.
 
     Raises:
-        InputError: the movie or the model cannot be used.
+        InputError: the movie, the model or a channel cannot be used.
     """
-    from lineage.nuclei import segment
+    from lineage.nuclei import segment, signals
     from lineage.nuclei.scale import estimate_scale
 
-    video, screen = _opened(movie), _screen(quiet)
+    video, screen = signals.without_assumed_phase(_opened(movie), measure), _screen(quiet)
+    measured = signals.choose(video, measure, fucci)
     quality = _assess(video, screen)
     with screen.stage("scale"):
         scale = estimate_scale(video, quality, model=model, diameter_um=nucleus_diameter_um)
     find = segment.StarDistFinder(model, scale.zoom)
     warnings = (*video.warnings, *quality.warnings, *scale.warnings(video.pixel_size_um))
-    return _measured(video, quality, find, screen, warnings, min_area=min_area, workers=workers)
+    return _measured(video, quality, find, screen, warnings, measured, min_area=min_area, workers=workers)
 
 
 def from_masks(
@@ -266,6 +282,8 @@ def from_masks(
     pixel_size_um: float | None = None,
     minutes_per_frame: float | None = None,
     min_area: float = 0.08,
+    measure: Sequence[str | int] | None = None,
+    fucci: tuple[str | int, str | int] | None = None,
     quiet: bool = False,
 ) -> Nuclei:
     """Measure nuclei that another program outlined.
@@ -277,25 +295,27 @@ def from_masks(
         pixel_size_um: side of a pixel, micrometres; needed without a movie.
         minutes_per_frame: time from one frame to the next; needed without a movie.
         min_area: objects below this share of the median nucleus's area are left out.
+        measure: further channels of the movie to measure, as in `segment`.
+        fucci: likewise.
         quiet: show no progress.
 
     Raises:
-        InputError: no masks of instances, or not of the movie's shape.
+        InputError: no masks of instances, not of the movie's shape, or a channel that cannot be used.
     """
-    from lineage.nuclei import segment
+    from lineage.nuclei import segment, signals
     from lineage.nuclei.masks import as_video, open_masks
 
     source = Path(masks) if isinstance(masks, str) else masks
     if movie is None:
         video = as_video(source, pixel_size_um=pixel_size_um, minutes_per_frame=minutes_per_frame)
     else:
-        video = _opened(movie)
-    screen = _screen(quiet)
+        video = signals.without_assumed_phase(_opened(movie), measure)
+    screen, measured = _screen(quiet), signals.choose(video, measure, fucci)
     opened = open_masks(source, n_frames=video.n_frames, shape=video.shape)
     quality = _assess(video, screen)
-    found = _measured(video, quality, segment.MaskFinder(opened), screen, (), min_area=min_area, workers=1)
-    warnings = (*video.warnings, *quality.warnings, *opened.warnings_of(found.labels), *found.warnings)
-    return replace(found, warnings=warnings)
+    find, before = segment.MaskFinder(opened), (*video.warnings, *quality.warnings)
+    found = _measured(video, quality, find, screen, before, measured, min_area=min_area, workers=1)
+    return replace(found, warnings=(*found.warnings, *opened.warnings_of(found.labels)))
 
 
 def track(
@@ -447,13 +467,14 @@ def _measured(
     find: Finder,
     screen: Screen,
     warnings: tuple[str, ...],
+    measured: Signals,
     *,
     min_area: float,
     workers: int | None,
 ) -> Nuclei:
     """Labels in a temporary folder, so that memory does not grow with the movie, and their measurements."""
     from lineage.io import labels
-    from lineage.nuclei import segment
+    from lineage.nuclei import fucci, segment
     from lineage.quality import check_with_trackpy
 
     store = _Store()
@@ -467,10 +488,12 @@ def _measured(
             labels=path,
             journal=journal,
             min_area=min_area,
+            signals=measured,
             workers=workers or segment.workers_for(video),
             progress=progress,
         )
     shutil.rmtree(journal)
     array = labels.open_array(path, labels.RAW)
-    warnings = (*warnings, *check_with_trackpy(table, quality))
+    table, _, unclear = fucci.with_phases(table, measured)
+    warnings = (*warnings, *unclear, *check_with_trackpy(table, quality))
     return Nuclei(table, array, quality, video.geometry, n_too_small, warnings, store)

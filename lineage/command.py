@@ -23,8 +23,8 @@ def main(
     video: Annotated[
         list[Path] | None,
         typer.Argument(
-            help="TIFF, folder of TIFFs, OME-Zarr, ND2, CZI or LIF; several, in order of time, are parts of one "
-            "movie; not needed with --labels"
+            help="TIFF, folder of TIFFs, OME-Zarr, ND2, CZI or LIF; several, in order of time, are parts of "
+            "one movie; not needed with --labels"
         ),
     ] = None,
     out: Annotated[
@@ -61,6 +61,10 @@ def main(
     nucleus_diameter_um: Annotated[
         float | None, typer.Option(help="of an interphase nucleus; estimated from the movie if left out")
     ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="a further channel to measure, by name or number; may be repeated [all]"),
+    ] = None,
     dose_gy: Annotated[float | None, typer.Option(help="dose the cells were given")] = None,
     config: Annotated[Path | None, typer.Option(help="settings, a TOML file")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="throw away an earlier run")] = False,
@@ -87,6 +91,7 @@ def main(
             "video.minutes_per_frame": minutes_per_frame,
             "labels": labels,
             "segment.nucleus_diameter_um": nucleus_diameter_um,
+            "segment.measure": tuple(measure) if measure else None,
             "dose_gy": dose_gy,
         }
         warn = partial(screen.log, style="yellow")

@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lineage.schema import InputError
 
@@ -69,6 +69,21 @@ class SegmentSettings(_Settings):
     min_area: float = Field(
         0.08, ge=0, le=0.5, description="objects below this share of the median nucleus's area are left out"
     )
+    measure: tuple[str | int, ...] | None = Field(
+        None,
+        description="further channels to measure, by name or number; all if left out, [] for none",
+    )
+    fucci: tuple[str | int, str | int] | None = Field(
+        None, description="the channel that is bright in G1, and the one that is bright in S, G2 and M"
+    )
+
+    @field_validator("measure", "fucci", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        """One name or number, or names with commas between them, as a plate map's cell holds them."""
+        if isinstance(given, str):
+            return tuple(name.strip() for name in given.split(",") if name.strip())
+        return (given,) if isinstance(given, int) else given
 
 
 class TrackSettings(_Settings):

@@ -10,7 +10,7 @@ from lineage.io.run_folder import RunFolder
 from lineage.mitosis.verdict import decide_all
 from lineage.schema import InputError
 from lineage.stages.cells import propose, track
-from lineage.stages.movie import check_inputs, open_movie, start
+from lineage.stages.movie import check_inputs, open_movie, start, with_channels
 from lineage.stages.nuclei import assess, segment
 from lineage.stages.results import annotate, report
 from lineage.stages.verdicts import classify, crop, read_corrections, reject
@@ -41,6 +41,7 @@ def run(
     from lineage.schema import Video
 
     video = movie if isinstance(movie, Video) else open_movie(movie, config)
+    video = with_channels(video, config)
     check_inputs(video, config)
     folder = RunFolder.open(
         out, video=video.path, overwrite=overwrite, files=video.files, position=video.position

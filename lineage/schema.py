@@ -122,6 +122,13 @@ class State(StrEnum):
 MITOTIC_STATES = (State.PROMETAPHASE, State.METAPHASE, State.ANAPHASE)
 
 
+class CyclePhase(StrEnum):
+    """What two FUCCI channels show of the cell cycle (`lineage.nuclei.fucci`); column `phase`."""
+
+    G1 = "G1"
+    S_G2_M = "S/G2/M"
+
+
 class CellKey(StrEnum):
     """Attributes of a node of the annotated tree; a key that does not apply to a cell is left out."""
 
@@ -192,6 +199,13 @@ LINEAGE_COLUMNS = (
     "founder_id", "first_frame", "last_frame", "birth_min", "end_min", "n_cells", "n_generations",
     "n_mitoses", "n_normal", "n_abnormal", "n_undecided", "n_unclassified", "n_alive_at_end", "n_lost",
 )  # fmt: skip
+# The ring is what lies so far from the outline, and nearer to this nucleus than to any other. What is closer
+# is brightened by the nucleus's own blur.
+RING_UM = (1.5, 5.0)
+# Of a nucleus in a further channel, in columns NAME_mean, ... (`lineage.nuclei.signals`).
+SIGNAL_MEASURES = ("mean", "sum", "std", "ring_mean", "foci")
+# Courses of further channels along the lineage; `event_id` is that of the mitosis they are aligned to.
+SIGNAL_COLUMNS = ("tracklet_id", "channel", "aligned", "time_min", "mean", "ring_ratio", "event_id")
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
     "event_type", "subtype", "verdict", "p_verdict", "verdict_because", "mitosis_class", "p_abnormal",
@@ -210,6 +224,28 @@ QUALITY_COLUMNS = (
     "frame", "time_min", "usable", "reason", "mean_intensity", "saturated_fraction", "focus",
     "drift_y_px", "drift_x_px",
 )  # fmt: skip
+
+
+def signal_columns(name: str) -> tuple[str, ...]:
+    """The columns of nuclei that a further channel has; `name` is the channel's, made safe for a column."""
+    return tuple(f"{name}_{measure}" for measure in SIGNAL_MEASURES)
+
+
+def signal_names(columns: Iterable[str]) -> list[str]:
+    """The further channels whose columns a table of nuclei has.
+
+    >>> signal_names(["area_um2", "p53_mean", "p53_sum", "p53_std", "p53_ring_mean", "p53_foci"])
+    ['p53']
+    """
+    known = list(columns)
+    names = [c.removesuffix("_foci") for c in known if c.endswith("_foci")]
+    return [name for name in names if set(signal_columns(name)) <= set(known)]
+
+
+def ordered_columns(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """`columns` first, then all others as they stand: measurements of further channels."""
+    first = list(columns)
+    return table[[*first, *(c for c in table.columns if c not in first)]]
 
 
 def check_columns(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:

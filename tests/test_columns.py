@@ -10,6 +10,7 @@ from lineage import schema
 SECTIONS = {
     "events.csv": schema.EVENT_COLUMNS,
     "detections.csv": schema.DETECTION_COLUMNS,
+    "signals.csv": schema.SIGNAL_COLUMNS,
     "tracklets.csv": schema.TRACKLET_COLUMNS,
     "lineages.csv": schema.LINEAGE_COLUMNS,
     "stages/quality.csv": schema.QUALITY_COLUMNS,

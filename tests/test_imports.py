@@ -26,6 +26,7 @@ ARROWS = {
     "mitosis": {"io", "tracking"},
     "tree": {"mitosis"},
     "tables": {"tree", "mitosis"},
+    "signal_courses": {"tree"},
     "export": {"io", "console"},
     "report": {"io", "tree", "mitosis"},
     "console": {"tracking"},
@@ -33,7 +34,7 @@ ARROWS = {
     "evaluate": {"io", "video", "mitosis", "tree", "export", "report", "console", "progress"},
     "stages": {
         "config", "progress", "processes", "io", "video", "quality", "stardist", "nuclei", "tracking",
-        "mitosis", "tree", "tables", "export", "report",
+        "mitosis", "tree", "tables", "signal_courses", "export", "report",
     },
     "run": {"config", "progress", "io", "stages", "command", "mitosis"},
     "api": {

@@ -42,6 +42,8 @@ class RunFolder:
         self.tracklets = root / "tracklets.csv"
         self.events = root / "events.csv"
         self.lineages = root / "lineages.csv"
+        self.signals = root / "signals.csv"  # this and the next only where further channels are measured
+        self.cell_signals = root / "cell_signals.csv"
         self.graphml = root / "lineage.graphml"
         self.geff = root / "lineage.geff"
         self.crops = root / "crops"

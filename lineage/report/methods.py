@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lineage.schema import RING_UM
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -53,6 +55,18 @@ def _nuclei(run: Mapping[str, Any]) -> Iterator[str]:
             f"Nuclei were segmented with StarDist (Schmidt et al. 2018; model {segment['model']}{torch}), "
             f"their usual diameter {diameter}."
         )
+    if notes := run.get("notes", {}).get("segment"):  # of further channels
+        near, far = RING_UM
+        yield (
+            "Further channels were measured as mean grey levels above the local background in each nucleus "
+            f"and in a ring from {near:g} to {far:g} µm outside it."
+        )
+        if any(note.startswith("FUCCI") for note in notes):
+            in_g1, after = settings["segment"]["fucci"]
+            yield (
+                f"Nuclei were taken to be in S, G2 or M where {after} was bright, and else in G1 where "
+                f"{in_g1} was, by Otsu's thresholds on the logarithms of all nuclei."
+            )
 
 
 def _tracking(run: Mapping[str, Any]) -> Iterator[str]:

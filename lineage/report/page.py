@@ -10,6 +10,7 @@ from lineage.mitosis import discarded, verdict
 from lineage.mitosis.counts import count, mitoses_of
 from lineage.report.cards import cards
 from lineage.report.forest import COLOURS, MINUTES_PER_HOUR, forest, lone_strip, mark, split
+from lineage.report.heat_maps import heat_maps
 from lineage.report.methods import methods
 from lineage.report.over_time import count_charts, quality_charts
 from lineage.report.svg import picture
@@ -58,6 +59,8 @@ TABLES = {
     "events.csv": "one row for each mitosis, fusion or death",
     "tracklets.csv": "one row for each cell",
     "detections.csv": "one row for each nucleus in each frame",
+    "signals.csv": "one row for each cell, frame and further channel",
+    "cell_signals.csv": "one row for each cell, its further channels",
 }
 
 
@@ -70,6 +73,7 @@ def write_report(
     quality: FrameQuality,
     crops_dir: Path,
     run: Mapping[str, Any],
+    signals: pd.DataFrame | None = None,
 ) -> None:
     """Write one page that is complete by itself; it links to the tables and crops that lie beside it.
 
@@ -85,6 +89,7 @@ def write_report(
             listed without its pictures.
         run: what run.json holds: `video`, `settings`, `versions`, `stages`, `warnings`, `dose_gy`,
             `discarded`.
+        signals: SIGNAL_COLUMNS; None where no further channel was measured.
     """
     check_columns(events, EVENT_COLUMNS, "events")
     mitoses = mitoses_of(events)
@@ -101,6 +106,7 @@ def write_report(
         sign={name: picture(mark(name, 8, 8), 16, 16, name) for name in COLOURS},
         counts=count_charts(tree, detections, mitoses, quality),
         lineages=_lineages(tree, mitoses),
+        signals=heat_maps(signals, events, minutes_per_frame=run["video"]["minutes_per_frame"]),
         cards=list(cards(mitoses, crops_dir, page_dir=path.parent)),
         legend=legend(mitoses.to_dict("records")),
         abnormal_kinds=abnormal_kinds(mitoses),

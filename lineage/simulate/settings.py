@@ -57,6 +57,9 @@ class Settings(BaseModel):
         0.0, ge=0, le=0.5, description="share of further frames that are blank or blurred, half and half"
     )
 
+    # Further channels
+    fucci: bool = Field(False, description="draw two FUCCI channels as well, and write the true phases")
+
     @model_validator(mode="after")
     def _frames_are_of_the_movie(self) -> Settings:
         for name, minimum in (("jump_frames", 1), ("blank_frames", 0), ("blurred_frames", 0)):

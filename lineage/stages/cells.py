@@ -30,7 +30,7 @@ def track(job: Job, quality: FrameQuality) -> Lineage:
     def work(_: Progress) -> Iterable[str]:
         nuclei = read_table(folder.nuclei)
         lineage = track(nuclei, usable=quality.usable, geometry=job.video.geometry, **settings)
-        folder.record["notes"] = {"track": list(lineage.notes)}
+        folder.record.setdefault("notes", {})["track"] = list(lineage.notes)
         folder.record["discarded"]["debris"] = int((lineage.detections["tracklet_id"] < 0).sum())
         records.write_lineage(lineage, **folder.tracked)
         return [*lineage.warnings, *discarded.warnings(folder.record["discarded"])]

@@ -13,7 +13,16 @@ from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
 from lineage.mitosis import verdict
 from lineage.processes import cores, in_order
-from lineage.schema import DETECTION_COLUMNS, IMAGE_BOXES, Decision, EventType, Flag, InputError, Predictions
+from lineage.schema import (
+    DETECTION_COLUMNS,
+    IMAGE_BOXES,
+    Decision,
+    EventType,
+    Flag,
+    InputError,
+    Predictions,
+    ordered_columns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -146,7 +155,7 @@ def reject(
     def work(progress: Progress) -> Iterable[str]:
         labels.write_tracked(folder.labels, lineage.detections, job.video.geometry, progress=progress)
         detections = lineage.detections.sort_values("detection_id")
-        write_table(detections[list(DETECTION_COLUMNS)], folder.detections)
+        write_table(ordered_columns(detections, DETECTION_COLUMNS), folder.detections)
         return ()
 
     of_labels = [folder.labels / name for name in (labels.TRACKED, ".zgroup", ".zattrs")]

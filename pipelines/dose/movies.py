@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from lineage.io.files import read_table
 from lineage.io.integrity import check, read_record
 from lineage.io.run_folder import RunFolder
-from lineage.schema import DETECTION_COLUMNS, QUALITY_COLUMNS, TRACKLET_COLUMNS, InputError
+from lineage.schema import (
+    DETECTION_COLUMNS,
+    QUALITY_COLUMNS,
+    SIGNAL_COLUMNS,
+    TRACKLET_COLUMNS,
+    InputError,
+)
 from pipelines.columns import NUMBERS, RUN_FOLDER
 from pipelines.dose.columns import EVENTS_NEEDED, MAP_COLUMNS
 
@@ -47,6 +53,7 @@ class Movie:
     tracklets: pd.DataFrame
     detections: pd.DataFrame
     quality: pd.DataFrame
+    signals: pd.DataFrame | None = None  # where further channels were measured
 
 
 def read_map(folder: Path, plate: Path | None = None) -> pd.DataFrame:
@@ -125,7 +132,7 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
     """
     run = RunFolder(root)
     record = read_record(root)
-    check(root, record, run.events, run.tracklets, run.detections, run.quality)
+    check(root, record, run.events, run.tracklets, run.detections, run.quality, run.signals)
     run_gy = record.get("dose_gy")
     delay = float(row["irradiated_min_before_start"])
     if run_gy is not None and float(run_gy) != float(row["dose_gy"]):
@@ -143,6 +150,7 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
         tracklets=_table(run.tracklets, TRACKLET_COLUMNS, text=("parent_ids", "daughter_ids", "fate")),
         detections=_table(run.detections, DETECTION_COLUMNS, text=("state",)),
         quality=_table(run.quality, QUALITY_COLUMNS, text=("reason",)),
+        signals=_table(run.signals, SIGNAL_COLUMNS, text=("channel",)) if run.signals.exists() else None,
     )
 
 
