@@ -179,7 +179,7 @@ class Result:
 def open(
     movie: str | Path | np.ndarray,
     *,
-    position: str | None = None,
+    position: str | int | None = None,
     well: str | None = None,
     z: str | int | None = None,
     axes: str | None = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path  # noqa: TC003
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -47,7 +47,10 @@ def main(
     phase_channel: Annotated[int | None, typer.Option(help="channel of the phase contrast, from 0")] = None,
     pixel_size_um: Annotated[float | None, typer.Option(help="side of a pixel")] = None,
     minutes_per_frame: Annotated[float | None, typer.Option(help="time from frame to frame")] = None,
-    labels: Annotated[Path | None, typer.Option(help="existing masks in place of a segmentation")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(help="existing masks in place of a segmentation; may hold {position}, for its name"),
+    ] = None,
     nucleus_diameter_um: Annotated[
         float | None, typer.Option(help="of an interphase nucleus; estimated from the movie if left out")
     ] = None,
@@ -111,9 +114,14 @@ def run_positions(
     from lineage.video import chosen_positions
     from lineage.video.places import ALL
 
-    given = config.video.position
+    given, masks = config.video.position, config.labels
     every = given == ALL
-    names = [""] if movie == config.labels else chosen_positions(movie, given, config.video.well)
+    names = [""] if movie == masks else chosen_positions(movie, given, config.video.well)
+    if len(names) > 1 and masks and "{position}" not in str(masks):
+        raise InputError(
+            f"{masks} would be the masks of all {len(names)} positions: give --labels with "
+            "{position} in it, which stands for the name of each"
+        )
     failed = []
     for name in names:
         # A name in place of a number, a well or `all`, so that each position has one run folder only.
@@ -122,7 +130,8 @@ def run_positions(
         beside = default_out(movie, position)
         place = beside if out is None else out / beside.name if every else out
         try:
-            one = config.model_copy(update={"video": video})
+            own = Path(str(masks).replace("{position}", name)) if masks else None
+            one = config.model_copy(update={"video": video, "labels": own})
             print_result(run(movie, place, one, screen=screen, overwrite=overwrite), screen)
         except InputError as error:
             if len(names) == 1:

@@ -22,6 +22,8 @@ class _Settings(BaseModel):
 class VideoSettings(_Settings):
     """How the movie is read; what is left out is taken from its metadata."""
 
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)  # position = 1
+
     position: str | None = Field(None, description="which of several: name, or number from 0 as listed")
     well: str | None = Field(None, description="the well of the position")
     z: int | str | None = Field(

@@ -46,6 +46,7 @@ class Movie:
     config: Config
     n_frames: int
     shape: tuple[int, int]
+    position: str = ""  # its name, where the path holds several
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,8 @@ def check(path: Path) -> PlateMap:
 
     Args:
         path: CSV or TOML. Paths in it are relative to it; `movie` may be a glob, and then cells left empty
-            are filled from the file names. `labels` may hold `{stem}`, the movie's name without suffix.
+            are filled from the file names. `labels` may hold `{stem}`, the movie's name without suffix, and
+            `{position}`, the setting `video.position`.
 
     Returns:
         A row a movie: `movie` (absolute), `run_folder`, the other columns of REQUIRED, then those of OPTIONAL
@@ -92,9 +94,19 @@ def check(path: Path) -> PlateMap:
         mistakes.append(f"header: {', '.join(empty)} missing, or empty in every row")
     required = [c for c in REQUIRED if c not in empty]
     movies: list[Movie] = []
+    first_with: dict[tuple[Path, str], str] = {}
     for row in rows:
         movie, wrong = _open_movie(row.cells)
-        movies += [movie] if movie else []
+        if movie:
+            movies.append(movie)
+            # A name, a number and a well may stand for one position.
+            before = first_with.setdefault((movie.path, movie.position), row.where)
+            if movie.position and before != row.where:
+                wrong.append(f"position {movie.position} of {movie.path.name} is that of {before}")
+            masks = (movie.path, str(movie.config.labels))
+            before = first_with.setdefault(masks, row.where) if movie.config.labels else row.where
+            if movie.position and before != row.where:
+                wrong.append(f"the masks are those of {before}, which is another position; use {{position}}")
         in_cells = wrong_cells(row.cells, required=required)
         mistakes += [f"{row.where}: {text}" for text in (*in_cells, *wrong)]
     mistakes += conflicts(rows)
@@ -203,7 +215,7 @@ def _open_movie(cells: Mapping[str, str]) -> tuple[Movie | None, list[str]]:
 
     def open_all() -> None:
         video = open_video(path, **config.video.model_dump())
-        opened.append(Movie(path, cells[RUN_FOLDER], config, video.n_frames, video.shape))
+        opened.append(Movie(path, cells[RUN_FOLDER], config, video.n_frames, video.shape, video.position))
         if config.labels and not mistakes:
             open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)
         elif not config.labels:
@@ -232,8 +244,14 @@ def _settings(cells: Mapping[str, str]) -> dict[str, str]:
 
 def _absolute(cells: Mapping[str, str], folder: Path) -> dict[str, str]:
     """The cells that name files and folders, as absolute paths."""
-    stem = stem_of(Path(cells["movie"])) if "movie" in cells else ""
-    given = {n: str((folder / cells[n].replace("{stem}", stem)).absolute()) for n in PATHS if n in cells}
+    names = {
+        "{stem}": stem_of(Path(cells["movie"])) if "movie" in cells else "",
+        "{position}": cells.get("video.position", ""),
+    }
+    given = {n: cells[n] for n in PATHS if n in cells}
+    for mark, name in names.items():
+        given = {n: path.replace(mark, name) for n, path in given.items()}
+    given = {n: str((folder / path).absolute()) for n, path in given.items()}
     # A model may be a folder or a name.
     if "segment.model" in cells and (model := folder / cells["segment.model"]).is_dir():
         given["segment.model"] = str(model.absolute())

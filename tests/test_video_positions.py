@@ -17,7 +17,7 @@ from containers import (
     write_ome_series,
 )
 from test_video_names import image, write
-from video_files import DNA, PHASE, assert_same, refusal
+from video_files import DNA, PHASE, assert_same, movie, refusal
 
 from lineage.video import open_video, positions
 
@@ -98,9 +98,18 @@ def test_only_the_files_of_a_position_are_read(tmp_path: Path) -> None:
 def test_a_file_of_a_position_that_is_missing_is_said(tmp_path: Path) -> None:
     path = write_ome_files(tmp_path / "set", fields(), NAMES, companion=True)
     (path.parent / "set_s1_c0.ome.tif").unlink()
-    refusal(path, "set_s1_c0|no image", position="1")
+    refusal(path, "no image in it.*; files that .* refers to are not there: set_s1_c0.ome.tif", position="1")
     (path.parent / "set.companion.ome").unlink()
     refusal(path.parent / "set_s0_c0.ome.tif", "described in set.companion.ome, which is not there")
+
+
+def test_what_is_left_of_a_set_is_read_though_it_was_renamed(tmp_path: Path) -> None:
+    path = write_ome_files(tmp_path / "set", [movie(6)[:, 1:].repeat(2, axis=1)], ["m"], companion=False)
+    text = path.read_bytes()
+    for file in path.parent.iterdir():
+        file.unlink()
+    (path.parent / "renamed.ome.tif").write_bytes(text)
+    refusal(path.parent / "renamed.ome.tif", "refers to are not there: set_s0_c0.ome.tif, set_s0_c1.ome.tif")
 
 
 def test_images_of_one_name_go_by_number(tmp_path: Path) -> None:

@@ -39,6 +39,9 @@ def open_movie(path: Path, config: Config) -> Video:
     _check_files(config)
     if path == config.labels:
         units = config.video
+        for name in ("position", "well", "z", "axes"):
+            if getattr(units, name) is not None:
+                raise InputError(f"--{name} is for a movie, and there are masks alone: leave it out")
         return as_video(path, pixel_size_um=units.pixel_size_um, minutes_per_frame=units.minutes_per_frame)
     return open_video(path, **config.video.model_dump())
 

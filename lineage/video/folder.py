@@ -103,6 +103,8 @@ def _of_frames(
     ]
     planes = [sorted({z for _, k, z in grid if k == c}, key=natural_key) for c in channels]
     stacks = [zs for zs in planes if len(zs) > 1]  # a channel may have one plane beside another's stack
+    if any(i.z for i in images) and not stacks:
+        check_planes_of_z(1, selection, folder.name, "by its names")
     for zs in stacks:
         check_planes_of_z(len(zs), selection, folder.name, f"by its names {listed(zs)}")
     wanted = [(c, z) for c, zs in zip(channels, planes, strict=True) for z in zs]

@@ -42,11 +42,17 @@ def list_contents(path: Path, *, selection: Selection, **given: Any) -> list[str
     lines = [f"{path.name} holds {count}"]
     alike: dict[tuple[str, ...], list[int]] = {}
     for number in chosen:
-        alike.setdefault(tuple(_describe(form, path, number, selection, given)), []).append(number)
-    for block, numbers in alike.items():
+        try:
+            block = tuple(_describe(form, path, number, selection, given))
+        except InputError as error:
+            if len(chosen) == 1:
+                raise
+            block = (f"cannot be read: {error}",)
+        alike.setdefault(block, []).append(number)
+    for described, numbers in alike.items():
         if len(found) > 1:
             lines += [_name_of(number, found[number]) for number in numbers]
-        lines += [f"    {line}" for line in block]
+        lines += [f"    {line}" for line in described]
     if len(found) > 1:
         lines.append("choose with --position and a name or number, with --well, or take --position all")
     return lines
@@ -62,22 +68,23 @@ def _describe(
     form: Format, path: Path, number: int, selection: Selection, given: dict[str, Any]
 ) -> list[str]:
     """One position in lines; a stack of z is described though its planes are not chosen yet."""
+    of_z = []
     try:
-        try:
-            source = form.read(path, number, selection)
-            of_z = []
-        except InputError:
-            if selection.z is not None:
-                raise
-            source = form.read(path, number, replace(selection, z=0))
-            words = ", ".join(Z_WORDS)
-            of_z = [f"is refused without a choice of z: --z {words}, or 0 to {source.n_planes - 1}"]
-        size = f"{source.n_frames} frames of {source.shape[1]} x {source.shape[0]} px"
-        planes = f"{source.n_planes} plane{'s' * (source.n_planes > 1)} of z"
-        head = [f"{size}, {planes}; channels: {_channels(source.channels)}", *of_z]
-        return [*head, *_settled(source, path, given)]
+        source = form.read(path, number, selection)
     except InputError as error:
-        return [f"cannot be read: {error}"]
+        if selection.z is not None:
+            raise
+        try:
+            source = form.read(path, number, replace(selection, z=0))
+        except InputError:
+            raise error from None  # what is wrong is not that z was not chosen
+        words = ", ".join(Z_WORDS)
+        of_z = [f"is refused without a choice of z: --z {words}, or 0 to {source.n_planes - 1}"]
+    frames = f"{source.n_frames} frame{'s' * (source.n_frames != 1)}"
+    size = f"{frames} of {source.shape[1]} x {source.shape[0]} px"
+    planes = f"{source.n_planes} plane{'s' * (source.n_planes > 1)} of z"
+    head = [f"{size}, {planes}; channels: {_channels(source.channels)}", *of_z]
+    return [*head, *_settled(source, path, given)]
 
 
 def _channels(names: Sequence[str]) -> str:

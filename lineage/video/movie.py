@@ -46,7 +46,7 @@ _INTERVAL = _Unit("interval", "min a frame", "--minutes-per-frame", ASSUMED_MINU
 def open_video(
     path: Path,
     *,
-    position: str | None = None,
+    position: str | int | None = None,
     well: str | None = None,
     z: str | int | None = None,
     axes: str | None = None,
@@ -94,7 +94,7 @@ def open_video(
         pixel_size_um=pixel_size_um,
         minutes_per_frame=minutes_per_frame,
     )
-    called = found[number].name or ("" if position == ALL else position or "")
+    called = found[number].name or ("" if position in (None, ALL) else str(position))
     return replace(video, position=called, selection=selection.words)
 
 

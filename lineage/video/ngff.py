@@ -67,7 +67,7 @@ def read_ngff(path: Path, number: int | None = None, selection: Selection = NO_C
         inner = found[number][1]
         image: Any = group[inner] if inner else group
         source = _describe(image, path, selection)
-    return replace(source, files=(path / inner,)) if inner else source
+    return replace(source, files=(path / inner,)) if len(found) > 1 else source
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -100,7 +101,7 @@ def _describe(file: nd2.ND2File, path: Path, number: int, selection: Selection) 
         index: dict[str, Any] = dict(zip(axes.names, axes.index(t, 0, z), strict=True)) | {"P": number}
         return int(np.ravel_multi_index([index[a] for a in loops], tuple(loops.values()))) if loops else 0
 
-    n_there = int(file.attributes.sequenceCount)
+    n_there = file.attributes.sequenceCount or math.inf
     absent = [t for t in range(axes.n_frames) if any(place(t, z) >= n_there for z in range(axes.n_planes))]
     n_frames, missing, warnings = without_missing(absent, axes.n_frames, "were planned and not taken")
     holes = frozenset(missing)

@@ -93,6 +93,8 @@ def open_image(path: Path, number: int | None, files: ExitStack) -> tuple[TiffFi
         number = choose_position(found.positions, NO_CHOICE, path.name)
     named = found.files_of(number)
     there = [f for f in named if f.is_file()]
+    if not there and found.document == path and not _is_xml(path):
+        there = [path]  # it was renamed, or is all that is left of a set; tifffile knows it by its UUID
     if not there:
         names = listed(f.name for f in named)
         raise InputError(f"{path.name} refers to {names}, which are not there: copy them beside it")

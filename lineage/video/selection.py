@@ -20,7 +20,7 @@ class Selection:
     `position` and `well` are settled before, by `places.choose_position`.
     """
 
-    position: str | None = None  # a name or a number, as listed
+    position: str | int | None = None  # a name or a number, as listed
     well: str | None = None
     z: str | int | None = None  # one of Z_WORDS, or a plane, from 0
     axes: str | None = None  # letters of T, C, Z, Y, X in the order of the file

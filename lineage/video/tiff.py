@@ -74,9 +74,14 @@ def read_tiff(
     """
     with ExitStack() as files:
         tif, parts, warning = open_image(path, number, files)
-        series = _series(tif, path)
-        metadata = _read_metadata(tif, path)
-        sources = [_describe(s, metadata, path, selection, as_stored=as_stored) for s in series]
+        try:
+            series = _series(tif, path)
+            metadata = _read_metadata(tif, path)
+            sources = [_describe(s, metadata, path, selection, as_stored=as_stored) for s in series]
+        except InputError as error:
+            if warning:
+                raise InputError(f"{error}; {warning}") from error
+            raise
         source = sources[0] if len(sources) == 1 else join_parts(sources, path.name)
         weakref.finalize(source.read, files.pop_all().close)
     return replace(source, files=parts, warnings=(*source.warnings, warning) if warning else source.warnings)
