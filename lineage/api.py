@@ -20,7 +20,7 @@ from __future__ import annotations
 import shutil
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -60,6 +60,7 @@ class Nuclei:
     n_too_small: int = 0  # objects that were outlined and are not in the table
     warnings: tuple[str, ...] = ()
     _store: _Store | None = field(default=None, repr=False)  # holds the labels
+    notes: tuple[str, ...] = ()  # how uneven the light was, how the stain bleached
 
 
 @dataclass(frozen=True, eq=False)
@@ -219,6 +220,7 @@ def segment(
     model: str = "sir-dna",
     nucleus_diameter_um: float | None = None,
     min_area: float = 0.08,
+    correct_light: bool = True,
     workers: int | None = None,
     quiet: bool = False,
 ) -> Nuclei:
@@ -229,6 +231,7 @@ def segment(
         model: StarDist model: the bundled one, a folder, or a name of StarDist's own.
         nucleus_diameter_um: of an interphase nucleus; estimated from the movie if left out.
         min_area: objects below this share of the median nucleus's area are left out.
+        correct_light: take uneven light and bleaching out of DNA mass and intensity, where they can be told.
         workers: processes; as many as pay if left out.
         quiet: show no progress.
 
@@ -244,7 +247,16 @@ def segment(
         scale = estimate_scale(video, quality, model=model, diameter_um=nucleus_diameter_um)
     find = segment.StarDistFinder(model, scale.zoom)
     warnings = (*video.warnings, *quality.warnings, *scale.warnings(video.pixel_size_um))
-    return _measured(video, quality, find, screen, warnings, min_area=min_area, workers=workers)
+    return _measured(
+        video,
+        quality,
+        find,
+        screen,
+        warnings,
+        min_area=min_area,
+        correct_light=correct_light,
+        workers=workers,
+    )
 
 
 def from_masks(
@@ -254,6 +266,7 @@ def from_masks(
     pixel_size_um: float | None = None,
     minutes_per_frame: float | None = None,
     min_area: float = 0.08,
+    correct_light: bool = True,
     quiet: bool = False,
 ) -> Nuclei:
     """Measure nuclei that another program outlined.
@@ -265,6 +278,7 @@ def from_masks(
         pixel_size_um: side of a pixel, micrometres; needed without a movie.
         minutes_per_frame: time from one frame to the next; needed without a movie.
         min_area: objects below this share of the median nucleus's area are left out.
+        correct_light: as in `segment`.
         quiet: show no progress.
 
     Raises:
@@ -281,11 +295,18 @@ def from_masks(
     screen = _screen(quiet)
     opened = open_masks(source, n_frames=video.n_frames, shape=video.shape)
     quality = _assess(video, screen)
-    found = _measured(video, quality, segment.MaskFinder(opened), screen, (), min_area=min_area, workers=1)
-    warnings = (*video.warnings, *quality.warnings, *opened.warnings_of(found.labels))
-    return Nuclei(
-        found.table, found.labels, quality, video.geometry, found.n_too_small, warnings, found._store
+    found = _measured(
+        video,
+        quality,
+        segment.MaskFinder(opened),
+        screen,
+        (),
+        min_area=min_area,
+        correct_light=correct_light,
+        workers=1,
     )
+    warnings = (*video.warnings, *quality.warnings, *opened.warnings_of(found.labels), *found.warnings)
+    return replace(found, warnings=warnings)
 
 
 def track(
@@ -436,11 +457,13 @@ def _measured(
     warnings: tuple[str, ...],
     *,
     min_area: float,
+    correct_light: bool,
     workers: int | None,
 ) -> Nuclei:
     """Labels in a temporary folder, so that memory does not grow with the movie, and their measurements."""
     from lineage.io import labels
     from lineage.nuclei import segment
+    from lineage.nuclei.light import estimate_light
 
     store = _Store()
     path, journal = store.path / "labels.zarr", store.path / "journal"
@@ -458,4 +481,7 @@ def _measured(
         )
     shutil.rmtree(journal)
     array = labels.open_array(path, labels.RAW)
-    return Nuclei(table, array, quality, video.geometry, n_too_small, warnings, store)
+    light = estimate_light(table, video, correct=correct_light)
+    warnings = (*warnings, *light.warnings)
+    table = light.correct(table)
+    return Nuclei(table, array, quality, video.geometry, n_too_small, warnings, store, light.notes)

@@ -11,7 +11,7 @@ from lineage.mitosis.verdict import decide_all
 from lineage.schema import InputError
 from lineage.stages.cells import propose, track
 from lineage.stages.movie import check_inputs, open_movie, start
-from lineage.stages.nuclei import assess, segment
+from lineage.stages.nuclei import assess, light, segment
 from lineage.stages.results import annotate, report
 from lineage.stages.verdicts import classify, crop, read_corrections, reject
 
@@ -52,7 +52,7 @@ def run(
         job = start(folder, video, config, screen)
         quality = assess(job)
         segment(job, quality)
-        lineage = track(job, quality)
+        lineage = track(job, quality, light(job))
         events = propose(job, quality, lineage)
         crop(job, quality, lineage, events)
         predictions = classify(job)

@@ -82,8 +82,8 @@ def test_the_run_folder_is_what_it_should_be(finished):
     assert films == [f"event_{i:04d}.tif" for i in events["event_id"]]
     record = json.loads((finished / "run.json").read_text())
     assert list(record["stages"]) == [
-        "video", "quality", "scale", "segment", "track", "events", "crop", "classify", "reject", "tree",
-        "report",
+        "video", "quality", "scale", "segment", "light", "track", "events", "crop", "classify", "reject",
+        "tree", "report",
     ]  # fmt: skip
 
 
