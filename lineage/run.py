@@ -52,7 +52,8 @@ def run(
         job = start(folder, video, config, screen)
         quality = assess(job)
         segment(job, quality)
-        lineage = track(job, quality, light(job))
+        seen = light(job)
+        lineage = track(job, quality, seen)
         events = propose(job, quality, lineage)
         crop(job, quality, lineage, events)
         predictions = classify(job)
@@ -60,7 +61,7 @@ def run(
         verdicts = decide_all(events, predictions, corrections)
         lineage, events = reject(job, lineage, events, verdicts, corrections)
         tree = annotate(job, quality, lineage, events, verdicts)
-        report(job, quality, tree)
+        report(job, quality, seen, tree)
     except (InputError, OSError):
         # Bad masks, a full disk: a folder that this start made, and in which no nuclei lie yet, goes.
         if is_new and "segment" not in folder.record.get("stages", {}):

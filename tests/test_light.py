@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from movies import movie
+from movies import disc, movie
 
 from lineage.nuclei.light import Light, estimate_light
+from lineage.nuclei.segment import measure
 from lineage.schema import NUCLEUS_COLUMNS
 
 SIDE, FRAMES = 400, 96  # pixels of 1 um; 10 min a frame
@@ -154,3 +155,28 @@ def test_light_is_kept_as_json_and_checked_when_it_is_read():
         Light.read(kept | {"bleaching": [1.2] * FRAMES}, n_frames=FRAMES)
     with pytest.raises(ValueError, match="field of 2"):
         Light.read(kept | {"field": [0, 0]}, n_frames=FRAMES)
+
+
+def test_discs_in_uneven_light_are_measured_as_in_even_light():
+    nuclei = wandering(64)
+    around = np.argwhere(disc((11, 11), 5, 5, 5)) - 5
+    light = vignette(*np.indices((SIDE, SIDE)))
+    tables, levels = [], []
+    for t, rows in nuclei.groupby("frame"):
+        image, masks = np.full((SIDE, SIDE), 200.0), np.zeros((SIDE, SIDE), int)
+        for label, (y, x, level) in enumerate(rows[["y_px", "x_px", "mean_intensity"]].to_numpy(), 1):
+            inside = tuple(np.clip(around + np.array([round(y), round(x)]), 0, SIDE - 1).T)
+            image[inside], masks[inside] = 200 + 20 * level, label
+        table = measure(
+            masks, (image * light).round(), np.ones(64), frame=int(t), pixel_size_um=1.0,
+            minutes_per_frame=10.0, drift_px=np.zeros(2), look=False,
+        )  # fmt: skip
+        tables.append(table)
+        levels.append(20 * rows["mean_intensity"].to_numpy()[table["label"] - 1])
+    measured = pd.concat(tables, ignore_index=True)
+    found = estimate_light(measured, VIDEO)
+    before, after = (
+        t["mean_intensity"] / np.concatenate(levels) for t in (measured, found.correct(measured))
+    )
+    assert before.std() / before.mean() > 0.09
+    assert after.std() / after.mean() < 0.05

@@ -20,7 +20,13 @@ def methods(run: Mapping[str, Any], verdict_limits: Mapping[str, float], *, clas
         Some sentences.
     """
     return " ".join(
-        [*_movie(run), *_nuclei(run), *_tracking(run), *_mitoses(run, verdict_limits, classified=classified)]
+        [
+            *_movie(run),
+            *_nuclei(run),
+            *_light(run),
+            *_tracking(run),
+            *_mitoses(run, verdict_limits, classified=classified),
+        ]
     )
 
 
@@ -52,6 +58,24 @@ def _nuclei(run: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"Nuclei were segmented with StarDist (Schmidt et al. 2018; model {segment['model']}{torch}), "
             f"their usual diameter {diameter}."
+        )
+
+
+def _light(run: Mapping[str, Any]) -> Iterator[str]:
+    """Only what was corrected; `light` is as the report's charts take it."""
+    found = run.get("light") or {}
+    what = [
+        words
+        for words, there in (
+            ("uneven illumination (log-quadratic in position)", found.get("map")),
+            ("bleaching of the stain (piecewise exponential)", found.get("bleaching")),
+        )
+        if there
+    ]
+    if what:
+        yield (
+            f"DNA mass and intensity were corrected for {' and '.join(what)}, estimated from the change of "
+            "the DNA mass of the same nuclei, up to six hours apart."
         )
 
 
