@@ -180,3 +180,11 @@ def test_discs_in_uneven_light_are_measured_as_in_even_light():
     )
     assert before.std() / before.mean() > 0.09
     assert after.std() / after.mean() < 0.05
+
+
+def test_a_short_movie_is_left_alone_and_the_run_says_so():
+    short = movie(np.broadcast_to(np.uint8(0), (30, 1, SIDE, SIDE)), phase=False)
+    nuclei = in_vignette(wandering(150))
+    light = estimate_light(nuclei[nuclei["frame"] < 30], short)
+    assert light.is_even
+    assert "the movie is 5.0 h long, and 9 h are needed" in light.notes[0]

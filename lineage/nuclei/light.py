@@ -9,7 +9,7 @@ are outliers, to which the fit gives no weight.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lineage.schema import Geometry, Video
 
 APART_H = 6.0  # from a nucleus to the same one later; a third of the movie at most
+MIN_APART_H = 3.0  # nuclei have to get somewhere in between
 SMOOTHED_H = 1.0  # over which a nucleus's noise is taken out
 STEP = 0.4  # of a diameter: the nearest nucleus within it, one frame later, is the same
 WIDTH = 0.05  # of the logarithms: what differs more from what most nuclei do has hardly any weight
@@ -123,6 +124,13 @@ def estimate_light(nuclei: pd.DataFrame, video: Video, *, correct: bool = True) 
     geometry = video.geometry
     if not correct or not video.intensities:
         return Light(geometry.shape)
+    hours = geometry.n_frames * geometry.minutes_per_frame / 60
+    if hours < 3 * MIN_APART_H:
+        note = (
+            f"light: the movie is {hours:.1f} h long, and {3 * MIN_APART_H:.0f} h are needed to tell uneven "
+            "light and bleaching; nothing is corrected"
+        )
+        return Light(geometry.shape, notes=(note,))
     pairs = _pairs(nuclei, geometry)
     followed = len(np.unique(pairs["track"])) if pairs else 0
     if followed < MIN_NUCLEI:
@@ -135,7 +143,7 @@ def estimate_light(nuclei: pd.DataFrame, video: Video, *, correct: bool = True) 
     field, notes = _believed_field(found, geometry.shape)
     bleaching, more = _believed_bleaching(found, geometry)
     light = Light(geometry.shape, field, bleaching, (*notes, *more))
-    return Light(light.shape, field, bleaching, light.notes, _warnings(light))
+    return replace(light, warnings=_warnings(light))
 
 
 @dataclass(frozen=True, eq=False)
