@@ -9,8 +9,9 @@ runs in OUT are not made again.
 
 - AP: nuclei at an intersection over union of 0.5, TP / (TP + FP + FN), every tenth frame; with a truth only.
 - divisions F1: found within a frame of the true one; with a truth only.
-- G1 CV: of the DNA mass of interphase nuclei around the peak of 2N.
-- 4N / 2N: where the upper peak lies over the lower.
+- G1 CV: of the DNA mass of the nuclei in interphase whose true DNA content is that of G1; without that truth,
+  of those around the peak of 2N in a fit to the histogram.
+- 4N / 2N: the median DNA mass of those with twice as much over that; or where the upper peak lies.
 - against even: how the DNA mass of a nucleus spreads over that of the same nucleus in even light, SD of the
   logarithm; of simulated movies only.
 - contrast, loss: of the light, as estimated.
@@ -26,12 +27,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from samples import lives, matched
 
 from lineage import config
 from lineage.evaluate.inputs import read_run, read_truth
 from lineage.evaluate.match import match
 from lineage.evaluate.score import score
+from lineage.export import graphml
 from lineage.io import labels
+from lineage.io.run_folder import RunFolder
 from lineage.nuclei.light import Light
 from lineage.progress import Screen
 from lineage.run import run
@@ -58,6 +62,24 @@ COLUMNS = (
 BIN = 0.05  # of the histogram, in doublings
 SAME_PX = 1.0  # nuclei of two runs that are nearer are the same
 EVERY = 10  # frames
+
+
+def by_truth(folder: Path, truth: Path, settings: Settings) -> tuple[float, float]:
+    """The same as `peaks`, of a simulated movie, by the DNA that each nucleus truly has.
+
+    Args:
+        folder: of the run.
+        truth: of the movie.
+        settings: of the movie.
+    """
+    nuclei = pd.read_csv(folder / "detections.csv").query("state == 'interphase'").reset_index(drop=True)
+    cells, graph = lives(settings), graphml.read(truth / "lineage.graphml")
+    tracks = matched(nuclei, RunFolder(folder), truth)
+    known = {track: cells[d["simulated_cell"]] for track, d in graph.nodes(data=True)}
+    pairs = zip(tracks.tolist(), nuclei["time_min"].tolist(), strict=True)
+    dna = np.array([known[track].dna_at(minutes) if track else np.nan for track, minutes in pairs])
+    two_n, four_n = (nuclei.loc[np.isclose(dna, content), "dna_mass"] for content in (1, 2))
+    return float(two_n.std() / two_n.mean()), float(four_n.median() / two_n.median())
 
 
 def peaks(nuclei: pd.DataFrame) -> tuple[float, float]:
@@ -120,30 +142,48 @@ def average_precision(folder: Path, truth: Path) -> float:
     return float(counts[0] / counts.sum())
 
 
-def row(movie: Path, folder: Path, truth: Path | None, even: Path | None, *, correct: bool) -> str:
+def row(
+    movie: Path,
+    folder: Path,
+    truth: Path | None,
+    settings: Settings | None,
+    even: Path | None,
+    *,
+    correct: bool,
+) -> str:
     """One line of the table.
 
     Args:
         movie: its path.
         folder: of its run.
         truth: of the movie; None where it is not known.
+        settings: of a simulated movie.
         even: the run of the same cells in even light, or None.
         correct: whether the run was corrected.
     """
     record = json.loads((folder / "stages" / "light.json").read_text())
     light = Light.read(record, n_frames=len(record["bleaching"]))
     events = pd.read_csv(folder / "events.csv")
-    cv, position = peaks(pd.read_csv(folder / "detections.csv"))
+    if truth is not None and settings is not None:
+        cv, position = by_truth(folder, truth, settings)
+    else:
+        cv, position = peaks(pd.read_csv(folder / "detections.csv"))
     scored = ["", ""]
     if truth is not None:
         opened, known = read_run(folder), read_truth(truth)
         divisions = score(opened, known, match(known, opened.tracked)).divisions[1].f1
         scored = [f"{average_precision(folder, truth):.3f}", "" if divisions is None else f"{divisions:.3f}"]
     cells = [
-        movie.stem, "yes" if correct else "no", *scored, f"{cv:.3f}", f"{position:.2f}",
-        "" if even is None else f"{against(folder, even):.3f}", f"{light.contrast:.2f}", f"{light.loss:.2f}",
+        movie.stem,
+        "yes" if correct else "no",
+        *scored,
+        f"{cv:.3f}",
+        f"{position:.2f}",
+        "" if even is None else f"{against(folder, even):.3f}",
+        f"{light.contrast:.2f}",
+        f"{light.loss:.2f}",
         *(str(int((events["verdict"] == name).sum())) for name in ("normal", "abnormal", "undecided")),
-    ]  # fmt: skip
+    ]
     return f"| {' | '.join(cells)} |"
 
 
@@ -180,14 +220,16 @@ def main() -> None:
         even = None
         for name, light in (("even", {}), ("uneven", UNEVEN)):
             movie = args.out / f"{name}_{dose:g}Gy.tif"
+            settings = Settings(**EVEN, dose_gy=dose, **light)
             if not movie.exists():
-                simulate(movie, Settings(**EVEN, dose_gy=dose, **light))
+                simulate(movie, settings)
             folders = runs(movie, args.out, options, screen)
             even = even or folders[False]
-            lines += [row(movie, f, truth_folder(movie), even, correct=c) for c, f in folders.items()]
+            truth = truth_folder(movie)
+            lines += [row(movie, f, truth, settings, even, correct=c) for c, f in folders.items()]
     if args.movie:
         folders = runs(args.movie, args.out, options, screen)
-        lines += [row(args.movie, f, args.truth, None, correct=c) for c, f in folders.items()]
+        lines += [row(args.movie, f, args.truth, None, None, correct=c) for c, f in folders.items()]
     print(f"| {' | '.join(COLUMNS)} |\n" + "|---" * len(COLUMNS) + "|", *lines, sep="\n")
 
 
