@@ -1,6 +1,7 @@
 """Uneven light and bleaching: read from nuclei that wander, and taken out of what was measured of them."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -188,3 +189,35 @@ def test_a_short_movie_is_left_alone_and_the_run_says_so():
     light = estimate_light(nuclei[nuclei["frame"] < 30], short)
     assert light.is_even
     assert "the movie is 5.0 h long, and 9 h are needed" in light.notes[0]
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.5])
+def test_nuclei_that_stand_still_say_nothing_of_the_field_but_of_the_stain(loss):
+    nuclei = wandering(100)
+    places = ["y_px", "x_px", "y_um", "x_um"]
+    lane = np.arange(100)
+    still = np.stack([20 + 36 * (lane // 10), 20 + 36 * (lane % 10)] * 2, axis=1)
+    nuclei[places] = np.tile(still, (FRAMES, 1))
+    nuclei["dna_mass"] = 1000.0 * np.tile(1 + lane / 100, FRAMES)
+    light = estimate_light(bleached(nuclei, loss), VIDEO)
+    assert light.is_even
+    assert light.loss == pytest.approx(loss, abs=0.03)
+
+
+def test_a_gap_of_a_day_is_no_harm():
+    nuclei = bleached(in_vignette(wandering(150)), 0.5)
+    gap = nuclei["frame"].between(20, 70)
+    light = estimate_light(nuclei[~gap], VIDEO)
+    assert np.isfinite(light.correct(nuclei)["dna_mass"]).all()
+    assert light.loss <= 0.55
+
+
+def test_what_is_gained_later_was_never_lost():
+    """Two days, of which the second is brighter again, as after a change of the medium."""
+    dim = np.interp(np.arange(FRAMES), [0, 48, 95], [1.0, 0.5, 0.75])
+    nuclei = wandering(150)
+    video = replace(VIDEO, minutes_per_frame=30.0)
+    light = estimate_light(seen(nuclei, dim[nuclei["frame"]]), video)
+    left = np.array(light.bleaching)
+    assert (np.diff(left) <= 0).all()
+    assert light.loss == pytest.approx(0.25, abs=0.1)

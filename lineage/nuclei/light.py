@@ -238,7 +238,8 @@ def _fit(pairs: dict[str, np.ndarray], geometry: Geometry) -> _Fit:
     order = np.unique(track, return_inverse=True)[1]
     sums = np.zeros((order.max() + 1, x.shape[1]))
     np.add.at(sums, order, x * (weight * rest * WIDTH)[:, None])
-    covariance = bread @ (sums.T @ sums) @ bread
+    # The last term: nuclei that stand still say nothing of the field, and differ in nothing.
+    covariance = bread @ (sums.T @ sums) @ bread + np.diag(np.r_[np.full(5, 1e-9), np.zeros(periods)])
     field = beta[:5]
     certainty = float(field @ np.linalg.solve(covariance[:5, :5], field))
     return _Fit(field, certainty, beta[5:], covariance[5:, 5:], first, last)
@@ -271,7 +272,9 @@ def _believed_bleaching(found: _Fit, geometry: Geometry) -> tuple[tuple[float, .
     if 1 - np.exp(total) < MIN_LOSS or -total < MIN_ERRORS * error:
         return (), ("light: the stain bleaches too little to tell; nothing is corrected",)
     edges = found.first + length * np.arange(n + 1)
-    log_left = np.r_[0, np.cumsum(length * np.minimum(found.log_per_frame, 0))]
+    # A stain does not come back: what is gained later was never lost.
+    gained = np.r_[0, np.cumsum(length * found.log_per_frame)]
+    log_left = np.minimum(np.maximum.accumulate(gained[::-1])[::-1], 0)
     left = np.exp(np.interp(np.arange(geometry.n_frames), edges, log_left))
     return tuple(np.round(left, 7).tolist()), (
         f"light: the stain loses {1 - left[-1]:.0%} of its light by the last frame; DNA mass and intensity "
