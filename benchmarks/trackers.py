@@ -14,19 +14,13 @@ import networkx as nx
 import numpy as np
 import pandas as pd
 
-from lineage import config
 from lineage.mitosis.events import propose
 from lineage.mitosis.subtypes import subtype
-from lineage.schema import CellKey, Decision, EventType, Fate, MitosisClass
-from lineage.tracking import state
-from lineage.tracking.hypotheses import build_hypotheses
-from lineage.tracking.link import link, usable_time
-from lineage.tracking.resolve import resolve
+from lineage.schema import CellKey, Decision, EventType, Fate, Geometry, MitosisClass
+from lineage.tracking.track import track
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-    from lineage.schema import Lineage, Tracklets
 
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "y_px", "x_px", "verdict", "p_verdict",
@@ -92,26 +86,6 @@ class Tracked:
 # --- Ours
 
 
-def linked(
-    nuclei: pd.DataFrame, *, usable: np.ndarray, shape_um: tuple[float, float], minutes: float
-) -> Tracklets:
-    """The first half of `lineage.stages.cells.track`."""
-    told = config.read(None, {}).track.model_dump()
-    return link(state.estimate(nuclei), usable=usable, shape_um=shape_um, minutes_per_frame=minutes, **told)
-
-
-def resolved(
-    tracklets: Tracklets, *, usable: np.ndarray, shape_um: tuple[float, float], pixel_size_um: float
-) -> Lineage:
-    """The second half."""
-    told = config.read(None, {})
-    time = usable_time(tracklets.detections, usable)
-    found = build_hypotheses(
-        tracklets, time, shape_um=shape_um, pixel_size_um=pixel_size_um, **told.hypotheses.model_dump()
-    )
-    return resolve(*found, **told.resolve.model_dump())
-
-
 def ours(
     nuclei: pd.DataFrame,
     *,
@@ -120,16 +94,14 @@ def ours(
     pixel_size_um: float,
     minutes: float,
 ) -> Tracked:
-    """As `lineage.run` calls the stages, up to the events; nobody classifies them."""
-    tracklets = linked(nuclei, usable=usable, shape_um=shape_um, minutes=minutes)
-    found = resolved(tracklets, usable=usable, shape_um=shape_um, pixel_size_um=pixel_size_um)
+    """As `lineage.track` goes, up to the events; none is classified."""
+    shape = (round(shape_um[0] / pixel_size_um), round(shape_um[1] / pixel_size_um))
+    geometry = Geometry(len(usable), shape, pixel_size_um, minutes)
+    found = track(nuclei, usable=usable, geometry=geometry)
     by_id = found.detections.set_index("detection_id")["tracklet_id"]
     tracked = of_cells(nuclei, by_id.loc[nuclei["detection_id"]].to_numpy(int), found.graph)
-    events = propose(
-        found, minutes_per_frame=minutes, last_usable_frame=int(np.flatnonzero(usable)[-1]),
-        shape=(round(shape_um[0] / pixel_size_um), round(shape_um[1] / pixel_size_um)),
-        pixel_size_um=pixel_size_um, judged=False, **config.read(None, {}).events.model_dump(),
-    )  # fmt: skip
+    last_frames = (int(np.flatnonzero(usable)[-1]),)
+    events = propose(found, geometry=geometry, last_frames=last_frames, classified=False)
     rows = [
         {
             "event_id": event.event_id,
@@ -145,8 +117,8 @@ def ours(
         for event in events
         if event.event_type is EventType.MITOSIS
     ]
-    told = pd.DataFrame(rows, columns=list(EVENT_COLUMNS))
-    return replace(tracked, events=told, notes=(*tracklets.notes, *found.notes, *found.warnings))
+    table = pd.DataFrame(rows, columns=list(EVENT_COLUMNS))
+    return replace(tracked, events=table, notes=(*found.notes, *found.warnings))
 
 
 # --- btrack
@@ -165,13 +137,13 @@ def btrack(
     cell = np.full(len(nuclei), -1)
     graph = nx.DiGraph()
     order = _btrack_order(nuclei)
-    for track in tracker.tracks:
-        mine = [r for r in track.refs if r >= 0]
-        if not mine or track.fate.name == "FALSE_POSITIVE":
+    for found_track in tracker.tracks:
+        mine = [r for r in found_track.refs if r >= 0]
+        if not mine or found_track.fate.name == "FALSE_POSITIVE":
             continue
-        cell[order[mine]] = track.ID
-        graph.add_node(track.ID)
-        graph.add_edges_from((track.ID, child) for child in track.children)
+        cell[order[mine]] = found_track.ID
+        graph.add_node(found_track.ID)
+        graph.add_edges_from((found_track.ID, child) for child in found_track.children)
     notes = () if chosen else (f"GLPK found nothing within {glpk_limit_s:g} s: no link, no division",)
     return replace(of_cells(nuclei, cell, graph), notes=notes)
 

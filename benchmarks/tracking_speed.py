@@ -14,6 +14,10 @@ from typing import TYPE_CHECKING, Any
 import trackers
 
 from lineage import config
+from lineage.tracking import state
+from lineage.tracking.hypotheses import build_hypotheses
+from lineage.tracking.link import link, usable_time
+from lineage.tracking.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,7 +43,7 @@ def ours(
     minutes: float,
 ) -> None:
     """One row."""
-    limit_s = config.read(None, {}).resolve.time_limit_s
+    limit_s = config.TrackSettings().time_limit_s
     _row("ours", len(nuclei), limit_s, _ours, (nuclei, usable, shape_um, pixel_size_um, minutes))
 
 
@@ -87,10 +91,11 @@ def _ours(
     minutes: float,
 ) -> None:
     begun = _now()
-    tracklets = trackers.linked(nuclei, usable=usable, shape_um=shape_um, minutes=minutes)
+    tracklets = link(state.estimate(nuclei), usable=usable, shape_um=shape_um, minutes_per_frame=minutes)
     pipe.send(_since(begun))
     begun = _now()
-    trackers.resolved(tracklets, usable=usable, shape_um=shape_um, pixel_size_um=pixel_size_um)
+    time_of = usable_time(tracklets.detections, usable, minutes)
+    resolve(*build_hypotheses(tracklets, time_of, shape_um=shape_um, pixel_size_um=pixel_size_um))
     pipe.send((True, _since(begun), _peak_gigabytes()))
 
 

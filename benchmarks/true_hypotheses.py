@@ -37,7 +37,7 @@ def considered(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> list[tu
     )
     detections = tracklets.detections
     cell = given.set_index("detection_id")["cell"].loc[detections["detection_id"]].to_numpy()
-    time = link.usable_time(detections, sample.usable)
+    time = link.usable_time(detections, sample.usable, s.minutes_per_frame)
     reach = hypotheses.Reach(tracklets.step_um / diameter_um(detections), 2.0, 1.5, gap_frames=4)
     whole = TrackletArrays.of(detections, time, shape_um=sample.shape_um, pixel_size_um=s.pixel_size_um)
     cut = hypotheses.cut(whole, reach, plausible_division, plausible_fusion, at=0.0)
@@ -134,7 +134,7 @@ def attempted(
     """Episodes that no division or birth explains: features, which are mitoses, which are deaths."""
     minutes, pixel_um = sample.settings.minutes_per_frame, sample.settings.pixel_size_um
     tracklets = link.link(table, usable=sample.usable, shape_um=sample.shape_um, minutes_per_frame=minutes)
-    time = link.usable_time(tracklets.detections, sample.usable)
+    time = link.usable_time(tracklets.detections, sample.usable, minutes)
     lineage = resolve(
         *hypotheses.build_hypotheses(tracklets, time, shape_um=sample.shape_um, pixel_size_um=pixel_um)
     )

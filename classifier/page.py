@@ -13,7 +13,7 @@ from classifier.figures import auc_within, figures, intervals, reliability, thre
 from classifier.model import VOLUME
 from classifier.pixels import DNA, PHASE, by_percentiles, pixel_size, read_clip, resample
 from classifier.saliency import saliency
-from lineage.schema import verdict
+from lineage.schema import mitosis_class
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,7 +63,7 @@ def write(classified: ClassifiedClips, classifier: Classifier, path: Path, *, un
 
 def confusion(classified: ClassifiedClips) -> dict[str, dict[str, int]]:
     """Expert's label -> predicted class -> number of clips."""
-    predicted = [verdict(a, b) for a, b in zip(classified.p, classified.none, strict=True)]
+    predicted = [mitosis_class(a, b) for a, b in zip(classified.p, classified.none, strict=True)]
     return {
         label.value: {
             name.value: sum(

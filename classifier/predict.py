@@ -17,7 +17,7 @@ from classifier.pixels import PIXEL_UM, normalised, pixel_size, read_clip
 from lineage.console import one_line_errors
 from lineage.io.integrity import check, read_record
 from lineage.progress import Screen
-from lineage.schema import InputError, MitosisClass, Predictions, p_abnormal, verdict
+from lineage.schema import InputError, MitosisClass, Predictions, mitosis_class, p_abnormal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -158,7 +158,7 @@ def row(path: Path, classifier: Classifier) -> tuple[str, str, str, str]:
     p = classifier.probabilities(read_clip(path), pixel_size(path))
     abnormal = float(p_abnormal(p[None], classes)[0])
     none = float(p[classes.index(MitosisClass.NONE)]) if MitosisClass.NONE in classes else None
-    return path.name, verdict(abnormal, none), f"{abnormal:.4f}", "" if none is None else f"{none:.4f}"
+    return path.name, mitosis_class(abnormal, none), f"{abnormal:.4f}", "" if none is None else f"{none:.4f}"
 
 
 def rows_of(paths: Sequence[Path], classifier: Classifier) -> list[tuple[str, str, str, str]]:

@@ -19,8 +19,8 @@ from __future__ import annotations
 
 import shutil
 import weakref
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import mkdtemp
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from lineage.io.labels import Labels
     from lineage.io.run_folder import RunFolder
     from lineage.nuclei.segment import Finder
+    from lineage.nuclei.signals import Signals
     from lineage.progress import Screen
     from lineage.schema import FrameQuality, Geometry
 
@@ -53,13 +54,14 @@ class _Store:
 class Nuclei:
     """The nuclei of a movie, outlined and measured."""
 
-    table: pd.DataFrame  # NUCLEUS_COLUMNS, one row a nucleus
+    table: pd.DataFrame  # NUCLEUS_COLUMNS and those of further channels, one row a nucleus
     labels: Labels  # (T, Y, X), read a frame at a time: `labels[t]`
     quality: FrameQuality  # which frames can be used, and the drift
     geometry: Geometry
     n_too_small: int = 0  # objects that were outlined and are not in the table
     warnings: tuple[str, ...] = ()
     _store: _Store | None = field(default=None, repr=False)  # holds the labels
+    notes: tuple[str, ...] = ()  # how uneven the light was, how the stain bleached
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,7 @@ class Tracks:
 
     tree: nx.DiGraph  # a node is one cell's life, an edge goes from mother to daughter
     nuclei: pd.DataFrame  # DETECTION_COLUMNS, one row a nucleus; `tracklet_id` is its cell, -1 for none
-    events: pd.DataFrame  # EVENT_COLUMNS, one row a mitosis, fusion or death; not classified
+    events: pd.DataFrame  # EVENT_COLUMNS, one row a mitosis, fusion or death; verdicts without a classifier
     cells: pd.DataFrame  # TRACKLET_COLUMNS, one row a cell
     lineages: pd.DataFrame  # LINEAGE_COLUMNS, one row a founder
     notes: tuple[str, ...] = ()
@@ -127,6 +129,16 @@ class Result:
     def lineages(self) -> pd.DataFrame:
         """LINEAGE_COLUMNS, one row a founder."""
         return self._read(self._folder.lineages)
+
+    @cached_property
+    def signals(self) -> pd.DataFrame:
+        """SIGNAL_COLUMNS, a row a cell, frame, further channel and alignment; empty if none was measured."""
+        import pandas as pd
+
+        from lineage.schema import SIGNAL_COLUMNS
+
+        path = self._folder.signals
+        return self._read(path, "channel") if path.exists() else pd.DataFrame(columns=list(SIGNAL_COLUMNS))
 
     @property
     def labels(self) -> Labels:
@@ -191,7 +203,8 @@ def open(
     """Open a movie; frames are read when they are asked for.
 
     Args:
-        movie: TIFF, OME-TIFF, a folder of TIFFs, OME-Zarr or ND2; or an array (T, Y, X) or (T, C, Y, X).
+        movie: TIFF, OME-TIFF, a folder of TIFFs, OME-Zarr, ND2, CZI or LIF; or an array (T, Y, X)
+            or (T, C, Y, X).
         position: which of several: its name, or its number as `python -m lineage.run FILE --list` gives it.
         well: the well of the position.
         z: of a z-stack: `"max"` or `"mean"` of its planes, the one in best `"focus"`, or one, from 0.
@@ -230,6 +243,9 @@ def segment(
     model: str = "sir-dna",
     nucleus_diameter_um: float | None = None,
     min_area: float = 0.08,
+    measure: Sequence[str | int] | None = None,
+    fucci: tuple[str | int, str | int] | None = None,
+    correct_light: bool = True,
     workers: int | None = None,
     quiet: bool = False,
 ) -> Nuclei:
@@ -240,22 +256,36 @@ def segment(
         model: StarDist model: the bundled one, a folder, or a name of StarDist's own.
         nucleus_diameter_um: of an interphase nucleus; estimated from the movie if left out.
         min_area: objects below this share of the median nucleus's area are left out.
+        measure: further channels to measure, by name or number; all but transmitted light if left out.
+        fucci: of these, the one that is bright in G1, and the one that is bright in S, G2 and M.
+        correct_light: take uneven light and bleaching out of DNA mass and intensity, where they can be told.
         workers: processes; as many as pay if left out.
         quiet: show no progress.
 
     Raises:
-        InputError: the movie or the model cannot be used.
+        InputError: the movie, the model or a channel cannot be used.
     """
-    from lineage.nuclei import segment
+    from lineage.nuclei import segment, signals
     from lineage.nuclei.scale import estimate_scale
 
-    video, screen = _opened(movie), _screen(quiet)
+    video, screen = signals.without_assumed_phase(_opened(movie), measure), _screen(quiet)
+    measured = signals.choose(video, measure, fucci)
     quality = _assess(video, screen)
     with screen.stage("scale"):
         scale = estimate_scale(video, quality, model=model, diameter_um=nucleus_diameter_um)
     find = segment.StarDistFinder(model, scale.zoom)
     warnings = (*video.warnings, *quality.warnings, *scale.warnings(video.pixel_size_um))
-    return _measured(video, quality, find, screen, warnings, min_area=min_area, workers=workers)
+    return _measured(
+        video,
+        quality,
+        find,
+        screen,
+        warnings,
+        measured,
+        min_area=min_area,
+        correct_light=correct_light,
+        workers=workers,
+    )
 
 
 def from_masks(
@@ -265,6 +295,9 @@ def from_masks(
     pixel_size_um: float | None = None,
     minutes_per_frame: float | None = None,
     min_area: float = 0.08,
+    measure: Sequence[str | int] | None = None,
+    fucci: tuple[str | int, str | int] | None = None,
+    correct_light: bool = True,
     quiet: bool = False,
 ) -> Nuclei:
     """Measure nuclei that another program outlined.
@@ -276,27 +309,37 @@ def from_masks(
         pixel_size_um: side of a pixel, micrometres; needed without a movie.
         minutes_per_frame: time from one frame to the next; needed without a movie.
         min_area: objects below this share of the median nucleus's area are left out.
+        measure: further channels of the movie to measure, as in `segment`.
+        fucci: likewise.
+        correct_light: as in `segment`.
         quiet: show no progress.
 
     Raises:
-        InputError: no masks of instances, or not of the movie's shape.
+        InputError: no masks of instances, not of the movie's shape, or a channel that cannot be used.
     """
-    from lineage.nuclei import segment
+    from lineage.nuclei import segment, signals
     from lineage.nuclei.masks import as_video, open_masks
 
     source = Path(masks) if isinstance(masks, str) else masks
     if movie is None:
         video = as_video(source, pixel_size_um=pixel_size_um, minutes_per_frame=minutes_per_frame)
     else:
-        video = _opened(movie)
-    screen = _screen(quiet)
+        video = signals.without_assumed_phase(_opened(movie), measure)
+    screen, measured = _screen(quiet), signals.choose(video, measure, fucci)
     opened = open_masks(source, n_frames=video.n_frames, shape=video.shape)
     quality = _assess(video, screen)
-    found = _measured(video, quality, segment.MaskFinder(opened), screen, (), min_area=min_area, workers=1)
-    warnings = (*video.warnings, *quality.warnings, *opened.warnings_of(found.labels))
-    return Nuclei(
-        found.table, found.labels, quality, video.geometry, found.n_too_small, warnings, found._store
+    found = _measured(
+        video,
+        quality,
+        segment.MaskFinder(opened),
+        screen,
+        (*video.warnings, *quality.warnings),
+        measured,
+        min_area=min_area,
+        correct_light=correct_light,
+        workers=1,
     )
+    return replace(found, warnings=(*found.warnings, *opened.warnings_of(found.labels)))
 
 
 def track(
@@ -334,9 +377,7 @@ def track(
     quality, geometry, screen = nuclei.quality, nuclei.geometry, _screen(quiet)
     with screen.stage("track"):
         lineage = track(nuclei.table, usable=quality.usable, geometry=geometry, **settings or {})
-    events = propose(
-        lineage, geometry=geometry, last_usable_frame=quality.last_usable_frame, classified=False
-    )
+    events = propose(lineage, geometry=geometry, last_frames=quality.last_frames, classified=False)
     if movie is not None:
         with screen.stage("events") as progress:
             events = look_beside_daughters(
@@ -350,7 +391,7 @@ def track(
         verdicts,
         geometry=geometry,
         video_name="",
-        last_usable_frame=quality.last_usable_frame,
+        last_frames=quality.last_frames,
     )
     table = event_table(events, verdicts, minutes_per_frame=geometry.minutes_per_frame)
     cells, lineages = tables.tables(tree, table)
@@ -373,7 +414,7 @@ def analyse(
         movie: of `lineage.open`, or a path.
         out: the run folder; a run that was stopped there goes on. In a temporary folder if left out, which
             is gone with the result unless it is saved.
-        masks: existing masks in place of a segmentation.
+        masks: existing masks in place of a segmentation, a file or folder; an array goes to `from_masks`.
         dose_gy: dose the cells were given; carried into the results.
         settings: a TOML file, or settings by dotted name: `{"segment.model": "2D_versatile_fluo"}`.
         overwrite: throw away an earlier run in `out`.
@@ -384,6 +425,11 @@ def analyse(
     """
     from lineage import config
     from lineage.run import run
+
+    if masks is not None and not isinstance(masks, (str, Path)):
+        raise InputError(
+            f"masks are a {type(masks).__name__}; give a file or folder, or use `from_masks` and `track`"
+        )
 
     file = Path(settings) if isinstance(settings, (str, Path)) else None
     if isinstance(settings, config.Config):
@@ -445,13 +491,17 @@ def _measured(
     find: Finder,
     screen: Screen,
     warnings: tuple[str, ...],
+    measured: Signals,
     *,
     min_area: float,
+    correct_light: bool,
     workers: int | None,
 ) -> Nuclei:
     """Labels in a temporary folder, so that memory does not grow with the movie, and their measurements."""
     from lineage.io import labels
-    from lineage.nuclei import segment
+    from lineage.nuclei import fucci, segment
+    from lineage.nuclei.light import estimate_light
+    from lineage.quality import check_with_trackpy
 
     store = _Store()
     path, journal = store.path / "labels.zarr", store.path / "journal"
@@ -464,9 +514,14 @@ def _measured(
             labels=path,
             journal=journal,
             min_area=min_area,
+            signals=measured,
             workers=workers or segment.workers_for(video),
             progress=progress,
         )
     shutil.rmtree(journal)
     array = labels.open_array(path, labels.RAW)
-    return Nuclei(table, array, quality, video.geometry, n_too_small, warnings, store)
+    table, _, unclear = fucci.with_phases(table, measured)
+    light = estimate_light(table, video, correct=correct_light)
+    warnings = (*warnings, *unclear, *check_with_trackpy(table, quality), *light.warnings)
+    table = light.correct(table)
+    return Nuclei(table, array, quality, video.geometry, n_too_small, warnings, store, light.notes)

@@ -21,7 +21,11 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def main(
     video: Annotated[
-        Path | None, typer.Argument(help="TIFF, folder of TIFFs, OME-Zarr or ND2; not needed with --labels")
+        list[Path] | None,
+        typer.Argument(
+            help="TIFF, folder of TIFFs, OME-Zarr, ND2, CZI or LIF; several, in order of time, are parts of "
+            "one movie; not needed with --labels"
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -46,12 +50,20 @@ def main(
     phase_channel: Annotated[int | None, typer.Option(help="channel of the phase contrast, from 0")] = None,
     pixel_size_um: Annotated[float | None, typer.Option(help="side of a pixel")] = None,
     minutes_per_frame: Annotated[float | None, typer.Option(help="time from frame to frame")] = None,
+    gap_min: Annotated[
+        float | None,
+        typer.Option(help="from the last frame of each part to the first of the next; by the files' clocks"),
+    ] = None,
     labels: Annotated[
         Path | None,
         typer.Option(help="existing masks in place of a segmentation; may hold {position}, for its name"),
     ] = None,
     nucleus_diameter_um: Annotated[
         float | None, typer.Option(help="of an interphase nucleus; estimated from the movie if left out")
+    ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(help="a further channel to measure, by name or number; may be repeated [all]"),
     ] = None,
     dose_gy: Annotated[float | None, typer.Option(help="dose the cells were given")] = None,
     config: Annotated[Path | None, typer.Option(help="settings, a TOML file")] = None,
@@ -79,13 +91,17 @@ def main(
             "video.minutes_per_frame": minutes_per_frame,
             "labels": labels,
             "segment.nucleus_diameter_um": nucleus_diameter_um,
+            "segment.measure": tuple(measure) if measure else None,
             "dose_gy": dose_gy,
         }
         warn = partial(screen.log, style="yellow")
         read = settings.read(config, options, warn=warn)
-        movie = video or read.labels
+        movie = video[0] if video else read.labels
         if movie is None:
             raise InputError("no movie: give one, or masks alone with --labels")
+        if video and len(video) > 1 and not list_only:
+            run_parts(video, out, read, gap_min=gap_min, screen=screen, overwrite=overwrite)
+            return
         if list_only:
             print_contents(movie, read)
             return
@@ -139,6 +155,36 @@ def run_positions(
             failed.append(name)
     if failed:
         raise InputError(f"{len(failed)} of {len(names)} positions could not be run: {', '.join(failed)}")
+
+
+def run_parts(
+    paths: list[Path],
+    out: Path | None,
+    config: Config,
+    *,
+    gap_min: float | None,
+    screen: Screen,
+    overwrite: bool = False,
+) -> None:
+    """Run several files as one movie.
+
+    Args:
+        paths: in order of time.
+        out: the run folder; that of the first file if left out.
+        config: all settings.
+        gap_min: minutes from the last frame of each part to the first of the next.
+        screen: where progress and results are shown.
+        overwrite: throw away an earlier run.
+
+    Raises:
+        InputError: the parts are of different kinds, or cannot be used.
+    """
+    from lineage.run import run
+    from lineage.video import open_parts
+
+    video = open_parts(paths, gap_min=gap_min, **config.video.model_dump())
+    folder = out or default_out(paths[0], config.video.position)
+    print_result(run(video, folder, config, screen=screen, overwrite=overwrite), screen)
 
 
 def print_contents(movie: Path, config: Config) -> None:

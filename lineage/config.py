@@ -7,7 +7,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lineage.schema import InputError
 
@@ -68,6 +68,29 @@ class SegmentSettings(_Settings):
     workers: int | None = Field(None, ge=1, description="processes; all cores if left out")
     min_area: float = Field(
         0.08, ge=0, le=0.5, description="objects below this share of the median nucleus's area are left out"
+    )
+    measure: tuple[str | int, ...] | None = Field(
+        None,
+        description="further channels to measure, by name or number; all if left out, [] for none",
+    )
+    fucci: tuple[str | int, str | int] | None = Field(
+        None, description="the channel that is bright in G1, and the one that is bright in S, G2 and M"
+    )
+
+    @field_validator("measure", "fucci", mode="before")
+    @classmethod
+    def _listed(cls, given: Any) -> Any:
+        """One name or number, or names with commas between them, as a plate map's cell holds them."""
+        if isinstance(given, str):
+            return tuple(name.strip() for name in given.split(",") if name.strip())
+        return (given,) if isinstance(given, int) else given
+
+
+class LightSettings(_Settings):
+    """Whether uneven light and bleaching of the DNA stain are taken out of what is measured."""
+
+    correct: bool = Field(
+        True, description="where they can be told; false leaves DNA mass and intensity as measured"
     )
 
 
@@ -132,6 +155,7 @@ class Config(_Settings):
     video: VideoSettings = VideoSettings()
     quality: QualitySettings = QualitySettings()
     segment: SegmentSettings = SegmentSettings()
+    light: LightSettings = LightSettings()
     track: TrackSettings = TrackSettings()
     events: EventsSettings = EventsSettings()
     crop: CropSettings = CropSettings()

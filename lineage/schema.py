@@ -122,6 +122,13 @@ class State(StrEnum):
 MITOTIC_STATES = (State.PROMETAPHASE, State.METAPHASE, State.ANAPHASE)
 
 
+class CyclePhase(StrEnum):
+    """What two FUCCI channels show of the cell cycle (`lineage.nuclei.fucci`); column `phase`."""
+
+    G1 = "G1"
+    S_G2_M = "S/G2/M"
+
+
 class CellKey(StrEnum):
     """Attributes of a node of the annotated tree; a key that does not apply to a cell is left out."""
 
@@ -158,10 +165,10 @@ def p_abnormal(probabilities: np.ndarray, classes: tuple[str, ...]) -> np.ndarra
     return abnormal / (normal + abnormal)
 
 
-def verdict(p_abnormal: float, p_none: float | None) -> MitosisClass:
+def mitosis_class(p_abnormal: float, p_none: float | None) -> MitosisClass:
     """The classifier's class of an event; whether it is a mitosis at all is asked first.
 
-    >>> verdict(0.9, 0.5).value, verdict(0.5, None).value
+    >>> mitosis_class(0.9, 0.5).value, mitosis_class(0.5, None).value
     ('none', 'abnormal')
     """
     if p_none is not None and p_none >= DECIDED:
@@ -192,6 +199,13 @@ LINEAGE_COLUMNS = (
     "founder_id", "first_frame", "last_frame", "birth_min", "end_min", "n_cells", "n_generations",
     "n_mitoses", "n_normal", "n_abnormal", "n_undecided", "n_unclassified", "n_alive_at_end", "n_lost",
 )  # fmt: skip
+# The ring is what lies so far from the outline, and nearer to this nucleus than to any other. What is closer
+# is brightened by the nucleus's own blur.
+RING_UM = (1.5, 5.0)
+# Of a nucleus in a further channel, in columns NAME_mean, ... (`lineage.nuclei.signals`).
+SIGNAL_MEASURES = ("mean", "sum", "std", "ring_mean", "foci")
+# Courses of further channels along the lineage; `event_id` is that of the mitosis they are aligned to.
+SIGNAL_COLUMNS = ("tracklet_id", "channel", "aligned", "time_min", "mean", "ring_ratio", "event_id")
 EVENT_COLUMNS = (
     "event_id", "mother_id", "daughter_ids", "frame", "time_min", "y_px", "x_px", "y_um", "x_um",
     "event_type", "subtype", "verdict", "p_verdict", "verdict_because", "mitosis_class", "p_abnormal",
@@ -212,8 +226,36 @@ QUALITY_COLUMNS = (
 )  # fmt: skip
 
 
+def signal_columns(name: str) -> tuple[str, ...]:
+    """The columns of nuclei that a further channel has; `name` is the channel's, made safe for a column."""
+    return tuple(f"{name}_{measure}" for measure in SIGNAL_MEASURES)
+
+
+def signal_names(columns: Iterable[str]) -> list[str]:
+    """The further channels whose columns a table of nuclei has.
+
+    >>> signal_names(["area_um2", "p53_mean", "p53_sum", "p53_std", "p53_ring_mean", "p53_foci"])
+    ['p53']
+    """
+    known = list(columns)
+    names = [c.removesuffix("_foci") for c in known if c.endswith("_foci")]
+    return [name for name in names if set(signal_columns(name)) <= set(known)]
+
+
+def ordered_columns(table: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """`columns` first, then all others as they stand: measurements of further channels."""
+    first = list(columns)
+    return table[[*first, *(c for c in table.columns if c not in first)]]
+
+
 def check_columns(table: pd.DataFrame, columns: Iterable[str], name: str) -> None:
-    """Raise ValueError unless `table` has all of `columns`."""
+    """Raise ValueError unless `table` has all of `columns`.
+
+    Args:
+        table: to be checked.
+        columns: that it must have.
+        name: what the message calls it.
+    """
     if missing := [c for c in columns if c not in table.columns]:
         raise ValueError(f"{name} lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}")
 
@@ -321,6 +363,7 @@ class Video:
     selection: tuple[str, ...] = ()  # the user's choices that change pixels: which planes of z, which axes
     files: tuple[Path, ...] = ()  # what is read; all of `path` if empty
     sha256: str = ""  # of the pixels, where they come from memory and from no file
+    started_min: float | None = None  # when the first frame was taken, by a clock; None where it is not known
 
     def __post_init__(self) -> None:
         indices = [i for i in (self.nucleus, self.phase) if i is not None]
@@ -348,6 +391,28 @@ class Video:
         return self.read(t, channel)
 
 
+# A cell is not followed across more missing frames than this that last longer than this: by then it may be
+# anywhere, and may have divided.
+GAP_FRAMES, GAP_MIN = 3, 60.0
+
+
+def long_gaps(usable: np.ndarray, minutes_per_frame: float) -> np.ndarray:
+    """The usable frames before gaps that no cell is followed across.
+
+    Args:
+        usable: (T,) bool.
+        minutes_per_frame: interval.
+
+    >>> usable = np.ones(20, bool)
+    >>> usable[[3, 4, 10, 11, 12, 13, 14, 15]] = False
+    >>> long_gaps(usable, 10.0), long_gaps(usable, 5.0)
+    (array([9]), array([], dtype=int64))
+    """
+    frames = np.flatnonzero(usable)
+    step = np.diff(frames)
+    return frames[:-1][(step - 1 > GAP_FRAMES) & (step * minutes_per_frame > GAP_MIN)]
+
+
 @dataclass(frozen=True, eq=False)
 class FrameQuality:
     """Which frames can be used, and where the stage was.
@@ -370,10 +435,14 @@ class FrameQuality:
         return self.table["usable"].to_numpy(bool)
 
     @property
-    def last_usable_frame(self) -> int:
-        """The movie's last frame where none can be used."""
+    def last_frames(self) -> tuple[int, ...]:
+        """Frames after which cells are out of sight: those before long gaps, and the last usable one."""
         usable = np.flatnonzero(self.usable)
-        return int(usable[-1]) if len(usable) else len(self.table) - 1
+        if not len(usable):
+            return (len(self.table) - 1,)
+        times = self.table["time_min"].to_numpy(float)
+        before_gaps = long_gaps(self.usable, float(times[1] - times[0]) if len(times) > 1 else 0.0)
+        return (*before_gaps.tolist(), int(usable[-1]))
 
     @property
     def drift_px(self) -> np.ndarray:
@@ -504,7 +573,7 @@ class Crops:
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """The classifier's verdicts."""
+    """The classifier's predictions."""
 
     event_ids: np.ndarray  # (N,) int64
     probabilities: np.ndarray  # (N, K) float32, rows sum to 1

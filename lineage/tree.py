@@ -15,7 +15,7 @@ import numpy as np
 from lineage.schema import CellKey, Decision, EventType, Fate, Subtype
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
     import pandas as pd
 
@@ -34,7 +34,7 @@ def annotate(
     video_name: str,
     dose_gy: float | None = None,
     border_um: float = 20.0,
-    last_usable_frame: int | None = None,
+    last_frames: Collection[int] = (),
 ) -> nx.DiGraph:
     """Write on each cell what is known of its life.
 
@@ -47,7 +47,8 @@ def annotate(
         dose_gy: gray; left out of the graph if unknown.
         border_um: a cell last seen this close to the edge of the image, or that the stage would have
             carried there by the next frame, has left the field.
-        last_usable_frame: a cell seen in it has reached the end of the movie; the last frame if None.
+        last_frames: whoever is last seen in one of them may live on: the last usable frame, and those before
+            long gaps; the movie's last frame if empty.
 
     Returns:
         A new graph. Nodes have CellKey attributes, Python bool, int, float and str only, and a key that
@@ -59,7 +60,7 @@ def annotate(
     tree = nx.DiGraph(**_facts(geometry, video_name, dose_gy))
     tree.add_nodes_from(sorted(lineage.graph.nodes))
     tree.add_edges_from(sorted(lineage.graph.edges))
-    final_frame = geometry.n_frames - 1 if last_usable_frame is None else last_usable_frame
+    last_frames = last_frames or (geometry.n_frames - 1,)
     generation, founder = _descent(tree)
     mitosis = _mitosis_of_mother(events, verdicts, cells=set(tree))
     slips, deaths = _slips_and_deaths(events, verdicts)
@@ -73,7 +74,7 @@ def annotate(
                 "fate": fate(
                     tree,
                     cell,
-                    ended=life["last_frame"] < final_frame,
+                    ended=life["last_frame"] < max(last_frames) and life["last_frame"] not in last_frames,
                     at_border=life["at_border"],
                     died=deaths.get(cell),
                     slipped=cell in slips,
@@ -211,6 +212,11 @@ def _shift_to_next_px(seen: pd.DataFrame, pixel_size_um: float) -> pd.DataFrame:
 def near_border(positions_px: np.ndarray, shape: tuple[int, int], border_px: float) -> np.ndarray:
     """Whether positions (N, 2) lie within `border_px` of the edge of an image of `shape`, or outside it.
 
+    Args:
+        positions_px: (N, 2) y, x.
+        shape: (Y, X) of the image.
+        border_px: distance to its edge.
+
     >>> near_border(np.array([[5.0, 50.0], [6.0, 50.0], [50.0, 102.0]]), (100, 100), 5)
     array([ True, False,  True])
     """
@@ -304,6 +310,11 @@ def lifetime(tree: nx.DiGraph, cell: int) -> range:
 
 def clone_size(tree: nx.DiGraph, cell: int, frame: int) -> int:
     """How many of the cell's clone, itself included, live in `frame`.
+
+    Args:
+        tree: annotated.
+        cell: whose clone is counted.
+        frame: of the movie.
 
     >>> tree = nx.DiGraph([(1, 2), (1, 3)])
     >>> nx.set_node_attributes(tree, {1: 0, 2: 5, 3: 5}, "first_frame")

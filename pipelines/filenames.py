@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from lineage.video.arrange import Position
 
-SUFFIXES = (".tif", ".tiff", ".nd2", ".zarr", ".companion.ome")
+SUFFIXES = (".tif", ".tiff", ".nd2", ".czi", ".lif", ".zarr", ".companion.ome")
 POSITION_SETTING = "video.position"
-_SUFFIX = r"(\.ome)?\.(tiff?|nd2|zarr)$|\.companion\.ome$"
+_SUFFIX = r"(\.ome)?\.(tiff?|nd2|czi|lif|zarr)$|\.companion\.ome$"
 NOT_MOVIES = (".lineage", ".truth")  # folders of ours
 # Common ones. The name of another line looks like any other word, and has to be filled in.
 CELL_LINES = (

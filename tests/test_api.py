@@ -79,6 +79,7 @@ def test_masks_of_ones_own_are_tracked(tmp_path, kind):
     [
         ({"pixel_size_um": None}, "pixel_size_um|pixel-size-um"),
         ({"masks": np.zeros((4, 8), np.uint8)}, "wanted three"),
+        ({"masks": [1, 2]}, "masks are list; wanted three"),
         ({"masks": np.full((4, 8, 8), 0.5)}, "no mask of instances"),
     ],
 )

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 from dose_plates import write_plate
 
+from lineage.report.plots import draw
 from pipelines.dose import movies
 from pipelines.dose.analyse import results_of
 from pipelines.dose.collect import collect, together
 from pipelines.dose.columns import SERIES
 from pipelines.dose.prepare import Options
 from pipelines.report import against_control, fates, over_time, panels
-from pipelines.report.drawing import draw
 from pipelines.report.drugs import drugs
 
 

@@ -14,7 +14,7 @@ LAST = 39
 
 def events_of(lineage, **settings):
     geometry = Geometry(LAST + 1, worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
-    return propose(lineage, geometry=geometry, **{"last_usable_frame": LAST} | settings)
+    return propose(lineage, geometry=geometry, **{"last_frames": (LAST,)} | settings)
 
 
 def kinds(events):
@@ -123,8 +123,8 @@ def test_a_cell_whose_condensed_chromatin_breaks_down_dies_in_mitosis():
 def test_a_cell_still_condensed_at_the_end_is_no_event_yet(last_usable_frame):
     until = last_usable_frame + 1
     lineage = condensed(lone(range(until)), 1, range(28, until))
-    assert events_of(lineage, last_usable_frame=last_usable_frame) == []
-    assert len(events_of(lineage, last_usable_frame=59)) == 1
+    assert events_of(lineage, last_frames=(last_usable_frame,)) == []
+    assert len(events_of(lineage, last_frames=(59,))) == 1
 
 
 def test_a_cell_that_comes_out_with_half_its_dna_lost_a_daughter_from_sight():
@@ -230,3 +230,9 @@ def test_what_the_edge_of_the_image_cuts_is_no_attempt():
     assert kinds(events_of(lineage)) == [Subtype.SLIPPAGE]
     at_edge = lineage.detections.assign(y_px=2.0)
     assert events_of(Lineage(at_edge, lineage.graph)) == []
+
+
+def test_a_cell_still_condensed_before_a_long_gap_is_no_event_yet():
+    lineage = condensed(lone(range(30)), 1, range(24, 30))
+    assert len(events_of(lineage)) == 1
+    assert events_of(lineage, last_frames=(29, LAST)) == []

@@ -26,14 +26,15 @@ ARROWS = {
     "mitosis": {"io", "tracking"},
     "tree": {"mitosis"},
     "tables": {"tree", "mitosis"},
+    "signal_courses": {"tree"},
     "export": {"io", "console"},
     "report": {"io", "tree", "mitosis"},
     "console": {"tracking"},
     "simulate": {"tree", "export", "processes", "console", "progress"},
     "evaluate": {"io", "video", "mitosis", "tree", "export", "report", "console", "progress"},
     "stages": {
-        "config", "progress", "io", "video", "quality", "stardist", "nuclei", "tracking", "mitosis", "tree",
-        "tables", "export", "report",
+        "config", "progress", "processes", "io", "video", "quality", "stardist", "nuclei", "tracking",
+        "mitosis", "tree", "tables", "signal_courses", "export", "report",
     },
     "run": {"config", "progress", "io", "stages", "command", "mitosis"},
     "api": {

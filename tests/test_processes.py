@@ -23,7 +23,7 @@ def shifted(n):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_results_come_in_the_order_of_the_tasks(workers):
     tasks = ((n,) for n in range(6))
-    results = list(in_order(shifted, tasks, workers=workers, begin=remember, told=(10,)))
+    results = list(in_order(shifted, tasks, workers=workers, begin=remember, shared=(10,)))
     assert [n for n, _ in results] == [10, 11, 12, 13, 14, 15]
     assert (os.getpid() in {pid for _, pid in results}) == (workers == 1)
 

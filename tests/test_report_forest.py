@@ -69,9 +69,9 @@ def test_three_daughters_are_blue_only_where_the_verdict_is_normal(probabilities
     lineage = as_lineage(worlds.three_daughters())
     predictions = predictions_of({7: probabilities} if probabilities else {}, ("normal", "abnormal", "none"))
 
-    def drawn(persons):
-        events = event_table(lineage, predictions=predictions, persons=persons)
-        trees = forest(annotate(lineage, predictions=predictions, persons=persons), events)
+    def drawn(corrections):
+        events = event_table(lineage, predictions=predictions, corrections=corrections)
+        trees = forest(annotate(lineage, predictions=predictions, corrections=corrections), events)
         return events["verdict"].tolist(), "".join(trees)
 
     verdicts, picture = drawn({})

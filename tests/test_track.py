@@ -6,11 +6,12 @@ import pandas as pd
 import pytest
 from synthetic.detections import detect, imperfect
 
-from lineage.schema import DETECTION_COLUMNS, NUCLEUS_COLUMNS, STATE_COLUMNS
+from lineage.schema import DETECTION_COLUMNS, NUCLEUS_COLUMNS, STATE_COLUMNS, Geometry
 from lineage.simulate.settings import Settings
 from lineage.tracking import link, state
 from lineage.tracking.hypotheses import build_hypotheses
 from lineage.tracking.resolve import resolve
+from lineage.tracking.track import track
 
 DIAMETER = 2 * np.sqrt(150 / np.pi)  # of a nucleus as `nuclei.table` draws it
 FIELD = {"shape_um": nuclei.SHAPE_UM, "minutes_per_frame": 10.0}
@@ -26,7 +27,7 @@ def tracked(drawn, usable=None, *, pixel_size_um=1.0, **settings):
     usable = np.ones(int(drawn["frame"].max()) + 1, bool) if usable is None else usable
     seen = drawn[usable[drawn["frame"]]].reset_index(drop=True)
     tracklets = linked(state.estimate(seen), usable, **settings)
-    time = link.usable_time(tracklets.detections, usable)
+    time = link.usable_time(tracklets.detections, usable, 10.0)
     shape_um = settings.get("shape_um", nuclei.SHAPE_UM)
     lineage = resolve(*build_hypotheses(tracklets, time, shape_um=shape_um, pixel_size_um=pixel_size_um))
     names = lineage.detections["detection_id"].map(seen.set_index("detection_id")["name"])
@@ -259,3 +260,15 @@ def test_divisions_of_simulated_nuclei_are_found_within_a_frame(simulated):
     true_nuclei = found[(found["name"] > 0)]
     assert (true_nuclei["tracklet_id"] > 0).mean() > 0.95
     assert set(STATE_COLUMNS) <= set(found.columns)
+
+
+def test_no_cell_is_followed_across_a_long_gap():
+    """Seven frames without light are bridged at five minutes a frame, and not at ten."""
+    usable = np.ones(27, bool)
+    usable[10:17] = False
+    still = nuclei.table({str(k): nuclei.walk((30.0 + 60 * k, 40), range(27)) for k in range(3)})
+    for minutes, n_cells in ((5.0, 3), (10.0, 6)):
+        geometry = Geometry(27, (200, 200), 1.0, minutes)
+        seen = still[usable[still["frame"]]].reset_index(drop=True)
+        lineage = track(seen, usable=usable, geometry=geometry)
+        assert len(lineage.graph) == n_cells

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from dataclasses import replace
 from itertools import pairwise
+from types import MappingProxyType
 
 import networkx as nx
 import numpy as np
@@ -21,16 +22,18 @@ from lineage.schema import EVENT_COLUMNS, LINEAGE_COLUMNS, TRACKLET_COLUMNS, Cel
 NOTHING = predictions_of({})
 
 
-def annotate(lineage, events=None, predictions=NOTHING, **settings):
+def annotate(lineage, events=None, predictions=NOTHING, corrections=MappingProxyType({}), **settings):
     events = divisions(lineage) if events is None else events
     geometry = Geometry(settings.pop("n_frames", 40), worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
     settings = {"video_name": "world.tif"} | settings
-    return tree.annotate(lineage, events, decide_all(events, predictions), geometry=geometry, **settings)
+    verdicts = decide_all(events, predictions, corrections)
+    return tree.annotate(lineage, events, verdicts, geometry=geometry, **settings)
 
 
-def event_table(lineage, events=None, predictions=NOTHING, **settings):
+def event_table(lineage, events=None, predictions=NOTHING, corrections=MappingProxyType({}), **settings):
     events = divisions(lineage) if events is None else events
-    return table_of(events, decide_all(events, predictions), minutes_per_frame=worlds.MINUTES, **settings)
+    verdicts = decide_all(events, predictions, corrections)
+    return table_of(events, verdicts, minutes_per_frame=worlds.MINUTES, **settings)
 
 
 @pytest.mark.parametrize("world", worlds.WORLDS)
@@ -106,7 +109,7 @@ def test_blank_frames_at_the_end_of_the_movie_lose_nobody():
     lineage = as_lineage(worlds.lone_cell())
 
     assert fates(annotate(lineage, n_frames=14)) == {1: "lost"}
-    assert fates(annotate(lineage, n_frames=14, last_usable_frame=9)) == {1: "end_of_movie"}
+    assert fates(annotate(lineage, n_frames=14, last_frames=(9,))) == {1: "end_of_movie"}
 
 
 @pytest.mark.parametrize(
@@ -333,3 +336,9 @@ def test_a_rejected_attempt_is_no_fate():
     assert [fates(annotate(lineage, events, said))[c] for c in (70, 80)] == ["lost", "lost"]
     sure = [replace(e, confidence=9.0) for e in events]  # of which the tracking is sure is not rejected
     assert [fates(annotate(lineage, sure, said))[c] for c in (70, 80)] == ["slipped", "died_mitosis"]
+
+
+def test_a_cell_last_seen_before_a_long_gap_is_not_lost():
+    lineage = as_lineage(worlds.lone_cell())
+    assert fates(annotate(lineage, n_frames=40)) == {1: "lost"}
+    assert fates(annotate(lineage, n_frames=40, last_frames=(9, 39))) == {1: "end_of_movie"}

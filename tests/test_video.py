@@ -158,6 +158,7 @@ def test_channels_that_look_alike_are_not_guessed(tmp_path: Path) -> None:
         (("DIC", "640 nm"), 1, 0),
         (("Cy5", "DAPI", "Phase"), 1, 2),
         (("mCherry", "phase contrast"), 0, 1),
+        (("5-FAM/pH 9.0", "Hoechst", "Ph2"), 1, 2),
     ],
 )
 def test_channels_by_name(tmp_path: Path, names: tuple[str, ...], nucleus: int, phase: int) -> None:

@@ -42,7 +42,15 @@ class SameConv(nn.Conv2d):
 
 
 def conv_relu6(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> nn.Sequential:
-    """Convolution with a bias (its batch norm, folded), then ReLU6."""
+    """Convolution with a bias (its batch norm, folded), then ReLU6.
+
+    Args:
+        inputs: channels that come in.
+        outputs: channels that go out.
+        kernel: side, pixels.
+        stride: pixels.
+        groups: of channels that do not mix.
+    """
     return nn.Sequential(SameConv(inputs, outputs, kernel, stride, groups=groups), nn.ReLU6(inplace=True))
 
 

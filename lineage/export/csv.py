@@ -6,7 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from lineage.io.files import atomic_write, read_table
-from lineage.io.integrity import Damaged
+from lineage.io.integrity import RUN_AGAIN, Damaged
 from lineage.schema import (
     DETECTION_COLUMNS,
     EVENT_COLUMNS,
@@ -25,10 +25,11 @@ COLUMNS = {
     "events.csv": EVENT_COLUMNS,
     "lineages.csv": LINEAGE_COLUMNS,
 }
+WHERE_MEASURED = ("signals.csv", "cell_signals.csv")  # there if a run measured further channels
 
 
 def copy(run_dir: Path, out_dir: Path) -> None:
-    """Copy the four tables, byte for byte.
+    """Copy the four tables, and those of further channels where there are any, byte for byte.
 
     Raises:
         InputError: one of them is not there, or is not the table that its name says.
@@ -43,7 +44,7 @@ def copy(run_dir: Path, out_dir: Path) -> None:
         except Damaged:
             raise
         except ValueError as error:
-            raise InputError(f"{run_dir} was not written by this version: {error}") from error
-    for name in COLUMNS:
+            raise InputError(f"{run_dir} was written by another version, {RUN_AGAIN}: {error}") from error
+    for name in (*COLUMNS, *(n for n in WHERE_MEASURED if (run_dir / n).exists())):
         with atomic_write(out_dir / name) as part:
             shutil.copyfile(run_dir / name, part)

@@ -68,6 +68,11 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 def read_table(path: Path, *, text: tuple[str, ...] = (), columns: tuple[str, ...] = ()) -> pd.DataFrame:
     """Read a CSV of `write_table`; an empty field of a `text` column is an empty string.
 
+    Args:
+        path: the CSV.
+        text: columns that hold text.
+        columns: columns that it must have.
+
     Raises:
         InputError: it is not there, cannot be read, lacks one of `columns`, or holds what no such table may.
     """
@@ -88,7 +93,13 @@ def read_table(path: Path, *, text: tuple[str, ...] = (), columns: tuple[str, ..
 
 
 def check_space(root: Path, *, n_frames: int, shape: tuple[int, int]) -> None:
-    """Raise InputError if the disk cannot hold the run."""
+    """Raise InputError if the disk cannot hold the run.
+
+    Args:
+        root: the run folder; it need not be there.
+        n_frames: of the movie.
+        shape: (Y, X) of a frame, pixels.
+    """
     folder = root
     while not folder.exists():
         folder = folder.parent

@@ -73,7 +73,13 @@ def _describe(group: Any, names: tuple[str, ...], geometry: Geometry) -> None:
 
 
 def open_array(path: Path, name: str, mode: str = "r") -> Any:
-    """The array `raw` or `tracked`; what is written to it is written whole, empty frames too."""
+    """The array `raw` or `tracked`; what is written to it is written whole, empty frames too.
+
+    Args:
+        path: the Zarr group.
+        name: RAW or TRACKED.
+        mode: `r`, or `r+` to write.
+    """
     import zarr
 
     with reading(path / name, f"delete it, {RUN_AGAIN}, and it is made anew"):
@@ -114,7 +120,13 @@ class Labels:
 
 
 def is_written(path: Path, name: str, t: int) -> bool:
-    """Whether frame `t` has been written."""
+    """Whether frame `t` has been written.
+
+    Args:
+        path: the Zarr group.
+        name: RAW or TRACKED.
+        t: the frame.
+    """
     return (path / name / str(t) / "0" / "0").exists()
 
 

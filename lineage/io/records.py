@@ -10,7 +10,7 @@ import pandas as pd
 
 from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
-from lineage.schema import DETECTION_COLUMNS, STATE_COLUMNS, FrameQuality, Lineage
+from lineage.schema import DETECTION_COLUMNS, STATE_COLUMNS, FrameQuality, Lineage, ordered_columns
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,7 +53,7 @@ def read_lineage(measured: Path, *, nuclei: Path, edges: Path, cells: Path) -> L
     """Read what `write_lineage` wrote.
 
     Args:
-        measured: NUCLEUS_COLUMNS, as they were tracked.
+        measured: NUCLEUS_COLUMNS and what else was measured, as they were tracked.
         nuclei: written by `write_lineage`, as the next two.
         edges: likewise.
         cells: likewise.
@@ -71,4 +71,4 @@ def read_lineage(measured: Path, *, nuclei: Path, edges: Path, cells: Path) -> L
         detections = read_table(measured).merge(tracked, on="detection_id", validate="one_to_one")
         if len(detections) != len(tracked):
             raise ValueError(f"{len(tracked)} tracked nuclei, {len(detections)} of them measured")
-        return Lineage(detections[list(DETECTION_COLUMNS)], graph)
+        return Lineage(ordered_columns(detections, DETECTION_COLUMNS), graph)

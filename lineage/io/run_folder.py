@@ -42,6 +42,8 @@ class RunFolder:
         self.tracklets = root / "tracklets.csv"
         self.events = root / "events.csv"
         self.lineages = root / "lineages.csv"
+        self.signals = root / "signals.csv"  # this and the next only where further channels are measured
+        self.cell_signals = root / "cell_signals.csv"
         self.graphml = root / "lineage.graphml"
         self.geff = root / "lineage.geff"
         self.crops = root / "crops"
@@ -53,6 +55,7 @@ class RunFolder:
         self.scale = self.stages / "scale.json"
         self.journal = self.stages / "nuclei"
         self.nuclei = self.stages / "nuclei.csv"
+        self.light = self.stages / "light.json"
         self.tracked = {k: self.stages / f"tracked_{k}.csv" for k in ("nuclei", "edges", "cells")}
         self.proposed = self.stages / "proposed_events.csv"
         self.crop_windows = self.stages / "crop_windows.csv"
@@ -125,7 +128,13 @@ class RunFolder:
             part.write_text(dumps(self.record), encoding="utf-8")
 
     def key(self, stage: str, *, settings: Any, after: tuple[str, ...]) -> str:
-        """What a stage's result depends on, in one word: its settings, and the stages before it."""
+        """What a stage's result depends on, in one word: its settings, and the stages before it.
+
+        Args:
+            stage: its name.
+            settings: what its result depends on beside other stages.
+            after: the stages before it.
+        """
         before = [self.record["stages"][name]["key"] for name in after]
         text = json.dumps([stage, settings, before], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -50,6 +50,11 @@ def frames_of(frame: int, minutes_per_frame: float) -> tuple[int, ...]:
 def warnings(minutes_per_frame: float, has_phase: bool, max_interval_min: float) -> list[str]:
     """What makes predictions on a movie less sure than on those that the classifier learned from.
 
+    Args:
+        minutes_per_frame: of the movie.
+        has_phase: whether it has a phase channel.
+        max_interval_min: above it nothing is classified.
+
     >>> warnings(10.0, True, 20.0)
     []
     """
@@ -182,6 +187,12 @@ def _cut_batch(video: Video, quality: FrameQuality, windows: list[CropWindow], s
 def image_boxes(window: CropWindow, quality: FrameQuality, video: Video, size_px: int) -> np.ndarray:
     """What of each frame of a crop lies within the image; the rest repeats the image's edge.
 
+    Args:
+        window: what the crop is cut from.
+        quality: its drift is followed.
+        video: the movie.
+        size_px: side of the crop as saved.
+
     Returns:
         (12, 4) int: first row, end, first column, end, half-open, in pixels of the crop.
     """
@@ -211,6 +222,12 @@ def resample(image: np.ndarray, corner: np.ndarray, side: float, size_px: int) -
     """The square at `corner` (pixel edges), `side` pixels wide, as (size_px, size_px) float32.
 
     Linear interpolation; what lies outside the image repeats its edge. Smoothed first where pixels merge.
+
+    Args:
+        image: (Y, X).
+        corner: (2,) y, x of the upper left corner, pixels.
+        side: of the square, pixels.
+        size_px: side of the result.
     """
     from scipy.ndimage import gaussian_filter, map_coordinates
 
@@ -239,6 +256,14 @@ def write(
     """Write each crop as an ImageJ stack, `event_0007.tif` (T, C, Y, X); the folder is made anew.
 
     Those that reach over the image's edge have IMAGE_BOXES in their metadata.
+
+    Args:
+        video: the movie.
+        quality: its drift is followed.
+        windows: what each crop is cut from.
+        folder: where the files go.
+        size_px: side of a crop as saved.
+        progress: called with (done, total) crops.
 
     Returns:
         `event_id, side_um, flags`, one row an event.

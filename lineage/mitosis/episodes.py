@@ -185,7 +185,13 @@ def _features(
 
 
 def onset(lineage_episodes: Mapping[int, list[Episode]], cell: int, last_frame: int) -> int | None:
-    """The first condensed frame of the attempt that ends with the cell, if it was seen to begin."""
+    """The first condensed frame of the attempt that ends with the cell, if it was seen to begin.
+
+    Args:
+        lineage_episodes: cell -> its episodes.
+        cell: a mother.
+        last_frame: the last that she is seen in.
+    """
     mine = [e for e in lineage_episodes.get(cell, []) if last_frame - e.last < ENDING_FRAMES]
     if not mine or mine[-1].features["opens"]:
         return None

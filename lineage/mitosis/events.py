@@ -12,7 +12,7 @@ from lineage.schema import DECIDED, EventType, MitosisEvent
 from lineage.tracking import likelihoods
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     import networkx as nx
     import pandas as pd
@@ -30,7 +30,7 @@ def propose(
     lineage: Lineage,
     *,
     geometry: Geometry,
-    last_usable_frame: int,
+    last_frames: Collection[int],
     classified: bool = True,
     regression_min: float = 120.0,
     min_log_odds: float = -4.0,
@@ -47,7 +47,7 @@ def propose(
     Args:
         lineage: with STATE_COLUMNS on its detections.
         geometry: of the movie.
-        last_usable_frame: of the movie.
+        last_frames: after which cells are out of sight: before long gaps, and the last usable one.
         classified: whether a classifier will see the events, and reject what is no mitosis.
         regression_min: after a separation, in which a fusion is a regression of the furrow.
         min_log_odds: from which on a condensed stretch is proposed as a mitosis, if it will be
@@ -58,7 +58,7 @@ def propose(
         min_log_odds = min_log_odds_unclassified
     minutes_per_frame = geometry.minutes_per_frame
     lives = _lives(lineage)
-    found = episodes(lineage, minutes_per_frame=minutes_per_frame, last_frame=last_usable_frame)
+    found = episodes(lineage, minutes_per_frame=minutes_per_frame, last_frame=max(last_frames))
     by_cell: dict[int, list[Episode]] = {}
     for e in found:
         by_cell.setdefault(e.cell, []).append(e)
@@ -71,7 +71,7 @@ def propose(
         e
         for e in found
         if is_alone(lineage, e)
-        and not _unfinished(e, lives, last_usable_frame)
+        and not _unfinished(e, lives, last_frames)
         and in_view(e, lives[e.cell], shape=geometry.shape, margin_px=EDGE_UM / geometry.pixel_size_um)
     ]
     events += _of_episodes(
@@ -175,9 +175,10 @@ def _reunion(graph: nx.DiGraph, daughters: list[int], lives: Mapping[int, pd.Dat
 # --- Attempts that no division follows
 
 
-def _unfinished(e: Episode, lives: Mapping[int, pd.DataFrame], last_usable_frame: int) -> bool:
-    """Still condensed when the movie ends."""
-    return not e.goes_on and int(lives[e.cell]["frame"].iloc[-1]) >= last_usable_frame
+def _unfinished(e: Episode, lives: Mapping[int, pd.DataFrame], last_frames: Collection[int]) -> bool:
+    """Still condensed when the movie ends, or a long gap begins."""
+    last = int(lives[e.cell]["frame"].iloc[-1])
+    return not e.goes_on and (last in last_frames or last > max(last_frames))
 
 
 def _of_episodes(

@@ -75,6 +75,13 @@ def _measured() -> list[dict]:
     return sorted(rows, key=lambda row: row["pixel_size_um"])
 
 
+def digest() -> str:
+    """Of all limits, for a run's record."""
+    import hashlib
+
+    return hashlib.sha256(LIMITS.read_bytes()).hexdigest()
+
+
 def limits(pixel_size_um: float) -> Limits:
     """The limits measured at the next coarser pixel size; nothing is assessable beyond COARSEST_UM.
 
@@ -259,7 +266,14 @@ def bodies(dna: np.ndarray, labels: np.ndarray, nucleus: int, *, pixel_size_um: 
 
 
 def score(dna: np.ndarray, labels: np.ndarray, nucleus: int, *, pixel_size_um: float) -> np.ndarray:
-    """(Y, X) float: how much each pixel looks like a small body; 1 is just enough."""
+    """(Y, X) float: how much each pixel looks like a small body; 1 is just enough.
+
+    Args:
+        dna: (Y, X), raw grey levels.
+        labels: (Y, X), 0 is background.
+        nucleus: label of the nucleus beside which is looked.
+        pixel_size_um: of the image.
+    """
     from scipy.ndimage import gaussian_laplace
 
     image = dna.astype(np.float32)
@@ -288,7 +302,13 @@ def noise_level(image: np.ndarray) -> float:
 
 
 def background(image: np.ndarray, labels: np.ndarray, *, pixel_size_um: float) -> float:
-    """Median grey level of what is further than HALO_UM from all labels, or the darkest tenth's."""
+    """Median grey level of what is further than HALO_UM from all labels, or the darkest tenth's.
+
+    Args:
+        image: (Y, X), raw grey levels.
+        labels: (Y, X), 0 is background.
+        pixel_size_um: of the image.
+    """
     from scipy.ndimage import distance_transform_edt
 
     free = distance_transform_edt(labels == 0) * pixel_size_um > HALO_UM
@@ -296,7 +316,13 @@ def background(image: np.ndarray, labels: np.ndarray, *, pixel_size_um: float) -
 
 
 def surroundings(labels: np.ndarray, nucleus: int, *, pixel_size_um: float) -> np.ndarray:
-    """(Y, X) bool: outside of all nuclei, within REACH_UM of this one and nearer to it than to another."""
+    """(Y, X) bool: outside of all nuclei, within REACH_UM of this one and nearer to it than to another.
+
+    Args:
+        labels: (Y, X), 0 is background.
+        nucleus: label of one of them.
+        pixel_size_um: of the image.
+    """
     from scipy.ndimage import distance_transform_edt
 
     area_um2 = np.bincount(labels.ravel()) * pixel_size_um**2

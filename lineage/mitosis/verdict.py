@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lineage.mitosis.subtypes import subtype
-from lineage.schema import DECIDED, Decision, EventType, MitosisClass, p_abnormal, verdict
+from lineage.schema import DECIDED, Decision, EventType, MitosisClass, mitosis_class, p_abnormal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -266,7 +266,7 @@ def _columns(event: MitosisEvent, p: Mapping[str, float], person: str | None) ->
         kind = subtype(event, MitosisClass.UNCLASSIFIED)
         return {"subtype": kind.value} | dict.fromkeys(("verdict", "verdict_because", "mitosis_class"), "")
     found = decide(event, p.get("p_abnormal"), p.get("p_none"), person=person)
-    predicted = MitosisClass.UNCLASSIFIED if not p else verdict(p["p_abnormal"], p.get("p_none"))
+    predicted = MitosisClass.UNCLASSIFIED if not p else mitosis_class(p["p_abnormal"], p.get("p_none"))
     if predicted is MitosisClass.NONE and found.verdict is not Decision.NOT_A_MITOSIS:
         predicted = MitosisClass.UNCLASSIFIED
     return {

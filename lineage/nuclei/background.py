@@ -12,18 +12,21 @@ HALO_UM = 3.0  # a nucleus's blur, kept out of the background
 _GRID = 4  # the background is smooth: every fourth pixel is enough
 
 
-def background(image: np.ndarray, labels: np.ndarray, *, pixel_size_um: float) -> np.ndarray:
+def background(
+    image: np.ndarray, labels: np.ndarray, *, pixel_size_um: float, halo_um: float = HALO_UM
+) -> np.ndarray:
     """The mean grey level around each place, nuclei and their halo left out.
 
     Args:
         image: (Y, X), raw grey levels.
         labels: (Y, X), 0 is background.
         pixel_size_um: of both.
+        halo_um: how far around a nucleus nothing is background.
 
     Returns:
         (Y, X) float32.
     """
-    halo = max(1, round(HALO_UM / pixel_size_um))
+    halo = max(1, round(halo_um / pixel_size_um))
     free = _free(labels, halo, _GRID)
     coarse = image[::_GRID, ::_GRID].astype(np.float32)
     sigma = SIGMA_UM / pixel_size_um / _GRID

@@ -99,7 +99,7 @@ def as_video(
     if pixel_size_um is None or minutes_per_frame is None:
         raise InputError(
             f"{masks.name}: masks alone tell neither the size of their pixels nor the time between frames; "
-            "give --pixel-size-um and --minutes-per-frame"
+            "give pixel_size_um (--pixel-size-um) and minutes_per_frame (--minutes-per-frame)"
         )
     n_frames, *shape = masks.shape
     return Video(
@@ -161,8 +161,11 @@ def _in_pieces(mask: np.ndarray) -> list[int]:
 def _open(path: Path | np.ndarray) -> Masks:
     if not isinstance(path, Path):
         array = path
-        if array.ndim != 3:
-            raise InputError(f"masks have {array.ndim} axes {array.shape}; wanted three, (T, Y, X)")
+        if getattr(array, "ndim", None) != 3:
+            found = getattr(array, "shape", type(array).__name__)
+            raise InputError(
+                f"masks are {found}; wanted three axes, (T, Y, X), in an array, or a file or folder"
+            )
         masks = Masks(tuple(array.shape), lambda t: np.asarray(array[t]), "masks")
         return _as_binary(masks) if _is_binary(masks) else masks
     if not path.exists():

@@ -36,7 +36,7 @@ def measures_of(labels: np.ndarray, above: np.ndarray) -> Measures:
     Returns:
         Measures of the labels that have a pixel.
     """
-    names, numbers = _numbered(labels)
+    names, numbers = numbered(labels)
     sums, rows = _sums(numbers, above, len(names))
     n, origin, moments = sums[:, 0], sums[:, 1:4], sums[:, 4:]
     mean = moments[:, :3] / n[:, None]  # y, x, grey level; from each label's first pixel, as all moments
@@ -53,7 +53,7 @@ def measures_of(labels: np.ndarray, above: np.ndarray) -> Measures:
     )
 
 
-def _numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def numbered(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The labels there are, (N,) int64, and (Y, X) int32 with k + 1 in place of the k-th of them."""
     top = int(labels.max(initial=0))
     if top > labels.size:  # a table of all numbers up to it would be larger than the image

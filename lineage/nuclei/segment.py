@@ -10,6 +10,7 @@ import numpy as np
 from lineage.io import labels as label_store
 from lineage.io.files import read_table, write_table
 from lineage.nuclei.rounding import rounding
+from lineage.nuclei.signals import NONE, measure_signals
 from lineage.processes import cores, in_order
 from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lineage.nuclei.masks import Masks
+    from lineage.nuclei.signals import Signals
     from lineage.schema import FrameQuality, Video
 
     Finder = Callable[[int, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -68,6 +70,7 @@ def segment(
     labels: Path,
     journal: Path,
     min_area: float = 0.08,
+    signals: Signals = NONE,
     workers: int = 1,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[pd.DataFrame, int]:
@@ -81,12 +84,14 @@ def segment(
         journal: a folder with one table for each finished frame.
         min_area: objects below this share of the median area are left out of the table; they keep their
             label in the image.
+        signals: further channels that are measured as well.
         workers: processes that find and measure, while this one reads and writes.
         progress: called with (done, total) frames.
 
     Returns:
-        NUCLEUS_COLUMNS, in order of frame and label; `detection_id` counts through. Of masks alone
-        `dna_mass` is the area, and there is no texture. And how many objects were too small.
+        NUCLEUS_COLUMNS, then the columns of `signals`, in order of frame and label; `detection_id` counts
+        through. Of masks alone `dna_mass` is the area, and there is no texture. And how many objects were too
+        small.
     """
     import pandas as pd
 
@@ -111,9 +116,10 @@ def segment(
             image = video.frame(t, video.nucleus)
             if quality.usable[t]:
                 phase = None if video.phase is None else video.frame(t, video.phase)
-                yield find, image, phase, settings
-            else:
-                yield _nothing, image, None, settings
+                further = {n: video.frame(t, c) for n, c in zip(signals.names, signals.channels, strict=True)}
+                yield find, image, phase, further, settings
+            else:  # nothing is measured, in columns of the same names
+                yield _nothing, image, None, dict.fromkeys(signals.names, image), settings
 
     for done, (t, (found, nuclei)) in enumerate(
         zip(missing, in_order(_find_and_measure, tasks(), workers=workers), strict=True)
@@ -134,10 +140,15 @@ def _nothing(_: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _find_and_measure(
-    find: Finder, image: np.ndarray, phase: np.ndarray | None, settings: dict
+    find: Finder,
+    image: np.ndarray,
+    phase: np.ndarray | None,
+    further: dict[str, np.ndarray],
+    settings: dict,
 ) -> tuple[np.ndarray, pd.DataFrame]:
     found, probability = find(settings["frame"], image)
-    return found, measure(found, image, probability, phase=phase, **settings)
+    nuclei = measure(found, image, probability, phase=phase, **settings)
+    return found, nuclei.assign(**measure_signals(found, further, pixel_size_um=settings["pixel_size_um"]))
 
 
 def measure(

@@ -85,7 +85,8 @@ def _compare(steps: pd.DataFrame, usable: np.ndarray, max_disagreement_px: float
     far = steps.index.to_numpy(int)[sizes > max_disagreement_px]
     if len(far):
         warnings.append(
-            f"drift: in {len(far)} frames (first: {usable[far[0]]}) the nuclei moved on average by up to "
+            f"drift: in {len(far)} frame{'s' if len(far) > 1 else ''} (first: {usable[far[0]]}) the nuclei "
+            "moved on average by up to "
             f"{sizes.max():.1f} px that the images do not show; look at the drift before trusting links there"
         )
     middle = steps.median()

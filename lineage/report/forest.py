@@ -129,19 +129,35 @@ def forest(tree: nx.DiGraph, events: pd.DataFrame) -> list[str]:
     layouts = [columns(tree, family) for family in families]
     room = WIDTH - AXIS
     n_columns = [max(at.values()) + 1 for at in layouts]
-    # Few families spread over the one row they need; one too wide for the page is narrowed, rather than cut.
-    spread = (room - GAP * len(families)) / max(sum(n_columns), 1)
-    pitches = [min(np.clip(spread, COLUMN, WIDEST_COLUMN), room / n) for n in n_columns]
-    widths = [n * pitch for n, pitch in zip(n_columns, pitches, strict=True)]
+    # A family too wide for the page is narrowed, rather than cut.
+    rows = pack([min(n * COLUMN, room) for n in n_columns], room, GAP)
     drawings = []
-    for row in pack(widths, room, GAP):
+    for row in _balanced(rows, n_columns):
+        # What a row has room for is given to its families.
+        pitch = (room - GAP * len(row)) / max(sum(n_columns[k] for k in row), 1)
+        pitch = min(pitch, WIDEST_COLUMN)
         left, pieces = AXIS, _clock(tree, HEIGHT)
         for k in row:
-            x = {cell: left + (column + 0.5) * pitches[k] for cell, column in layouts[k].items()}
+            x = {cell: left + (column + 0.5) * pitch for cell, column in layouts[k].items()}
             pieces += _family(tree, x, shown)
-            left += widths[k] + GAP
+            left += n_columns[k] * pitch + GAP
         drawings.append(picture("".join(pieces), WIDTH, HEIGHT, "lineage trees, time running down"))
     return drawings
+
+
+def _balanced(rows: Sequence[Sequence[int]], n_columns: Sequence[float]) -> list[list[int]]:
+    """The same items in as many rows and the same order, with about as many columns in each row.
+
+    >>> _balanced([[0, 1, 2, 3], [4]], [2, 2, 2, 2, 2])
+    [[0, 1, 2], [3, 4]]
+    """
+    total = sum(n_columns)
+    balanced: list[list[int]] = [[] for _ in rows]
+    done = 0.0
+    for k in (k for row in rows for k in row):
+        balanced[min(int(done * len(rows) / total), len(rows) - 1)].append(k)
+        done += n_columns[k]
+    return [row for row in balanced if row]
 
 
 def row(tree: nx.DiGraph, events: pd.DataFrame, families: Sequence[Sequence[int]]) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lineage.schema import RING_UM
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -20,7 +22,13 @@ def methods(run: Mapping[str, Any], verdict_limits: Mapping[str, float], *, clas
         Some sentences.
     """
     return " ".join(
-        [*_movie(run), *_nuclei(run), *_tracking(run), *_mitoses(run, verdict_limits, classified=classified)]
+        [
+            *_movie(run),
+            *_nuclei(run),
+            *_light(run),
+            *_tracking(run),
+            *_mitoses(run, verdict_limits, classified=classified),
+        ]
     )
 
 
@@ -52,6 +60,36 @@ def _nuclei(run: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"Nuclei were segmented with StarDist (Schmidt et al. 2018; model {segment['model']}{torch}), "
             f"their usual diameter {diameter}."
+        )
+    if notes := run.get("notes", {}).get("segment"):  # of further channels
+        near, far = RING_UM
+        yield (
+            "Further channels were measured as mean grey levels above the local background in each nucleus "
+            f"and in a ring from {near:g} to {far:g} µm outside it."
+        )
+        if any(note.startswith("FUCCI") for note in notes):
+            in_g1, after = settings["segment"]["fucci"]
+            yield (
+                f"Nuclei were taken to be in S, G2 or M where {after} was bright, and else in G1 where "
+                f"{in_g1} was, by Otsu's thresholds on the logarithms of all nuclei."
+            )
+
+
+def _light(run: Mapping[str, Any]) -> Iterator[str]:
+    """Only what was corrected; `light` is as the report's charts take it."""
+    found = run.get("light") or {}
+    what = [
+        words
+        for words, there in (
+            ("uneven illumination (log-quadratic in position)", found.get("map")),
+            ("bleaching of the stain (piecewise exponential)", found.get("bleaching")),
+        )
+        if there
+    ]
+    if what:
+        yield (
+            f"DNA mass and intensity were corrected for {' and '.join(what)}, estimated from the change of "
+            "the DNA mass of the same nuclei, up to six hours apart."
         )
 
 
@@ -89,7 +127,8 @@ def _mitoses(
         return
     yield (
         "Each proposed mitosis was classified as normal, abnormal or no mitosis from twelve frames ten "
-        f"minutes apart by {classifier} (Delgado-Rodriguez et al. 2024). Its prediction and {seen} were "
+        f"minutes apart by {classifier}. What it took for no mitosis (probability 0.5 or more) was rejected "
+        f"unless the tracking was sure of it. Its prediction and {seen} were "
         "combined by logistic regression into a probability of being abnormal: mitoses of "
         f"{abnormal_from:g} or more were counted as abnormal, those of {normal_to:g} or less as normal, and "
         "those between, or with contradictory evidence, as undecided."

@@ -10,6 +10,8 @@ from lineage.mitosis import discarded, verdict
 from lineage.mitosis.counts import count, mitoses_of
 from lineage.report.cards import cards
 from lineage.report.forest import COLOURS, MINUTES_PER_HOUR, forest, lone_strip, mark, split
+from lineage.report.heat_maps import heat_maps
+from lineage.report.light_charts import light_charts
 from lineage.report.methods import methods
 from lineage.report.over_time import count_charts, quality_charts
 from lineage.report.svg import picture
@@ -58,6 +60,8 @@ TABLES = {
     "events.csv": "one row for each mitosis, fusion or death",
     "tracklets.csv": "one row for each cell",
     "detections.csv": "one row for each nucleus in each frame",
+    "signals.csv": "one row for each cell, frame and further channel",
+    "cell_signals.csv": "one row for each cell, its further channels",
 }
 
 
@@ -70,6 +74,7 @@ def write_report(
     quality: FrameQuality,
     crops_dir: Path,
     run: Mapping[str, Any],
+    signals: pd.DataFrame | None = None,
 ) -> None:
     """Write one page that is complete by itself; it links to the tables and crops that lie beside it.
 
@@ -84,7 +89,8 @@ def write_report(
         crops_dir: holds `event_0007.tif`, (12, 2, H, W), channels (phase, dna); an event without a file is
             listed without its pictures.
         run: what run.json holds: `video`, `settings`, `versions`, `stages`, `warnings`, `dose_gy`,
-            `discarded`.
+            `discarded`; and `light` as `light_charts` takes it.
+        signals: SIGNAL_COLUMNS; None where no further channel was measured.
     """
     check_columns(events, EVENT_COLUMNS, "events")
     mitoses = mitoses_of(events)
@@ -101,12 +107,17 @@ def write_report(
         sign={name: picture(mark(name, 8, 8), 16, 16, name) for name in COLOURS},
         counts=count_charts(tree, detections, mitoses, quality),
         lineages=_lineages(tree, mitoses),
+        signals=heat_maps(signals, events, minutes_per_frame=run["video"]["minutes_per_frame"]),
         cards=list(cards(mitoses, crops_dir, page_dir=path.parent)),
         legend=legend(mitoses.to_dict("records")),
         abnormal_kinds=abnormal_kinds(mitoses),
-        all_kinds=Counter(mitoses["subtype"]).most_common(),
+        all_kinds=_kinds(mitoses),
         others=_fusions_and_deaths(events),
-        quality=quality_charts(tree, quality, run.get("settings", {}).get("quality", {})),
+        quality=[
+            *quality_charts(tree, quality, run.get("settings", {}).get("quality", {})),
+            *light_charts(run.get("light"), hours=facts(tree)["hours"]),
+        ],
+        light_notes=run.get("notes", {}).get("light", ()),
         unusable=quality.table.loc[~quality.usable, ["frame", "time_min", "reason"]].to_dict("records"),
         methods=methods(run, weights["limits"], classified=bool(mitoses["p_abnormal"].notna().any())),
         notes=[
@@ -170,6 +181,12 @@ def flat(values: Any, name: str = "") -> list[tuple[str, str]]:
     if isinstance(values, (list, tuple)):
         return [line for k, value in enumerate(values) for line in flat(value, f"{name}.{k}".lstrip("."))]
     return [(name, str(values))]
+
+
+def _kinds(mitoses: pd.DataFrame) -> list[tuple[str, int]]:
+    """Subtypes and how many mitoses have each, rejected ones not counted; the most frequent first."""
+    counts = (mitoses["verdict"] != Decision.NOT_A_MITOSIS).groupby(mitoses["subtype"]).sum()
+    return sorted(((str(kind), int(n)) for kind, n in counts.items()), key=lambda pair: (-pair[1], pair[0]))
 
 
 def _cautions(run: Mapping[str, Any], quality: FrameQuality) -> dict[str, list[str]]:

@@ -46,6 +46,7 @@ def main(
     bad_frame_share: Annotated[
         float | None, typer.Option(help="share of frames that are blank or blurred [0]")
     ] = None,
+    fucci: Annotated[bool | None, typer.Option("--fucci", help="two FUCCI channels as well")] = None,
     config: Annotated[
         Path | None,
         typer.Option(help="TOML with these and all other settings; an option given here overrules it"),
@@ -76,6 +77,7 @@ def main(
         "jump_frames": tuple(jump_frame) if jump_frame else None,
         "blank_frames": tuple(blank_frame) if blank_frame else None,
         "bad_frame_share": bad_frame_share,
+        "fucci": fucci,
     }
     with one_line_errors(debug=debug, stopped="nothing was written"):
         settings = read(config, given)

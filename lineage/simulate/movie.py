@@ -16,6 +16,7 @@ from imagecodecs import deflate_decode, deflate_encode
 
 from lineage.processes import cores, in_order
 from lineage.schema import InputError
+from lineage.simulate import fucci
 from lineage.simulate.dish import Positions, area_ratio
 from lineage.simulate.microscope import set_up
 from lineage.simulate.motion import move
@@ -98,17 +99,18 @@ def simulate(
 
 
 def _write(path: Path, pages: Iterator[bytes], settings: Settings) -> None:
-    """Write compressed pages, phase and DNA in turn, as an OME-TIFF."""
+    """Write compressed pages, the channels of each frame in turn, as an OME-TIFF."""
+    channels = (*CHANNELS, *(fucci.CHANNELS if settings.fucci else ()))
     with tifffile.TiffWriter(path, ome=True, bigtiff=True) as tiff:
         tiff.write(
             pages,
-            shape=(settings.frames, len(CHANNELS), settings.size, settings.size),
+            shape=(settings.frames, len(channels), settings.size, settings.size),
             dtype=np.uint8,
             compression="zlib",
             rowsperstrip=settings.size,
             metadata={
                 "axes": "TCYX",
-                "Channel": {"Name": list(CHANNELS)},
+                "Channel": {"Name": list(channels)},
                 "PhysicalSizeX": settings.pixel_size_um,
                 "PhysicalSizeXUnit": "µm",
                 "PhysicalSizeY": settings.pixel_size_um,
@@ -134,15 +136,15 @@ class View:
     """One drawn frame."""
 
     positions: Positions
-    pages: tuple[bytes, bytes]  # phase and DNA, (Y, X) uint8, compressed
+    pages: tuple[bytes, ...]  # phase, DNA and reporters, (Y, X) uint8, compressed
     masks: bytes  # (Y, X) uint16 of cell ids, compressed
 
 
 def _draw(scene: Scene, frame: int, positions: Positions) -> View:
-    phase, dna, masks = (
-        bytes(deflate_encode(image.tobytes(), DEFLATE_LEVEL)) for image in scene.frame(frame, positions)
-    )
-    return View(positions, (phase, dna), masks)
+    phase, dna, masks = scene.frame(frame, positions)
+    images = (phase, dna, *scene.reporters(frame, positions))
+    *pages, of_masks = (bytes(deflate_encode(i.tobytes(), DEFLATE_LEVEL)) for i in (*images, masks))
+    return View(positions, tuple(pages), of_masks)
 
 
 _scene: Scene | None = None  # of a worker process
@@ -161,7 +163,7 @@ def _draw_in_worker(frame: int, positions: Positions) -> View:
 def _pages(
     views: Iterable[View], scene: Scene, records: TruthWriter, progress: Callable[[int], None]
 ) -> Iterator[bytes]:
-    """Phase and DNA of each frame; also records the truth."""
+    """The channels of each frame; also records the truth."""
     for frame, view in enumerate(views):
         masks = np.frombuffer(deflate_decode(view.masks), np.uint16).reshape(scene.shape)
         records.add(frame, masks, view.positions)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.fft import next_fast_len
 
+from lineage.simulate import fucci
 from lineage.simulate.bodies import Body, paint
-from lineage.simulate.camera import expose, haze, uneven
+from lineage.simulate.camera import expose, haze, uneven, vignetted
 from lineage.simulate.chromatin import chromatin
 from lineage.simulate.course import alive
 from lineage.simulate.phase import cell_bodies, phase_image
@@ -56,6 +57,12 @@ class Scene:
         """Uneven light of the two channels, phase and DNA."""
         rng = np.random.default_rng([self.settings.seed, 11])
         return uneven(rng, self.shape, depth=0.03), uneven(rng, self.shape, depth=0.10)
+
+    @cached_property
+    def vignette(self) -> np.ndarray:
+        """(Y, X) share of the DNA stain's light that arrives, 1 where it is brightest."""
+        settings = self.settings
+        return vignetted(self.shape, share=settings.vignetting, brightest_at=settings.brightest_at)
 
     @cached_property
     def dirt(self) -> list[Body]:
@@ -111,6 +118,39 @@ class Scene:
         # Masses are grey levels x um2; here they become grey levels x pixels.
         return self._phase(rng, phase_bodies, wide, focus), self._dna(rng, frame, density * per_um**2), masks
 
+    def reporters(self, frame: int, positions: Mapping[int, np.ndarray]) -> tuple[np.ndarray, ...]:
+        """The FUCCI channels of one frame; none where the settings ask for none.
+
+        Args:
+            frame: its number.
+            positions: as in `frame`.
+
+        Returns:
+            hCdt1 and geminin, each (Y, X) uint8.
+        """
+        if not self.settings.fucci:
+            return ()
+        rng = np.random.default_rng([self.settings.seed, 14, frame])
+        if frame in self.microscope.blank:
+            dark = np.full(self.shape, BLANK, np.float32)
+            return tuple(_digital(expose(rng, dark, read=0.5, shot=0)) for _ in fucci.CHANNELS)
+        minutes, wide = frame * self.settings.minutes_per_frame, (self.settings.size + 2 * self.border,) * 2
+        nuclei = [
+            (i, b)
+            for i, b in self.chromatin(frame, positions, self.microscope.drift_px[frame] + self.border)
+            if i
+        ]
+        whole: dict[int, float] = {}
+        for i, body in nuclei:
+            whole[i] = whole.get(i, 0.0) + body.mass
+        bright = {i: fucci.levels(self.cells[i], self.cells, minutes) for i in whole}
+        images = []
+        for k in range(len(fucci.CHANNELS)):
+            masses = [(b, fucci.MASS * bright[i][k] * b.mass / max(whole[i], 1e-6)) for i, b in nuclei]
+            density, _ = paint([(0, replace(b, mass=mass)) for b, mass in masses if mass > 0], wide)
+            images.append(self._fluorescence(rng, density / self.settings.pixel_size_um**2, gain=1.0))
+        return tuple(images)
+
     def chromatin(
         self, frame: int, positions: Mapping[int, np.ndarray], shift: np.ndarray
     ) -> list[tuple[int, Body]]:
@@ -156,12 +196,14 @@ class Scene:
         return _digital(expose(rng, self._cut(image) * self.illumination[0], read=0.9, shot=0.0))
 
     def _dna(self, rng: np.random.Generator, frame: int, density: np.ndarray) -> np.ndarray:
-        pixel = self.settings.pixel_size_um
         bleached = 1 - self.settings.bleaching * min(frame / BLEACHED_AT, 1)
+        return self._fluorescence(rng, density, gain=self.microscope.dna_gain * bleached)
+
+    def _fluorescence(self, rng: np.random.Generator, density: np.ndarray, *, gain: float) -> np.ndarray:
+        pixel = self.settings.pixel_size_um
         glow = haze(density, **HAZE, near_px=NEAR_UM / pixel, far_px=FAR_UM / pixel)
-        gain, background = self.microscope.dna_gain, self.microscope.dna_background
-        light = self._cut(glow) * (gain * bleached) + background * self.illumination[1]
-        return _digital(expose(rng, light, read=READ_NOISE, shot=SHOT_NOISE))
+        light = self._cut(glow) * gain + self.microscope.dna_background * self.illumination[1]
+        return _digital(expose(rng, light * self.vignette, read=READ_NOISE, shot=SHOT_NOISE))
 
     def _cut(self, wide: np.ndarray) -> np.ndarray:
         """The field, cut out of an image that extends beyond it."""

@@ -19,6 +19,7 @@ from lineage.export.ctc import LARGEST_LABEL
 from lineage.schema import EVENT_COLUMNS, CellKey, EventType, Fate, InputError
 from lineage.simulate.cells import Subtype
 from lineage.simulate.chromatin import dna_mass
+from lineage.simulate.fucci import phase
 from lineage.tree import UNITS
 
 if TYPE_CHECKING:
@@ -156,6 +157,7 @@ class TruthWriter:
         self, folder: Path, cells: Mapping[int, Cell], settings: Settings, microscope: Microscope
     ) -> None:
         self.folder, self.settings, self.microscope = folder, settings, microscope
+        self.cells, self.phases = cells, list[tuple[int, int, str]]()
         self.chronicle = Chronicle(cells, settings, microscope)
         (folder / "TRA").mkdir(parents=True)
 
@@ -168,6 +170,11 @@ class TruthWriter:
             positions: cell id -> (2,) y, x in um on the dish.
         """
         label_of = self.chronicle.add(frame, in_view(masks), positions)
+        if self.settings.fucci:
+            minutes = frame * self.settings.minutes_per_frame
+            self.phases += [
+                (frame, int(label_of[i]), phase(self.cells[i], self.cells, minutes)) for i in in_view(masks)
+            ]
         digits = max(3, len(str(self.settings.frames - 1)))
         path = self.folder / "TRA" / f"man_track{frame:0{digits}d}.tif"
         tifffile.imwrite(path, label_of[masks], compression="zlib")
@@ -180,6 +187,9 @@ class TruthWriter:
             table = csv.DictWriter(file, TRUE_EVENT_COLUMNS)
             table.writeheader()
             table.writerows(self.chronicle.events)
+        if self.settings.fucci:
+            with (self.folder / "phases.csv").open("w", newline="") as file:
+                csv.writer(file).writerows([("frame", "label", "phase"), *self.phases])
         graph = self.chronicle.graph()
         graph.graph |= {"video": movie_name, "units": UNITS}
         graphml.write(graph, self.folder / "lineage.graphml")

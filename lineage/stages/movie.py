@@ -46,12 +46,21 @@ def open_movie(path: Path, config: Config) -> Video:
     return open_video(path, **config.video.model_dump())
 
 
+def with_channels(video: Video, config: Config) -> Video:
+    """The movie; what is to be measured is no phase contrast where that is only assumed."""
+    from lineage.nuclei.signals import without_assumed_phase
+
+    return without_assumed_phase(video, config.segment.measure)
+
+
 def check_inputs(video: Video, config: Config) -> None:
-    """Raise InputError if masks or a model cannot be used, before anything is read or written."""
+    """Raise InputError if masks, a model or a channel cannot be used, before anything is read or written."""
+    from lineage.nuclei import signals
     from lineage.nuclei.masks import open_masks
     from lineage.stardist import model
 
     _check_files(config)
+    signals.choose(video, config.segment.measure, config.segment.fucci)
     if config.labels:
         open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)
     else:
@@ -66,7 +75,14 @@ def _check_files(config: Config) -> None:
 
 
 def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Job:
-    """Report what was read and what was assumed, and open the record."""
+    """Report what was read and what was assumed, and open the record.
+
+    Args:
+        folder: of the run.
+        video: the movie.
+        config: all settings.
+        screen: where it is reported.
+    """
     screen.log(in_words(video))
     for sentence in video.assumed:
         screen.log(f"assumed: {sentence}", "yellow")

@@ -1,4 +1,4 @@
-"""Movie -> measured nuclei: quality, scale, segment."""
+"""Movie -> measured nuclei, and the light that they were seen in: quality, scale, segment, light."""
 
 from __future__ import annotations
 
@@ -7,18 +7,20 @@ import shutil
 from typing import TYPE_CHECKING
 
 from lineage.io import labels
-from lineage.io.files import atomic_write, write_table
+from lineage.io.files import atomic_write, read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, fingerprint, reading
 from lineage.io.records import read_quality
-from lineage.schema import NUCLEUS_COLUMNS
+from lineage.schema import NUCLEUS_COLUMNS, SIGNAL_MEASURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lineage.nuclei.light import Light
     from lineage.nuclei.masks import Masks
     from lineage.nuclei.scale import Scale
     from lineage.nuclei.segment import Finder
-    from lineage.schema import FrameQuality
+    from lineage.nuclei.signals import Signals
+    from lineage.schema import FrameQuality, Video
     from lineage.stages.job import Job, Progress
 
 
@@ -61,7 +63,7 @@ def scale(job: Job, quality: FrameQuality) -> Scale:
 
 def segment(job: Job, quality: FrameQuality) -> None:
     """Outline and measure the nuclei, frame by frame."""
-    from lineage.nuclei import appearance, segment
+    from lineage.nuclei import appearance, fucci, segment, signals
     from lineage.nuclei.masks import open_masks
     from lineage.quality import check_with_trackpy
     from lineage.stardist import model
@@ -69,6 +71,9 @@ def segment(job: Job, quality: FrameQuality) -> None:
     folder, video, config = job.folder, job.video, job.config
     # Too small nuclei are counted since then; a run without the counts is segmented anew.
     depends_on: list[object] = [config.segment.min_area, NUCLEUS_COLUMNS, appearance.digest(), "counted"]
+    measured = signals.choose(video, config.segment.measure, config.segment.fucci)
+    if measured.channels:
+        depends_on += [measured.channels, measured.names, measured.fucci, SIGNAL_MEASURES]
     after: tuple[str, ...]
     find: Finder
     masks: Masks | None = None
@@ -95,15 +100,50 @@ def segment(job: Job, quality: FrameQuality) -> None:
             labels=folder.labels,
             journal=journal,
             workers=workers,
+            signals=measured,
             min_area=config.segment.min_area,
             progress=progress,
         )
+        nuclei, notes, unclear = fucci.with_phases(nuclei, measured)
         write_table(nuclei, folder.nuclei)
+        folder.record.setdefault("notes", {})["segment"] = [*_in_words(video, measured), *notes]
         counts = {"measured": len(nuclei) + too_small, "too_small": too_small}
         folder.record["discarded"] = folder.record.get("discarded", {}) | counts
         of_masks = [] if masks is None else masks.warnings_of(labels.open_array(folder.labels, labels.RAW))
-        return [*of_masks, *check_with_trackpy(nuclei, quality)]
+        return [*unclear, *of_masks, *check_with_trackpy(nuclei, quality)]
 
     files = (folder.nuclei, folder.labels / labels.RAW)
     job.run_stage("segment", work, after=after, depends_on=depends_on, files=files)
+    for note in folder.record.get("notes", {}).get("segment", []):
+        job.screen.log(note)
     shutil.rmtree(folder.journal, ignore_errors=True)
+
+
+def _in_words(video: Video, measured: Signals) -> list[str]:
+    """Which further channels are measured, for the screen and the record; nothing where there are none."""
+    if not measured.channels:
+        return []
+    pairs = zip(measured.channels, measured.names, strict=True)
+    listed = ", ".join(f"{c} ({video.channels[c]}) as {name}_..." for c, name in pairs)
+    return [f"further channels that are measured: {listed}"]
+
+
+def light(job: Job) -> Light:
+    """Find out how uneven the light was, and how the stain bleached; nuclei.csv stays as it was measured."""
+    from lineage.nuclei.light import Light, estimate_light
+
+    path, correct = job.folder.light, job.config.light.correct
+
+    def work(_: Progress) -> Iterable[str]:
+        found = estimate_light(read_table(job.folder.nuclei), job.video, correct=correct)
+        with atomic_write(path) as part:
+            part.write_text(json.dumps(found.as_dict()) + "\n")
+        job.folder.record.setdefault("notes", {})["light"] = list(found.notes)
+        return found.warnings
+
+    job.run_stage("light", work, after=("segment",), depends_on=correct, files=(path,))
+    with reading(path, f"delete it, {RUN_AGAIN}, and it is made anew"):
+        found = Light.read(json.loads(path.read_text(encoding="utf-8")), n_frames=job.video.n_frames)
+    for note in found.notes:
+        job.screen.log(note)
+    return found

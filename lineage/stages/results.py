@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lineage import tables
+from lineage import signal_courses, tables
 from lineage.export import graphml
 from lineage.io import labels
-from lineage.io.files import read_table, write_table
+from lineage.io.files import read_table, remove, write_table
 from lineage.mitosis.event_table import event_table
-from lineage.schema import EVENT_COLUMNS
+from lineage.schema import EVENT_COLUMNS, signal_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import networkx as nx
 
+    from lineage.nuclei.light import Light
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
+
+MAP = 12  # rows and columns of the field's map
 
 
 def annotate(
@@ -32,6 +35,11 @@ def annotate(
     from lineage.tree import annotate
 
     folder, video, dose_gy = job.folder, job.video, job.config.dose_gy
+    of_signals = {folder.signals: signal_courses.courses, folder.cell_signals: signal_courses.of_cells}
+    if not signal_names(lineage.detections.columns):
+        for path in of_signals:  # of an earlier run that measured some
+            remove(path)
+        of_signals = {}
 
     def work(_: Progress) -> Iterable[str]:
         tree = annotate(
@@ -41,7 +49,7 @@ def annotate(
             geometry=video.geometry,
             video_name=video.path.name,
             dose_gy=dose_gy,
-            last_usable_frame=quality.last_usable_frame,
+            last_frames=quality.last_frames,
         )
         windows = read_table(folder.crop_windows, text=("flags",))
         of_events = event_table(
@@ -55,21 +63,25 @@ def annotate(
         write_table(of_events, folder.events)
         write_table(cells, folder.tracklets)
         write_table(lineages, folder.lineages)
+        for path, made in of_signals.items():
+            write_table(made(lineage.detections, tree, of_events), path)
         geff.write(tree, lineage.detections, folder.geff, labels=folder.labels / labels.TRACKED)
         graphml.write(tree, folder.graphml)
         return ()
 
-    files = (folder.events, folder.tracklets, folder.lineages, folder.geff, folder.graphml)
+    files = (folder.events, folder.tracklets, folder.lineages, *of_signals, folder.geff, folder.graphml)
     depends_on = [dose_gy, video.path.name, EVENT_COLUMNS]
     job.run_stage("tree", work, after=("reject",), depends_on=depends_on, files=files)
     return graphml.read(folder.graphml)
 
 
-def report(job: Job, quality: FrameQuality, tree: nx.DiGraph) -> None:
+def report(job: Job, quality: FrameQuality, light: Light, tree: nx.DiGraph) -> None:
     """Write the page that people look at."""
     from lineage.report import write_report
 
     folder = job.folder
+    field = [] if light.is_even else light.map(MAP, MAP).tolist()
+    seen = {"map": field, "bleaching": light.bleaching}
 
     def work(_: Progress) -> Iterable[str]:
         write_report(
@@ -79,7 +91,8 @@ def report(job: Job, quality: FrameQuality, tree: nx.DiGraph) -> None:
             events=read_table(folder.events, text=("daughter_ids", "verdict_because", "flags")),
             quality=quality,
             crops_dir=folder.crops,
-            run=folder.record | {"warnings": folder.warnings},
+            signals=read_table(folder.signals) if folder.signals.exists() else None,
+            run=folder.record | {"warnings": folder.warnings, "light": seen},
         )
         return ()
 

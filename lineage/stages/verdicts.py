@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,18 +12,30 @@ from lineage.io import labels
 from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
 from lineage.mitosis import verdict
-from lineage.schema import DETECTION_COLUMNS, IMAGE_BOXES, Decision, EventType, Flag, InputError, Predictions
+from lineage.processes import cores, in_order
+from lineage.schema import (
+    DETECTION_COLUMNS,
+    IMAGE_BOXES,
+    Decision,
+    EventType,
+    Flag,
+    InputError,
+    Predictions,
+    ordered_columns,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from classifier.predict import Classifier
     from lineage.io.run_folder import RunFolder
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
 
 THREADS = 1  # of the classifier: two are slower on images this small, and change the last digits
 BATCH = 32  # events classified together
+WORTH_PROCESSES = 96  # events; of fewer, starting processes takes longer than they save
 
 
 def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[MitosisEvent]) -> None:
@@ -63,7 +76,8 @@ def classify(job: Job) -> Predictions:
     def work(progress: Progress) -> Iterable[str]:
         rows = read_table(folder.crop_windows, text=("flags",))
         rows = rows[~rows["flags"].str.contains(Flag.INTERVAL_TOO_LONG)]
-        write_table(_predict(rows, folder.crops, weights, progress), folder.predictions)
+        workers = (job.config.segment.workers or cores()) if len(rows) > WORTH_PROCESSES else 1
+        write_table(_predict(rows, folder.crops, weights, workers, progress), folder.predictions)
         return ()
 
     depends_on = checkpoint.sha256(weights)
@@ -75,24 +89,38 @@ def classify(job: Job) -> Predictions:
         return Predictions(table["event_id"].to_numpy(np.int64), probabilities, classes)
 
 
-def _predict(rows: pd.DataFrame, folder: Path, weights: Path, progress: Progress) -> pd.DataFrame:
+def _predict(
+    rows: pd.DataFrame, folder: Path, weights: Path, workers: int, progress: Progress
+) -> pd.DataFrame:
     """`event_id` and a column of probabilities for each class, one row a crop."""
-    import torch
-
-    from classifier import predict
-    from lineage.mitosis import crops
-
-    torch.set_num_threads(THREADS)
-    classifier = predict.load(weights)
-    classes = list(classifier.card.classes)
+    classes = list(_classifier(weights).card.classes)
     found = [np.zeros((0, len(classes)))]
-    for i in range(0, len(rows), BATCH):
-        batch = crops.read(folder, rows.iloc[i : i + BATCH])
-        found.append(predict.classify(batch, classifier=classifier).probabilities)
-        progress(min(i + BATCH, len(rows)), len(rows))
+    tasks = ((rows.iloc[i : i + BATCH], folder, weights) for i in range(0, len(rows), BATCH))
+    for probabilities in in_order(_predict_batch, tasks, workers=workers):
+        found.append(probabilities)
+        progress(sum(map(len, found)), len(rows))
     table = pd.DataFrame(np.concatenate(found), columns=classes)
     table.insert(0, "event_id", rows["event_id"].to_numpy(np.int64))
     return table
+
+
+def _predict_batch(rows: pd.DataFrame, folder: Path, weights: Path) -> np.ndarray:
+    """(N, K) probabilities of some crops."""
+    from classifier import predict
+    from lineage.mitosis import crops
+
+    return predict.classify(crops.read(folder, rows), classifier=_classifier(weights)).probabilities
+
+
+@lru_cache(1)
+def _classifier(weights: Path) -> Classifier:
+    """The classifier of this process."""
+    import torch
+
+    from classifier import predict
+
+    torch.set_num_threads(THREADS)
+    return predict.load(weights)
 
 
 def read_corrections(folder: RunFolder) -> dict[int, str]:
@@ -127,7 +155,7 @@ def reject(
     def work(progress: Progress) -> Iterable[str]:
         labels.write_tracked(folder.labels, lineage.detections, job.video.geometry, progress=progress)
         detections = lineage.detections.sort_values("detection_id")
-        write_table(detections[list(DETECTION_COLUMNS)], folder.detections)
+        write_table(ordered_columns(detections, DETECTION_COLUMNS), folder.detections)
         return ()
 
     of_labels = [folder.labels / name for name in (labels.TRACKED, ".zgroup", ".zattrs")]

@@ -22,7 +22,13 @@ BORDER = 0.7  # diameters, over which the edge of the image counts less and less
 
 
 def ends_and_starts(p: TrackletArrays, first: np.ndarray, last: np.ndarray) -> dict[str, np.ndarray]:
-    """Features of a tracklet by itself: (P,) each."""
+    """Features of a tracklet by itself: (P,) each.
+
+    Args:
+        p: tracklets.
+        first: (P,) index of each one's first detection.
+        last: (P,) index of its last.
+    """
     length = last - first + 1
     overall = np.nanmedian(_sampled(p, p.mass, first, last), axis=1) if len(first) else np.zeros(0)
     late = _median(p.late(p.mass, last))

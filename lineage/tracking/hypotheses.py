@@ -256,7 +256,13 @@ def _padded(columns: list[np.ndarray], width: int) -> np.ndarray:
 
 
 def links(p: TrackletArrays, reach: Reach, btrack: BtrackScores) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of tracklets of which the second may go on from the first: neighbours, and those of btrack."""
+    """Pairs of tracklets of which the second may go on from the first: neighbours, and those of btrack.
+
+    Args:
+        p: tracklets, cut.
+        reach: how far things may be from each other.
+        btrack: its own hypotheses.
+    """
     pairs = [
         neighbours(p, p.last, p.first, within=LINK_REACH * reach.step * np.sqrt(lag), lag=lag)
         for lag in range(1, reach.gap_frames + 1)
@@ -273,6 +279,11 @@ def divisions(p: TrackletArrays, reach: Reach, btrack: BtrackScores) -> tuple[np
     """Mothers (H,) and daughters (H, MAX_DAUGHTERS).
 
     Every two, three and four of the beginnings nearest to an end, and those of btrack.
+
+    Args:
+        p: tracklets, cut.
+        reach: how far things may be from each other.
+        btrack: its own hypotheses.
     """
     pairs = [
         neighbours(p, p.last, p.first, within=reach.division, lag=lag)
@@ -326,7 +337,13 @@ def _groups(values: np.ndarray) -> list[tuple[int, slice]]:
 
 
 def of_shorter(tracklets: Tracklets, uncut: TrackletArrays, shorter: TrackletArrays) -> BtrackScores:
-    """What btrack holds possible of its own tracklets, as of those that these were cut into."""
+    """What btrack holds possible of its own tracklets, as of those that these were cut into.
+
+    Args:
+        tracklets: of btrack, with its hypotheses.
+        uncut: the same as arrays.
+        shorter: what they were cut into.
+    """
     track = uncut.track[uncut.first]
     begins = dict(zip(track.tolist(), shorter.tracklet[uncut.first].tolist(), strict=True)) | {NONE: NONE}
     ends = dict(zip(track.tolist(), shorter.tracklet[uncut.last].tolist(), strict=True))

@@ -18,12 +18,14 @@ from lineage.schema import (
     State,
     Tracklets,
     check_columns,
+    long_gaps,
 )
 from lineage.tracking.tracklet_arrays import diameter_um
 
 if TYPE_CHECKING:
     from btrack import BayesianTracker
 
+ACROSS_GAP = 20  # frames that a long gap counts as: more than any track may go without a nucleus
 EXACT_UP_TO = 60  # nuclei a frame; above, btrack looks at the nearest only: as good, four times as fast
 DIAMETER = 15.0  # of the usual nucleus, in the lengths that btrack is given: its settings are for these
 VISUAL = ("dna_mass", "area_um2", "mean_intensity")  # what a nucleus is recognised by, beside its position
@@ -63,7 +65,8 @@ def link(
 
     Args:
         nuclei: NUCLEUS_COLUMNS and STATE_COLUMNS.
-        usable: (T,) bool; the others are left out and the rest numbered through, so that no track breaks.
+        usable: (T,) bool; the others are left out and the rest numbered through, so that no track breaks on
+            them, but on long gaps (`lineage.schema.long_gaps`).
         shape_um: (Y, X) of the image.
         minutes_per_frame: with the speed, how far a nucleus may go at most between two frames.
         max_speed: of a nucleus, in diameters of the movie's nuclei a minute.
@@ -80,7 +83,7 @@ def link(
     check_columns(nuclei, (*NUCLEUS_COLUMNS, *STATE_COLUMNS), "nuclei")
     # btrack's result depends on the order of the objects within a frame.
     table = nuclei.sort_values(["frame", "y_um", "x_um", "detection_id"], ignore_index=True)
-    time = usable_time(table, usable)
+    time = usable_time(table, usable, minutes_per_frame)
     diameter = diameter_um(table)
     min_um = min_step * diameter
     max_um = max(max_speed * minutes_per_frame * diameter, min_um)
@@ -110,9 +113,20 @@ def link(
     return Tracklets(table[list(DETECTION_COLUMNS)], _hypotheses(tracker), step_um, (note,))
 
 
-def usable_time(table: pd.DataFrame, usable: np.ndarray) -> np.ndarray:
-    """(N,) the detections' frames, counted in usable ones from the first that has any."""
-    time = np.cumsum(usable)[table["frame"].to_numpy(int)]
+def usable_time(table: pd.DataFrame, usable: np.ndarray, minutes_per_frame: float) -> np.ndarray:
+    """(N,) the detections' frames, counted in usable ones from the first that has any.
+
+    Unusable frames between are not counted, so that no track breaks on them; a long gap counts as so many
+    that none goes on across it.
+
+    Args:
+        table: detections, with `frame`.
+        usable: (T,) bool.
+        minutes_per_frame: interval.
+    """
+    counted = usable.astype(int)
+    counted[long_gaps(usable, minutes_per_frame) + 1] = ACROSS_GAP
+    time = np.cumsum(counted)[table["frame"].to_numpy(int)]
     return time - time.min(initial=len(usable))
 
 
@@ -120,6 +134,12 @@ def step_of(table: pd.DataFrame, time: np.ndarray, *, min_um: float, max_um: flo
     """How far nearly all nuclei go between two usable frames, micrometres.
 
     Half as much again as the 99th percentile of the steps between nuclei that are each other's nearest.
+
+    Args:
+        table: nuclei in order of time.
+        time: (N,) usable frames.
+        min_um: the least it can be.
+        max_um: the most it can be.
     """
     from scipy.spatial import cKDTree
 

@@ -183,6 +183,11 @@ def constraint_matrix(hypotheses: Hypotheses, part: np.ndarray, *, without: Iter
     """Sparse (rows, len(part)): a row for each tracklet's end, and beginning, that some of them explain.
 
     Rows are known by 2 x tracklet for an end, one more for a beginning; those in `without` are left out.
+
+    Args:
+        hypotheses: all of them.
+        part: (H,) rows of those that are columns here.
+        without: rows that are left out.
     """
     from scipy.sparse import csr_array
 
@@ -199,6 +204,12 @@ def against_next_best(
     """Chosen division or fusion -> by how much the best lineage without it is less likely.
 
     The tracklets within HOPS of it are explained anew, the others stay as they are; log-odds up to SURE.
+
+    Args:
+        hypotheses: all of them.
+        chosen: (H,) bool.
+        n_tracklets: numbered from 0.
+        time_limit_s: for each.
     """
     members = np.c_[hypotheses.ends, hypotheses.starts]
     of_tracklet: list[list[int]] = [[] for _ in range(n_tracklets)]
@@ -246,7 +257,14 @@ def against_next_best(
 def joined(
     detections: pd.DataFrame, hypotheses: Hypotheses, chosen: np.ndarray, odds: dict[int, float]
 ) -> Lineage:
-    """Tracklets joined by links become cells; divisions and fusions become edges."""
+    """Tracklets joined by links become cells; divisions and fusions become edges.
+
+    Args:
+        detections: `tracklet_id` from 0, -1 for none.
+        hypotheses: about these tracklets.
+        chosen: (H,) bool.
+        odds: chosen division or fusion -> its log-odds against the next best lineage.
+    """
     kind = hypotheses.kind
     real = detections["tracklet_id"] >= 0
     false = set(hypotheses.starts[chosen & (kind == Hypothesis.FALSE_POSITIVE), 0].tolist())

@@ -33,7 +33,7 @@ def track(
     """Follow the cells of a movie, through divisions, fusions and deaths.
 
     Args:
-        nuclei: NUCLEUS_COLUMNS.
+        nuclei: NUCLEUS_COLUMNS; further ones come back in the lineage's detections.
         usable: (T,) bool, frames whose nuclei count.
         geometry: of the movie.
         max_speed: of a nucleus, in diameters of the movie's nuclei a minute.
@@ -63,7 +63,7 @@ def track(
     )
     detections, hypotheses = build_hypotheses(
         tracklets,
-        usable_time(tracklets.detections, usable),
+        usable_time(tracklets.detections, usable, geometry.minutes_per_frame),
         shape_um=geometry.shape_um,
         pixel_size_um=geometry.pixel_size_um,
         division_reach=division_reach,
@@ -71,4 +71,9 @@ def track(
         max_gap_frames=max_gap_frames,
     )
     lineage = resolve(detections, hypotheses, time_limit_s=time_limit_s)
+    further = [c for c in nuclei.columns if c not in lineage.detections]
+    if further:
+        also = nuclei[["detection_id", *further]]
+        detections = lineage.detections.merge(also, on="detection_id", how="left", validate="one_to_one")
+        lineage = replace(lineage, detections=detections)
     return replace(lineage, notes=(*tracklets.notes, *lineage.notes))

@@ -127,13 +127,25 @@ class TrackletArrays:
         return np.r_[_far_more(n[:-1], n[1:]), True][self.time[at]]
 
     def late(self, values: np.ndarray, at: np.ndarray, n: int = LATE) -> np.ndarray:
-        """(len(at), n) the values of the last nuclei up to `at`, NaN before their tracklet begins."""
+        """(len(at), n) the values of the last nuclei up to `at`, NaN before their tracklet begins.
+
+        Args:
+            values: (N,) one for each detection.
+            at: (M,) indices of detections.
+            n: how many, `at` and before.
+        """
         index = at[:, None] - np.arange(n)
         inside = index >= self.first[self.tracklet[at]][:, None]
         return np.where(inside, values[np.maximum(index, 0)], np.nan)
 
     def early(self, values: np.ndarray, at: np.ndarray, n: int = EARLY) -> np.ndarray:
-        """(len(at), n) the values of the first nuclei from `at` on, NaN after their tracklet ends."""
+        """(len(at), n) the values of the first nuclei from `at` on, NaN after their tracklet ends.
+
+        Args:
+            values: (N,) one for each detection.
+            at: (M,) indices of detections.
+            n: how many, `at` and after.
+        """
         index = at[:, None] + np.arange(n)
         inside = index <= self.last[self.tracklet[at]][:, None]
         return np.where(inside, values[np.minimum(index, len(values) - 1)], np.nan)

@@ -21,8 +21,15 @@ _NUCLEUS = (
     r"far[-_ ]?red|cy[-_ ]?5|(?<!\d)6[34]\d(?!\d)",
 )
 _PHASE = (
-    r"phase|(?<![a-z])(pc|ph)\d?(?![a-z])",
+    r"phase|(?<![a-z])(pc|ph)\d?(?![a-z])(?!\s*\d+\.\d)",  # and no pH 7.4
     r"bright|(?<![a-z])(bf|dic|tl|dia)(?![a-z])|trans(?!f)",
+)
+# Words of channels that are no phase contrast, though there be no other channel for it.
+_FLUORESCENT = (
+    r"gfp|yfp|rfp|cfp|bfp|venus|cherry|citrine|clover|neon|emerald|turquoise|cerulean|scarlet|ruby|tomato|"
+    r"kusabira|(?<![a-z])m?k?azami|fucci|cdt1|gem(inin)?(?![a-z])|53bp1|p53|h2a\.?x|fitc|tritc|texas|alexa|"
+    r"(?<![a-z])cy[-_ ]?[357]|halo(?![a-z])|snap(?![a-z])|fluo|"
+    r"(?<![a-z])(green|red|yellow)(?![a-z])"
 )
 _PROBED_FRAMES = 5
 # By how much nuclei (bright on dark) are more skewed than phase contrast (both ways from grey). In 107 of
@@ -87,10 +94,19 @@ def choose_channels(source: Source, file: str, nucleus: int | None, phase: int |
         else:
             nucleus = _by_images(source, free, file)
             assumed.append(f"nucleus channel: {_called(names, nucleus)}, by its looks; {_OVERRIDE}")
-    if phase is None and len(names) == 2:
+    if phase is None and len(names) == 2 and not re.search(_FLUORESCENT, names[1 - nucleus], re.IGNORECASE):
         phase = 1 - nucleus
         assumed.append(f"phase channel: {_called(names, phase)}, as the other of two; {_OVERRIDE}")
     return Choice(nucleus, phase, tuple(assumed), tuple(notes))
+
+
+def is_transmitted_light(name: str) -> bool:
+    """Whether a channel's name says that it shows no fluorescence: phase contrast, bright field, DIC.
+
+    >>> is_transmitted_light("Brightfield"), is_transmitted_light("53BP1-GFP")
+    (True, False)
+    """
+    return any(re.search(pattern, name, re.IGNORECASE) for pattern in _PHASE)
 
 
 def _check_options(names: tuple[str, ...], file: str, nucleus: int | None, phase: int | None) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lineage.schema import InputError
-from lineage.video import ngff, nikon, tiff
+from lineage.video import leica, ngff, nikon, tiff, zeiss
 from lineage.video.arrange import sort_images
 from lineage.video.folder import find_positions, read_folder
 from lineage.video.ome_tiff import read_set
@@ -37,9 +37,16 @@ class Format:
 TIFF = Format(tiff.positions, tiff.read_tiff)
 _NGFF = Format(ngff.positions, ngff.read_ngff)
 _ND2 = Format(nikon.positions, nikon.read_nd2)
+_CZI = Format(zeiss.positions, zeiss.read_czi)
+_LIF = Format(leica.positions, leica.read_lif)
 FOLDER = Format(lambda folder: sort_images(folder).positions, partial(read_folder, read=tiff.read_tiff))
 # The first bytes of a file -> its format.
-_BY_MAGIC: tuple[tuple[tuple[bytes, ...], Format], ...] = ((_TIFF_MAGIC, TIFF), (nikon.MAGIC, _ND2))
+_BY_MAGIC: tuple[tuple[tuple[bytes, ...], Format], ...] = (
+    (_TIFF_MAGIC, TIFF),
+    (nikon.MAGIC, _ND2),
+    (zeiss.MAGIC, _CZI),
+    (leica.MAGIC, _LIF),
+)
 
 
 def format_of(path: Path) -> Format:
@@ -63,7 +70,9 @@ def format_of(path: Path) -> Format:
         if start.startswith(magic):
             return found
     what = "is empty" if not start else "is not an image that can be read here"
-    raise InputError(f"{path.name} {what}; give a TIFF, a folder of TIFFs, an OME-Zarr or an ND2 file")
+    raise InputError(
+        f"{path.name} {what}; give a TIFF, a folder of TIFFs, an OME-Zarr, an ND2, a CZI or a LIF file"
+    )
 
 
 def positions(path: Path) -> list[Position]:

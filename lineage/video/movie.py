@@ -64,7 +64,7 @@ def open_video(
 
     Args:
         path: TIFF, BigTIFF, OME-TIFF or ImageJ stack, a folder with one TIFF a frame and channel, OME-Zarr,
-            or ND2.
+            ND2, CZI or LIF.
         position: which of several: its name, or its number in the list of `positions`, from 0.
         well: the well of the position.
         z: of a z-stack: `max` or `mean` of its planes, the one in best `focus`, or the number of one, from 0.
@@ -208,6 +208,7 @@ def settle(
         warnings=(*source.warnings, *_warn_of_length(source.n_frames, interval)),
         missing=source.missing,
         files=source.files,
+        started_min=source.started_min,
     )
 
 

@@ -127,6 +127,7 @@ def _describe(file: nd2.ND2File, path: Path, number: int, selection: Selection) 
         _pixel_size(channels),
         _interval(file.experiment),
         missing,
+        started_min=_started_min(file),
         assumed=axes.assumed,
         notes=(*axes.notes, *notes),
         warnings=tuple(warnings),
@@ -144,6 +145,16 @@ def _read_channels(file: nd2.ND2File) -> list[Any]:
     except Exception:
         return []
     return list(getattr(metadata, "channels", None) or [])
+
+
+def _started_min(file: nd2.ND2File) -> float | None:
+    """When the first frame was taken, minutes on the microscope's clock; None where the file does not say."""
+    try:
+        first: Any = file.frame_metadata(0)
+        day = first.channels[0].time.absoluteJulianDayNumber
+    except Exception:  # metadata that nd2 cannot make sense of are not needed for the pixels
+        return None
+    return float(day) * 24 * 60 if day else None
 
 
 def _pixel_size(channels: list[Any]) -> Measure:

@@ -6,7 +6,18 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from pipelines.dose import assessed, cautions, clones, compare, courses, dna, drug, fates, marginal
+from pipelines.dose import (
+    assessed,
+    cautions,
+    clones,
+    compare,
+    courses,
+    dna,
+    drug,
+    fates,
+    marginal,
+    signal_courses,
+)
 from pipelines.dose.columns import SERIES
 
 if TYPE_CHECKING:
@@ -70,6 +81,14 @@ def over_time(plate: Plate) -> Found:
     return {"well_courses": wells, "courses": courses.by_dose(wells)}, []
 
 
+def further_channels(plate: Plate) -> Found:
+    """Courses aligned to birth and mitosis; no tables where no further channel was measured."""
+    if plate.rows.signals.empty:
+        return {}, []
+    wells = signal_courses.by_well(plate.rows.signals)
+    return {"well_signal_courses": wells, "signal_courses": signal_courses.by_dose(wells)}, []
+
+
 def dna_content(plate: Plate) -> Found:
     """Histograms."""
     return {"dna": dna.histogram(plate.rows.dna, [*SERIES, "dose_gy"])}, []
@@ -90,6 +109,7 @@ ANALYSES: tuple[Callable[[Plate], Found], ...] = (
     against_control,
     competing_ends,
     over_time,
+    further_channels,
     dna_content,
     enhancement,
 )

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, Decision, Fate, MitosisClass, State
+from pipelines.dose import signal_courses
 from pipelines.dose.columns import UNSPECIFIED
 from pipelines.dose.motility import displacements
 
@@ -48,6 +49,7 @@ class Tables:
     frames: pd.DataFrame  # one row a usable frame: how many cells lived, and in which state
     dna: pd.DataFrame  # one row a cell and 12 hours: light of its DNA in interphase
     motility: pd.DataFrame  # one row a kind of cells and lag: mean squared displacement
+    signals: pd.DataFrame  # one row a further channel, alignment and hour
 
 
 def together(parts: Sequence[Tables]) -> Tables:
@@ -84,6 +86,7 @@ def collect(movie: Movie, reviewed: Mapping[int, str] = MappingProxyType({})) ->
         "frames": _frames(movie, live),
         "dna": _dna(movie, live),
         "motility": displacements(live, mitoses, cells, minutes_per_frame=movie.minutes_per_frame),
+        "signals": signal_courses.of_movie(movie.signals),
     }
     return Tables(**{name: _with_map(movie, table) for name, table in tables.items()})
 
@@ -225,6 +228,9 @@ def _frames(movie: Movie, live: pd.DataFrame) -> pd.DataFrame:
 
 def _dna(movie: Movie, live: pd.DataFrame) -> pd.DataFrame:
     interphase = live[live["state"] == State.INTERPHASE.value]
+    # Put back: controls tell bleaching for all movies of a session, and runs could tell it for some alone.
+    bleaching = movie.bleaching[interphase["frame"].to_numpy(int)]
+    interphase = interphase.assign(dna_mass=interphase["dna_mass"] * bleaching)
     bins = np.floor(interphase["hours"] / DNA_BIN_H).astype(int).rename("bin")
     found = interphase.groupby(["tracklet_id", bins]).agg(
         dna_mass=("dna_mass", "median"),

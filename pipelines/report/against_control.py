@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from lineage.report.plots import draw
 from pipelines.dose.measures import PRIMARY
-from pipelines.report.drawing import Figure, dose_words, draw, marks, plain_logarithm
+from pipelines.report.drawing import Figure, dose_words, marks, plain_logarithm
 from pipelines.report.over_dose import INK_OF, PERCENT, of_measure
 
 if TYPE_CHECKING:

@@ -1,18 +1,14 @@
-"""A function that draws on axes -> a figure: SVG in one style, with the numbers it shows."""
+"""A drawing with the numbers it shows -> a figure; marks, colours and words that figures share."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.report.svg import INK, RULE
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     from matplotlib.axes import Axes
@@ -20,30 +16,6 @@ if TYPE_CHECKING:
 
 CONTROL = "#7D8794"
 MAX_VECTOR_DOTS = 3000  # more dots of one kind are drawn as pixels: as vectors the page would be too large
-STYLE: Mapping[str, Any] = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "dose",
-    "font.size": 9,
-    "axes.titlesize": 9.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": INK,
-    "axes.linewidth": 0.8,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-    "axes.grid": True,
-    "axes.grid.axis": "y",
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "legend.frameon": False,
-    "savefig.transparent": True,
-    "lines.linewidth": 1.6,
-}
-FONT = "Arial, Helvetica, 'Liberation Sans', sans-serif"
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,42 +28,6 @@ class Figure:
     svg: str
     data: pd.DataFrame
     half: bool = False  # drawn for half of the page's width
-
-
-def draw(
-    painter: Callable[[np.ndarray], None],
-    *,
-    rows: int = 1,
-    columns: int = 1,
-    size: tuple[float, float] = (7.0, 3.2),
-    **shared: Any,
-) -> str:
-    """SVG of a grid of axes.
-
-    Args:
-        painter: is given the axes, (rows, columns).
-        rows: of axes.
-        columns: of axes.
-        size: width and height, inches.
-        shared: `sharex`, `sharey`, `width_ratios`.
-    """
-    import matplotlib
-    from matplotlib.figure import Figure as Canvas
-
-    style: Any = dict(STYLE)
-    with matplotlib.rc_context(style):
-        canvas = Canvas(figsize=size, layout="constrained")
-        painter(canvas.subplots(rows, columns, squeeze=False, **shared))
-        file = StringIO()
-        canvas.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
-    return bare(file.getvalue())
-
-
-def bare(svg: str) -> str:
-    """The svg element for a page, without prologue and metadata."""
-    svg = svg[svg.index("<svg") :]
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    return svg.replace("'DejaVu Sans'", FONT).strip()
 
 
 def alone(svg: str) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.report.plots import draw
 from pipelines.dose.columns import SERIES, series_name
 from pipelines.dose.measures import PRIMARY
-from pipelines.report.drawing import Figure, draw
+from pipelines.report.drawing import Figure
 from pipelines.report.over_dose import PERCENT, dose_step, levels, over_units
 from pipelines.report.words import number
 

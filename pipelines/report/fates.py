@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from lineage.report.plots import draw
 from pipelines.dose.collect import ENDS
 from pipelines.dose.fates import CLOCKS, LAST_GENERATION
 from pipelines.dose.measures import PRIMARY
-from pipelines.report.drawing import Figure, by_dose, dose_words, draw
+from pipelines.report.drawing import Figure, by_dose, dose_words
 from pipelines.report.over_dose import over_units
 from pipelines.report.over_time import PERCENT, curve, of_series
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.report.plots import draw
 from pipelines.dose.columns import WELL
 from pipelines.dose.measures import PRIMARY
 from pipelines.report.drawing import (
@@ -15,7 +16,6 @@ from pipelines.report.drawing import (
     by_dose,
     colours,
     dose_words,
-    draw,
     marks,
     mean_with_interval,
     plain_logarithm,

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.report.plots import draw
 from pipelines.dose.columns import WELL
 from pipelines.dose.estimates import mean
-from pipelines.report.drawing import Figure, by_dose, colours, dose_words, draw, plain_logarithm
+from pipelines.report.drawing import Figure, by_dose, colours, dose_words, plain_logarithm
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,6 +174,7 @@ def curve(
     scale: float,
     step: bool = False,
     band: bool = True,
+    bottom: float = 0.0,
 ) -> None:
     """Draw the line of a dose, with its band.
 
@@ -186,6 +188,7 @@ def curve(
         scale: from the table's numbers to the axis.
         step: draw a step function of shares.
         band: draw the interval.
+        bottom: the least that a value can be, by its nature.
     """
     rows = rows.sort_values(x)
     at, value, low, high = (rows[c].to_numpy(float) for c in (x, y, "low", "high"))
@@ -194,7 +197,7 @@ def curve(
     if not band:
         return
     top = 1.0 if step else np.inf
-    low, high = np.maximum(low, 0), np.minimum(high, top)
+    low, high = np.maximum(low, bottom), np.minimum(high, top)
     ax.fill_between(
         at, scale * low, scale * high, color=tones[dose], alpha=0.13, lw=0, step="post" if step else None
     )

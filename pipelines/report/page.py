@@ -10,7 +10,7 @@ from lineage.report.forest import COLOURS, mark
 from lineage.report.svg import picture
 from pipelines.dose.columns import SERIES, series_name
 from pipelines.dose.fates import CLOCKS
-from pipelines.report import against_control, fates, over_dose, over_time, panels, words
+from pipelines.report import against_control, fates, over_dose, over_time, panels, signal_courses, words
 from pipelines.report.drawing import Figure, alone
 from pipelines.report.drugs import drugs
 from pipelines.report.families import forests
@@ -146,6 +146,7 @@ def _chapter(
                 over_dose.survival(tables, record["reproductive_survival"]),
                 over_time.courses(tables),
                 panels.measures(tables),
+                *signal_courses.signal_courses(tables),
                 over_time.motility(tables),
                 over_time.dna(tables),
             ]

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
+from lineage.report.plots import draw
 from pipelines.dose.assessed import FINE_KINDS, known_movies, pixel_sizes
 from pipelines.dose.columns import SUBTYPES, UNSPECIFIED
 from pipelines.dose.measures import fraction
 from pipelines.dose.relatives import AFTER_MOTHER, BESIDE_SISTER, OUTCOMES
-from pipelines.report.drawing import Figure, by_dose, colours, draw
+from pipelines.report.drawing import Figure, by_dose, colours
 from pipelines.report.over_dose import INTERVALS, PERCENT, doses_below, dots, levels, of_measure, over_units
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from classifier.pixels import PIXEL_UM, decode
 from classifier.predict import Classifier, classify
 from lineage import progress
 from lineage.io import integrity
-from lineage.schema import Crops, p_abnormal, verdict
+from lineage.schema import Crops, mitosis_class, p_abnormal
 
 NORMAL, ABNORMAL, NONE = np.eye(3)
 
@@ -119,7 +119,7 @@ def test_p_abnormal_is_given_that_it_is_a_mitosis():
     [(0.49, None, "normal"), (0.5, None, "abnormal"), (0.9, 0.49, "abnormal"), (0.9, 0.5, "none")],
 )
 def test_verdicts(abnormal, none, word):
-    assert verdict(abnormal, none) == word
+    assert mitosis_class(abnormal, none) == word
 
 
 def test_figures_by_hand():
@@ -174,7 +174,7 @@ def test_predict_writes_a_row_a_clip(tmp_path, weights):
     assert list(rows[0]) == ["clip", "mitosis_class", "p_abnormal", "p_none"]
     assert sorted(row["clip"] for row in rows) == sorted(p.name for p in folder.rglob("*.tif"))
     for row in rows:
-        assert row["mitosis_class"] == verdict(float(row["p_abnormal"]), float(row["p_none"]))
+        assert row["mitosis_class"] == mitosis_class(float(row["p_abnormal"]), float(row["p_none"]))
     again = CliRunner().invoke(predict.app, [str(folder), "--out", str(table), "--model", str(weights)])
     assert again.exit_code == 2
     assert "is already there" in again.output

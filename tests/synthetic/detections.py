@@ -82,7 +82,7 @@ def detect(
     chronicle = Chronicle(cells, settings, microscope)
     seen = move(walk, list(cells.values()), microscope.drift_px * settings.pixel_size_um, settings)
     tables = []
-    drawn = in_order(_measure_in_worker, enumerate(seen), workers=workers, begin=_set_scene, told=(scene,))
+    drawn = in_order(_measure_in_worker, enumerate(seen), workers=workers, begin=_set_scene, shared=(scene,))
     for frame, (positions, visible, table) in enumerate(drawn):
         label_of = chronicle.add(frame, visible, positions)
         if usable[frame]:

@@ -14,7 +14,7 @@ import pandas as pd
 from lineage.io.files import write_table
 from lineage.io.integrity import FORMAT, FORMAT_VERSION
 from lineage.io.run_folder import RunFolder
-from lineage.schema import DETECTION_COLUMNS, QUALITY_COLUMNS, TRACKLET_COLUMNS, Fate, State
+from lineage.schema import DETECTION_COLUMNS, EVENT_COLUMNS, QUALITY_COLUMNS, TRACKLET_COLUMNS, Fate, State
 from lineage.simulate.cells import REGRESSION_MIN, Cell, Subtype
 from lineage.simulate.truth import frame_of
 
@@ -28,36 +28,6 @@ DNA_GAIN = 1000.0  # light of a G1 nucleus
 STEP_UM = 1.5  # of a nucleus's walk, standard deviation a frame and direction
 TELOPHASE_MIN = 20.0  # in which a newborn nucleus is still condensed
 AREA_UM2 = 280.0  # of a G1 nucleus
-EVENT_COLUMNS = (
-    "event_id",
-    "mother_id",
-    "daughter_ids",
-    "frame",
-    "time_min",
-    "y_px",
-    "x_px",
-    "y_um",
-    "x_um",
-    "event_type",
-    "subtype",
-    "verdict",
-    "p_verdict",
-    "verdict_because",
-    "mitosis_class",
-    "p_abnormal",
-    "p_none",
-    "confidence",
-    "n_poles",
-    "separated",
-    "onset_min",
-    "refused_after_min",
-    "n_micronuclei",
-    "bridge",
-    "died_after_min",
-    "source",
-    "side_um",
-    "flags",
-)
 
 
 def write_run(folder: Path, cells: Sequence[Cell], settings: Settings, *, name: str) -> Path:
