@@ -61,6 +61,7 @@ class Nuclei:
     n_too_small: int = 0  # objects that were outlined and are not in the table
     warnings: tuple[str, ...] = ()
     _store: _Store | None = field(default=None, repr=False)  # holds the labels
+    notes: tuple[str, ...] = ()  # how uneven the light was, how the stain bleached
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,6 +245,7 @@ def segment(
     min_area: float = 0.08,
     measure: Sequence[str | int] | None = None,
     fucci: tuple[str | int, str | int] | None = None,
+    correct_light: bool = True,
     workers: int | None = None,
     quiet: bool = False,
 ) -> Nuclei:
@@ -256,6 +258,7 @@ def segment(
         min_area: objects below this share of the median nucleus's area are left out.
         measure: further channels to measure, by name or number; all but transmitted light if left out.
         fucci: of these, the one that is bright in G1, and the one that is bright in S, G2 and M.
+        correct_light: take uneven light and bleaching out of DNA mass and intensity, where they can be told.
         workers: processes; as many as pay if left out.
         quiet: show no progress.
 
@@ -272,7 +275,17 @@ def segment(
         scale = estimate_scale(video, quality, model=model, diameter_um=nucleus_diameter_um)
     find = segment.StarDistFinder(model, scale.zoom)
     warnings = (*video.warnings, *quality.warnings, *scale.warnings(video.pixel_size_um))
-    return _measured(video, quality, find, screen, warnings, measured, min_area=min_area, workers=workers)
+    return _measured(
+        video,
+        quality,
+        find,
+        screen,
+        warnings,
+        measured,
+        min_area=min_area,
+        correct_light=correct_light,
+        workers=workers,
+    )
 
 
 def from_masks(
@@ -284,6 +297,7 @@ def from_masks(
     min_area: float = 0.08,
     measure: Sequence[str | int] | None = None,
     fucci: tuple[str | int, str | int] | None = None,
+    correct_light: bool = True,
     quiet: bool = False,
 ) -> Nuclei:
     """Measure nuclei that another program outlined.
@@ -297,6 +311,7 @@ def from_masks(
         min_area: objects below this share of the median nucleus's area are left out.
         measure: further channels of the movie to measure, as in `segment`.
         fucci: likewise.
+        correct_light: as in `segment`.
         quiet: show no progress.
 
     Raises:
@@ -313,8 +328,17 @@ def from_masks(
     screen, measured = _screen(quiet), signals.choose(video, measure, fucci)
     opened = open_masks(source, n_frames=video.n_frames, shape=video.shape)
     quality = _assess(video, screen)
-    find, before = segment.MaskFinder(opened), (*video.warnings, *quality.warnings)
-    found = _measured(video, quality, find, screen, before, measured, min_area=min_area, workers=1)
+    found = _measured(
+        video,
+        quality,
+        segment.MaskFinder(opened),
+        screen,
+        (*video.warnings, *quality.warnings),
+        measured,
+        min_area=min_area,
+        correct_light=correct_light,
+        workers=1,
+    )
     return replace(found, warnings=(*found.warnings, *opened.warnings_of(found.labels)))
 
 
@@ -470,11 +494,13 @@ def _measured(
     measured: Signals,
     *,
     min_area: float,
+    correct_light: bool,
     workers: int | None,
 ) -> Nuclei:
     """Labels in a temporary folder, so that memory does not grow with the movie, and their measurements."""
     from lineage.io import labels
     from lineage.nuclei import fucci, segment
+    from lineage.nuclei.light import estimate_light
     from lineage.quality import check_with_trackpy
 
     store = _Store()
@@ -495,5 +521,7 @@ def _measured(
     shutil.rmtree(journal)
     array = labels.open_array(path, labels.RAW)
     table, _, unclear = fucci.with_phases(table, measured)
-    warnings = (*warnings, *unclear, *check_with_trackpy(table, quality))
-    return Nuclei(table, array, quality, video.geometry, n_too_small, warnings, store)
+    light = estimate_light(table, video, correct=correct_light)
+    warnings = (*warnings, *unclear, *check_with_trackpy(table, quality), *light.warnings)
+    table = light.correct(table)
+    return Nuclei(table, array, quality, video.geometry, n_too_small, warnings, store, light.notes)

@@ -86,6 +86,14 @@ class SegmentSettings(_Settings):
         return (given,) if isinstance(given, int) else given
 
 
+class LightSettings(_Settings):
+    """Whether uneven light and bleaching of the DNA stain are taken out of what is measured."""
+
+    correct: bool = Field(
+        True, description="where they can be told; false leaves DNA mass and intensity as measured"
+    )
+
+
 class TrackSettings(_Settings):
     """Who is who in the next frame, who divides and who fuses; lengths are in diameters of a nucleus."""
 
@@ -147,6 +155,7 @@ class Config(_Settings):
     video: VideoSettings = VideoSettings()
     quality: QualitySettings = QualitySettings()
     segment: SegmentSettings = SegmentSettings()
+    light: LightSettings = LightSettings()
     track: TrackSettings = TrackSettings()
     events: EventsSettings = EventsSettings()
     crop: CropSettings = CropSettings()

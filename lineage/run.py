@@ -11,7 +11,7 @@ from lineage.mitosis.verdict import decide_all
 from lineage.schema import InputError
 from lineage.stages.cells import propose, track
 from lineage.stages.movie import check_inputs, open_movie, start, with_channels
-from lineage.stages.nuclei import assess, segment
+from lineage.stages.nuclei import assess, light, segment
 from lineage.stages.results import annotate, report
 from lineage.stages.verdicts import classify, crop, read_corrections, reject
 
@@ -53,7 +53,8 @@ def run(
         job = start(folder, video, config, screen)
         quality = assess(job)
         segment(job, quality)
-        lineage = track(job, quality)
+        seen = light(job)
+        lineage = track(job, quality, seen)
         events = propose(job, quality, lineage)
         crop(job, quality, lineage, events)
         predictions = classify(job)
@@ -61,7 +62,7 @@ def run(
         verdicts = decide_all(events, predictions, corrections)
         lineage, events = reject(job, lineage, events, verdicts, corrections)
         tree = annotate(job, quality, lineage, events, verdicts)
-        report(job, quality, tree)
+        report(job, quality, seen, tree)
     except (InputError, OSError):
         # Bad masks, a full disk: a folder that this start made, and in which no nuclei lie yet, goes.
         if is_new and "segment" not in folder.record.get("stages", {}):

@@ -92,6 +92,8 @@ def run_of(**changes):
         "stages": {},
         "warnings": [],
         "dose_gy": None,
+        "light": None,
+        "notes": {},
     }
     return run | {k: v for k, v in changes.items() if k in run} | {"video": video | changes.get("video", {})}
 

@@ -1,5 +1,6 @@
 """What is counted as what: cells in mitosis, abnormal mitoses, kinds that the pixels do not show."""
 
+import json
 import shutil
 
 import numpy as np
@@ -7,7 +8,8 @@ import pandas as pd
 import pytest
 from dose_plates import write_plate
 
-from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, State
+from lineage.nuclei.light import Light
+from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, InputError, State
 from pipelines.dose import compare, movies
 from pipelines.dose.analyse import results_of
 from pipelines.dose.assessed import assessed
@@ -317,3 +319,31 @@ def test_where_only_presence_is_visible_there_is_no_share():
         }
     )
     assert assessed(mitoses, "micronuclei").tolist() == [False, False, False, True, True, True, False]
+
+
+# Light
+
+
+def test_dna_content_is_the_same_whether_a_run_took_bleaching_out_or_not(plate, tmp_path):
+    """The controls tell bleaching for a whole session; a run tells it only where it has many nuclei."""
+    shutil.copytree(plate, tmp_path / "plate")
+    plain = opened(plate, "A1_p1")
+    root = tmp_path / "plate" / "A1_p1.lineage"
+    left = np.linspace(1, 0.6, plain.n_frames)
+    detections = plain.detections
+    corrected = detections.assign(dna_mass=detections["dna_mass"] / left[detections["frame"]])
+    corrected.to_csv(root / "detections.csv", index=False)
+    (root / "stages").mkdir(exist_ok=True)
+    light = Light((400, 400), bleaching=tuple(left.tolist()))
+    (root / "stages" / "light.json").write_text(json.dumps(light.as_dict()))
+    found = collect(opened(tmp_path / "plate", "A1_p1")).dna
+    assert len(found) > 5
+    pd.testing.assert_frame_equal(found, collect(plain).dna)
+
+
+def test_a_damaged_estimate_of_the_light_is_one_line(plate, tmp_path):
+    shutil.copytree(plate, tmp_path / "plate")
+    path = tmp_path / "plate" / "A1_p1.lineage" / "stages" / "light.json"
+    path.write_text('{"shape": [1]}')
+    with pytest.raises(InputError, match=r"light\.json"):
+        opened(tmp_path / "plate", "A1_p1")

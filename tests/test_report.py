@@ -290,3 +290,23 @@ def test_flags_that_no_event_has_are_not_explained(report):
     page = report(worlds.one_division)
     assert FLAGS[Flag.SQUARE_PADDED][1] in page.text
     assert FLAGS[Flag.FRAME_REPLACED][1] not in page.text
+
+
+def test_report_shows_what_the_light_was_taken_to_be(report):
+    light = {"map": [[1.25, 1.0], [1.0, 0.5]], "bleaching": [1.0, 0.8, 0.6]}
+    page = report(worlds.two_generations, light=light, notes={"light": ["light: 2.50 times the light"]})
+
+    labels = [a.get("aria-label") for a in page.having("svg")]
+    assert {"light over the field", "light of the stain that is left"} <= set(labels)
+    for words in ("Light over the field", "1.25", "0.50", "light: 2.50 times the light"):
+        assert words in page.text
+    assert "corrected for uneven illumination (log-quadratic in position) and bleaching" in page.text
+    assert page.open == []
+
+
+def test_report_of_even_light_has_no_charts_of_it(report):
+    for light in (None, {"map": [], "bleaching": []}):
+        page = report(worlds.two_generations, light=light)
+        assert "Light over the field" not in page.text
+        assert "Light of the stain" not in page.text
+        assert "were corrected for" not in page.text

@@ -3,6 +3,7 @@
 import errno
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -82,8 +83,8 @@ def test_the_run_folder_is_what_it_should_be(finished):
     assert films == [f"event_{i:04d}.tif" for i in events["event_id"]]
     record = json.loads((finished / "run.json").read_text())
     assert list(record["stages"]) == [
-        "video", "quality", "scale", "segment", "track", "events", "crop", "classify", "reject", "tree",
-        "report",
+        "video", "quality", "scale", "segment", "light", "track", "events", "crop", "classify", "reject",
+        "tree", "report",
     ]  # fmt: skip
 
 
@@ -161,6 +162,25 @@ def test_changed_settings_redo_only_what_depends_on_them(corner, finished):
     assert {k for k, v in keys().items() if v != before[k]} == {"tree", "report"}
     assert (finished / "detections.csv").stat().st_mtime_ns == detections
     assert start(corner, "--out", finished, "--dose-gy", 4).exit_code == 0
+
+
+def test_light_is_told_and_switching_it_off_redoes_what_follows(corner, finished, tmp_path):
+    out = tmp_path / "again.lineage"
+    shutil.copytree(finished, out)
+    before = json.loads((out / "run.json").read_text())
+    assert before["notes"]["light"]
+    assert before["notes"]["track"]
+    assert all(note in (out / "report.html").read_text() for note in before["notes"]["light"])
+    settings = tmp_path / "off.toml"
+    settings.write_text("[light]\ncorrect = false\n")
+    result = start(corner, "--out", out, "--dose-gy", 4, "--config", settings)
+    assert result.exit_code == 0, result.output
+    assert "light:" not in result.output
+    after = json.loads((out / "run.json").read_text())
+    assert after["notes"]["light"] == []
+    kept = [k for k, v in after["stages"].items() if v["key"] == before["stages"][k]["key"]]
+    assert kept == ["video", "quality", "scale", "segment"]
+    assert contents(out) == contents(finished)  # nothing had been corrected
 
 
 def test_existing_masks_take_the_place_of_the_segmentation(corner, finished, tmp_path):

@@ -217,6 +217,18 @@ def test_the_same_pixels_on_a_simpler_processor(tmp_path: Path) -> None:
     np.testing.assert_array_equal(here, there)
 
 
+def test_uneven_light_darkens_the_stain_and_neither_phase_nor_truth(tmp_path: Path) -> None:
+    even = SMALL.model_copy(update={"frames": 2, "blank_frames": (), "founders": 0})
+    uneven = even.model_copy(update={"vignetting": 0.6, "brightest_at": (0.25, 0.5)})
+    for name, settings in (("even", even), ("uneven", uneven)):
+        simulate(tmp_path / f"{name}.tif", settings)
+    before, after = (tifffile.imread(tmp_path / f"{n}.tif")[0].astype(float) for n in ("even", "uneven"))
+    np.testing.assert_array_equal(before[0], after[0])
+    share = after[1] / before[1]
+    assert share[30:60, 75:105].mean() == pytest.approx(1, abs=0.03)
+    assert share[-10:, :10].mean() == pytest.approx(0.4, abs=0.08)
+
+
 def test_movie_without_cells_has_an_empty_truth(tmp_path: Path) -> None:
     truth = simulate(tmp_path / "empty.tif", Settings(frames=2, size=64, founders=0))
     assert len(nx.read_graphml(truth / "lineage.graphml")) == 0
@@ -236,6 +248,7 @@ def test_movie_without_cells_has_an_empty_truth(tmp_path: Path) -> None:
         (["movie.tif", "--founders", "2000", "--frames", "2000", "--dose-gy", "0"], "more than 65535 cells"),
         (["movie.tif", "--config", "none.toml"], "cannot be read"),
         (["movie.tif", "--config", "odd.toml"], "colour: green was given"),
+        (["movie.tif", "--config", "dark.toml"], "brightest_at: (0.5, 2.0) was given"),
     ],
 )
 def test_bad_input_gives_one_line_and_exit_code_2(
@@ -244,11 +257,12 @@ def test_bad_input_gives_one_line_and_exit_code_2(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "old.tif").touch()
     (tmp_path / "odd.toml").write_text('colour = "green"')
+    (tmp_path / "dark.toml").write_text("brightest_at = [0.5, 2.0]")
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 2
     assert words in result.output
     assert len(result.output.strip().splitlines()) == 1
-    assert {p.name for p in tmp_path.iterdir()} == {"old.tif", "odd.toml"}
+    assert {p.name for p in tmp_path.iterdir()} == {"old.tif", "odd.toml", "dark.toml"}
 
 
 def test_interrupted_simulation_leaves_nothing_behind(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ class RunFolder:
         self.scale = self.stages / "scale.json"
         self.journal = self.stages / "nuclei"
         self.nuclei = self.stages / "nuclei.csv"
+        self.light = self.stages / "light.json"
         self.tracked = {k: self.stages / f"tracked_{k}.csv" for k in ("nuclei", "edges", "cells")}
         self.proposed = self.stages / "proposed_events.csv"
         self.crop_windows = self.stages / "crop_windows.csv"

@@ -22,7 +22,13 @@ def methods(run: Mapping[str, Any], verdict_limits: Mapping[str, float], *, clas
         Some sentences.
     """
     return " ".join(
-        [*_movie(run), *_nuclei(run), *_tracking(run), *_mitoses(run, verdict_limits, classified=classified)]
+        [
+            *_movie(run),
+            *_nuclei(run),
+            *_light(run),
+            *_tracking(run),
+            *_mitoses(run, verdict_limits, classified=classified),
+        ]
     )
 
 
@@ -67,6 +73,24 @@ def _nuclei(run: Mapping[str, Any]) -> Iterator[str]:
                 f"Nuclei were taken to be in S, G2 or M where {after} was bright, and else in G1 where "
                 f"{in_g1} was, by Otsu's thresholds on the logarithms of all nuclei."
             )
+
+
+def _light(run: Mapping[str, Any]) -> Iterator[str]:
+    """Only what was corrected; `light` is as the report's charts take it."""
+    found = run.get("light") or {}
+    what = [
+        words
+        for words, there in (
+            ("uneven illumination (log-quadratic in position)", found.get("map")),
+            ("bleaching of the stain (piecewise exponential)", found.get("bleaching")),
+        )
+        if there
+    ]
+    if what:
+        yield (
+            f"DNA mass and intensity were corrected for {' and '.join(what)}, estimated from the change of "
+            "the DNA mass of the same nuclei, up to six hours apart."
+        )
 
 
 def _tracking(run: Mapping[str, Any]) -> Iterator[str]:

@@ -11,6 +11,7 @@ from lineage.mitosis.counts import count, mitoses_of
 from lineage.report.cards import cards
 from lineage.report.forest import COLOURS, MINUTES_PER_HOUR, forest, lone_strip, mark, split
 from lineage.report.heat_maps import heat_maps
+from lineage.report.light_charts import light_charts
 from lineage.report.methods import methods
 from lineage.report.over_time import count_charts, quality_charts
 from lineage.report.svg import picture
@@ -88,7 +89,7 @@ def write_report(
         crops_dir: holds `event_0007.tif`, (12, 2, H, W), channels (phase, dna); an event without a file is
             listed without its pictures.
         run: what run.json holds: `video`, `settings`, `versions`, `stages`, `warnings`, `dose_gy`,
-            `discarded`.
+            `discarded`; and `light` as `light_charts` takes it.
         signals: SIGNAL_COLUMNS; None where no further channel was measured.
     """
     check_columns(events, EVENT_COLUMNS, "events")
@@ -112,7 +113,11 @@ def write_report(
         abnormal_kinds=abnormal_kinds(mitoses),
         all_kinds=_kinds(mitoses),
         others=_fusions_and_deaths(events),
-        quality=quality_charts(tree, quality, run.get("settings", {}).get("quality", {})),
+        quality=[
+            *quality_charts(tree, quality, run.get("settings", {}).get("quality", {})),
+            *light_charts(run.get("light"), hours=facts(tree)["hours"]),
+        ],
+        light_notes=run.get("notes", {}).get("light", ()),
         unusable=quality.table.loc[~quality.usable, ["frame", "time_min", "reason"]].to_dict("records"),
         methods=methods(run, weights["limits"], classified=bool(mitoses["p_abnormal"].notna().any())),
         notes=[

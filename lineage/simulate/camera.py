@@ -68,6 +68,23 @@ def uneven(rng: np.random.Generator, shape: tuple[int, int], *, depth: float) ->
     return zoom(coarse, factors, order=3, mode="nearest", grid_mode=True).astype(np.float32)
 
 
+def vignetted(shape: tuple[int, int], *, share: float, brightest_at: tuple[float, float]) -> np.ndarray:
+    """Light that falls with the square of the distance from where it is brightest.
+
+    Args:
+        shape: (Y, X).
+        share: of the light, missing in the corner that is furthest away.
+        brightest_at: y, x as shares of the field.
+
+    Returns:
+        (Y, X) float64, at most 1.
+    """
+    y, x = ((np.arange(n) + 0.5) / n - middle for n, middle in zip(shape, brightest_at, strict=True))
+    square = y[:, None] ** 2 + x[None, :] ** 2
+    furthest = sum(max(middle, 1 - middle) ** 2 for middle in brightest_at)
+    return 1 - share * square / furthest
+
+
 def expose(rng: np.random.Generator, light: np.ndarray, *, read: float, shot: float) -> np.ndarray:
     """Add noise of variance read^2 + shot * light.
 

@@ -11,7 +11,7 @@ from scipy.fft import next_fast_len
 
 from lineage.simulate import fucci
 from lineage.simulate.bodies import Body, paint
-from lineage.simulate.camera import expose, haze, uneven
+from lineage.simulate.camera import expose, haze, uneven, vignetted
 from lineage.simulate.chromatin import chromatin
 from lineage.simulate.course import alive
 from lineage.simulate.phase import cell_bodies, phase_image
@@ -57,6 +57,12 @@ class Scene:
         """Uneven light of the two channels, phase and DNA."""
         rng = np.random.default_rng([self.settings.seed, 11])
         return uneven(rng, self.shape, depth=0.03), uneven(rng, self.shape, depth=0.10)
+
+    @cached_property
+    def vignette(self) -> np.ndarray:
+        """(Y, X) share of the DNA stain's light that arrives, 1 where it is brightest."""
+        settings = self.settings
+        return vignetted(self.shape, share=settings.vignetting, brightest_at=settings.brightest_at)
 
     @cached_property
     def dirt(self) -> list[Body]:
@@ -197,7 +203,7 @@ class Scene:
         pixel = self.settings.pixel_size_um
         glow = haze(density, **HAZE, near_px=NEAR_UM / pixel, far_px=FAR_UM / pixel)
         light = self._cut(glow) * gain + self.microscope.dna_background * self.illumination[1]
-        return _digital(expose(rng, light, read=READ_NOISE, shot=SHOT_NOISE))
+        return _digital(expose(rng, light * self.vignette, read=READ_NOISE, shot=SHOT_NOISE))
 
     def _cut(self, wide: np.ndarray) -> np.ndarray:
         """The field, cut out of an image that extends beyond it."""

@@ -50,6 +50,12 @@ class Settings(BaseModel):
     jump_frames: tuple[int, ...] = Field((), description="frames at which the stage jumps")
     jump_px: float = Field(12.0, ge=0, le=100, description="length of such a jump")
     bleaching: float = Field(0.15, ge=0, lt=1, description="share of the SiR-DNA light gone by frame 721")
+    vignetting: float = Field(
+        0.0, ge=0, le=0.9, description="share of the light missing in the darkest corner"
+    )
+    brightest_at: tuple[float, float] = Field(
+        (0.5, 0.5), description="where the light is brightest, y and x as shares of the field"
+    )
     focus_drift_um: float = Field(1.0, ge=0, le=20, description="how far the focus wanders")
     blank_frames: tuple[int, ...] = Field((), description="frames at which the lamp was off")
     blurred_frames: tuple[int, ...] = Field((), description="frames out of focus")
@@ -66,6 +72,8 @@ class Settings(BaseModel):
             for frame in getattr(self, name):
                 if not minimum <= frame < self.frames:
                     raise ValueError(f"{name}: {frame} was given; expected is {minimum} to {self.frames - 1}")
+        if not all(0 <= share <= 1 for share in self.brightest_at):
+            raise ValueError(f"brightest_at: {self.brightest_at} was given; expected is twice 0 to 1")
         return self
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,19 +17,20 @@ from lineage.schema import EVENT_COLUMNS
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lineage.nuclei.light import Light
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
 
 
-def track(job: Job, quality: FrameQuality) -> Lineage:
-    """Join nuclei to cells, and cells to mothers and daughters."""
+def track(job: Job, quality: FrameQuality, light: Light) -> Lineage:
+    """Join nuclei, as in even light, to cells, and cells to mothers and daughters."""
     from lineage.tracking import likelihoods
     from lineage.tracking.track import track
 
     folder, settings = job.folder, job.config.track.model_dump()
 
     def work(_: Progress) -> Iterable[str]:
-        nuclei = read_table(folder.nuclei)
+        nuclei = light.correct(read_table(folder.nuclei))
         lineage = track(nuclei, usable=quality.usable, geometry=job.video.geometry, **settings)
         folder.record.setdefault("notes", {})["track"] = list(lineage.notes)
         folder.record["discarded"]["debris"] = int((lineage.detections["tracklet_id"] < 0).sum())
@@ -37,12 +39,13 @@ def track(job: Job, quality: FrameQuality) -> Lineage:
 
     depends_on = [likelihoods.digest(), settings]
     job.run_stage(
-        "track", work, after=("segment",), depends_on=depends_on, files=tuple(folder.tracked.values())
+        "track", work, after=("light",), depends_on=depends_on, files=tuple(folder.tracked.values())
     )
     for note in folder.record.get("notes", {}).get("track", []):
         job.screen.log(note)
     job.screen.log(discarded.in_words(folder.record["discarded"]))
-    return records.read_lineage(folder.nuclei, **folder.tracked)
+    lineage = records.read_lineage(folder.nuclei, **folder.tracked)
+    return replace(lineage, detections=light.correct(lineage.detections))
 
 
 def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEvent]:

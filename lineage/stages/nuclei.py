@@ -1,4 +1,4 @@
-"""Movie -> measured nuclei: quality, scale, segment."""
+"""Movie -> measured nuclei, and the light that they were seen in: quality, scale, segment, light."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from lineage.io import labels
-from lineage.io.files import atomic_write, write_table
+from lineage.io.files import atomic_write, read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, fingerprint, reading
 from lineage.io.records import read_quality
 from lineage.schema import NUCLEUS_COLUMNS, SIGNAL_MEASURES
@@ -15,6 +15,7 @@ from lineage.schema import NUCLEUS_COLUMNS, SIGNAL_MEASURES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from lineage.nuclei.light import Light
     from lineage.nuclei.masks import Masks
     from lineage.nuclei.scale import Scale
     from lineage.nuclei.segment import Finder
@@ -125,3 +126,24 @@ def _in_words(video: Video, measured: Signals) -> list[str]:
     pairs = zip(measured.channels, measured.names, strict=True)
     listed = ", ".join(f"{c} ({video.channels[c]}) as {name}_..." for c, name in pairs)
     return [f"further channels that are measured: {listed}"]
+
+
+def light(job: Job) -> Light:
+    """Find out how uneven the light was, and how the stain bleached; nuclei.csv stays as it was measured."""
+    from lineage.nuclei.light import Light, estimate_light
+
+    path, correct = job.folder.light, job.config.light.correct
+
+    def work(_: Progress) -> Iterable[str]:
+        found = estimate_light(read_table(job.folder.nuclei), job.video, correct=correct)
+        with atomic_write(path) as part:
+            part.write_text(json.dumps(found.as_dict()) + "\n")
+        job.folder.record.setdefault("notes", {})["light"] = list(found.notes)
+        return found.warnings
+
+    job.run_stage("light", work, after=("segment",), depends_on=correct, files=(path,))
+    with reading(path, f"delete it, {RUN_AGAIN}, and it is made anew"):
+        found = Light.read(json.loads(path.read_text(encoding="utf-8")), n_frames=job.video.n_frames)
+    for note in found.notes:
+        job.screen.log(note)
+    return found

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
     import networkx as nx
 
+    from lineage.nuclei.light import Light
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
+
+MAP = 12  # rows and columns of the field's map
 
 
 def annotate(
@@ -72,11 +75,13 @@ def annotate(
     return graphml.read(folder.graphml)
 
 
-def report(job: Job, quality: FrameQuality, tree: nx.DiGraph) -> None:
+def report(job: Job, quality: FrameQuality, light: Light, tree: nx.DiGraph) -> None:
     """Write the page that people look at."""
     from lineage.report import write_report
 
     folder = job.folder
+    field = [] if light.is_even else light.map(MAP, MAP).tolist()
+    seen = {"map": field, "bleaching": light.bleaching}
 
     def work(_: Progress) -> Iterable[str]:
         write_report(
@@ -87,7 +92,7 @@ def report(job: Job, quality: FrameQuality, tree: nx.DiGraph) -> None:
             quality=quality,
             crops_dir=folder.crops,
             signals=read_table(folder.signals) if folder.signals.exists() else None,
-            run=folder.record | {"warnings": folder.warnings},
+            run=folder.record | {"warnings": folder.warnings, "light": seen},
         )
         return ()
 

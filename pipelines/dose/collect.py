@@ -228,6 +228,9 @@ def _frames(movie: Movie, live: pd.DataFrame) -> pd.DataFrame:
 
 def _dna(movie: Movie, live: pd.DataFrame) -> pd.DataFrame:
     interphase = live[live["state"] == State.INTERPHASE.value]
+    # Put back: controls tell bleaching for all movies of a session, and runs could tell it for some alone.
+    bleaching = movie.bleaching[interphase["frame"].to_numpy(int)]
+    interphase = interphase.assign(dna_mass=interphase["dna_mass"] * bleaching)
     bins = np.floor(interphase["hours"] / DNA_BIN_H).astype(int).rename("bin")
     found = interphase.groupby(["tracklet_id", bins]).agg(
         dna_mass=("dna_mass", "median"),

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lineage.io.files import read_table
-from lineage.io.integrity import check, read_record
+from lineage.io.integrity import RUN_AGAIN, check, read_record, reading
 from lineage.io.run_folder import RunFolder
+from lineage.nuclei.light import Light
 from lineage.schema import (
     DETECTION_COLUMNS,
     QUALITY_COLUMNS,
@@ -53,6 +57,7 @@ class Movie:
     tracklets: pd.DataFrame
     detections: pd.DataFrame
     quality: pd.DataFrame
+    bleaching: np.ndarray  # (T,) share of the stain's light that the run took to be left, 1 where none
     signals: pd.DataFrame | None = None  # where further channels were measured
 
 
@@ -132,7 +137,7 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
     """
     run = RunFolder(root)
     record = read_record(root)
-    check(root, record, run.events, run.tracklets, run.detections, run.quality, run.signals)
+    check(root, record, run.events, run.tracklets, run.detections, run.quality, run.signals, run.light)
     run_gy = record.get("dose_gy")
     delay = float(row["irradiated_min_before_start"])
     if run_gy is not None and float(run_gy) != float(row["dose_gy"]):
@@ -150,8 +155,18 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
         tracklets=_table(run.tracklets, TRACKLET_COLUMNS, text=("parent_ids", "daughter_ids", "fate")),
         detections=_table(run.detections, DETECTION_COLUMNS, text=("state",)),
         quality=_table(run.quality, QUALITY_COLUMNS, text=("reason",)),
+        bleaching=_bleaching(run.light, n_frames=int(record["video"]["n_frames"])),
         signals=_table(run.signals, SIGNAL_COLUMNS, text=("channel",)) if run.signals.exists() else None,
     )
+
+
+def _bleaching(path: Path, *, n_frames: int) -> np.ndarray:
+    """(T,) what a run corrected for; runs of earlier versions corrected nothing."""
+    if not path.exists():
+        return np.ones(n_frames)
+    with reading(path, f"delete it, {RUN_AGAIN}, and it is made anew"):
+        light = Light.read(json.loads(path.read_text(encoding="utf-8")), n_frames=n_frames)
+    return np.array(light.bleaching) if light.bleaching else np.ones(n_frames)
 
 
 def run_versions(root: Path) -> dict[str, str]:

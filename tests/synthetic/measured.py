@@ -48,7 +48,7 @@ def measure(scene: Scene, frame: int, density: np.ndarray, masks: np.ndarray) ->
     """
     pixel = scene.settings.pixel_size_um
     bleached = 1 - scene.settings.bleaching * min(frame / BLEACHED_AT, 1)
-    sharp = density * (scene.microscope.dna_gain * bleached / pixel**2)
+    sharp = density * scene.vignette * (scene.microscope.dna_gain * bleached / pixel**2)
     coarse, taken = _blocks(sharp, masks)
     around = _glow(coarse, pixel)
     level = _background(coarse + around, taken, pixel)
