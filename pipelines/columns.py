@@ -35,11 +35,13 @@ OPTIONS = {
     "minutes_per_frame": "video.minutes_per_frame",
     "labels": "labels",
     "nucleus_diameter_um": "segment.nucleus_diameter_um",
+    "measure": "segment.measure",
     "dose_gy": "dose_gy",
     CONFIG: CONFIG,
 }
 NOT_A_COLUMN = {
     "list_only": "--list is for one movie",
+    "gap_min": "--gap-min is for one movie in several files",
     "out": "--out holds for the whole plate",
     "overwrite": "delete a movie's run folder to begin it anew",
     "debug": "--debug holds for the whole plate",

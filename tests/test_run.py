@@ -245,7 +245,7 @@ def test_masks_alone_have_a_lineage_and_nothing_is_classified(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--labels", "masks.tif"), "masks alone .*--pixel-size-um and --minutes-per-frame"),
+        (("--labels", "masks.tif"), "masks alone .*--pixel-size-um.* and .*--minutes-per-frame"),
         (("--labels", "masks.tif", *UNITS[:2]), "--minutes-per-frame"),
         (("--labels", "masks.tif", *UNITS[2:]), "--pixel-size-um"),
         (("--labels", "nothing.tif", *UNITS), "nothing.tif is not there"),
