@@ -208,7 +208,7 @@ def main() -> None:
     for dose in DOSES_GY:
         for line in CellLine:
             movie = args.out / f"{line}_{dose}Gy.tif"
-            if args.only_there and not (run_of(movie) / "stages" / "nuclei.csv").exists():
+            if args.only_there and not (run_of(movie) / "stages" / "nuclei.npz").exists():
                 continue
             samples.append(read_sample(movie, movie_settings(line, dose), Screen()))
     samples += [imagined(line, dose) for dose in IMAGINED_GY for line in CellLine]

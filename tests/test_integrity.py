@@ -77,7 +77,7 @@ def overwrite(path):
 
 FILES = (
     "detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml", "report.html",
-    "stages/quality.csv", "stages/nuclei.csv", "stages/tracked_nuclei.csv", "stages/tracked_edges.csv",
+    "stages/quality.csv", "stages/nuclei.npz", "stages/tracked_nuclei.npz", "stages/tracked_edges.csv",
     "stages/tracked_cells.csv", "stages/proposed_events.csv", "stages/crop_windows.csv",
     "stages/predictions.csv",
     "labels.zarr/raw/3/0/0", "labels.zarr/.zgroup", "labels.zarr/.zattrs",
@@ -222,10 +222,10 @@ def test_the_record_of_an_earlier_version_is_looked_at_too(run, key, value):
 
 def test_a_run_of_an_earlier_version_is_not_done_again(movie, run):
     without_sums(run)
-    before = (run / "stages" / "nuclei.csv").stat().st_mtime_ns
+    before = (run / "stages" / "nuclei.npz").stat().st_mtime_ns
     result = go_on(movie, run)
     assert result.exit_code == 0, result.output
-    assert (run / "stages" / "nuclei.csv").stat().st_mtime_ns == before
+    assert (run / "stages" / "nuclei.npz").stat().st_mtime_ns == before
 
 
 # --- Truth, tables, models

@@ -9,6 +9,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+
 from lineage.io.integrity import RUN_AGAIN, reading
 from lineage.schema import InputError, check_values
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 BYTES_PER_PIXEL = 0.3  # of disk, a frame: both label arrays, compressed, crops and tables beside them
 MIN_BYTES = 20_000_000
+TYPED = ".npz"
 # Every position of a file is a run of its own, and each would read all of the file for its sum.
 LARGE_BYTES = 2**33
 _N_SAMPLES, _SAMPLE_BYTES = 64, 2**20
@@ -60,16 +63,39 @@ def remove(path: Path) -> None:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a CSV atomically; seven digits are more than any measurement here has."""
+    """Write a table atomically.
+
+    Args:
+        table: columns of numbers, yes or no, or text.
+        path: `.csv` for people, with seven digits, more than any measurement here has; `.npz` for tables of
+            many rows that stages hand on: typed, exact, and read twenty times as fast.
+    """
     with atomic_write(path) as part:
-        table.to_csv(part, index=False, float_format="%.7g", lineterminator="\n")
+        if path.suffix == TYPED:
+            with part.open("wb") as file:
+                np.savez(file, **{str(name): _typed(column) for name, column in table.items()})  # type: ignore[arg-type]
+        else:
+            table.to_csv(part, index=False, float_format="%.7g", lineterminator="\n")
+
+
+def _typed(column: pd.Series) -> np.ndarray:
+    """The column's values; of text no objects, which only pickle could hold."""
+    return column.to_numpy() if column.dtype != object else column.fillna("").to_numpy(str)
+
+
+def _read_typed(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        columns = {name: stored[name] for name in stored.files}
+    return pd.DataFrame({k: v.astype(object) if v.dtype.kind == "U" else v for k, v in columns.items()})
 
 
 def read_table(path: Path, *, text: tuple[str, ...] = (), columns: tuple[str, ...] = ()) -> pd.DataFrame:
-    """Read a CSV of `write_table`; an empty field of a `text` column is an empty string.
+    """Read a table of `write_table`; an empty field of a `text` column is an empty string.
 
     Args:
-        path: the CSV.
+        path: the CSV or NPZ.
         text: columns that hold text.
         columns: columns that it must have.
 
@@ -81,7 +107,10 @@ def read_table(path: Path, *, text: tuple[str, ...] = (), columns: tuple[str, ..
     if not path.is_file():
         raise InputError(f"there is no {path}: {RUN_AGAIN}")
     with reading(path, "delete it and start the run again, or copy it anew"):
-        table = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(text, str))
+        if path.suffix == TYPED:
+            table = _read_typed(path)
+        else:
+            table = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(text, str))
         table = table.fillna(dict.fromkeys(text, ""))
         check_values(table)
     if missing := [c for c in columns if c not in table]:

@@ -54,9 +54,13 @@ class RunFolder:
         self.quality = self.stages / "quality.csv"
         self.scale = self.stages / "scale.json"
         self.journal = self.stages / "nuclei"
-        self.nuclei = self.stages / "nuclei.csv"
+        self.nuclei = self.stages / "nuclei.npz"
         self.light = self.stages / "light.json"
-        self.tracked = {k: self.stages / f"tracked_{k}.csv" for k in ("nuclei", "edges", "cells")}
+        self.tracked = {
+            "nuclei": self.stages / "tracked_nuclei.npz",
+            "edges": self.stages / "tracked_edges.csv",
+            "cells": self.stages / "tracked_cells.csv",
+        }
         self.proposed = self.stages / "proposed_events.csv"
         self.crop_windows = self.stages / "crop_windows.csv"
         self.predictions = self.stages / "predictions.csv"

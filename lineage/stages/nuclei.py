@@ -129,7 +129,7 @@ def _in_words(video: Video, measured: Signals) -> list[str]:
 
 
 def light(job: Job) -> Light:
-    """Find out how uneven the light was, and how the stain bleached; nuclei.csv stays as it was measured."""
+    """Find out how uneven the light was, and how the stain bleached; nuclei.npz stays as it was measured."""
     from lineage.nuclei.light import Light, estimate_light
 
     path, correct = job.folder.light, job.config.light.correct
