@@ -59,9 +59,9 @@ def list_contents(path: Path, *, selection: Selection, **given: Any) -> list[str
 
 
 def _name_of(number: int, position: Position) -> str:
-    places = (("well", position.well), ("position", position.position))
-    told = ", ".join(f"{what} {value}" for what, value in places if value)
-    return f"  {number}  {position.name}{f' ({told})' if told else ''}"
+    parts = (("well", position.well), ("position", position.position))
+    where = ", ".join(f"{what} {value}" for what, value in parts if value)
+    return f"  {number}  {position.name}{f' ({where})' if where else ''}"
 
 
 def _describe(
@@ -80,23 +80,28 @@ def _describe(
             raise error from None  # what is wrong is not that z was not chosen
         words = ", ".join(Z_WORDS)
         of_z = [f"is refused without a choice of z: --z {words}, or 0 to {source.n_planes - 1}"]
-    frames = f"{source.n_frames} frame{'s' * (source.n_frames != 1)}"
-    size = f"{frames} of {source.shape[1]} x {source.shape[0]} px"
+    try:
+        video = settle(source, path, **given)
+    except InputError as error:
+        return [_size(source, source.n_frames, source.channels), *of_z, f"is refused: {error}"]
+    # What the file calls channels may have been read as time.
+    names = source.channels if len(source.channels) == len(video.channels) else ("",) * len(video.channels)
+    return [_size(source, video.n_frames, names), *of_z, *_settled(video)]
+
+
+def _size(source: Source, n_frames: int, channels: Sequence[str]) -> str:
+    frames = f"{n_frames} frame{'s' * (n_frames != 1)}"
     planes = f"{source.n_planes} plane{'s' * (source.n_planes > 1)} of z"
-    head = [f"{size}, {planes}; channels: {_channels(source.channels)}", *of_z]
-    return [*head, *_settled(source, path, given)]
+    size = f"{frames} of {source.shape[1]} x {source.shape[0]} px"
+    return f"{size}, {planes}; channels: {_channels(channels)}"
 
 
 def _channels(names: Sequence[str]) -> str:
     return ", ".join(f"{i} {name or 'without a name'}" for i, name in enumerate(names))
 
 
-def _settled(source: Source, path: Path, given: dict[str, Any]) -> list[str]:
-    """Units and channels as a run would take them, or why it would be refused."""
-    try:
-        video = settle(source, path, **given)
-    except InputError as error:
-        return [f"is refused: {error}"]
+def _settled(video: Video) -> list[str]:
+    """Units and channels as a run would take them."""
     return [
         _in_words(video),
         *(f"would be assumed: {sentence}" for sentence in video.assumed),
