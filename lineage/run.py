@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from lineage.io.files import check_space
+from lineage.io.lock import locked
 from lineage.io.run_folder import RunFolder
 from lineage.mitosis.verdict import decide_all
 from lineage.schema import InputError
@@ -43,9 +44,17 @@ def run(
     video = movie if isinstance(movie, Video) else open_movie(movie, config)
     video = with_channels(video, config)
     check_inputs(video, config)
-    folder = RunFolder.open(
-        out, video=video.path, overwrite=overwrite, files=video.files, position=video.position
-    )
+    with locked(out):
+        folder = RunFolder.open(
+            out, video=video.path, overwrite=overwrite, files=video.files, position=video.position
+        )
+        _run_stages(folder, video, config, screen)
+    return folder
+
+
+def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen) -> None:
+    """The stages in order; each is run only where its results are not there, or do not hold any more."""
+    out = folder.root
     is_new = not out.exists()
     if not folder.record:
         check_space(out, n_frames=video.n_frames, shape=video.shape)
@@ -68,7 +77,6 @@ def run(
         if is_new and "segment" not in folder.record.get("stages", {}):
             shutil.rmtree(out, ignore_errors=True)
         raise
-    return folder
 
 
 if __name__ == "__main__":
