@@ -99,7 +99,12 @@ def main(
         movie = video[0] if video else read.labels
         if movie is None:
             raise InputError("no movie: give one, or masks alone with --labels")
-        if video and len(video) > 1 and not list_only:
+        if video and len(video) > 1:
+            if list_only or position == "all":
+                raise InputError(
+                    f"{len(video)} files are parts of one movie: give --list one of them, or all of them the "
+                    "name of one --position"
+                )
             run_parts(video, out, read, gap_min=gap_min, screen=screen, overwrite=overwrite)
             return
         if list_only:
@@ -170,7 +175,7 @@ def run_parts(
 
     Args:
         paths: in order of time.
-        out: the run folder; that of the first file if left out.
+        out: the run folder; `FIRST_to_LAST.lineage` if left out.
         config: all settings.
         gap_min: minutes from the last frame of each part to the first of the next.
         screen: where progress and results are shown.
@@ -183,7 +188,8 @@ def run_parts(
     from lineage.video import open_parts
 
     video = open_parts(paths, gap_min=gap_min, **config.video.model_dump())
-    folder = out or default_out(paths[0], config.video.position)
+    name = paths[0].with_stem(f"{_stem(paths[0])}_to_{_stem(paths[-1])}")
+    folder = out or default_out(name, config.video.position)
     print_result(run(video, folder, config, screen=screen, overwrite=overwrite), screen)
 
 
@@ -204,8 +210,11 @@ def default_out(video: Path, position: str | None = None) -> Path:
     >>> print(default_out(Path("data/movie.ome.tif")), default_out(Path("frames"), "A1"))
     data/movie.lineage frames_A1.lineage
     """
-    stem = video.name.removesuffix(video.suffix).removesuffix(".ome").removesuffix(".companion")
-    return video.parent / f"{stem}{f'_{position}' if position else ''}.lineage"
+    return video.parent / f"{_stem(video)}{f'_{position}' if position else ''}.lineage"
+
+
+def _stem(video: Path) -> str:
+    return video.name.removesuffix(video.suffix).removesuffix(".ome").removesuffix(".companion")
 
 
 def print_result(folder: RunFolder, screen: Screen) -> None:

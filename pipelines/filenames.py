@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from lineage.io.files import atomic_write
 from lineage.schema import InputError
-from lineage.video import files_of, positions
+from lineage.video import files_of, open_video, positions
 from lineage.video.names import Kind
 from lineage.video.names import read_name as read_image_name
 from lineage.video.ngff import is_zarr
@@ -206,10 +206,24 @@ def draft(movies: Path) -> Draft:
         movie = path.relative_to(folder)
         name = read_name(movie if movie.parts else Path(folder.resolve().name))
         # The folder itself may have any name.
-        remarks += [f"{movie.as_posix()}: {remark}" for remark in (name.remarks if movie.parts else ())]
-        rows.append({"movie": movie.as_posix()} | name.known | _position_cells(position))
+        remarks += [
+            f"the name {movie.as_posix()}: {remark}" for remark in (name.remarks if movie.parts else ())
+        ]
+        planes = _planes_of_z(path, position)
+        remarks += [f"z: {movie.as_posix()} has planes of z ({planes}); fill it in"] if planes else []
+        of_z = {"z": ""} if planes else {}
+        rows.append({"movie": movie.as_posix()} | name.known | _position_cells(position) | of_z)
     further = {c: None for row in rows for c in row if c not in REQUIRED}
     return Draft((*REQUIRED, *further), tuple(rows), (*dict.fromkeys(remarks), *_gaps(rows)))
+
+
+def _planes_of_z(path: Path, position: Position | None) -> str:
+    """What may be chosen of a z-stack; empty where there is nothing to choose, or nothing can be read."""
+    try:
+        open_video(path, position=position.name or None if position else None)
+    except InputError as error:
+        return str(error).rpartition("--z ")[2] if "--z " in str(error) else ""
+    return ""
 
 
 def _position_cells(position: Position | None) -> dict[str, str]:

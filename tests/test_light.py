@@ -221,3 +221,13 @@ def test_what_is_gained_later_was_never_lost():
     left = np.array(light.bleaching)
     assert (np.diff(left) <= 0).all()
     assert light.loss == pytest.approx(0.25, abs=0.1)
+
+
+def test_a_field_that_no_microscope_has_is_not_believed():
+    nuclei = wandering(120)
+    y, x = (nuclei[c].to_numpy(float) for c in ("y_px", "x_px"))
+    dark = seen(nuclei, vignette(y, x, missing=0.85))
+    assert vignette(y, x, missing=0.85).max() / vignette(y, x, missing=0.85).min() > 4
+    found = estimate_light(dark, VIDEO)
+    assert found.is_even
+    assert "not credible" in " ".join(found.notes)

@@ -220,3 +220,16 @@ def test_a_huge_file_is_not_read_whole_for_its_sum(tmp_path: Path, monkeypatch: 
         file.seek(-10, 2)
         file.write(b"\1")
     assert files.content_sha256(path) != sampled
+
+
+def test_a_map_of_z_stacks_asks_which_planes(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "stacks.ome.tif", ome=True) as file:
+        for name in ("A1", "A2"):
+            pixels = np.zeros((14, 2, 64, 64), np.uint8)
+            file.write(pixels, metadata={"axes": "TZYX", "Name": name})
+    result = CliRunner().invoke(plate_app, ["map", str(tmp_path / "stacks.ome.tif")])
+    assert result.exit_code == 0, result.output
+    assert "z: stacks.ome.tif has planes of z (max, mean, focus, or 0 to 1); fill it in" in result.output
+    rows = (tmp_path / "plate.csv").read_text().splitlines()
+    assert rows[0].split(",")[-1] == "z"
+    assert len(rows) == 3

@@ -1,6 +1,7 @@
 """What one stage hands to the next comes back as it was."""
 
 import math
+from dataclasses import fields
 
 import pytest
 import worlds
@@ -59,6 +60,16 @@ def test_an_event_comes_back_as_it_was(tmp_path, kind):
 def test_events_of_all_kinds_come_back_together(tmp_path):
     for got, wanted in zip(back(tmp_path, KINDS.values()), KINDS.values(), strict=True):
         assert same(got, wanted), got
+
+
+def test_every_field_of_an_event_is_tried():
+    """So that a field that is written and not read back is noticed."""
+    default = MitosisEvent(1, 4, (), 10, **PLACE, source="")
+    for field in fields(MitosisEvent):
+        values = {str(getattr(event, field.name)) for event in KINDS.values()}
+        assert values - {str(getattr(default, field.name))} or field.name in PLACE, (
+            f"no {field.name} in KINDS"
+        )
 
 
 def test_no_events_come_back_as_none(tmp_path):

@@ -79,7 +79,8 @@ def test_a_run_of_parts_has_the_time_between_them(tmp_path):
     result = CliRunner().invoke(app, given)
     assert result.exit_code == 0, result.output
     assert "time of day" not in result.output
-    record = json.loads((tmp_path / "part1.lineage" / "run.json").read_text())
+    assert "the movie lasts" not in result.output
+    record = json.loads((tmp_path / "part1_to_part2.lineage" / "run.json").read_text())
     assert (record["video"]["n_frames"], record["video"]["minutes_per_frame"]) == (13 + 11 + 13, 10)
     assert "2 parts: part1.tif (frames 0 to 12), part2.tif (frames 24 to 36)" in record["video"]["notes"]
     again = CliRunner().invoke(app, given)

@@ -29,6 +29,7 @@ MAX_PAIRS = 100_000  # are enough
 MIN_NUCLEI = 50  # followed for as long; with fewer, one that replicates its DNA may look like the light
 MIN_CERTAINTY = 50.0  # of the field, as chi-squared of 5; of 55 movies in even light the highest was 28
 MIN_CONTRAST = 1.15  # brightest over darkest place; a flatter field is taken for even
+MAX_CONTRAST = 3.0  # light this uneven is a mistake of the estimate: no microscope in use has it
 MIN_LOSS = 0.1  # of the stain, by the end; less is left alone
 MIN_ERRORS = 4.0  # such a loss has to be so many standard errors
 PERIOD_H = 12.0  # in which the rate of bleaching is taken to be constant
@@ -257,6 +258,11 @@ def _believed_field(found: _Fit, shape: tuple[int, int]) -> tuple[tuple[float, .
     light = Light(shape, tuple(round(float(b), 7) for b in found.field))
     if found.certainty < MIN_CERTAINTY or light.contrast < MIN_CONTRAST:
         return _EVEN, ("light: no unevenness that is more than chance; it is taken for even",)
+    if light.contrast > MAX_CONTRAST:
+        return _EVEN, (
+            f"light: its brightest place would have {light.contrast:.2f} times the light of its darkest, "
+            "which is not credible; it is taken for even",
+        )
     return light.field, (
         f"light: its brightest place has {light.contrast:.2f} times the light of its darkest; "
         "DNA mass and intensity are corrected for it",

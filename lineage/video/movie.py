@@ -205,7 +205,7 @@ def settle(
         source.read,
         (*size_assumed, *interval_assumed, *choice.assumed, *source.assumed),
         (*choice.notes, *source.notes),
-        warnings=(*source.warnings, *_warn_of_length(source.n_frames, interval)),
+        warnings=(*source.warnings, *warn_of_length(source.n_frames, interval)),
         missing=source.missing,
         files=source.files,
         started_min=source.started_min,
@@ -248,7 +248,7 @@ def _check_movie(source: Source, file: str) -> None:
         raise InputError(f"{file} is a single image; give a movie, or a folder of its frames")
 
 
-def _warn_of_length(n_frames: int, minutes_per_frame: float) -> tuple[str, ...]:
+def warn_of_length(n_frames: int, minutes_per_frame: float) -> tuple[str, ...]:
     """A crop spans two hours; in those of a shorter movie some frames are repeated."""
     lasts, wanted = n_frames * minutes_per_frame, CROP_FRAMES * CROP_INTERVAL_MIN
     if lasts >= wanted:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineage.schema import InputError, Video
-from lineage.video.movie import open_video
+from lineage.video.movie import open_video, warn_of_length
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,10 +68,18 @@ def open_parts(paths: Sequence[Path], *, gap_min: float | None = None, **options
         read=read,
         assumed=tuple(dict.fromkeys((*assumed, *(a for p in parts for a in p.assumed)))),
         notes=(f"{len(parts)} parts: {lengths}", *dict.fromkeys(n for p in parts for n in p.notes)),
-        warnings=tuple(dict.fromkeys(w for p in parts for w in p.warnings)),
+        warnings=tuple(
+            dict.fromkeys((*_warnings(parts), *warn_of_length(n_frames, first.minutes_per_frame)))
+        ),
         missing=tuple(sorted(missing)),
         files=tuple(f for p in parts for f in p.inputs),
     )
+
+
+def _warnings(parts: Sequence[Video]) -> list[str]:
+    """Those of the parts, but for their lengths."""
+    short = {w for p in parts for w in warn_of_length(p.n_frames, p.minutes_per_frame)}
+    return [w for w in dict.fromkeys(w for p in parts for w in p.warnings) if w not in short]
 
 
 def _check_like(first: Video, part: Video) -> None:
