@@ -1,6 +1,7 @@
-"""A film of each event: which frames, which square, what was padded."""
+"""A crop of each event: which frames, which square, what was padded."""
 
 import json
+from dataclasses import replace
 
 import movies
 import numpy as np
@@ -48,6 +49,7 @@ def test_windows_that_leave_the_movie_are_padded_and_flagged(lineage):
     (pointed,) = crops.select_windows([event], lineage.detections, movies.fine(n), **WINDOW)
     assert pointed.frames[-1] == n - 1
     assert Flag.WINDOW_PADDED in pointed.flags
+    assert pointed.outside == tuple(range(7, 12))
 
 
 def test_frames_that_cannot_be_used_are_replaced_and_flagged(lineage):
@@ -132,6 +134,16 @@ def test_films_over_the_edge_record_it_and_others_do_not(tmp_path):
     with tifffile.TiffFile(tmp_path / "crops" / "event_0002.tif") as tif:
         boxes = json.loads(tif.imagej_metadata[IMAGE_BOXES])
     assert boxes == crops.image_boxes(squares[1], quality, video, 60).tolist()
+
+
+def test_frames_that_the_movie_does_not_have_are_recorded(tmp_path):
+    video, quality = movies.movie(moving_spot()), movies.fine(40)
+    early = replace(square(), flags=(Flag.WINDOW_PADDED,), outside=(0, 1))
+    rows = crops.write(video, quality, [early], tmp_path / "crops", size_px=60)
+    assert rows["flags"].tolist() == [Flag.WINDOW_PADDED]
+    with tifffile.TiffFile(tmp_path / "crops" / "event_0001.tif") as tif:
+        boxes = json.loads(tif.imagej_metadata[IMAGE_BOXES])
+    assert boxes == [[0, 0, 0, 0]] * 2 + [[0, 60, 0, 60]] * 10
 
 
 def test_a_missing_phase_channel_is_zeros(lineage):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -30,6 +30,7 @@ class CropWindow:
     side_um: float
     frames: tuple[int, ...]  # CROP_FRAMES of them
     flags: tuple[str, ...]
+    outside: tuple[int, ...] = ()  # indices of those that stand for frames before or after the movie
 
 
 def frames_of(frame: int, minutes_per_frame: float) -> tuple[int, ...]:
@@ -121,7 +122,8 @@ def select_windows(
             flags.append(Flag.FRAME_REPLACED)
         family = [by_cell[c] for c in (event.mother, *event.daughters)]
         y, x, side = _around(family, wanted, min_um=min_side_um, max_um=max_side_um, margin_um=margin_um)
-        windows.append(CropWindow(event.event_id, y, x, side, frames, tuple(flags)))
+        outside = tuple(i for i, (w, t) in enumerate(zip(wanted, inside, strict=True)) if w != t)
+        windows.append(CropWindow(event.event_id, y, x, side, frames, tuple(flags), outside))
     return windows
 
 
@@ -185,7 +187,7 @@ def _cut_batch(video: Video, quality: FrameQuality, windows: list[CropWindow], s
 
 
 def image_boxes(window: CropWindow, quality: FrameQuality, video: Video, size_px: int) -> np.ndarray:
-    """What of each frame of a crop lies within the image; the rest repeats the image's edge.
+    """What of each frame of a crop lies within image and movie; the rest repeats what is nearest.
 
     Args:
         window: what the crop is cut from.
@@ -194,10 +196,14 @@ def image_boxes(window: CropWindow, quality: FrameQuality, video: Video, size_px
         size_px: side of the crop as saved.
 
     Returns:
-        (12, 4) int: first row, end, first column, end, half-open, in pixels of the crop.
+        (12, 4) int: first row, end, first column, end, half-open, in pixels of the crop; zeros for a frame
+        before or after the movie.
     """
     boxes = []
-    for t in window.frames:
+    for i, t in enumerate(window.frames):
+        if i in window.outside:
+            boxes.append(np.zeros(4))
+            continue
         corner, side = _in_pixels(window, quality.drift_px[t], video.pixel_size_um)
         step = side / size_px
         # A pixel is where its centre is: the centre of pixel k lies (k + 0.5) steps from the corner.
@@ -208,7 +214,8 @@ def image_boxes(window: CropWindow, quality: FrameQuality, video: Video, size_px
 
 
 def _is_padded(window: CropWindow, quality: FrameQuality, video: Video, size_px: int) -> bool:
-    return bool((image_boxes(window, quality, video, size_px) != [0, size_px, 0, size_px]).any())
+    boxes = image_boxes(replace(window, outside=()), quality, video, size_px)
+    return bool((boxes != [0, size_px, 0, size_px]).any())
 
 
 def _in_pixels(window: CropWindow, drift_px: np.ndarray, pixel_size_um: float) -> tuple[np.ndarray, float]:
@@ -280,7 +287,7 @@ def write(
                 crops.event_ids, crops.pixels, crops.side_um, crops.flags, strict=True
             ):
                 metadata = {"axes": "TCYX", "unit": "um", "finterval": CROP_INTERVAL_MIN * 60}
-                if Flag.SQUARE_PADDED in flags:
+                if Flag.SQUARE_PADDED in flags or Flag.WINDOW_PADDED in flags:
                     boxes = image_boxes(by_id[int(event_id)], quality, video, size_px)
                     metadata[IMAGE_BOXES] = json.dumps(boxes.tolist())
                 tifffile.imwrite(

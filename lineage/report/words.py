@@ -41,8 +41,8 @@ FLAGS = {
     ),
     Flag.WINDOW_PADDED: (
         "beyond the movie's ends",
-        "the movie begins or ends within the two hours of the film strip: its first or last frame is "
-        "repeated to fill the twelve",
+        "the movie begins or ends within the two hours of the film strip: the frames that it does not have "
+        "are hatched here; in crops/*.tif its first or last frame is repeated in their place",
     ),
     Flag.FRAME_REPLACED: (
         "unusable frame replaced",

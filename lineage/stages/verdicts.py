@@ -60,8 +60,8 @@ def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[Mitosis
             return ("masks alone: no mitosis is classified",)
         return crops.warnings(video.minutes_per_frame, video.phase is not None, settings.max_interval_min)
 
-    # Crops of earlier runs do not say what of them lies within the image: they are cut again.
-    depends_on = settings.model_dump() | {IMAGE_BOXES: True}
+    # Crops of earlier runs do not say what of them lies within image and movie: they are cut again.
+    depends_on = settings.model_dump() | {IMAGE_BOXES: "of frames outside the movie, too"}
     files = (folder.crop_windows, folder.crops)
     job.run_stage("crop", work, after=("events",), depends_on=depends_on, files=files)
 
