@@ -84,7 +84,7 @@ def test_report_puts_assumptions_and_warnings_first(report):
     assert page.text.count("Pixel size: 1.1518") == 1
     assert "The solver stopped early." in page.text
     assert "2 frames could not be used" in page.text
-    assert page.having("rect", **{"class": "unusable"})
+    assert page.having("g", **{"class": "unusable"})
 
 
 def test_report_of_nothing_says_so(report):
@@ -172,7 +172,7 @@ def test_the_numbers_at_the_top_are_those_that_can_be_counted_below(everything):
     for name in ("normal", "abnormal", "undecided"):
         assert number(rf"(\d+) {name}", top) == counts[name] == number(rf"\b{name} (\d+)", below)
     assert number(r"rejected proposals (\d+)", below) == counts["not_a_mitosis"]
-    ends = [int(t) for t in re.findall(r'class="end">(\d+)<', page.html)]
+    ends = [int(t) for t in re.findall(r'class="end">.*?>(\d+)</text>', page.html, re.DOTALL)]
     assert ends == [counts["normal"], counts["abnormal"], counts["undecided"]]
     assert number(r"abnormal, (\d+) % of the 9 classified and decided", top) == round(100 * 8 / 9)
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.report.svg import INK, RULE, hour_step, nice_step, picture, tag, text
+from lineage.report.plots import draw
+from lineage.report.svg import hour_step
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-LEFT, RIGHT, TOP, BOTTOM = 46.0, 14.0, 12.0, 34.0
+UNUSABLE = "#f3dcae"  # bands of unusable frames, as in the legend
+PX_PER_INCH = 72.0  # of an SVG that matplotlib writes
 FLAT = 1e-9
 
 
@@ -26,27 +29,6 @@ class Series:
     colour: str
     dash: str | None = None
     end: str = ""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """From data to the page: the plotted ranges, and the chart's size in SVG units."""
-
-    hours: float
-    low: float
-    high: float
-    width: float
-    height: float
-    right: float = RIGHT
-
-    def x(self, hours: float) -> float:
-        """Page coordinate of a time."""
-        return LEFT + (self.width - LEFT - self.right) * hours / self.hours
-
-    def y(self, value: float) -> float:
-        """Page coordinate of a value."""
-        inside = self.height - TOP - BOTTOM
-        return self.height - BOTTOM - inside * (value - self.low) / (self.high - self.low)
 
 
 def line_chart(
@@ -73,60 +55,47 @@ def line_chart(
     Returns:
         One SVG.
     """
+    length = max(hours, FLAT)
+
+    def paint(grid: np.ndarray) -> None:
+        axes = grid[0, 0]
+        for a, b in unusable:
+            axes.axvspan(a, max(b, a + 0.003 * length), color=UNUSABLE, linewidth=0, gid="unusable")
+        for s in series:
+            dash = (0, tuple(map(float, s.dash.split()))) if s.dash else "-"
+            axes.plot(s.hours, s.values, color=s.colour, linestyle=dash)
+            if s.end:
+                at = (float(s.hours[-1]), float(s.values[-1]))
+                axes.annotate(
+                    s.end,
+                    at,
+                    (6, 0),
+                    textcoords="offset points",
+                    va="center",
+                    color=s.colour,
+                    fontweight="bold",
+                    annotation_clip=False,
+                    gid="end",
+                )
+        axes.set(xlim=(0, length), xlabel="hours", xticks=np.arange(0, length, hour_step(length, 8)))
+        axes.set_ylim(*_range(series, from_zero=from_zero))
+        axes.locator_params(axis="y", nbins=4)
+
+    svg = draw(paint, size=(width / PX_PER_INCH, height / PX_PER_INCH))
+    # Several drawings lie in one page, where an id may stand once.
+    svg = re.sub(r' id="[a-z]+[a-z0-9.]*_\d+"', "", svg)
+    svg = re.sub(r'id="(unusable|end)"', r'class="\1"', svg)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+
+
+def _range(series: Sequence[Series], *, from_zero: bool) -> tuple[float, float]:
+    """Of the vertical axis: a little beyond the values, at least 1 high where they do not differ."""
     finite = np.concatenate([[0.0] if from_zero else []] + [s.values[np.isfinite(s.values)] for s in series])
     low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    step = nice_step(high - low if high - low > FLAT else 1.0, 4)
-    room = 64.0 if any(s.end for s in series) else RIGHT
-    frame = Frame(
-        max(hours, FLAT),
-        float(np.floor(low / step + FLAT) * step),
-        float(max(np.ceil(high / step - FLAT), np.floor(low / step + FLAT) + 1) * step),
-        width,
-        height,
-        room,
-    )
-    bands = [
-        tag(
-            "rect",
-            class_="unusable",
-            x=frame.x(a),
-            y=TOP,
-            width=max(frame.x(b) - frame.x(a), 1.5),
-            height=height - TOP - BOTTOM,
-        )
-        for a, b in unusable
-    ]
-    return picture(
-        "".join(bands + _axes(frame, step) + [_line(s, frame) for s in series]), width, height, label
-    )
-
-
-def _axes(frame: Frame, step: float) -> list[str]:
-    across = np.arange(frame.low, frame.high + step / 2, step)
-    down = np.arange(0, frame.hours * (1 + FLAT), hour_step(frame.hours, 8))
-    right, bottom = frame.width - frame.right, frame.height - BOTTOM
-    return [
-        *(tag("line", x1=LEFT, x2=right, y1=frame.y(v), y2=frame.y(v), stroke=RULE) for v in across),
-        *(text(f"{v:g}", LEFT - 6, frame.y(v) + 4, text_anchor="end") for v in np.round(across, 9)),
-        *(text(f"{h:g}", frame.x(h), bottom + 16, text_anchor="middle") for h in down),
-        tag("line", x1=LEFT, x2=right, y1=bottom, y2=bottom, stroke=INK),
-        text("hours", right, bottom + 30, text_anchor="end"),
-    ]
-
-
-def _line(series: Series, frame: Frame) -> str:
-    strokes, pen_down = [], False
-    for h, v in zip(series.hours.tolist(), series.values.tolist(), strict=True):
-        if np.isfinite(v):
-            strokes.append(f"{'L' if pen_down else 'M'}{frame.x(h):.1f} {frame.y(v):.1f}")
-        pen_down = bool(np.isfinite(v))
-    path = tag(
-        "path", d="".join(strokes), class_="series", stroke=series.colour, stroke_dasharray=series.dash
-    )
-    if not series.end:
-        return path
-    x, y = frame.x(float(series.hours[-1])), frame.y(float(series.values[-1]))
-    return path + text(series.end, x + 6, y + 4, style=f"fill:{series.colour}", class_="end")
+    if high - low < FLAT:
+        high = low + 1.0
+    margin = 0.06 * (high - low)
+    return (low if from_zero and low >= 0 else low - margin), high + margin
 
 
 def steps(times_h: np.ndarray, hours: float) -> tuple[np.ndarray, np.ndarray]:

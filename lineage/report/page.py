@@ -59,6 +59,7 @@ ROWS_OPEN = 10  # rows of lineages that are not folded away, so that the mitoses
 TABLES = {
     "events.csv": "one row for each mitosis, fusion or death",
     "tracklets.csv": "one row for each cell",
+    "lineages.csv": "one row for each founder",
     "detections.csv": "one row for each nucleus in each frame",
     "signals.csv": "one row for each cell, frame and further channel",
     "cell_signals.csv": "one row for each cell, its further channels",
