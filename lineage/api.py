@@ -430,14 +430,13 @@ def analyse(
         raise InputError(
             f"masks are a {type(masks).__name__}; give a file or folder, or use `from_masks` and `track`"
         )
-
-    file = Path(settings) if isinstance(settings, (str, Path)) else None
+    arguments = {"dose_gy": dose_gy, "labels": None if masks is None else Path(masks)}
+    given = {name: value for name, value in arguments.items() if value is not None}
     if isinstance(settings, config.Config):
-        chosen = settings
+        chosen = config.read(None, settings.model_dump() | given)
     else:
-        given: dict[str, Any] = dict(settings) if isinstance(settings, Mapping) else {}
-        given |= {"dose_gy": dose_gy, "labels": None if masks is None else Path(masks)}
-        chosen = config.read(file, given)
+        file = Path(settings) if isinstance(settings, (str, Path)) else None
+        chosen = config.read(file, (dict(settings) if isinstance(settings, Mapping) else {}) | given)
     source = Path(movie) if isinstance(movie, str) else movie
     if isinstance(source, Path) and source != chosen.labels:
         source = open(source, **chosen.video.model_dump())

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 
 import lineage
+from lineage import config
 from lineage.schema import DETECTION_COLUMNS, EVENT_COLUMNS, NUCLEUS_COLUMNS, TRACKLET_COLUMNS
 
 UNITS = {"pixel_size_um": 1.1518, "minutes_per_frame": 10.0}
@@ -110,6 +111,23 @@ def test_a_movie_goes_all_the_way_and_its_result_can_be_kept(result, tmp_path):
     pd.testing.assert_frame_equal(again.events, before)
     assert nx.utils.graphs_equal(again.tree, result.tree)
     assert repr(again) == repr(result)
+
+
+@pytest.mark.parametrize("kind", ["mapping", "file", "config"])
+def test_arguments_go_above_settings_and_settings_hold_where_there_are_none(
+    movie, tmp_path, monkeypatch, kind
+):
+    (tmp_path / "c.toml").write_text("dose_gy = 2\n[track]\nmax_speed = 0.1\n")
+    settings = {
+        "mapping": {"dose_gy": 2, "track.max_speed": 0.1},
+        "file": tmp_path / "c.toml",
+        "config": config.read(tmp_path / "c.toml", {}),
+    }[kind]
+    seen = []
+    monkeypatch.setattr("lineage.run.run", lambda _, __, chosen, **___: seen.append(chosen))
+    lineage.analyse(movie, settings=settings, out=tmp_path / "a.lineage", quiet=True)
+    lineage.analyse(movie, settings=settings, dose_gy=6, out=tmp_path / "a.lineage", quiet=True)
+    assert [(c.dose_gy, c.track.max_speed) for c in seen] == [(2, 0.1), (6, 0.1)]
 
 
 def test_step_by_step_the_nuclei_and_cells_are_those_of_a_run(result, movie):
