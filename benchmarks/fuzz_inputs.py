@@ -621,7 +621,7 @@ def kinds() -> list[Kind]:
         *(
             Kind(f"run: exported, {form}", _write_run, partial(_read_exported, form=form),
                  _words("lineage.export", form, "{}/" + run, "{}/out." + form))
-            for form in ("csv", "ctc", "graphml", "geff")
+            for form in ("csv", "ctc", "graphml", "geff", "nhx")
         ),
         Kind("run: classified", _write_run, _read_predicted,
              _words("classifier.predict", "{}/" + run, "--out", "{}/out.csv")),

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 import worlds
 import zarr
+from Bio import Phylo
 from exports import ctc_faults, paint
 from test_tree import annotate, event_table
 from typer.testing import CliRunner
 from worlds import as_lineage, predictions_of
 
 from lineage import tables
-from lineage.export import csv, geff, graphml
+from lineage.export import csv, geff, graphml, newick
 from lineage.export.__main__ import app
 from lineage.io.files import atomic_write
 from lineage.schema import InputError
@@ -162,6 +163,70 @@ def test_geff_leaves_out_detections_of_no_cell(tmp_path):
     assert set(dict(graph.nodes("tracklet")).values()) == {1}
 
 
+# --- Newick and NHX
+
+
+def number(clade) -> int:
+    return int(clade.name.removeprefix("cell"))
+
+
+@pytest.mark.parametrize("world", worlds.WORLDS)
+@pytest.mark.parametrize("annotated", [False, True])
+def test_newick_has_each_cell_once_under_a_parent_at_its_time(tmp_path, world, annotated):
+    tree = annotate(as_lineage(world()))
+    remarks = newick.write(tree, tmp_path / "a.nwk", annotated=annotated)
+
+    found = list(Phylo.parse(tmp_path / "a.nwk", "newick"))
+
+    assert [number(t.root) for t in found] == [c for c in sorted(tree) if not tree.in_degree(c)]
+    names = [number(c) for t in found for c in t.find_clades()]
+    assert sorted(names) == sorted(tree)
+    several = {c: min(tree.predecessors(c)) for c in tree if tree.in_degree(c) > 1}
+    assert bool(remarks) == bool(several)
+    for founder in found:
+        start_min = tree.nodes[number(founder.root)]["birth_min"]
+        for clade, depth_h in founder.depths().items():
+            cell = number(clade)
+            assert depth_h == pytest.approx((tree.nodes[cell]["end_min"] - start_min) / 60)
+            for daughter in map(number, clade.clades):
+                assert tree.has_edge(cell, daughter)
+                assert several.get(daughter, cell) == cell
+
+
+def test_nhx_carries_attributes_and_breaks_at_no_sign_in_them(tmp_path):
+    tree = annotate(as_lineage(worlds.sisters_fuse()), predictions=predictions_of({7: (0.25, 0.75)}))
+    tree.nodes[1]["fate"] = "left: [field]; (at 2,3)=x"
+    newick.write(tree, tmp_path / "a.nhx", annotated=True)
+
+    (found,) = Phylo.parse(tmp_path / "a.nhx", "newick")
+
+    comments = {number(c): c.comment.removeprefix("&&NHX:") for c in found.find_clades()}
+    attributes = {k: dict(word.split("=") for word in v.split(":")) for k, v in comments.items()}
+    assert attributes[1].pop("fate") == "left_field_at_2_3_x"
+    assert attributes[4].pop("parents") == "2/3"
+    for cell, life in tree.nodes.items():
+        expected = {k: str(v) for k, v in life.items() if (cell, k) != (1, "fate")}
+        assert attributes[cell] == expected
+
+
+def test_command_says_what_newick_cannot_hold(run_dir, tmp_path):
+    graphml.write(annotate(as_lineage(worlds.clones_fuse())), run_dir / "lineage.graphml")
+
+    result = command("newick", run_dir, tmp_path / "out.nwk")
+
+    assert "cells with several parents: 1" in result.stdout
+
+
+def test_newick_of_a_graph_without_times_is_refused_in_one_line(run_dir, tmp_path):
+    graphml.write(nx.DiGraph([(1, 2)]), run_dir / "lineage.graphml")
+
+    result = command("newick", run_dir, tmp_path / "out.nwk")
+
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert not (tmp_path / "out.nwk").exists()
+
+
 # --- CSV and the command
 
 
@@ -183,7 +248,15 @@ def test_csv_refuses_a_table_that_is_not_what_its_name_says(run_dir, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("export", "out"), [("ctc", "out"), ("graphml", "out.graphml"), ("geff", "out.geff"), ("csv", "out")]
+    ("export", "out"),
+    [
+        ("ctc", "out"),
+        ("graphml", "out.graphml"),
+        ("geff", "out.geff"),
+        ("csv", "out"),
+        ("newick", "out.nwk"),
+        ("nhx", "out.nhx"),
+    ],
 )
 def test_command_exports_and_overwrites_only_when_told(run_dir, tmp_path, export, out):
     assert command(export, run_dir, tmp_path / out).exit_code == 0
@@ -198,7 +271,7 @@ def test_command_exports_and_overwrites_only_when_told(run_dir, tmp_path, export
     assert not list(tmp_path.rglob("*.part")) + list(tmp_path.rglob("*.old"))
 
 
-@pytest.mark.parametrize("export", ["ctc", "graphml", "geff", "csv"])
+@pytest.mark.parametrize("export", ["ctc", "graphml", "geff", "csv", "newick", "nhx"])
 def test_command_refuses_a_folder_that_is_no_run(tmp_path, export):
     (tmp_path / "empty").mkdir()
 

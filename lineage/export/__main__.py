@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import networkx as nx
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
+REMEDY = f"delete it, {RUN_AGAIN}, and it is made anew"  # for a graph that lacks what a lineage has
 
 RunDir = Annotated[Path, typer.Argument(help="The folder of a finished run, VIDEO.lineage.")]
 OutDir = Annotated[Path, typer.Argument(help="Made if it is not there.")]
@@ -65,7 +66,7 @@ def geff(run_dir: RunDir, out_dir: OutPath, overwrite: Overwrite = False, debug:
         run = RunFolder(run_dir)
         detections = read_table(found(run.detections, run_dir), columns=DETECTION_COLUMNS)
         tracked, tree = found(run.labels / labels.TRACKED, run_dir), tree_of(run_dir)
-        with reading(run.graphml, f"delete it, {RUN_AGAIN}, and it is made anew"):
+        with reading(run.graphml, REMEDY):
             geff.write(tree, detections, out_dir, labels=tracked)
         typer.echo(f"Wrote {out_dir}")
 
@@ -81,6 +82,20 @@ def csv(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: D
             found(run_dir / name, run_dir)
         csv.copy(run_dir, out_dir)
         typer.echo(f"Wrote {', '.join(csv.COLUMNS)} in {out_dir}")
+
+
+@app.command()
+def newick(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, debug: Debug = False) -> None:
+    """Newick, a line for each founder; branches in hours."""
+    with one_line_errors(debug=debug):
+        _trees(run_dir, out_file, annotated=False, overwrite=overwrite)
+
+
+@app.command()
+def nhx(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, debug: Debug = False) -> None:
+    """NHX, for ete and others: Newick with the fate, verdict and measurements of each cell."""
+    with one_line_errors(debug=debug):
+        _trees(run_dir, out_file, annotated=True, overwrite=overwrite)
 
 
 def refuse_existing(*paths: Path, overwrite: bool) -> None:
@@ -103,6 +118,19 @@ def tree_of(run_dir: Path) -> nx.DiGraph:
     from lineage.export import graphml
 
     return graphml.read(found(RunFolder(run_dir).graphml, run_dir))
+
+
+def _trees(run_dir: Path, out_file: Path, *, annotated: bool, overwrite: bool) -> None:
+    """Write the run's tree as Newick or NHX, and say what it cannot hold."""
+    from lineage.export import newick
+
+    refuse_existing(out_file, overwrite=overwrite)
+    tree = tree_of(run_dir)
+    with reading(RunFolder(run_dir).graphml, REMEDY):
+        remarks = newick.write(tree, out_file, annotated=annotated)
+    for remark in remarks:
+        typer.echo(f"Note: {remark}")
+    typer.echo(f"Wrote {out_file}")
 
 
 if __name__ == "__main__":
