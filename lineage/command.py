@@ -107,6 +107,10 @@ def main(
                 )
             run_parts(video, out, read, gap_min=gap_min, screen=screen, overwrite=overwrite)
             return
+        if gap_min is not None:
+            raise InputError(
+                "--gap-min is between the parts of a movie; one file was given: give its parts, in order"
+            )
         if list_only:
             print_contents(movie, read)
             return

@@ -67,4 +67,6 @@ def test_nothing_is_left_behind(tmp_path):
 
 def test_two_folders_do_not_wait_for_each_other(tmp_path):
     with locked(tmp_path / "a.lineage"), locked(tmp_path / "b.lineage"):
-        pass
+        (tmp_path / "b.lineage").mkdir(exist_ok=True)
+        (tmp_path / "b.lineage" / "run.json").touch()
+    assert (tmp_path / "b.lineage" / "run.json").exists()

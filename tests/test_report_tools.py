@@ -6,12 +6,14 @@ import re
 from collections import Counter
 from functools import partial
 
+import numpy as np
 import pytest
 import worlds
 from pages import Page, page_of, page_of_every_verdict, write_page
 from worlds import predictions_of
 
 from lineage.config import Config
+from lineage.report.charts import Series, line_chart
 
 TABLES = ("events.csv", "tracklets.csv", "detections.csv")
 
@@ -187,3 +189,11 @@ def test_each_event_says_how_sure_the_tracking_is_in_words(tmp_path):
     assert sure
     assert all("tracking over 99 % sure (log-odds 9.0)" in page.articles[e][1] for e in sure)
     assert "at 3 this is twenty times as likely" in page.text
+
+
+@pytest.mark.parametrize(("values", "ticks"), [([0, 0, 1], "0 1"), ([0, 0.5, 1], "0.0 0.5 1.0")])
+def test_counts_have_whole_ticks(values, ticks):
+    line = Series("nuclei", np.arange(3.0), np.array(values, float), "#000")
+    svg = line_chart([line], hours=3, label="nuclei")
+    texts = re.findall(r">([^<>\n]+)</text>", svg)
+    assert texts[texts.index("hours") + 1 :] == ticks.split()

@@ -85,3 +85,10 @@ def test_a_run_of_parts_has_the_time_between_them(tmp_path):
     assert "2 parts: part1.tif (frames 0 to 12), part2.tif (frames 24 to 36)" in record["video"]["notes"]
     again = CliRunner().invoke(app, given)
     assert again.exit_code == 0, again.output
+
+
+def test_a_gap_between_parts_is_refused_where_there_is_one_file(tmp_path):
+    result = CliRunner().invoke(app, [str(write(tmp_path / "a.tif", 13, 0)), "--gap-min", "120"])
+    assert result.exit_code == 2
+    assert "--gap-min is between the parts" in result.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["a.tif"]

@@ -43,6 +43,8 @@ def line_chart(
 ) -> str:
     """Draw lines over time, in hours, with pale bands where frames could not be used.
 
+    Values that are whole numbers, such as counts, have whole ticks.
+
     Args:
         series: none may be without points.
         hours: length of the movie.
@@ -79,7 +81,8 @@ def line_chart(
                 )
         axes.set(xlim=(0, length), xlabel="hours", xticks=np.arange(0, length, hour_step(length, 8)))
         axes.set_ylim(*_range(series, from_zero=from_zero))
-        axes.locator_params(axis="y", nbins=4)
+        whole = all((s.values[np.isfinite(s.values)] % 1 == 0).all() for s in series)
+        axes.locator_params(axis="y", nbins=4, integer=whole)
 
     svg = draw(paint, size=(width / PX_PER_INCH, height / PX_PER_INCH))
     # Several drawings lie in one page, where an id may stand once.
