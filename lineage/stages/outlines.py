@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lineage.stages.job import Job, Progress
 
     Frame = dict[str, Any]
-    """Of a corrected frame: digest of its `lines`, those `not_applied`, how many nuclei `added`, `removed`."""
+    """Digest of a frame's `lines`, those `not_applied`, and how many nuclei were `added` and `removed`."""
 
 
 @dataclass(frozen=True, eq=False)
