@@ -18,8 +18,6 @@ from lineage.nuclei.measure import measures_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    import pandas as pd
-
     from lineage.corrections.lines import Line, Nucleus, OfOutlines
     from lineage.io.labels import Frames
 
@@ -100,23 +98,6 @@ def touched(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     changed = before != after
     names = np.union1d(before[changed], after[changed])
     return names[np.isin(names, after) & (names > 0)]
-
-
-def corrected_rows(measured: pd.DataFrame, found: pd.DataFrame, *, by_person: np.ndarray) -> pd.DataFrame:
-    """The rows of a frame whose outlines were corrected.
-
-    Args:
-        measured: of all its outlines, as corrected.
-        found: its rows before.
-        by_person: labels of the outlines that a person made or changed; certain, and never too small.
-
-    Returns:
-        Rows of `measured`, without those that were left out as too small and that nobody touched.
-    """
-    said = measured["label"].isin(by_person)
-    as_before = measured["label"].map(found.set_index("label")["probability"])
-    rows = measured.assign(probability=as_before.mask(said, 1.0))
-    return rows[said | rows["label"].isin(found["label"])]
 
 
 @dataclass(frozen=True, eq=False)

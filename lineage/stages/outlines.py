@@ -47,7 +47,7 @@ class Outlined:
 
 
 def outlines(job: Job, quality: FrameQuality, lines: Sequence[Line]) -> Outlined:
-    """Correct outlines as a person said, and measure anew the frames that they said it of.
+    """Correct outlines as a person said, and measure what is new.
 
     The light is read from nuclei as they were found, so that a correction changes nothing in other frames.
 
@@ -73,10 +73,10 @@ def outlines(job: Job, quality: FrameQuality, lines: Sequence[Line]) -> Outlined
     def work(progress: Progress) -> Iterable[str]:
         found = read_table(folder.nuclei)
         frames, rows = {t: f for t, (f, _) in done.items()}, [table for _, table in done.values()]
-        for t, frame, table in _correct(job, quality, found, {t: said[t] for t in said if t not in done}):
+        to_do = {t: some for t, some in said.items() if t not in done}
+        for t, frame, table in _correct(job, quality, found, to_do, progress):
             frames[t] = frame | {"lines": digests[t]}
             rows.append(table)
-            progress(len(frames), len(said))
         write_table(_together([found[~found["frame"].isin(list(said))], *rows], like=found), files[0])
         with atomic_write(files[1]) as part:
             segmented = folder.record["stages"]["segment"]["key"]
@@ -96,11 +96,18 @@ def outlines(job: Job, quality: FrameQuality, lines: Sequence[Line]) -> Outlined
 
 
 def _correct(
-    job: Job, quality: FrameQuality, found: pd.DataFrame, said: Mapping[int, Sequence[OfOutlines]]
+    job: Job,
+    quality: FrameQuality,
+    found: pd.DataFrame,
+    said: Mapping[int, Sequence[OfOutlines]],
+    progress: Progress,
 ) -> Iterator[tuple[int, Frame, pd.DataFrame]]:
-    """The number of each frame, what became of its lines, and its rows."""
+    """The number of each frame, what became of its lines, and its rows.
+
+    What nobody touched keeps its row, and its frame is read again only where there is something new in it.
+    """
     from lineage.nuclei import fucci, segment, signals
-    from lineage.nuclei.outlines import corrected_rows, edited, touched
+    from lineage.nuclei.outlines import edited, touched
 
     video, config = job.video, job.config.segment
     measured = signals.choose(video, config.measure, config.fucci)
@@ -108,25 +115,29 @@ def _correct(
     of_frame = dict(tuple(found.groupby("frame")))
     not_applied: dict[int, dict[str, str]] = {}
     by_person: dict[int, np.ndarray] = {}
+    rows: dict[int, list[pd.DataFrame]] = {}
 
-    def changed() -> Iterator[tuple[int, np.ndarray]]:
+    def with_new_outlines() -> Iterator[tuple[int, np.ndarray]]:
         for t, lines in said.items():
-            before = np.asarray(raw[t]).astype(np.int32)
+            before, as_found = np.asarray(raw[t]).astype(np.int32), of_frame.get(t, found[:0])
             after, not_applied[t] = edited(before, lines)
-            if not np.array_equal(before, after):
-                by_person[t] = touched(before, after)
+            by_person[t] = touched(before, after)
+            is_there = np.isin(as_found["label"], after) & ~np.isin(as_found["label"], by_person[t])
+            rows[t] = [as_found[is_there]]
+            if len(by_person[t]):
                 yield t, after
 
     workers = config.workers or segment.workers_for(video, len(said))
-    for t, table in segment.measure_again(video, quality, changed(), signals=measured, workers=workers):
-        before = of_frame.get(t, found[:0])
-        after = corrected_rows(table, before, by_person=by_person[t])
-        after, _, _ = fucci.with_phases(after, measured, told_by=found)
-        names, old = set(after["label"]), set(before["label"])
+    frames = with_new_outlines()
+    for t, table in segment.measure_again(video, quality, frames, signals=measured, workers=workers):
+        new = table[table["label"].isin(by_person[t])]
+        rows[t].append(fucci.with_phases(new, measured, told_by=found)[0])
+        progress(len(rows), len(said))
+    for t, tables in rows.items():
+        corrected = _together(tables, like=found)
+        names, old = (set(table["label"]) for table in (corrected, of_frame.get(t, found[:0])))
         counts = {"added": len(names - old), "removed": len(old - names)}
-        yield t, {"not_applied": not_applied[t]} | counts, after
-    for t in said.keys() - by_person.keys():
-        yield t, {"not_applied": not_applied[t], "added": 0, "removed": 0}, of_frame.get(t, found[:0])
+        yield t, {"not_applied": not_applied[t]} | counts, corrected
 
 
 def _together(tables: list[pd.DataFrame], *, like: pd.DataFrame) -> pd.DataFrame:
