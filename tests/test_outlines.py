@@ -213,7 +213,7 @@ def test_those_that_are_there_are_deleted_and_those_that_are_not_are_said():
     line = delete((50, 50), (15, 15), (40, 60))
     after, not_applied = edited(labels, by_frame([line])[0])
     assert areas(after) == {2: 100}
-    assert not_applied == {line.id: "there is no outline at y 50, x 50 in frame 0, nor at 1 other places"}
+    assert not_applied == {line.id: "there is no outline at y 50, x 50 in frame 0 (and 1 more)"}
 
 
 def test_a_nucleus_is_found_by_its_centre_though_that_lies_beside_it():
@@ -446,7 +446,7 @@ def test_lines_that_cannot_be_applied_say_why(movie, tmp_path):
     assert found.not_applied == {
         blank.id: f"frame {BLANK} is not used (blank), so it has no outlines",
         late.id: f"there is no frame {N}: the movie has {N}, counted from 0",
-        gone.id: "there is no outline at y 60, x 70 in frame 3; likewise in 1 other frames",
+        gone.id: "there is no outline at y 60, x 70 in frame 3 (and 1 more)",
     }
     assert areas(found.labels()[BLANK]) == {}
     assert 1 not in areas(found.labels()[6])

@@ -157,7 +157,7 @@ def _none_there(nuclei: Sequence[Nucleus], found: Sequence[int]) -> str:
     if not missing:
         return ""
     first = missing[0]
-    more = f", nor at {len(missing) - 1} other places" if missing[1:] else ""
+    more = f" (and {len(missing) - 1} more)" if missing[1:] else ""
     return f"there is no outline at y {first.y_px:.0f}, x {first.x_px:.0f} in frame {first.frame}{more}"
 
 

@@ -192,12 +192,11 @@ def _joined(reasons: Iterable[tuple[str, str]]) -> dict[str, str]:
     """One reason for each line, also where it is about several frames.
 
     >>> _joined([("a", "no frame 7"), ("b", "too small"), ("a", "no frame 8"), ("a", "no frame 9")])
-    {'a': 'no frame 7; likewise in 2 other frames', 'b': 'too small'}
+    {'a': 'no frame 7 (and 2 more)', 'b': 'too small'}
     """
     every: dict[str, list[str]] = {}
     for line, reason in reasons:
         every.setdefault(line, []).append(reason)
     return {
-        line: some[0] + (f"; likewise in {len(some) - 1} other frames" if some[1:] else "")
-        for line, some in every.items()
+        line: some[0] + (f" (and {len(some) - 1} more)" if some[1:] else "") for line, some in every.items()
     }
