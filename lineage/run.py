@@ -12,6 +12,7 @@ from lineage.schema import InputError
 from lineage.stages.cells import propose, track
 from lineage.stages.movie import check_inputs, open_movie, start, with_channels
 from lineage.stages.nuclei import assess, light, segment
+from lineage.stages.outlines import outlines
 from lineage.stages.results import annotate, record_corrections, report
 from lineage.stages.verdicts import classify, crop, decide, reject
 
@@ -62,12 +63,13 @@ def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen)
         quality = assess(job)
         segment(job, quality)
         seen = light(job)
-        lineage = track(job, quality, seen)
-        events = propose(job, quality, lineage)
+        outlined = outlines(job, quality)
+        lineage = track(job, quality, seen, outlined)
+        events = propose(job, quality, lineage, outlined)
         crop(job, quality, lineage, events)
         predictions = classify(job)
         verdicts = decide(job, lineage, events, predictions)
-        lineage, events = reject(job, lineage, events, verdicts)
+        lineage, events = reject(job, lineage, events, verdicts, outlined)
         tree = annotate(job, quality, lineage, events, verdicts)
         record_corrections(job)
         report(job, quality, seen, tree)

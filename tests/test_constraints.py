@@ -20,9 +20,9 @@ def said(what, **more):
     return make({"what": what, **more}, who="anna")
 
 
-def tracked(drawn, *lines):
+def tracked(drawn, *lines, **outlined):
     """The lineage that these lines leave, its edges by name, and what was not applied."""
-    found = constraints_of(drawn, lines, pixel_size_um=1.0)
+    found = constraints_of(drawn, lines, pixel_size_um=1.0, **outlined)
     n_frames = int(drawn["frame"].max()) + 1
     geometry = Geometry(n_frames, tuple(map(int, nuclei.SHAPE_UM)), 1.0, 10.0)
     lineage = track(drawn, usable=np.ones(n_frames, bool), geometry=geometry, constraints=found)
@@ -160,6 +160,16 @@ def test_a_cell_that_is_said_to_die_early_ends_there():
     assert lineage.graph.nodes[cell["one", 5]]["dies"]
     assert cell["one", 5] != cell["one", 6]
     assert not_applied == {}
+
+
+def test_what_a_person_outlined_is_no_debris():
+    """Seen in one frame only, and hardly there."""
+    cells = nuclei.bystanders(14) | {"speck": nuclei.still((150.0, 150.0), [7])}
+    drawn = nuclei.table(cells, probability={"speck": 0.2})
+    label = int(drawn.loc[drawn["name"] == "speck", "label"].iloc[0])
+    assert cells_of(tracked(drawn)[0], "speck") == {-1}
+    (cell,) = cells_of(tracked(drawn, outlined={7: [label]})[0], "speck")
+    assert cell > 0
 
 
 def test_the_later_of_two_words_holds():

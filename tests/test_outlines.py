@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import movies
@@ -12,6 +13,7 @@ import pytest
 import tifffile
 
 from lineage.config import Config
+from lineage.corrections import journal
 from lineage.corrections.lines import make
 from lineage.io import labels as label_store
 from lineage.io.files import read_table
@@ -21,6 +23,7 @@ from lineage.nuclei import segment as segmentation
 from lineage.nuclei.outlines import MIN_PIXELS, EditedLabels, by_frame, candidate, edited, touched
 from lineage.nuclei.segment import StarDistFinder
 from lineage.progress import Screen
+from lineage.run import run
 from lineage.schema import Geometry
 from lineage.stages.movie import open_movie, start
 from lineage.stages.nuclei import assess, light, segment
@@ -316,7 +319,12 @@ def stages(movie: tuple[Path, Path], out: Path, *lines: Line, **settings: Any) -
     assert np.flatnonzero(~quality.usable).tolist() == [BLANK]
     segment(job, quality)
     light(job)
-    return job, outlines(job, quality, lines)
+    job = replace(job, journal=journal.Journal(lines))
+    return job, outlines(job, quality)
+
+
+def reasons_of(job: Job) -> dict[str, str]:
+    return job.folder.record.get("not_applied", {}).get("outlines", {})
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -333,7 +341,7 @@ def cut_the_first(t: int) -> Line:
 
 def test_a_run_without_such_lines_is_as_it_was(movie, tmp_path):
     job, found = stages(movie, tmp_path / "a", said("no_division", mother=at(12, 12)))
-    assert (found.nuclei, found.stages, found.not_applied) == (job.folder.nuclei, ("light",), {})
+    assert (found.nuclei, found.stages, reasons_of(job)) == (job.folder.nuclei, ("light",), {})
     assert "outlines" not in job.folder.record["stages"]
     assert not list(job.folder.stages.glob("corrected*"))
     assert areas(found.labels()[3]) == areas(masks_of(3))
@@ -382,11 +390,11 @@ def test_a_run_from_nothing_gives_what_one_gives_that_was_corrected_line_by_line
         cut_the_first(6),
     ]
     for n in (1, 3, 2, 4, 5):  # one is undone and done again
-        job, redone = stages(movie, tmp_path / "a", *lines[:n])
-    fresh_job, fresh = stages(movie, tmp_path / "b", *lines)
+        job, _ = stages(movie, tmp_path / "a", *lines[:n])
+    fresh_job, _ = stages(movie, tmp_path / "b", *lines)
     assert contents(job.folder.stages) == contents(fresh_job.folder.stages)
-    assert redone.not_applied == fresh.not_applied
-    assert list(fresh.not_applied) == [lines[3].id]
+    assert reasons_of(job) == reasons_of(fresh_job)
+    assert list(reasons_of(fresh_job)) == [lines[3].id]
     for name in ("discarded", "notes"):
         assert job.folder.record[name] == fresh_job.folder.record[name]
 
@@ -431,8 +439,9 @@ def test_what_a_person_outlines_is_never_too_small(movie, tmp_path):
     small = square(47, 71, 3, frame=3)
     touching = draw((48, 20), (48, 30), (55, 30), (55, 20), frame=4)
     merged = merge((50.5, 25), (52, 21), frame=4)
-    _, found = stages(movie, tmp_path / "a", small, touching, merged)
-    assert not found.not_applied
+    job, found = stages(movie, tmp_path / "a", small, touching, merged)
+    assert not reasons_of(job)
+    assert found.by_person == {3: [22], 4: [21]}
     nuclei = read_table(found.nuclei)
     assert nuclei.loc[nuclei["frame"] == 3, "area_um2"].min() == 16
     assert 21 in set(nuclei.loc[nuclei["frame"] == 4, "label"])
@@ -442,16 +451,16 @@ def test_what_a_person_outlines_is_never_too_small(movie, tmp_path):
 def test_lines_that_cannot_be_applied_say_why(movie, tmp_path):
     blank, late = square(1, 1, 9, frame=BLANK), square(1, 1, 9, frame=N)
     gone = delete((60, 70, 3), (60, 70, 4), (12, 12, 6))
-    _, found = stages(movie, tmp_path / "a", blank, late, gone)
-    assert found.not_applied == {
+    job, found = stages(movie, tmp_path / "a", blank, late, gone)
+    assert reasons_of(job) == {
         blank.id: f"frame {BLANK} is not used (blank), so it has no outlines",
         late.id: f"there is no frame {N}: the movie has {N}, counted from 0",
         gone.id: "there is no outline at y 60, x 70 in frame 3 (and 1 more)",
     }
     assert areas(found.labels()[BLANK]) == {}
     assert 1 not in areas(found.labels()[6])
-    _, found = stages(movie, tmp_path / "b", blank)
-    assert (found.stages, list(found.not_applied)) == (("light",), [blank.id])
+    job, found = stages(movie, tmp_path / "b", blank)
+    assert (found.stages, list(reasons_of(job))) == (("light",), [blank.id])
 
 
 def test_the_record_counts_what_was_added_and_removed(movie, tmp_path):
@@ -476,7 +485,8 @@ def test_masks_alone_are_corrected_too(movie, tmp_path):
     quality = assess(job)
     segment(job, quality)
     light(job)
-    nuclei = read_table(outlines(job, quality, [cut_the_first(3)]).nuclei)
+    job = replace(job, journal=journal.Journal((cut_the_first(3),)))
+    nuclei = read_table(outlines(job, quality).nuclei)
     assert np.array_equal(nuclei["dna_mass"], nuclei["area_um2"])
     assert nuclei["look_interphase"].isna().all()
     assert (nuclei["frame"] == 3).sum() == (nuclei["frame"] == 4).sum() + 1
@@ -511,3 +521,37 @@ def test_the_candidate_at_a_nucleus_is_its_outline_also_where_frames_are_resized
     assert probability > 0.5
     after = corrected(np.zeros(image.shape, np.uint32), draw(*map(tuple, polygon)))
     assert np.count_nonzero(nucleus & (after > 0)) / np.count_nonzero(nucleus | (after > 0)) > 0.8
+
+
+# The whole run
+
+
+def test_a_run_with_corrected_outlines_is_the_same_redone_and_from_nothing(movie, tmp_path):
+    def tables(out: Path, **settings: Any) -> dict[str, bytes]:
+        config = Config.model_validate({"labels": movie[1]} | settings)
+        run(movie[0], out, config, screen=Screen(quiet=True))
+        names = (
+            "detections.csv",
+            "tracklets.csv",
+            "events.csv",
+            "lineages.csv",
+            "stages/corrected_nuclei.npz",
+        )
+        return {name: (out / name).read_bytes() for name in names if (out / name).exists()}
+
+    plain = tables(tmp_path / "a")
+    lines = [cut_the_first(3), delete((12, 36, 3), (12, 36, 4)), square(44, 68, 8, frame=6)]
+    for line in lines:
+        journal.append(tmp_path / "a" / journal.NAME, line)
+        redone = tables(tmp_path / "a")
+    assert redone["detections.csv"] != plain["detections.csv"]
+    detections = pd.read_csv(tmp_path / "a" / "detections.csv")
+    assert detections.groupby("frame").size().to_dict() == {0: 20, 1: 20, 2: 20, 3: 20, 4: 19, 6: 21, 7: 20}
+    tracked = label_store.open_array(tmp_path / "a" / "labels.zarr", label_store.TRACKED)
+    here = detections[(detections["frame"] == 3) & (detections["label"] == 1)].iloc[0]
+    assert tracked[3][round(here["y_px"]), round(here["x_px"])] == max(here["tracklet_id"], 0)
+    assert (tracked[4][movies.disc(TALL, 12, 36, 5)] == 0).all()
+
+    tables(tmp_path / "b", segment={"min_area": 0.1})  # segmented anew, with the corrections there
+    journal.append(tmp_path / "b" / journal.NAME, *lines)
+    assert tables(tmp_path / "b") == redone

@@ -9,7 +9,7 @@ import numpy as np
 
 from lineage.corrections.journal import digest
 from lineage.corrections.lines import Mitosis, OfTracks
-from lineage.io import labels, records
+from lineage.io import records
 from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
 from lineage.mitosis import discarded
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from lineage.nuclei.light import Light
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
+    from lineage.stages.outlines import Outlined
 
 
-def track(job: Job, quality: FrameQuality, light: Light) -> Lineage:
+def track(job: Job, quality: FrameQuality, light: Light, outlined: Outlined) -> Lineage:
     """Join nuclei, as in even light, to cells, and cells to mothers and daughters."""
     from lineage.tracking import likelihoods
     from lineage.tracking.constraints import constraints_of
@@ -34,8 +35,10 @@ def track(job: Job, quality: FrameQuality, light: Light) -> Lineage:
     said = job.said(OfTracks)
 
     def work(_: Progress) -> Iterable[str]:
-        nuclei = light.correct(read_table(folder.nuclei))
-        constraints = constraints_of(nuclei, said, pixel_size_um=job.video.pixel_size_um)
+        nuclei = light.correct(read_table(outlined.nuclei))
+        constraints = constraints_of(
+            nuclei, said, pixel_size_um=job.video.pixel_size_um, outlined=outlined.by_person
+        )
         lineage = track(
             nuclei,
             usable=quality.usable,
@@ -52,16 +55,16 @@ def track(job: Job, quality: FrameQuality, light: Light) -> Lineage:
 
     depends_on = [likelihoods.digest(), settings, *([digest(said)] if said else [])]
     job.run_stage(
-        "track", work, after=("light",), depends_on=depends_on, files=tuple(folder.tracked.values())
+        "track", work, after=outlined.stages, depends_on=depends_on, files=tuple(folder.tracked.values())
     )
     for note in folder.record.get("notes", {}).get("track", []):
         job.screen.log(note)
     job.screen.log(discarded.in_words(folder.record["discarded"]))
-    lineage = records.read_lineage(folder.nuclei, **folder.tracked)
+    lineage = records.read_lineage(outlined.nuclei, **folder.tracked)
     return replace(lineage, detections=light.correct(lineage.detections))
 
 
-def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEvent]:
+def propose(job: Job, quality: FrameQuality, lineage: Lineage, outlined: Outlined) -> list[MitosisEvent]:
     """List divisions, fusions, deaths, and attempts to divide that came to nothing."""
     from lineage.mitosis import micronuclei
     from lineage.mitosis.corrected import mitoses_of
@@ -84,7 +87,7 @@ def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEv
             classified=classified,
             **settings,
         )
-        raw = labels.open_array(folder.labels, labels.RAW)
+        raw = outlined.labels()
         found = micronuclei.look_beside_daughters(
             found, lineage, video, quality, lambda t: np.asarray(raw[t]), progress=progress
         )

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from lineage.corrections.lines import Line, OfOutlines
+    from lineage.corrections.lines import OfOutlines
     from lineage.io.labels import Frames
     from lineage.io.run_folder import RunFolder
     from lineage.schema import FrameQuality
     from lineage.stages.job import Job, Progress
 
     Frame = dict[str, Any]
-    """Digest of a frame's `lines`, those `not_applied`, and how many nuclei were `added` and `removed`."""
+    """Digest of its `lines`, those `not_applied`, a person's `labels`, how many were `added`, `removed`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,9 +34,9 @@ class Outlined:
 
     nuclei: Path  # NUCLEUS_COLUMNS and what else was measured, before light is taken out
     stages: tuple[str, ...]  # those that wrote what tracking reads
-    not_applied: Mapping[str, str]  # id of a line -> why it could not be applied
     found: Path  # the Zarr group of the labels as they were found
     lines: Mapping[int, Sequence[OfOutlines]]  # of each frame that is corrected
+    by_person: Mapping[int, Sequence[int]]  # frame -> labels of the outlines that a person made or changed
 
     def labels(self) -> Frames:
         """The label images in which `nuclei` were measured."""
@@ -46,7 +46,7 @@ class Outlined:
         return EditedLabels(raw, self.lines) if self.lines else raw
 
 
-def outlines(job: Job, quality: FrameQuality, lines: Sequence[Line]) -> Outlined:
+def outlines(job: Job, quality: FrameQuality) -> Outlined:
     """Correct outlines as a person said, and measure what is new.
 
     The light is read from nuclei as they were found, so that a correction changes nothing in other frames.
@@ -54,18 +54,18 @@ def outlines(job: Job, quality: FrameQuality, lines: Sequence[Line]) -> Outlined
     Args:
         job: after the stages segment and light.
         quality: of the frames; those that are not usable have no outlines.
-        lines: what holds, of all kinds, in order.
     """
     from lineage.nuclei.outlines import by_frame
 
-    folder = job.folder
+    folder, lines = job.folder, job.journal.standing
     files = folder.stages / "corrected_nuclei.npz", folder.stages / "corrected_frames.json"
     said = by_frame(lines, usable=quality.usable)
     out_of_reach = [(x.id, _no_outlines(t, quality)) for t, some in by_frame(lines).items()
                     if t not in said for x in some]  # fmt: skip
     if not said:
         _forget(folder, *files)
-        return Outlined(folder.nuclei, ("light",), _joined(out_of_reach), folder.labels, {})
+        job.note_not_applied("outlines", _joined(out_of_reach))
+        return Outlined(folder.nuclei, ("light",), folder.labels, {}, {})
     digests = {t: digest(some) for t, some in said.items()}
     # A correction of one frame leaves the others as the last run measured them.
     done = {t: f for t, f in _last_run(folder, *files).items() if f[0]["lines"] == digests.get(t)}
@@ -91,8 +91,16 @@ def outlines(job: Job, quality: FrameQuality, lines: Sequence[Line]) -> Outlined
     job.run_stage("outlines", work, after=("segment",), depends_on=digests, files=files)
     for note in folder.record["notes"]["outlines"]:
         job.screen.log(note)
-    reasons = [r for f in _frames(files[1])["frames"].values() for r in f["not_applied"].items()]
-    return Outlined(files[0], ("light", "outlines"), _joined([*out_of_reach, *reasons]), folder.labels, said)
+    frames = _frames(files[1])["frames"]
+    reasons = [r for f in frames.values() for r in f["not_applied"].items()]
+    job.note_not_applied("outlines", _joined([*out_of_reach, *reasons]))
+    return Outlined(
+        nuclei=files[0],
+        stages=("light", "outlines"),
+        found=folder.labels,
+        lines=said,
+        by_person={int(t): f["labels"] for t, f in frames.items()},
+    )
 
 
 def _correct(
@@ -137,7 +145,7 @@ def _correct(
         corrected = _together(tables, like=found)
         names, old = (set(table["label"]) for table in (corrected, of_frame.get(t, found[:0])))
         counts = {"added": len(names - old), "removed": len(old - names)}
-        yield t, {"not_applied": not_applied[t]} | counts, corrected
+        yield t, {"not_applied": not_applied[t], "labels": by_person[t].tolist()} | counts, corrected
 
 
 def _together(tables: list[pd.DataFrame], *, like: pd.DataFrame) -> pd.DataFrame:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from lineage.io.run_folder import RunFolder
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
+    from lineage.stages.outlines import Outlined
 
 THREADS = 1  # of the classifier: two are slower on images this small, and change the last digits
 BATCH = 32  # events classified together
@@ -170,6 +171,7 @@ def reject(
     lineage: Lineage,
     events: list[MitosisEvent],
     verdicts: Mapping[int, Mapping[str, Any]],
+    outlined: Outlined,
 ) -> tuple[Lineage, list[MitosisEvent]]:
     """Undo the divisions that are no mitoses; write the nuclei and their labels by cell."""
     from lineage.mitosis.reject import reject_divisions
@@ -179,7 +181,8 @@ def reject(
     lineage, events = reject_divisions(lineage, events, rejected)
 
     def work(progress: Progress) -> Iterable[str]:
-        labels.write_tracked(folder.labels, lineage.detections, job.video.geometry, progress=progress)
+        raw, geometry = outlined.labels(), job.video.geometry
+        labels.write_tracked(folder.labels, lineage.detections, geometry, raw=raw, progress=progress)
         detections = lineage.detections.sort_values("detection_id")
         write_table(ordered_columns(detections, DETECTION_COLUMNS), folder.detections)
         return ()

@@ -8,6 +8,7 @@ that cannot both hold the later one does.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +18,7 @@ from lineage.corrections.lines import Cut, Death, Division, Fusion, Join, NoDeat
 from lineage.schema import Hypotheses, Hypothesis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     import networkx as nx
     import pandas as pd
@@ -59,10 +60,11 @@ class Constraints:
     cuts: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # the second comes not from the first
     no_divisions: Mapping[str, int] = field(default_factory=dict)  # the mother's last nucleus
     no_deaths: Mapping[str, int] = field(default_factory=dict)
+    outlined: frozenset[int] = frozenset()  # nuclei whose outlines are a person's: no debris
     not_applied: Mapping[str, str] = field(default_factory=dict)  # id of the line -> why not
 
     def __bool__(self) -> bool:
-        return bool(self.said or self.cuts or self.no_divisions or self.no_deaths)
+        return bool(self.said or self.cuts or self.no_divisions or self.no_deaths or self.outlined)
 
     # --- before the program
 
@@ -116,8 +118,9 @@ class Constraints:
         )
 
     def _denied(self, hypotheses: Hypotheses, p: TrackletArrays, index: Mapping[int, int]) -> np.ndarray:
-        """(H,) the divisions, and the deaths, near nuclei of which they are denied."""
-        denied = np.zeros(len(hypotheses.kind), bool)
+        """(H,) divisions and deaths where they are denied, and that what a person outlined is false."""
+        real = p.tracklet[[index[d] for d in self.outlined if d in index]]
+        denied = (hypotheses.kind == Hypothesis.FALSE_POSITIVE) & np.isin(hypotheses.starts[:, 0], real)
         last = p.last[np.maximum(hypotheses.ends[:, 0], 0)]
         for kind, places in (
             (Hypothesis.DIVISION, self.no_divisions),
@@ -164,13 +167,20 @@ class Constraints:
         return replace(self, not_applied={**self.not_applied, **dict.fromkeys(failed, why)})
 
 
-def constraints_of(nuclei: pd.DataFrame, lines: Iterable[OfTracks], *, pixel_size_um: float) -> Constraints:
+def constraints_of(
+    nuclei: pd.DataFrame,
+    lines: Iterable[OfTracks],
+    *,
+    pixel_size_um: float,
+    outlined: Mapping[int, Sequence[int]] = MappingProxyType({}),
+) -> Constraints:
     """What lines say, of these nuclei.
 
     Args:
         nuclei: NUCLEUS_COLUMNS.
         lines: in the order in which they were said.
         pixel_size_um: of the movie.
+        outlined: frame -> labels of the outlines that a person made or changed.
     """
     find = Finder(nuclei, pixel_size_um=pixel_size_um)
     said: dict[str, Said] = {}
@@ -211,7 +221,11 @@ def constraints_of(nuclei: pd.DataFrame, lines: Iterable[OfTracks], *, pixel_siz
             opposite = denied[NoDivision if isinstance(line, Division) else NoDeath]
             overrule(opposite, {i: d in ends for i, d in opposite.items()})
         said[line.id] = new
-    return Constraints(said, cuts, denied[NoDivision], denied[NoDeath], not_applied)
+    is_outlined = np.zeros(len(nuclei), bool)
+    for t, labels in outlined.items():
+        is_outlined |= (nuclei["frame"] == t) & nuclei["label"].isin(labels)
+    ids = frozenset(nuclei["detection_id"][is_outlined].tolist())
+    return Constraints(said, cuts, denied[NoDivision], denied[NoDeath], ids, not_applied)
 
 
 _KIND: Mapping[type, Hypothesis] = {
