@@ -4,15 +4,14 @@ import { getPicture } from "./api.js";
 import { byId, el, onceAFrame } from "./dom.js";
 import { goToCell, goToEvent } from "./find.js";
 import { say, verdictOf } from "./said.js";
-import { notify, on, set, state } from "./store.js";
+import { notify, on, remember, remembered, state } from "./store.js";
+import { FATES, SUBTYPES, VERDICTS, capital, hours, ofEvent, plain } from "./words.js";
 import { step } from "./worklist.js";
-import { remember, remembered } from "./store.js";
-import { FATES, SUBTYPES, VERDICTS, because, capital, hours, ofEvent, plain } from "./words.js";
 
 const KEYS = { normal: "1", abnormal: "2", not_a_mitosis: "3", undecided: "0" };
 const ROWS = [["first_frame", "first frame"], ["last_frame", "last frame"], ["generation", "generation"],
   ["founder_id", "founder"], ["dna_mass", "DNA mass"], ["area_um2", "area, µm²"], ["n_slippages", "slippages"]];
-const OF_EVENT = [["p_verdict", "probability of abnormal"], ["verdict_because", "because of"], ["p_abnormal", "classifier: abnormal"],
+const OF_EVENT = [["p_abnormal", "classifier: abnormal"],
   ["p_none", "classifier: no mitosis"], ["confidence", "confidence of the tracking, log-odds"], ["n_poles", "poles"],
   ["n_micronuclei", "micronuclei"], ["bridge", "bridge"], ["refusion_after_min", "reunited after, min"], ["flags", "flags"]];
 
@@ -57,7 +56,7 @@ function ofThe(event, cell) {
     el("h3", {}, el("button", { class: "link", onclick: () => goToEvent(event) }, capital(words))),
     event.event_type === "mitosis" ? verdicts(event) : null,
     film(event),
-    event.verdict_because ? el("p", { class: "soft" }, because(event.verdict_because)) : null);
+    event.words ? el("p", { class: "soft" }, capital(event.words)) : null);
 }
 
 function verdicts(event) {
@@ -99,9 +98,10 @@ export async function judge(verdict, subtype = "") {
 /** The film strip, drawn on a canvas once it is there. */
 function film(event) {
   if (!event.has_crop) return null;
-  const canvas = el("canvas", { class: "film", role: "img", "aria-label": `Film of event ${event.event_id}` });
+  const canvas = el("canvas", { role: "img", "aria-label": `Film of event ${event.event_id}` });
+  const strip = el("div", { class: "film", title: "Click: larger or smaller", onclick: () => strip.classList.toggle("large") }, canvas);
   const show = picture => {
-    if (!picture) return canvas.remove();
+    if (!picture) return strip.remove();
     [canvas.width, canvas.height] = [picture.width, picture.height];
     canvas.getContext("2d").drawImage(picture, 0, 0);
   };
@@ -112,7 +112,7 @@ function film(event) {
       films.set(event.event_id, picture);
       show(picture);
     });
-  return canvas;
+  return strip;
 }
 
 // The table

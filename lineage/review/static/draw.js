@@ -6,15 +6,17 @@ import { verdictOf } from "./said.js";
 const TAIL = 10; // frames of a track that are shown
 const MARKED = 1; // frames before and after an event in which it is marked
 
-/** Cell -> colour, by founder or by the verdict on the mitosis that it goes through. */
+/** Cell -> colour, by founder or by the verdict on its mitosis; without one, on the mitosis that it was born in. */
 export function painter(lineage, colour) {
   if (colour === "lineage") {
     const founder = new Map([...lineage.cells.values()].map(c => [c.tracklet_id, ofLineage(c.founder_id)]));
     return cell => founder.get(cell) ?? PALE;
   }
   const mitoses = lineage.events.filter(e => e.event_type === "mitosis");
-  const verdict = new Map(mitoses.map(e => [e.mother, ON_PICTURE[verdictOf(e).verdict]]));
-  return cell => verdict.get(cell) ?? PALE;
+  const coloured = mitoses.map(e => [e, ON_PICTURE[verdictOf(e).verdict]]);
+  const own = new Map(coloured.map(([e, shade]) => [e.mother, shade]));
+  const birth = new Map(coloured.flatMap(([e, shade]) => e.daughters.map(cell => [cell, shade])));
+  return cell => own.get(cell) ?? birth.get(cell) ?? PALE;
 }
 
 /** Outlines that can be seen; filled where there is no picture below them. */

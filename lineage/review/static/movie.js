@@ -94,6 +94,7 @@ function mix([grey, coloured]) {
   [mixer.width, mixer.height] = [grey.width, grey.height];
   context.drawImage(coloured, 0, 0, grey.width, grey.height);
   context.globalCompositeOperation = "multiply";
+  context.drawImage(coloured, 0, 0, grey.width, grey.height); // squared: the haze between nuclei goes
   context.fillStyle = TINT;
   context.fillRect(0, 0, grey.width, grey.height);
   context.globalCompositeOperation = "lighter";

@@ -36,21 +36,6 @@ export function ofEvent(event) {
   return seen ? `mitosis, ${seen}` : "mitosis";
 }
 
-const REASONS = [
-  [/^reunited_(\d+)_min$/, "daughters reunited after $1 min"], [/^classifier_none_([\d.]+)$/, "classifier: no mitosis $1"],
-  [/^not_classified$/, "the classifier was not asked"], [/^contradicted$/, "the classifier contradicts what was seen"],
-  [/^person$/, "set by a person"],
-];
-
-/** `verdict_because`, as the report words it. */
-export function because(names) {
-  const one = name => {
-    const found = REASONS.find(([pattern]) => pattern.test(name));
-    return found ? name.replace(...found) : plain(name);
-  };
-  return String(names ?? "").split(" ").filter(Boolean).map(one).join(", ");
-}
-
 /** What a correction says, as a sentence without its end. */
 export function ofLine(line, hoursOf) {
   const at = nucleus => hoursOf(nucleus.frame);
