@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
 from dataclasses import dataclass
-from functools import cached_property
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lineage.corrections import journal
+from lineage.corrections.lines import OfOutlines
 from lineage.io import labels
 from lineage.io.integrity import RECORD, check, read_record
 from lineage.io.run_folder import RunFolder
@@ -21,16 +22,16 @@ from lineage.review.worklist import worklist
 from lineage.schema import Decision, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from lineage.config import Config
     from lineage.corrections.journal import Journal
+    from lineage.corrections.lines import Line
     from lineage.review.tables import Tables
 
 RUN, RUNS = "run", "runs"
 SUFFIX = ".lineage"
 KEPT_MOVIES = 3  # whose tables stay in memory
-OF_OUTLINES = ("false_nuclei", "merge_outlines", "split_outline", "draw_outline")
 
 
 def find(place: Path) -> tuple[str, list[Path]]:
@@ -56,21 +57,33 @@ def find(place: Path) -> tuple[str, list[Path]]:
     )
 
 
+def name_of(root: Path, place: Path) -> str:
+    """What people call a run; of several, with the folder that it lies in.
+
+    >>> from pathlib import Path
+    >>> name_of(Path("plate/day1/A1.lineage"), Path("plate")), name_of(Path("A1.lineage"), Path("A1.lineage"))
+    ('day1/A1', 'A1')
+    """
+    inner = root.resolve().name if root == place else root.relative_to(place).as_posix()
+    return inner.removesuffix(SUFFIX)
+
+
 class Movie:
     """One run that is looked at; asked from several threads.
 
     Args:
         number: by which the page names it.
         root: the run folder.
+        name: by which people know it.
         kept: where frames and outlines are kept once they are made.
     """
 
-    def __init__(self, number: int, root: Path, kept: Kept) -> None:
-        self.number, self.root, self.folder = number, root, RunFolder(root)
-        self.name = root.resolve().name.removesuffix(SUFFIX)
+    def __init__(self, number: int, root: Path, name: str, kept: Kept) -> None:
+        self.number, self.root, self.name, self.folder = number, root, name, RunFolder(root)
         self.journal_path = root / journal.NAME
         self.is_written = False  # by our own worker: its tables are half old and half new
-        self._kept, self._lock = kept, Lock()
+        self._kept, self._lock, self._opening = kept, Lock(), Lock()
+        self._frames: Frames | None = None
         self._tables: Tables | None = None
         self._journal: tuple[Any, Journal] = (None, journal.Journal())
         self._worklist: tuple[Any, dict[str, Any]] = (None, {})
@@ -106,8 +119,16 @@ class Movie:
         with self._lock:
             known = self._tables
             if known is None or (not self.is_written and not self._is_current(known)):
-                self._tables = tables_of.read(self.root)
-            return self._tables  # type: ignore[return-value]
+                known = self._tables = self._read()
+            return known
+
+    def _read(self) -> Tables:
+        try:
+            return tables_of.read(self.root)
+        except InputError as error:
+            if self.is_written:
+                raise InputError(f"{self.name} is being redone; it is here in a moment") from error
+            raise
 
     def _is_current(self, known: Tables) -> bool:
         """Whether tables are as they were read, or no others are whole yet."""
@@ -139,34 +160,23 @@ class Movie:
 
     # --- What is seen
 
-    @cached_property
-    def _opened(self) -> tuple[Frames | None, Config | None, str]:
-        from lineage.run import reopen
-
-        try:
-            video, config = reopen(self.root, self.tables.record)
-        except (InputError, OSError) as error:
-            return None, None, f"the frames cannot be shown: {error}"
-        if not video.intensities:
-            return None, config, "there are masks alone, and no frames to show"
-        return Frames(video, self._kept, self.number), config, ""
-
     @property
     def frames(self) -> Frames:
-        """The movie.
+        """The movie, opened once.
 
         Raises:
-            InputError: it is not there.
+            InputError: there is none to show.
         """
-        found, _, why = self._opened
-        if found is None:
-            raise InputError(why)
-        return found
+        from lineage.run import reopen
 
-    @property
-    def why_no_frames(self) -> str:
-        """A sentence where there are no frames to show; empty where there are."""
-        return self._opened[2]
+        record = self.tables.record
+        with self._opening:
+            if self._frames is None:
+                video, _ = reopen(self.root, record)
+                if not video.intensities:
+                    raise InputError("there are masks alone, and no frames to show")
+                self._frames = Frames(video, self._kept, self.number)
+            return self._frames
 
     def outlines(self, t: int) -> bytes:
         """The outlines of a frame as they are corrected, as JSON: `labels`, `cells`, `polygons`.
@@ -175,13 +185,11 @@ class Movie:
             t: frame.
         """
         tables = self.tables
-        lines = [x for x in self.journal.standing if x.what in OF_OUTLINES and t in frames_of(x)]
+        lines = about_outlines(self.journal.standing, t)
         key = (self.number, "outlines", t, tables.revision, journal.digest(lines))
         return self._kept.get(key, lambda: self._made_outlines(t, tables, lines))
 
-    def _made_outlines(self, t: int, tables: Tables, lines: list[Any]) -> bytes:
-        import json
-
+    def _made_outlines(self, t: int, tables: Tables, lines: list[OfOutlines]) -> bytes:
         from lineage.review.outlines import outlines
 
         image = corrected(np.asarray(labels.open_array(self.folder.labels, labels.RAW)[t]), lines)
@@ -196,27 +204,29 @@ class Movie:
         ).encode()
 
 
-def corrected(image: np.ndarray, lines: list[Any]) -> np.ndarray:
+def about_outlines(lines: Sequence[Line], t: int) -> list[OfOutlines]:
+    """What was said of the outlines of a frame, in order."""
+    if not any(isinstance(line, OfOutlines) for line in lines):
+        return []
+    try:
+        from lineage.nuclei.outlines import by_frame
+    except ImportError:
+        return []
+    return list(by_frame(lines).get(t, ()))
+
+
+def corrected(image: np.ndarray, lines: list[OfOutlines]) -> np.ndarray:
     """A frame's labels after what was said of its outlines.
 
     Args:
         image: (Y, X) labels.
-        lines: about this frame, in order.
+        lines: of `about_outlines`.
     """
     if not lines:
         return image
     from lineage.nuclei.outlines import edited
 
     return edited(image, lines)[0]
-
-
-def frames_of(line: Any) -> set[int]:
-    """The frames whose outlines a line changes."""
-    if line.what == "draw_outline":
-        return {line.frame}
-    if line.what == "split_outline":
-        return {line.nucleus.frame}
-    return {nucleus.frame for nucleus in line.nuclei}
 
 
 @dataclass(frozen=True)
@@ -248,7 +258,7 @@ class Library:
     def __init__(self, place: Path) -> None:
         self.mode, roots = find(place)
         kept = Kept()
-        self.movies = [Movie(number, root, kept) for number, root in enumerate(roots)]
+        self.movies = [Movie(m, root, name_of(root, place), kept) for m, root in enumerate(roots)]
         self._lock = Lock()
         self._recent: OrderedDict[int, None] = OrderedDict()
         self._known: dict[int, tuple[Any, Row]] = {}

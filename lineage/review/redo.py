@@ -43,6 +43,7 @@ class Redo:
         self._condition = Condition()
         self._progress: dict[int, Progress] = {}
         self._waiting: dict[int, Movie] = {}
+        self._under_way: Movie | None = None
         self._last_line = 0.0
         self._is_closed = False
         self._process: SpawnProcess | None = None
@@ -50,9 +51,8 @@ class Redo:
         self._thread: Thread | None = None
 
     def progress(self, movie: Movie) -> Progress:
-        """How it stands; an error is no error any more once the lines are in the results."""
-        found = self._progress.get(movie.number, Progress())
-        return found
+        """How it stands with a movie."""
+        return self._progress.get(movie.number, Progress())
 
     def ask(self, movie: Movie, *, after_line: bool = False) -> None:
         """Redo a movie if its results do not hold what was said.
@@ -62,10 +62,11 @@ class Redo:
             after_line: a line was just added, and more may follow.
         """
         with self._condition:
-            if self._is_closed or not is_due(movie, self._progress.get(movie.number, Progress())):
-                return
             if after_line:
                 self._last_line = time.monotonic()
+            # Of the one that is under way it is asked again once it is done.
+            if self._is_closed or movie is self._under_way or not is_due(movie, self.progress(movie)):
+                return
             self._waiting[movie.number] = movie
             self._set(movie, working=True)
             if self._thread is None:
@@ -89,8 +90,7 @@ class Redo:
                 self._process.join(5)
 
     def _set(self, movie: Movie, **changed: object) -> None:
-        now = self._progress.get(movie.number, Progress())
-        self._progress[movie.number] = replace(now, **changed)  # type: ignore[arg-type]
+        self._progress[movie.number] = replace(self.progress(movie), **changed)  # type: ignore[arg-type]
 
     def _work(self) -> None:
         while True:
@@ -101,6 +101,7 @@ class Redo:
                 if self._is_closed:
                     return
                 movie = self._waiting.pop(next(iter(self._waiting)))
+                self._under_way = movie
                 connection = self._worker()
             self._redo(movie, connection)
 
@@ -116,9 +117,10 @@ class Redo:
                 self._process = self._connection = None
         movie.is_written = False
         with self._condition:
+            self._under_way = None
             self._set(
                 movie,
-                working=movie.number in self._waiting,
+                working=False,
                 error=error,
                 seconds=round(time.monotonic() - start, 2),
                 tried=digest,

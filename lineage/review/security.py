@@ -124,7 +124,9 @@ def _check_kind(headers: list[tuple[bytes, bytes]]) -> None:
     kind = (_only(headers, b"content-type") or b"").split(b";")[0].strip().lower()
     if kind != b"application/json":
         raise Refused(415, "wanted is JSON, sent as application/json")
-    length = _only(headers, b"content-length") or b"0"
+    length = _only(headers, b"content-length")
+    if length is None:
+        return  # it is counted as it comes
     if not length.isdigit() or len(length) > 12 or int(length) > MAX_BODY:
         raise Refused(413, f"more than {MAX_BODY // 1024} kB in one request")
 

@@ -35,9 +35,13 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from lineage.review.frames import Frames
+    from lineage.schema import Video
+
 STATIC = Path(__file__).parent / "static"
 TILE_PX = 96  # of a film strip
-MAX_WHO = 80  # letters
+# Newer versions can send measurements elsewhere, where the environment says so; earlier ones ignore this.
+NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
 
 
 class Refusal(Exception):
@@ -86,12 +90,19 @@ def app_of(place: Path, *, token: str, port: int, read_only: bool = False, who: 
         review.redo.close()
 
     mimetypes.add_type("text/javascript", ".js")  # Windows may say otherwise, and browsers refuse it then
-    app = FastAPI(lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app = FastAPI(
+        lifespan=lifespan,
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+        telemetry=NO_TELEMETRY,
+    )
     app.include_router(routes(review), prefix="/api")
     app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"))
     app.mount("/static", StaticFiles(directory=STATIC))
-    for kind, answer in ANSWERS.items():
-        app.add_exception_handler(kind, answer)
+    for kind, handler in ANSWERS.items():
+        app.add_exception_handler(kind, handler)
     return Guard(app, token=token, port=port)
 
 
@@ -245,15 +256,7 @@ def about(movie: Movie) -> dict[str, Any]:
     """What the page needs to know of a movie before it shows anything."""
     tables = movie.tables
     record, stated = tables.record, tables.record["video"]
-    why = movie.why_no_frames
-    channels = (
-        []
-        if why
-        else [
-            {"index": i, "name": name, "role": _role(i, movie)}
-            for i, name in enumerate(movie.frames.video.channels)
-        ]
-    )
+    frames, why = _frames(movie)
     warnings = [w for stage in record.get("warnings", {}).values() for w in stage]
     radius = tables.nuclei.radius_px
     return {
@@ -265,19 +268,27 @@ def about(movie: Movie) -> dict[str, Any]:
         "shape": list(stated["shape"]),
         "pixel_size_um": stated["pixel_size_um"],
         "minutes_per_frame": stated["minutes_per_frame"],
-        "channels": channels,
-        "has_pixels": not why,
+        "channels": _channels(frames.video) if frames else [],
+        "has_pixels": frames is not None,
         "usable": tables.usable.tolist(),
-        "levels": {str(i): movie.frames.levels(i) for i in range(len(channels))},
+        "levels": {i: frames.levels(i) for i in range(len(frames.video.channels))} if frames else {},
         "diameter_px": round(2 * float(np.median(radius)), 2) if len(radius) else None,
         "warnings": [*([why] if why else []), *warnings],
         "held_out": words.limits(verdict.load().get("held_out")),
     }
 
 
-def _role(channel: int, movie: Movie) -> str:
-    video = movie.frames.video
-    return "nucleus" if channel == video.nucleus else "phase" if channel == video.phase else "other"
+def _frames(movie: Movie) -> tuple[Frames | None, str]:
+    """The movie; or none, and why."""
+    try:
+        return movie.frames, ""
+    except (InputError, OSError) as error:
+        return None, f"the frames cannot be shown: {error}"
+
+
+def _channels(video: Video) -> list[dict[str, Any]]:
+    roles = {video.phase: "phase", video.nucleus: "nucleus"}
+    return [{"index": i, "name": n, "role": roles.get(i, "other")} for i, n in enumerate(video.channels)]
 
 
 def _check_number(i: int, n: int, what: str) -> None:
@@ -419,12 +430,15 @@ def candidate_of(movie: Movie, said: dict[str, Any]) -> dict[str, Any]:
         from lineage.nuclei.outlines import candidate
     except ImportError:
         raise Refusal(501, "the network cannot be asked yet") from None
-    frames = movie.frames
-    zoom = json.loads(movie.folder.scale.read_text(encoding="utf-8"))["zoom"]
+    frames, path = movie.frames, movie.folder.scale
+    if not path.exists():
+        raise Refusal(409, "the outlines are of masks: there is no network to ask")
+    with reading(path, f"delete it, {RUN_AGAIN}, and it is made anew"):
+        zoom = float(json.loads(path.read_text(encoding="utf-8"))["zoom"])
     model = movie.tables.record["settings"]["segment"]["model"]
     image = frames.read(place.frame, frames.video.nucleus)
     with _ONE_AT_A_TIME:
-        polygon, probability = candidate(model, image, zoom, place.y_px, place.x_px)
+        polygon, probability = candidate(model, image, zoom=zoom, y_px=place.y_px, x_px=place.x_px)
     points = None if polygon is None else [[round(float(v), 2) for v in point] for point in polygon]
     return {"polygon": points, "probability": round(float(probability), 4)}
 
