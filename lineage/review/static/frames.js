@@ -3,9 +3,9 @@
 import { getJson, getPicture } from "./api.js";
 import { state } from "./store.js";
 
-const PICTURE_BYTES = 320e6; // decoded pictures that are kept: 80 of 1024 x 1024
+const PICTURE_BYTES = 256e6; // decoded pictures that are kept: 61 of 1024 x 1024
 const AT_LEAST = 16;
-const OUTLINES = 400; // frames
+const OUTLINES = 100; // frames; those of 250 nuclei take half a megabyte
 const AT_ONCE = 5; // requests; a browser has six connections to one host
 const AHEAD = 14; // frames
 
