@@ -86,6 +86,7 @@ def events_of(movie: Movie) -> list[dict[str, Any]]:
     """Every event, with how a correction names it."""
     tables = movie.tables
     yes = {"True": True, "False": False}
+    films = {path.name for path in movie.folder.crops.glob("*.tif")}
     found = []
     for values in rows_of(tables.events[list(EVENT_COLUMNS)]):
         event = dict(zip(EVENT_COLUMNS, values, strict=True))
@@ -94,7 +95,7 @@ def events_of(movie: Movie) -> list[dict[str, Any]]:
             event
             | {
                 "ref": reference(movie, event),
-                "has_crop": crop_of(movie, event["event_id"]).is_file(),
+                "has_crop": name(event["event_id"]) in films,
                 "person": "person" in event["verdict_because"].split(),
                 "words": words.reasons(event | {"p_verdict": _nan(event["p_verdict"])}),
             }
