@@ -6,8 +6,8 @@ review's list; counted is after how many looks the fraction abnormal of all mosa
 points of the truth, and stays there. Against it: the same looks, and those at every other event, in random
 order.
 
-A look at an event gives it the class of its tile's mitosis, or takes it out where it is no tile's. A look at a
-cell that is lost, or begins, finds the mitosis of its tile if nobody proposed it; else it changes nothing.
+A look at an event gives it the class of its tile's mitosis, or takes it out where it is no tile's. A look at
+a cell that is lost, or begins, finds the mitosis of its tile if nobody proposed it; else it changes nothing.
 """
 
 from __future__ import annotations
