@@ -14,7 +14,7 @@ from lineage.stages.cells import propose, track
 from lineage.stages.movie import check_inputs, open_movie, start, with_channels
 from lineage.stages.nuclei import assess, light, segment
 from lineage.stages.outlines import outlines
-from lineage.stages.results import annotate, record_corrections, report
+from lineage.stages.results import annotate, forget_report, record_corrections, report
 from lineage.stages.verdicts import classify, crop, decide, reject
 
 if TYPE_CHECKING:
@@ -24,7 +24,13 @@ if TYPE_CHECKING:
 
 
 def run(
-    movie: Path | Video, out: Path, config: Config, *, screen: Screen, overwrite: bool = False
+    movie: Path | Video,
+    out: Path,
+    config: Config,
+    *,
+    screen: Screen,
+    overwrite: bool = False,
+    page: bool = True,
 ) -> RunFolder:
     """Take a movie through every stage that is not done yet.
 
@@ -34,6 +40,7 @@ def run(
         config: all settings.
         screen: where progress and warnings are shown.
         overwrite: throw away an earlier run in `out`.
+        page: write report.html; else, where results changed, there is none until the next run.
 
     Raises:
         InputError: the movie, a setting or the folder cannot be used.
@@ -47,7 +54,7 @@ def run(
         folder = RunFolder.open(
             out, video=video.path, overwrite=overwrite, files=video.files, position=video.position
         )
-        _run_stages(folder, video, config, screen)
+        _run_stages(folder, video, config, screen, page=page)
     return folder
 
 
@@ -81,7 +88,7 @@ def reopen(root: Path, record: dict[str, Any]) -> tuple[Video, Config]:
     return video, config
 
 
-def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen) -> None:
+def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen, *, page: bool) -> None:
     """The stages in order; each is run only where its results are not there, or do not hold any more."""
     out = folder.root
     is_new = not out.exists()
@@ -101,7 +108,10 @@ def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen)
         lineage, events = reject(job, lineage, events, verdicts, outlined)
         tree = annotate(job, quality, lineage, events, verdicts)
         record_corrections(job)
-        report(job, quality, seen, tree)
+        if page:
+            report(job, quality, seen, tree)
+        else:
+            forget_report(job)
     except (InputError, OSError):
         # Bad masks, a full disk: a folder that this start made, and in which no nuclei lie yet, goes.
         if is_new and "segment" not in folder.record.get("stages", {}):

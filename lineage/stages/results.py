@@ -8,6 +8,7 @@ from lineage import signal_courses, tables
 from lineage.export import graphml
 from lineage.io import labels
 from lineage.io.files import read_table, remove, write_table
+from lineage.mitosis import verdict
 from lineage.mitosis.event_table import event_table
 from lineage.schema import EVENT_COLUMNS, signal_names
 
@@ -70,8 +71,10 @@ def annotate(
         return ()
 
     files = (folder.events, folder.tracklets, folder.lineages, *of_signals, folder.geff, folder.graphml)
-    depends_on = [dose_gy, video.path.name, EVENT_COLUMNS]
-    job.run_stage("tree", work, after=("reject",), depends_on=depends_on, files=files)
+    by_person = {e: v for e, v in verdicts.items() if v["verdict_because"] == verdict.PERSON}
+    said = sorted((e, v["verdict"], v["subtype"]) for e, v in by_person.items())
+    depends_on = [dose_gy, video.path.name, EVENT_COLUMNS, verdict.digest(), said]
+    job.run_stage("tree", work, after=("reject", "classify"), depends_on=depends_on, files=files)
     return graphml.read(folder.graphml)
 
 
@@ -95,6 +98,13 @@ def record_corrections(job: Job) -> None:
                 f"warning: a correction is not applied ({line.what}, {line.who}): {not_applied[line.id]}",
                 "yellow",
             )
+
+
+def forget_report(job: Job) -> None:
+    """Take away a page that shows earlier results; the next run writes it anew."""
+    if job.folder.record["stages"].pop("report", None):
+        job.folder.save()
+    remove(job.folder.report)
 
 
 def report(job: Job, quality: FrameQuality, light: Light, tree: nx.DiGraph) -> None:

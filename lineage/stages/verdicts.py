@@ -188,8 +188,6 @@ def reject(
         return ()
 
     of_labels = [folder.labels / name for name in (labels.TRACKED, ".zgroup", ".zattrs")]
-    by_person = {e: v for e, v in verdicts.items() if v["verdict_because"] == verdict.PERSON}
-    depends_on = [verdict.digest(), sorted((e, v["verdict"], v["subtype"]) for e, v in by_person.items())]
     files = (folder.detections, *of_labels)
-    job.run_stage("reject", work, after=("events", "classify"), depends_on=depends_on, files=files)
+    job.run_stage("reject", work, after=("events",), depends_on=sorted(rejected), files=files)
     return lineage, events
