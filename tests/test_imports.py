@@ -141,6 +141,7 @@ CHEAP = (
     "lineage.run",
     "lineage.command",
     "lineage.evaluate.evaluate",
+    "lineage.review.__main__",
     "pipelines.platemap",
     "pipelines.plate",
     "pipelines.plate_command",

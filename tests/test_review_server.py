@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import drawn_run
@@ -122,6 +123,39 @@ def test_outlines_lie_around_their_nuclei_and_have_their_cells(client, run):
         )
 
 
+def test_outlines_are_shown_as_corrected_at_once(client):
+    before = client.get("/api/movies/0/outlines/3").json()
+    gone, new = {"frame": 3, "y_px": 31, "x_px": 30}, [[100, 70], [100, 90], [120, 90], [120, 70]]
+    said = {"what": "false_nuclei", "nuclei": [gone, gone | {"frame": 4}]}
+    line = client.post(CORRECTIONS, json={"say": said}).json()["id"]
+    client.post(CORRECTIONS, json={"say": {"what": "draw_outline", "frame": 3, "polygon": new}})
+    after = client.get("/api/movies/0/outlines/3").json()
+    assert set(before["labels"]) - set(after["labels"]) == {1}
+    (drawn,) = set(after["labels"]) - set(before["labels"])
+    at = after["labels"].index(drawn)
+    assert after["cells"][at] == -1
+    assert np.reshape(after["polygons"][at], (-1, 2)).mean(axis=0) == pytest.approx((80, 110), abs=1)
+    assert 1 not in client.get("/api/movies/0/outlines/4").json()["labels"]
+    assert 1 in client.get("/api/movies/0/outlines/5").json()["labels"]
+    client.post(CORRECTIONS, json={"say": {"what": "undo", "line": line}})
+    assert 1 in client.get("/api/movies/0/outlines/3").json()["labels"]
+
+
+def test_where_outlines_are_of_masks_there_is_no_network_to_ask(client):
+    place = {"frame": 3, "y_px": 31, "x_px": 30}
+    refused(client.post("/api/movies/0/candidate", json=place), 409, "masks")
+
+
+def test_the_network_is_asked_for_what_it_would_draw(run):
+    (run / "stages" / "scale.json").write_text('{"diameter_px": 16, "zoom": 1.0, "given": false}')
+    with client_of(run) as client:
+        found = client.post("/api/movies/0/candidate", json={"frame": 3, "y_px": 31, "x_px": 30}).json()
+        assert np.mean(found["polygon"], axis=0) == pytest.approx((31, 30), abs=2)
+        assert 0 < found["probability"] <= 1
+        nothing = client.post("/api/movies/0/candidate", json={"frame": 3, "y_px": 1e5, "x_px": 1e5}).json()
+        assert nothing == {"polygon": None, "probability": 0}
+
+
 def test_nuclei_are_sent_as_plain_numbers(client, run):
     sent = client.get("/api/movies/0/nuclei").content
     n = int(np.frombuffer(sent, "<i4", 1)[0])
@@ -193,6 +227,17 @@ def test_lines_of_others_appear_and_none_is_lost(client, run):
     listed = client.get(CORRECTIONS).json()
     assert [x["who"] for x in listed["lines"]] == ["another server", "anna"]
     assert listed["unreadable"] == [3]
+
+
+def test_people_who_speak_at_once_do_not_overwrite_one_another(client, run):
+    def say(who: str) -> list[int]:
+        return [client.post(CORRECTIONS, json={"say": CUT, "who": who}).status_code for _ in range(10)]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(say, ("anna", "berta", "clara", "dora"))) == [[200] * 10] * 4
+    said = journal.read(run / journal.NAME)
+    assert len(said.standing) == 40
+    assert not said.unreadable
 
 
 def test_an_item_is_done_once_somebody_said_something_about_it(client):
@@ -609,6 +654,12 @@ def test_bad_input_is_one_line(tmp_path):
         assert ended.exit_code == 2
         assert "is no run folder and holds none" in ended.stderr
         assert ended.stderr.count("\n") == 1
+
+
+def test_a_name_that_no_line_could_hold_is_refused_before_anything_is_said(run):
+    ended = CliRunner().invoke(command, [str(run), "--who", "x" * 81, "--no-browser"])
+    assert ended.exit_code == 2
+    assert "at most 80" in ended.stderr
 
 
 def test_a_port_that_is_taken_is_said_so(run):

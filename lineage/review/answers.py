@@ -12,6 +12,7 @@ import numpy as np
 from lineage.io.integrity import RUN_AGAIN, read_record, reading
 from lineage.mitosis import verdict
 from lineage.mitosis.crops import name
+from lineage.nuclei.outlines import candidate
 from lineage.report import words
 from lineage.review.redo import applied
 from lineage.review.said import as_dict
@@ -142,10 +143,6 @@ def candidate_of(movie: Movie, place: Nucleus) -> dict[str, Any]:
         movie: the one.
         place: in one of its frames.
     """
-    try:
-        from lineage.nuclei.outlines import candidate
-    except ImportError:
-        raise Refused(501, "the network cannot be asked yet") from None
     frames, path = movie.frames, movie.folder.scale
     if not path.exists():
         raise Refused(409, "the outlines are of masks: there is no network to ask")

@@ -9,21 +9,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineage.corrections import journal
-from lineage.corrections.lines import OfOutlines
 from lineage.io import labels
 from lineage.io.integrity import check, read_record
 from lineage.io.run_folder import RunFolder
+from lineage.nuclei.outlines import by_frame, edited
 from lineage.review import tables as tables_of
 from lineage.review.frames import Frames
 from lineage.review.worklist import worklist
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from lineage.corrections.journal import Journal
-    from lineage.corrections.lines import Line
+    from lineage.corrections.lines import OfOutlines
     from lineage.review.frames import Kept
     from lineage.review.tables import Tables
 
@@ -147,15 +146,15 @@ class Movie:
             t: frame.
         """
         tables = self.tables
-        lines = about_outlines(self.journal.standing, t)
+        lines = by_frame(self.journal.standing, usable=tables.usable).get(t, [])
         key = (self.number, "outlines", t, tables.revision, journal.digest(lines))
         return self._kept.get(key, lambda: self._made_outlines(t, tables, lines))
 
     def _made_outlines(self, t: int, tables: Tables, lines: list[OfOutlines]) -> bytes:
         from lineage.review.outlines import outlines
 
-        image = corrected(np.asarray(labels.open_array(self.folder.labels, labels.RAW)[t]), lines)
-        found, polygons = outlines(image)
+        image = np.asarray(labels.open_array(self.folder.labels, labels.RAW)[t])
+        found, polygons = outlines(edited(image, lines)[0] if lines else image)
         rows = tables.nuclei.in_frame(t)
         cell_of = dict(
             zip(tables.nuclei.label[rows].tolist(), tables.nuclei.cell[rows].tolist(), strict=True)
@@ -164,28 +163,3 @@ class Movie:
         return json.dumps(
             {"labels": found, "cells": cells, "polygons": polygons}, separators=(",", ":")
         ).encode()
-
-
-def about_outlines(lines: Sequence[Line], t: int) -> list[OfOutlines]:
-    """What was said of the outlines of a frame, in order."""
-    if not any(isinstance(line, OfOutlines) for line in lines):
-        return []
-    try:
-        from lineage.nuclei.outlines import by_frame
-    except ImportError:
-        return []
-    return list(by_frame(lines).get(t, ()))
-
-
-def corrected(image: np.ndarray, lines: list[OfOutlines]) -> np.ndarray:
-    """A frame's labels after what was said of its outlines.
-
-    Args:
-        image: (Y, X) labels.
-        lines: of `about_outlines`.
-    """
-    if not lines:
-        return image
-    from lineage.nuclei.outlines import edited
-
-    return edited(image, lines)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import signal
+import sys
 import time
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lineage.review.movie import Movie
 
 PAUSE_S = 0.7  # lines that follow each other so fast are taken together
+WAIT_S = 5.0  # for a run to stop where it is
 RETRY_S = 30.0  # after an error, if nothing else was said meanwhile: another run may have held the folder
 
 
@@ -88,7 +90,8 @@ class Redo:
             self._condition.notify()
             if self._process is not None:
                 self._process.terminate()
-                self._process.join(5)
+                self._process.join(WAIT_S)
+                self._process.kill()
 
     def _set(self, movie: Movie, **changed: object) -> None:
         self._progress[movie.number] = replace(self.progress(movie), **changed)  # type: ignore[arg-type]
@@ -173,6 +176,7 @@ def applied(record: dict) -> str:
 def _serve(connection: Connection) -> None:
     """Redo one run after the other, until the server ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this process
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # and leaves nothing half done
     Thread(target=end_with_parent, daemon=True).start()
     import lineage.run  # noqa: F401
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HERE = "127.0.0.1"  # no other machine can reach it
+MAX_WHO = 80
 
 
 def serve(place: Path, *, port: int, browser: bool, read_only: bool, who: str) -> None:
@@ -34,6 +35,8 @@ def serve(place: Path, *, port: int, browser: bool, read_only: bool, who: str) -
     Raises:
         InputError: there is no run, or the port is taken.
     """
+    if len(who) > MAX_WHO:
+        raise InputError(f"--who has {len(who)} letters; at most {MAX_WHO} are kept")
     with _listening(port) as listener:
         port, token = listener.getsockname()[1], secrets.token_urlsafe(32)
         app = app_of(place, token=token, port=port, read_only=read_only, who=who)
