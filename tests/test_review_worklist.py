@@ -86,19 +86,22 @@ def test_what_was_rejected_surely_and_what_all_events_of_a_movie_have_is_no_reas
     assert listed([cell(1, 0, 99)], events)["items"] == []
 
 
-def test_what_changes_the_fraction_abnormal_most_goes_first():
+def test_what_changes_the_fraction_abnormal_most_goes_first_up_and_down_in_turns():
     sure = [event(i, i, 50) for i in range(20, 40)]  # normal: so the fraction is small
     doubtful = [
         event(1, 1, 20, p_verdict=0.3),
         event(2, 2, 30, verdict="abnormal", p_verdict=0.66),
         event(3, 3, 40, verdict="undecided", p_verdict=0.5),
         event(4, 4, 50, flags="frame_replaced"),
+        event(5, 5, 60, verdict="abnormal", p_verdict=0.78),
     ]
-    found = listed([cell(i, 0, 99) for i in (1, 2, 3, 4, *range(20, 40))], sure + doubtful)["items"]
-    assert [item["cell"] for item in found] == [3, 2, 1, 4]
-    scores = [item["score"] for item in found]
-    assert scores == sorted(scores, reverse=True)
-    assert 0 < fraction_abnormal(e["verdict"] for e in sure + doubtful) < 0.1
+    cells = [cell(i, 0, 99) for i in (1, 2, 3, 4, 5, *range(20, 40))]
+    found = listed(cells, sure + doubtful)["items"]
+    raise_it, lower_it = ([i["cell"] for i in found if (i["shift"] > 0) == up] for up in (True, False))
+    assert raise_it == [3, 1, 4]  # the most first
+    assert lower_it == [2, 5]
+    assert [item["cell"] for item in found].index(2) < 4  # in turns
+    assert 0 < fraction_abnormal(e["verdict"] for e in sure + doubtful) < 0.15
 
 
 def cycles(n: int) -> list[dict]:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lineage.corrections.lines import Line, Undo, dumps, parse
+from lineage.corrections.lines import Line, Right, Undo, dumps, parse
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -35,9 +35,14 @@ class Journal:
         return tuple(x for x in self.lines if not isinstance(x, Undo) and x.id not in undone)
 
     @property
+    def corrections(self) -> tuple[Line, ...]:
+        """The lines that hold and change something: all but those that say that something is right."""
+        return tuple(x for x in self.standing if not isinstance(x, Right))
+
+    @property
     def digest(self) -> str:
-        """Of what holds; empty where nothing does."""
-        return digest(self.standing)
+        """Of the corrections that hold; empty where there are none."""
+        return digest(self.corrections)
 
 
 def digest(lines: Sequence[Line]) -> str:

@@ -173,6 +173,13 @@ class DrawOutline(_Line):
     polygon: Annotated[tuple[_Point, ...], Field(min_length=3, max_length=500)]  # y, x; pixels
 
 
+class Right(_Line):
+    """Somebody looked at this nucleus and what is said of its cell here: nothing is to be corrected."""
+
+    what: Literal["right"] = "right"
+    nucleus: Nucleus
+
+
 class Undo(_Line):
     """That line does not hold; the undo of an undo makes it hold again."""
 
@@ -183,7 +190,7 @@ class Undo(_Line):
 OfOutlines = FalseNuclei | MergeOutlines | SplitOutline | DrawOutline
 OfTracks = Division | NoDivision | Cut | Join | Fusion | Death | NoDeath
 OfEvents = Verdict | Mitosis
-Line = Annotated[OfOutlines | OfTracks | OfEvents | Undo, Field(discriminator="what")]
+Line = Annotated[OfOutlines | OfTracks | OfEvents | Right | Undo, Field(discriminator="what")]
 _LINE: TypeAdapter[Any] = TypeAdapter(Line)
 
 

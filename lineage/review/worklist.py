@@ -1,8 +1,10 @@
 """What a run found, and what was said of it -> what is worth a look, the most valuable first.
 
-The score of an item is by how much the fraction abnormal is expected to move when somebody looks, in units of
-one mitosis: so the list begins with what changes the result most. How often something is a mitosis that
-nobody proposed is a guess (`MISSED`).
+The score of an item is by how much the fraction abnormal is expected to move when somebody looks, up or
+down, in units of one mitosis. By score alone the list would begin with the doubtful abnormal mitoses, and
+whoever stops half way would have moved the fraction away from the truth: so items that may raise it and
+items that may lower it take turns (`balanced`). How often something is a mitosis that nobody proposed is a
+guess (`MISSED`).
 """
 
 from __future__ import annotations
@@ -32,6 +34,8 @@ MARGIN = 2.0  # diameters: nearer to the edge a cell may have come in
 MIN_CYCLES = 5  # whose birth and division were both seen, from which a typical time is taken
 NEAR_FRAMES = 3  # a line is about an item if it names its cell within so many frames
 MISSED = {"lost_before_division": 0.3, "begins_in_the_field": 0.25, "lost_in_the_field": 0.1, "short": 0.05}
+# Shares of mitoses that nobody proposes, on mosaics of real ones (docs/benchmarks.md, "Verdicts").
+MISSED_NORMAL, MISSED_ABNORMAL = 0.04, 0.15
 OTHER_EVENTS = 0.1  # what a doubtful fusion or death counts, beside a mitosis
 _LOOKED_AT = {
     Flag.NONE_AGAINST_TRACKING: "mitosis_or_not",
@@ -50,6 +54,7 @@ class Item:
     reasons: tuple[str, ...]
     words: str
     score: float
+    shift: float  # the score with its sign: how far the fraction is expected to rise
     event_id: int | None
     cell: int
     frame: int
@@ -68,9 +73,32 @@ def worklist(tables: Tables, usable: np.ndarray, standing: Sequence[Line]) -> di
     """
     spots = list(_spots(standing, tables.nuclei))
     items = [*_events(tables, spots), *_cells(tables, usable, spots)]
-    items.sort(key=lambda item: (-item.score, item.frame, item.cell))
+    items.sort(key=lambda item: (item.done, -item.score, item.frame, item.cell))
+    items = [*balanced([i for i in items if not i.done]), *(i for i in items if i.done)]
     n_done = sum(item.done for item in items)
     return {"items": [asdict(item) for item in items], "n_left": len(items) - n_done, "n_done": n_done}
+
+
+def balanced(items: Sequence[Item]) -> list[Item]:
+    """The same items, those that may raise the fraction abnormal and those that may lower it in turns.
+
+    After each the sum of what was expected so far is as near as can be to its share of the sum of all.
+
+    Args:
+        items: the highest score first.
+    """
+    rising = [item for item in items if item.shift > 0]
+    falling = [item for item in items if item.shift <= 0]
+    whole = sum(item.score for item in items) or 1.0
+    rate = sum(item.shift for item in items) / whole
+    order: list[Item] = []
+    score = shift = 0.0
+    while rising or falling:
+        up = bool(rising) and (shift < rate * score or not falling)
+        item = (rising if up else falling).pop(0)
+        order.append(item)
+        score, shift = score + item.score, shift + item.shift
+    return order
 
 
 # --- Events
@@ -84,13 +112,15 @@ def _events(tables: Tables, spots: list[tuple[int, int]]) -> Iterator[Item]:
         if not reasons and not is_by_person:
             continue
         cells = {int(event["mother_id"]), *map(int, event["daughter_ids"].split())}
+        score, shift = (0.0, 0.0) if is_by_person else expected(outcomes(event, fraction))
         frame, y, x = int(event["frame"]), float(event["y_px"]), float(event["x_px"])
         yield Item(
             key=f"{event['event_type']}-{frame}-{round(y)}-{round(x)}",
             kind="event",
             reasons=reasons or ("by_a_person",),
             words=_sentence(event),
-            score=0.0 if is_by_person else round(expected_change(event, fraction), 4),
+            score=score,
+            shift=shift,
             event_id=int(event["event_id"]),
             cell=int(event["mother_id"]),
             frame=frame,
@@ -133,33 +163,53 @@ def fraction_abnormal(verdicts: Iterable[str]) -> float:
     return (sum(v == Decision.ABNORMAL for v in known) + 0.5) / (len(known) + 1)
 
 
-def expected_change(event: Mapping[Any, Any], fraction: float) -> float:
-    """By how much an event is expected to move the count of abnormal mitoses when its truth is known.
+def outcomes(event: Mapping[Any, Any], fraction: float) -> list[tuple[float, float]]:
+    """What a look at an event may show: how likely each is, and how far it moves the fraction abnormal.
 
-    A normal mitosis that is added or taken away moves the fraction abnormal as `fraction` of an abnormal one
-    does, an abnormal one by the rest, and one that was called the other by the whole.
+    An abnormal mitosis that is counted raises the fraction by the share of the normal ones, a normal one
+    lowers it by that of the abnormal ones; in units of one mitosis.
 
     Args:
         event: EVENT_COLUMNS.
         fraction: abnormal, of the movie's mitoses.
 
     >>> seen = {"event_type": "mitosis", "p_verdict": 0.2, "p_none": 0.0, "confidence": 9.0}
-    >>> [round(expected_change(seen | {"verdict": v}, 0.1), 2) for v in ("normal", "undecided", "abnormal")]
-    [0.2, 0.26, 0.8]
+    >>> for verdict in ("normal", "undecided", "abnormal"):
+    ...     print(verdict, *expected(outcomes(seen | {"verdict": verdict}, 0.1)))
+    normal 0.2 0.2
+    undecided 0.26 0.1
+    abnormal 0.8 -0.8
     """
     if event["event_type"] != EventType.MITOSIS:
-        return OTHER_EVENTS * (1 - _probability(event["confidence"]))
+        return [(1 - _probability(event["confidence"]), -OTHER_EVENTS)]
     p = 0.5 if math.isnan(event["p_verdict"]) else event["p_verdict"]
-    counted_anew = p * (1 - fraction) + (1 - p) * fraction
     none = _p_none(event)
-    verdict = event["verdict"]
-    if verdict == Decision.NOT_A_MITOSIS:
-        return (1 - none) * counted_anew
-    if verdict == Decision.UNDECIDED:
-        return (1 - none) * counted_anew
-    if verdict == Decision.ABNORMAL:
-        return (1 - none) * (1 - p) + none * (1 - fraction)
-    return (1 - none) * p + none * fraction
+    counts = {Decision.ABNORMAL.value: 1 - fraction, Decision.NORMAL.value: -fraction}
+    now = counts.get(event["verdict"], 0.0)
+    raises, lowers = (counts[k] - now for k in (Decision.ABNORMAL, Decision.NORMAL))
+    return [((1 - none) * p, raises), ((1 - none) * (1 - p), lowers), (none, -now)]
+
+
+def missed(probability: float, fraction: float) -> list[tuple[float, float]]:
+    """The same of a cell in which there may be a mitosis that nobody proposed: more often an abnormal one.
+
+    Args:
+        probability: that there is one.
+        fraction: abnormal, of the movie's mitoses.
+    """
+    abnormal, normal = fraction * MISSED_ABNORMAL, (1 - fraction) * MISSED_NORMAL
+    p = abnormal / (abnormal + normal)
+    return [(probability * p, 1 - fraction), (probability * (1 - p), -fraction)]
+
+
+def expected(found: Iterable[tuple[float, float]]) -> tuple[float, float]:
+    """How far a look is expected to move the fraction abnormal, up or down, and with its sign.
+
+    Args:
+        found: of `outcomes` or `missed`.
+    """
+    some = list(found)
+    return round(sum(p * abs(move) for p, move in some), 4), round(sum(p * move for p, move in some), 4)
 
 
 def _p_none(event: Mapping[Any, Any]) -> float:
@@ -189,7 +239,6 @@ def _sentence(event: Mapping[Any, Any]) -> str:
 
 def _cells(tables: Tables, usable: np.ndarray, spots: list[tuple[int, int]]) -> Iterator[Item]:
     fraction = fraction_abnormal(tables.events["verdict"])
-    worth = 2 * fraction * (1 - fraction)  # of a mitosis of which nothing is known
     minutes = float(tables.record["video"]["minutes_per_frame"])
     typical_min = time_to_division(tables.cells)
     openings = _openings(usable, minutes)
@@ -203,6 +252,7 @@ def _cells(tables: Tables, usable: np.ndarray, spots: list[tuple[int, int]]) -> 
             if not reasons:
                 continue
             nucleus = tables.nuclei.as_nucleus(row)
+            score, shift = expected(missed(max(MISSED[r] for r in reasons), fraction))
             first, last = (int(cell[k]) for k in ("first_frame", "last_frame"))
             near = (first, last) if "short" in reasons else (nucleus["frame"],) * 2
             yield Item(
@@ -210,7 +260,8 @@ def _cells(tables: Tables, usable: np.ndarray, spots: list[tuple[int, int]]) -> 
                 kind=kind,
                 reasons=reasons,
                 words=sentence,
-                score=round(worth * max(MISSED[r] for r in reasons), 4),
+                score=score,
+                shift=shift,
                 event_id=None,
                 cell=int(cell["tracklet_id"]),
                 done=_is_named(spots, {int(cell["tracklet_id"])}, *near),

@@ -130,8 +130,8 @@ def _corrections(folder: RunFolder, screen: Screen) -> journal.Journal:
             f"`python -m lineage.review {folder.root}`",
             "yellow",
         )
-    if found.standing:
-        screen.log(f"{name}: {len(found.standing)} corrections")
+    if n := len(found.corrections):
+        screen.log(f"{name}: {n} correction{'s' * (n > 1)}")
     return found
 
 

@@ -80,7 +80,7 @@ def annotate(
 
 def record_corrections(job: Job) -> None:
     """Record which corrections these results hold, and say which could not be applied."""
-    record, standing = job.folder.record, job.journal.standing
+    record, standing = job.folder.record, job.journal.corrections
     reasons = {i: why for of_stage in record.get("not_applied", {}).values() for i, why in of_stage.items()}
     not_applied = {line.id: reasons[line.id] for line in standing if line.id in reasons}
     record["corrections"] = {
