@@ -1,0 +1,57 @@
+"""An event is found again by its mother's place and its frame, whatever its number."""
+
+import pandas as pd
+
+from lineage.corrections.events import match, named
+from lineage.corrections.lines import Nucleus
+from lineage.schema import EventType, MitosisEvent
+
+
+def event(number, mother, frame, *, daughters=(), event_type=EventType.MITOSIS):
+    return MitosisEvent(number, mother, daughters, frame, 0.0, 0.0, 0.0, 0.0, "test", event_type)
+
+
+def nuclei(*rows):
+    return pd.DataFrame(rows, columns=["tracklet_id", "frame", "y_px", "x_px"])
+
+
+DIVISION = event(7, 1, 5, daughters=(2, 3))
+LIVES = nuclei((1, 3, 10.0, 20.0), (1, 4, 11.0, 21.0), (2, 5, 8.0, 20.0), (3, 5, 14.0, 22.0))
+
+
+def cell_of(table, changed=None):
+    """As `Finder` would find it; `changed` renumbers cells."""
+
+    def find(nucleus: Nucleus):
+        row = table[(table["frame"] == nucleus.frame) & (table["y_px"] == nucleus.y_px)]
+        return (changed or {}).get(found := int(row["tracklet_id"].iloc[0]), found) if len(row) else None
+
+    return find
+
+
+def test_an_event_is_named_by_its_mother_s_last_nucleus_before_it():
+    assert named(DIVISION, LIVES).mother == Nucleus(frame=4, y_px=11, x_px=21)
+    # A mother that is first seen as the event happens has none before it.
+    assert named(event(8, 2, 5), LIVES).mother == Nucleus(frame=5, y_px=8, x_px=20)
+
+
+def test_it_is_found_after_renumbering():
+    said = named(DIVISION, LIVES)
+    renumbered = event(90, 41, 6, daughters=(42, 43))
+    others = [event(1, 40, 5), event(2, 41, 6, event_type=EventType.DEATH), event(3, 41, 11)]
+    find = cell_of(LIVES, {1: 41})
+    assert match(said, cell_of=find, events=[*others, renumbered]) == 90
+    assert match(said, cell_of=find, events=others) is None
+    assert match(said, cell_of=lambda nucleus: None, events=[renumbered]) is None
+
+
+def test_of_several_it_is_the_nearest_in_time():
+    said = named(DIVISION, LIVES)
+    assert match(said, cell_of=cell_of(LIVES), events=[event(1, 1, 2), event(2, 1, 6)]) == 2
+    assert match(said, cell_of=cell_of(LIVES), events=[event(1, 1, 1), event(2, 1, 9)]) is None
+
+
+def test_a_division_that_is_now_seen_a_frame_earlier_is_the_same():
+    said = named(DIVISION, LIVES)
+    now = cell_of(LIVES, {1: 2})  # what was the mother's last nucleus is a daughter's first
+    assert match(said, cell_of=now, events=[event(5, 1, 4, daughters=(2, 3))]) == 5
