@@ -351,7 +351,8 @@ def corrected(
         classifiers: cell line -> what corrects its fractions.
         proposals: how often each kind is proposed.
     """
-    table = table.assign(corrected=np.nan, known=[_known(*n) for n in table[COUNTS].itertuples(index=False)])
+    by_row: list[Any] = [_known(*n) for n in table[COUNTS].itertuples(index=False)]
+    table = table.assign(corrected=np.nan, known=by_row)
     primary = table["measure"] == PRIMARY
     rows = table.loc[primary, ["cell_line", "called", "known"]]
     table.loc[primary, "corrected"] = [

@@ -28,6 +28,7 @@ CLASSES = (Decision.NORMAL.value, Decision.ABNORMAL.value, Decision.NOT_A_MITOSI
 # Verdicts of a run on an event that was classified: the last two are neither normal nor abnormal.
 VERDICTS = (*CLASSES, Decision.UNDECIDED.value)
 DRAWS, SEED = 2000, 1
+NO_SPREAD = 1e-9  # standard error of kappa
 MIN_REVIEWED = 10  # truly normal mitoses, and truly abnormal ones; with fewer the errors are too uncertain
 
 
@@ -135,8 +136,9 @@ def kappa(pairs: Sequence[tuple[str, str]]) -> tuple[float | None, float | None,
         pairs: the classes that two people gave the same events.
 
     Returns:
-        Kappa, and the edges of its interval, cut to -1 to 1. All None with fewer than two classes, of which
-        chance alone makes people agree; no interval where they agree on all: that shows no spread.
+        Kappa, and the edges of its interval, cut to -1 to 1. All None with fewer than two classes, where
+        chance alone makes people agree; no interval where they agree on all, or one of them used one class:
+        that shows no spread.
 
     >>> kappa([("normal", "normal")] * 9)
     (None, None, None)
@@ -149,9 +151,10 @@ def kappa(pairs: Sequence[tuple[str, str]]) -> tuple[float | None, float | None,
     if len(used) < 2:
         return None, None, None
     counts = Counter(pairs)
-    found = cohens_kappa(np.array([[counts[a, b] for b in used] for a in used]))
-    if all(a == b for a, b in pairs):
-        return 1.0, None, None
+    with np.errstate(invalid="ignore", divide="ignore"):  # of a z that nobody asked for
+        found = cohens_kappa(np.array([[counts[a, b] for b in used] for a in used]))
+    if found.std_kappa < NO_SPREAD:
+        return float(found.kappa), None, None
     low, high = np.clip([found.kappa_low, found.kappa_upp], -1.0, 1.0)
     return float(found.kappa), float(low), float(high)
 

@@ -32,9 +32,12 @@ NORMAL_TIMES = 3  # as many of those called normal
 
 
 def candidates(folder: Path, plate: Path | None) -> pd.DataFrame:
-    """One row an event that was classified and has a crop: `movie, event_id`, STRATUM, `event, crop, side_um`.
+    """One row an event that was classified and has a crop.
 
     What a person decided already is left out: it tells nothing of the errors of the other verdicts.
+
+    Returns:
+        `movie, event_id`, STRATUM, `event` (as corrections name it), `crop` (its file), `side_um`.
 
     Raises:
         InputError: the plate map, the folder or a run cannot be used, or there is no such event.
