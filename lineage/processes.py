@@ -57,13 +57,13 @@ def in_order(
 
 
 def _begin(begin: Callable[..., None] | None, shared: tuple[Any, ...]) -> None:
-    Thread(target=_end_with_parent, daemon=True).start()
+    Thread(target=end_with_parent, daemon=True).start()
     if begin:
         begin(*shared)
 
 
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for its next task for ever."""
+def end_with_parent() -> None:
+    """End with the parent: a worker whose parent was killed would wait for its next task for ever."""
     parent = parent_process()
     if parent is not None:
         parent.join()

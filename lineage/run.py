@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from lineage.io.files import check_space
 from lineage.io.lock import locked
@@ -17,8 +18,6 @@ from lineage.stages.results import annotate, report
 from lineage.stages.verdicts import classify, crop, read_corrections, reject
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from lineage.config import Config
     from lineage.progress import Screen
     from lineage.schema import Video
@@ -50,6 +49,36 @@ def run(
         )
         _run_stages(folder, video, config, screen)
     return folder
+
+
+def reopen(root: Path, record: dict[str, Any]) -> tuple[Video, Config]:
+    """The movie of a run that is there, and its settings: to look at, or to run again.
+
+    Args:
+        root: the run folder; a movie that is not where it was is looked for beside it.
+        record: run.json.
+
+    Raises:
+        InputError: the movie is not there, or is another.
+    """
+    from lineage.config import Config
+
+    stated, config = record["video"], Config.model_validate(record.get("settings", {}))
+    path = Path(stated["path"])
+    if not path.exists():
+        path = root.resolve().parent / stated["name"]
+    if not path.exists():
+        raise InputError(f"the movie {stated['path']} is not there, nor is it beside {root.name}")
+    if config.labels and str(config.labels.resolve()) == stated["path"]:
+        path = config.labels
+    video = with_channels(open_movie(path, config), config)
+    if video.n_frames != stated["n_frames"] or list(video.shape) != list(stated["shape"]):
+        raise InputError(
+            f"{path} has {video.n_frames} frames of {video.shape[1]} x {video.shape[0]} px, the run "
+            f"{stated['n_frames']} of {stated['shape'][1]} x {stated['shape'][0]}: give the movie's "
+            "`python -m lineage.run` again"
+        )
+    return video, config
 
 
 def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen) -> None:

@@ -8,6 +8,7 @@ import sys
 # Name -> the module that `python -m` runs, and what it does.
 COMMANDS = {
     "run": ("lineage.run", "a movie -> its annotated lineage, tables and report"),
+    "review": ("lineage.review", "a run, or all of a plate, looked at and corrected in the browser"),
     "plate": ("pipelines.plate", "a plate map -> a run folder for each movie"),
     "dose": ("pipelines.dose", "run folders and a plate map -> what a dose does"),
     "evaluate": ("lineage.evaluate", "a run against ground truth"),

@@ -38,6 +38,10 @@ ARROWS = {
         "tracking", "mitosis", "tree", "tables", "signal_courses", "export", "report",
     },
     "run": {"config", "progress", "io", "corrections", "stages", "command", "mitosis"},
+    "review": {
+        "config", "progress", "processes", "compiled", "console", "io", "corrections", "video", "nuclei",
+        "mitosis", "tree", "report", "export", "run",
+    },
     "api": {
         "config", "progress", "io", "video", "quality", "nuclei", "tracking", "mitosis", "tree", "tables",
         "export", "run",

@@ -119,6 +119,20 @@ def film_strip(crop: Path, *, side_um: float, tile_px: int) -> str:
     return picture("".join(pieces), LEFT + width, TOP + height + BOTTOM, "film strip of twelve frames")
 
 
+def film(crop: Path, tile_px: int) -> bytes:
+    """The frames of a crop side by side, as a PNG; what lies outside the image is black.
+
+    Args:
+        crop: TIFF of (12, 2, H, W), channels (phase, dna).
+        tile_px: side of a frame, pixels.
+    """
+    from imagecodecs import png_encode
+
+    pixels, boxes = read_crop(crop)
+    inside = _inside(boxes, pixels.shape[2:])
+    return bytes(png_encode(montage(np.where(inside[:, None], pixels, 0), tile_px), level=1))
+
+
 def read_crop(crop: Path) -> tuple[np.ndarray, np.ndarray]:
     """Pixels (12, 2, H, W), and what of each frame lies within the image: (12, 4), see IMAGE_BOXES."""
     import tifffile

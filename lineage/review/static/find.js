@@ -1,0 +1,67 @@
+// Going places: to a nucleus, a cell, an event or an item of the work list; and finding the selection again.
+
+import { set, state } from "./store.js";
+
+let show = () => {}; // set by the movie: (place, closely) => void
+
+export function whoShows(how) {
+  show = how;
+}
+
+/** Select a nucleus by its number in the table; none for -1. */
+export function selectNucleus(i) {
+  const { lineage, frame } = state;
+  if (i < 0) return set({ selected: null, eventId: null });
+  const cell = lineage.cell[i];
+  const event = cell >= 0 ? lineage.eventOf(cell, frame) : null;
+  set({ selected: { cell, place: lineage.place(i) }, eventId: event?.event_id ?? null });
+}
+
+/** Select a cell and go where it is at that time, or at the nearest time of its life. */
+export function goToCell(cell, frame = state.frame, { closely = false, event = null } = {}) {
+  const place = state.lineage.placeOf(cell, frame);
+  if (!place) return;
+  const own = event ?? state.lineage.eventOf(cell, frame);
+  set({ frame: place.frame, playing: false, selected: { cell, place }, eventId: own?.event_id ?? null });
+  show(place, closely);
+}
+
+export function goToEvent(event) {
+  const before = Math.max(event.frame - 1, 0);
+  goToCell(event.mother, event.event_type === "mitosis" ? before : event.frame, { closely: true, event });
+}
+
+/** Go to a place; the cell there is selected. */
+export function goToPlace(place, closely = true) {
+  set({ frame: place.frame, playing: false });
+  const i = state.lineage.near(place.frame, place.y_px, place.x_px, 1.5);
+  selectNucleus(i);
+  show(place, closely);
+}
+
+export function goToItem(item) {
+  set({ item: item.key });
+  const event = item.event_id === null ? null : state.lineage.eventById.get(item.event_id);
+  if (event) return goToEvent(event);
+  if (item.cell !== null && item.cell >= 0) return goToCell(item.cell, item.frame, { closely: true });
+  goToPlace(item);
+}
+
+/** What is selected, in terms that hold when everything is numbered anew. */
+export function remembered() {
+  const event = state.lineage?.eventById.get(state.eventId);
+  return { place: state.selected?.place ?? null, event: event ? { frame: event.frame, type: event.event_type,
+    y: event.ref.mother.y_px, x: event.ref.mother.x_px } : null };
+}
+
+/** Select again what was selected before the tables changed. */
+export function recall({ place, event }) {
+  const { lineage } = state;
+  const i = place ? lineage.near(place.frame, place.y_px, place.x_px, 1.5) : -1;
+  const cell = i >= 0 ? lineage.cell[i] : -1;
+  const far = e => Math.hypot(e.ref.mother.y_px - event.y, e.ref.mother.x_px - event.x) + 3 * Math.abs(e.frame - event.frame);
+  const same = event ? lineage.events.filter(e => e.event_type === event.type && Math.abs(e.frame - event.frame) <= 3) : [];
+  const nearest = same.sort((a, b) => far(a) - far(b))[0];
+  const found = nearest && far(nearest) < 20 ? nearest : cell >= 0 ? lineage.eventOf(cell, state.frame) : null;
+  set({ selected: i >= 0 ? { cell, place } : null, eventId: found?.event_id ?? null });
+}

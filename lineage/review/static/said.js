@@ -1,0 +1,109 @@
+// What was said of the movie: lines added, undone and redone, and which of them the results do not hold yet.
+
+import { getJson, post } from "./api.js";
+import { notify, set, state } from "./store.js";
+
+let settled = new Set(); // ids of lines that the results hold
+
+/** Add a line. Gives whether it was taken. */
+export async function say(line, why = "") {
+  if (state.session.read_only) {
+    notify("This server only shows: corrections are switched off.", true);
+    return false;
+  }
+  const m = state.m;
+  try {
+    const answer = await post(`movies/${m}/corrections`, { say: line, who: state.who, why });
+    if (state.m === m) added(answer);
+    return true;
+  } catch (error) {
+    notify(error.message, true);
+    return false;
+  }
+}
+
+function added({ id, line }) {
+  const lines = state.corrections.lines.filter(known => known.id !== id);
+  const fresh = { standing: true, not_applied: null, ...line, id };
+  set({ corrections: { ...state.corrections, lines: standing([...lines, fresh]) } });
+}
+
+/** Which lines stand after an undo: the same rule as the server's. */
+function standing(lines) {
+  const undone = new Set();
+  for (const line of [...lines].reverse()) if (line.what === "undo" && !undone.has(line.id)) undone.add(line.line);
+  return lines.map(line => ({ ...line, standing: !undone.has(line.id) }));
+}
+
+/** Read them again; those known when the results were whole are settled. */
+export async function reread() {
+  const m = state.m;
+  const answer = await getJson(`movies/${m}/corrections`);
+  if (state.m !== m) return;
+  set({ corrections: { ...answer, lines: standing(answer.lines) } });
+  settle();
+}
+
+/** The results hold all that is said. */
+export function settle() {
+  const { progress, corrections } = state;
+  if (!progress || progress.working || progress.holds !== progress.applied) return;
+  if (progress.lines > corrections.lines.length) return;
+  const before = settled.size;
+  settled = new Set(corrections.lines.map(line => line.id));
+  if (settled.size !== before) set({ corrections: { ...corrections } });
+}
+
+export const isPending = line => line.standing && line.what !== "undo" && !line.not_applied && !settled.has(line.id);
+
+/** The lines that are said and that the results do not hold yet. */
+export const pending = () => state.corrections.lines.filter(isPending);
+
+/** Own steps that can be undone and redone, the next one last: a function of all lines. */
+export function steps() {
+  const [undoable, redoable] = [[], []];
+  const byId = new Map(state.corrections.lines.map(line => [line.id, line]));
+  const take = (stack, id) => stack.includes(id) && stack.splice(stack.indexOf(id), 1);
+  for (const line of state.corrections.lines) {
+    if (line.who !== state.who) continue;
+    if (line.what !== "undo") {
+      undoable.push(line.id);
+      redoable.length = 0;
+    } else if (take(undoable, line.line)) redoable.push(line.id);
+    else if (take(redoable, line.line)) undoable.push(byId.get(line.line).line);
+  }
+  const last = stack => byId.get(stack.filter(id => byId.get(id).standing).at(-1)) ?? null;
+  return { undo: last(undoable), redo: last(redoable) };
+}
+
+export async function undo(line = steps().undo) {
+  if (!line) return notify("Nothing of yours to undo.");
+  if (await say({ what: "undo", line: line.id })) notify("Undone.");
+}
+
+export async function redo() {
+  const { redo: line } = steps();
+  if (!line) return notify("Nothing to redo.");
+  if (await say({ what: "undo", line: line.id })) notify("Done again.");
+}
+
+/** The verdict of an event as it will be, and whether the results hold it yet. */
+export function verdictOf(event) {
+  const line = pendingVerdicts().get(key(event.ref));
+  return line
+    ? { verdict: line.verdict, pending: true, subtype: line.subtype }
+    : { verdict: event.verdict, pending: false, subtype: event.subtype };
+}
+
+let known = { corrections: null, verdicts: new Map() };
+
+/** The last verdict said of each event that the results do not hold yet. */
+function pendingVerdicts() {
+  if (known.corrections !== state.corrections) {
+    const lines = pending().filter(line => line.what === "verdict");
+    known = { corrections: state.corrections, verdicts: new Map(lines.map(line => [key(line.event), line])) };
+  }
+  return known.verdicts;
+}
+
+const key = ref => ref && [ref.event_type, ref.frame, ref.mother.frame, ref.mother.y_px, ref.mother.x_px].join();

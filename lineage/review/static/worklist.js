@@ -1,0 +1,172 @@
+// What to look at next, the most valuable first, or all events; with filters, and how many are left.
+
+import { byId, el, onceAFrame } from "./dom.js";
+import { goToItem } from "./find.js";
+import { longList } from "./lists.js";
+import { pending, verdictOf } from "./said.js";
+import { notify, on, remember, remembered, set, state } from "./store.js";
+import { KINDS, VERDICTS, capital, count, hours, ofEvent, placesOf, plain } from "./words.js";
+
+const ROW = 44;
+const filter = { what: "doubtful", open: "open", text: "", kind: "", verdict: "", reason: "", from: "", to: "" };
+let list, form, left;
+let showing = []; // the items that the filters let through, in order
+let seen = new Set(); // keys of what was looked at in this browser
+
+export function mount() {
+  list = longList(ROW, row);
+  form = el("form", { class: "filters", onsubmit: event => event.preventDefault() });
+  left = el("p", { class: "left soft" });
+  byId("panel-worklist").append(form, left, list.element);
+  fields();
+  const refresh = onceAFrame(draw);
+  on(["worklist", "lineage", "item", "corrections", "movie"], refresh);
+  on("m", () => { seen = new Set(JSON.parse(remembered("seen", "{}"))[state.m] ?? []); });
+}
+
+// Filters
+
+function fields() {
+  const change = name => event => {
+    filter[name] = event.target.value;
+    draw();
+    list.element.scrollTop = 0;
+  };
+  const choose = (name, label) => el("select", { "data-name": name, "aria-label": label, onchange: change(name) });
+  const hoursField = (name, hint) => el("input", {
+    type: "number", min: 0, step: "any", placeholder: hint, class: "hours", "data-name": name, "aria-label": `${hint} hours`, oninput: change(name),
+  });
+  form.append(
+    segments("what", [["doubtful", "Doubtful"], ["all", "All events"]]),
+    segments("open", [["open", "Open"], ["done", "Done"], ["", "All"]]),
+    el("input", { type: "search", id: "filter", placeholder: "Filter  ( / )", "aria-label": "Filter by words or number", oninput: change("text") }),
+    choose("kind", "Kind"), choose("verdict", "Verdict"), choose("reason", "Reason"), hoursField("from", "from h"), hoursField("to", "to h"));
+}
+
+function segments(name, choices) {
+  const buttons = choices.map(([value, words]) => el("button", {
+    type: "button", "data-value": value, "aria-pressed": String(filter[name] === value), onclick: () => {
+      filter[name] = value;
+      buttons.forEach(b => b.setAttribute("aria-pressed", String(b.dataset.value === value)));
+      draw();
+      list.element.scrollTop = 0;
+    },
+  }, words));
+  return el("div", { class: "segments", role: "group" }, buttons);
+}
+
+/** Give a choice the values that there are, and keep what is chosen if it is still among them. */
+function offer(name, all, values, words) {
+  const select = form.querySelector(`[data-name=${name}]`);
+  const signature = values.join();
+  if (select.dataset.values === signature) return;
+  select.dataset.values = signature;
+  select.replaceChildren(el("option", { value: "" }, all), ...values.map(v => el("option", { value: v }, words(v))));
+  if (!values.includes(filter[name])) filter[name] = "";
+  select.value = filter[name];
+}
+
+// Items
+
+/** The work list's items, or one for each event. */
+function items() {
+  if (filter.what === "doubtful") return state.worklist.items;
+  const known = new Map(state.worklist.items.filter(i => i.event_id !== null).map(i => [i.event_id, i]));
+  return (state.lineage?.events ?? []).map(e => known.get(e.event_id) ?? {
+    key: `event ${e.event_id}`, kind: "event", reasons: [], words: `${ofEvent(e)} of cell ${e.mother}`, event_id: e.event_id,
+    cell: e.mother, frame: e.frame, y_px: e.y_px, x_px: e.x_px, done: e.person, score: 0,
+  });
+}
+
+const eventOf = item => (item.event_id === null ? null : state.lineage?.eventById.get(item.event_id) ?? null);
+
+function verdictOfItem(item) {
+  const event = eventOf(item);
+  return event?.event_type === "mitosis" ? verdictOf(event) : null;
+}
+
+/** Whether something was said about it that the server's list may not know yet. */
+function isDone(item, said) {
+  return item.done || said.some(place => Math.abs(place.frame - item.frame) <= 3
+    && Math.hypot(place.y_px - item.y_px, place.x_px - item.x_px) <= state.movie.diameter_px);
+}
+
+/** What an item is: the type of its event, or what happens to its cell. */
+const kindOf = item => eventOf(item)?.event_type ?? item.kind;
+
+function fits(item) {
+  const time = item.frame * state.movie.minutes_per_frame / 60;
+  const text = filter.text.trim().toLowerCase();
+  return (!filter.kind || kindOf(item) === filter.kind)
+    && (!filter.verdict || verdictOfItem(item)?.verdict === filter.verdict)
+    && (!filter.reason || item.reasons.includes(filter.reason))
+    && (filter.from === "" || time >= Number(filter.from)) && (filter.to === "" || time <= Number(filter.to))
+    && (!text || `${item.words} ${item.reasons.map(plain).join(" ")} cell ${item.cell}`.toLowerCase().includes(text));
+}
+
+function draw() {
+  if (!state.movie || !state.lineage) return;
+  const said = pending().flatMap(placesOf);
+  const all = items();
+  offer("kind", "any kind", [...new Set(all.map(kindOf))].sort(), k => KINDS[k] ?? plain(k));
+  offer("verdict", "any verdict", Object.keys(VERDICTS), v => VERDICTS[v]);
+  offer("reason", "any reason", [...new Set(all.flatMap(i => i.reasons))].sort(), plain);
+  const fitting = all.filter(fits).map(item => ({ ...item, done: isDone(item, said) }));
+  const isOpen = item => !item.done;
+  showing = fitting.filter(i => i.key === state.item || filter.open === "" || isOpen(i) === (filter.open === "open"));
+  const nOpen = fitting.filter(isOpen).length;
+  const order = filter.what === "doubtful" ? "; first what may move the fraction abnormal most" : "";
+  left.textContent = fitting.length ? `${nOpen} left, ${fitting.length - nOpen} done${order}` : nothing(all);
+  list.show(showing);
+  list.reveal(showing.findIndex(i => i.key === state.item));
+}
+
+function nothing(all) {
+  if (all.length) return "Nothing fits these filters.";
+  return filter.what === "all" ? "This run has no events." : "Nothing doubtful was found.";
+}
+
+function row(item) {
+  const said = verdictOfItem(item);
+  const dot = el("i", { class: `dot ${said?.verdict ?? "no-verdict"} ${said?.pending ? "pending" : ""}` });
+  const reasons = item.reasons.map(plain).join(", ");
+  const time = hours(item.frame * state.movie.minutes_per_frame);
+  return el("button", {
+    class: "item", type: "button", tabIndex: -1, "aria-current": String(item.key === state.item), onclick: () => go(item), title: item.words,
+  }, dot,
+  el("span", { class: "what" }, el("b", {}, capital(heading(item, said))), el("small", {}, item.event_id === null ? item.words : reasons || item.words)),
+  el("span", { class: "when" }, `${time} h`, el("small", {}, `cell ${item.cell}`)),
+  el("span", { class: "tick", title: item.done ? "done" : seen.has(item.key) ? "looked at" : "" }, item.done ? "✓" : seen.has(item.key) ? "·" : ""));
+}
+
+function heading(item, said) {
+  const event = eventOf(item);
+  if (event) return said ? `${ofEvent(event)}: ${VERDICTS[said.verdict]}` : ofEvent(event);
+  const words = { lost: "cell is lost", begins: "cell begins in the field", track: "short track" };
+  return item.reasons.includes("lost_before_division") ? "lost before a division was due" : words[item.kind] ?? plain(item.kind);
+}
+
+// Walking
+
+function go(item) {
+  seen.add(item.key);
+  const all = JSON.parse(remembered("seen", "{}"));
+  remember("seen", JSON.stringify({ ...all, [state.m]: [...seen].slice(-2000) }));
+  goToItem(item);
+}
+
+/** The next item (or the one before, for -1) of those that the filters let through. */
+export function step(by) {
+  const at = showing.findIndex(i => i.key === state.item);
+  const next = at < 0 ? (by > 0 ? 0 : -1) : at + by;
+  if (!showing[next]) return notify(showing.length ? "That was the last one of the list." : "Nothing is left in the list.");
+  go(showing[next]);
+}
+
+export const nLeft = () => count(state.worklist.n_left, "item");
+
+export function find() {
+  set({ tab: "worklist" });
+  byId("filter").focus();
+  byId("filter").select();
+}
