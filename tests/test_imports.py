@@ -49,7 +49,10 @@ ARROWS = {
     "command": {"config", "progress", "io", "video", "run", "mitosis", "console"},
 }  # fmt: skip
 # What the classifier knows of the pipeline: its words, files and screen, and what sees the nuclei of a frame.
-KNOWN = {"lineage.schema", "lineage.io", "lineage.video", "lineage.console", "lineage.progress"}
+KNOWN = {
+    "lineage.schema", "lineage.io", "lineage.corrections", "lineage.video", "lineage.console",
+    "lineage.progress",
+}  # fmt: skip
 SEES = {"lineage.stardist", "lineage.nuclei"}
 
 

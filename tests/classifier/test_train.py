@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from clips import clips_folder, small_folder
+from dose_plates import write_plate
 from typer.testing import CliRunner
 
 from classifier import checkpoint, crossvalidate, evaluate, protocol, recipes, train
@@ -17,6 +18,9 @@ from classifier.recipes import NUCLEI, PIXELS, Stage
 from classifier.state import State
 from classifier.train import train_classifier
 from classifier.trial import Start
+from lineage.corrections import journal
+from lineage.corrections.events import listed, named
+from lineage.corrections.lines import make
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -103,14 +107,21 @@ def test_a_paper_s_network_stops_early(tmp_path):
 
 def test_events_that_a_person_corrected_are_learned_from(tmp_path):
     folder = small_folder(tmp_path / "clips")
-    run_folder = tmp_path / "movie.lineage"
-    (run_folder / "crops").mkdir(parents=True)
-    shutil.copy(folder / "AbnormalMitosis" / "10Gy_p1_425.tif", run_folder / "crops" / "event_0002.tif")
-    (run_folder / "corrections.csv").write_text("event_id,mitosis_class\n2,none\n")
+    write_plate(tmp_path, doses=(0,), wells=1, founders=2)
+    run_folder = tmp_path / "A1_p1.lineage"
+    events = pd.read_csv(run_folder / "events.csv", dtype=str, keep_default_na=False)
+    mitosis = events[events["event_type"] == "mitosis"].iloc[:1]
+    ((event_id, event),) = named(listed(mitosis), pd.read_csv(run_folder / "detections.csv")).items()
+    what = {"what": "verdict", "event": event.model_dump(), "verdict": "not_a_mitosis"}
+    journal.append(run_folder / journal.NAME, make(what, who="anna"))
+    (run_folder / "crops").mkdir()
+    crop = run_folder / "crops" / f"event_{event_id:04d}.tif"
+    shutil.copy(folder / "AbnormalMitosis" / "10Gy_p1_425.tif", crop)
     run = start(train.app, folder, "--out", tmp_path / "out", "--run", run_folder, "--epochs", 1)
     assert run.exit_code == 0, run.output
     card = checkpoint.read_card(tmp_path / "out" / "model.safetensors")
     assert card.training["clips"] == {"normal": 3, "abnormal": 2, "none": 1}
+    assert f"{run_folder}: 1 event that people judged" in run.output
 
 
 @pytest.mark.parametrize(
