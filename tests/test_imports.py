@@ -32,7 +32,9 @@ ARROWS = {
     "report": {"io", "tree", "mitosis"},
     "console": {"tracking"},
     "simulate": {"tree", "export", "processes", "console", "progress"},
-    "evaluate": {"io", "video", "mitosis", "tree", "export", "report", "console", "progress"},
+    "evaluate": {
+        "io", "corrections", "video", "mitosis", "tree", "export", "report", "console", "progress", "run",
+    },
     "stages": {
         "config", "progress", "processes", "io", "corrections", "video", "quality", "stardist", "nuclei",
         "tracking", "mitosis", "tree", "tables", "signal_courses", "export", "report",

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from clips import clips_folder, small_folder
-from dose_plates import write_plate
+from judged import say, write_run
 from typer.testing import CliRunner
 
 from classifier import checkpoint, crossvalidate, evaluate, protocol, recipes, train
@@ -18,9 +18,6 @@ from classifier.recipes import NUCLEI, PIXELS, Stage
 from classifier.state import State
 from classifier.train import train_classifier
 from classifier.trial import Start
-from lineage.corrections import journal
-from lineage.corrections.events import listed, named
-from lineage.corrections.lines import make
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -107,16 +104,9 @@ def test_a_paper_s_network_stops_early(tmp_path):
 
 def test_events_that_a_person_corrected_are_learned_from(tmp_path):
     folder = small_folder(tmp_path / "clips")
-    write_plate(tmp_path, doses=(0,), wells=1, founders=2)
-    run_folder = tmp_path / "A1_p1.lineage"
-    events = pd.read_csv(run_folder / "events.csv", dtype=str, keep_default_na=False)
-    mitosis = events[events["event_type"] == "mitosis"].iloc[:1]
-    ((event_id, event),) = named(listed(mitosis), pd.read_csv(run_folder / "detections.csv")).items()
-    what = {"what": "verdict", "event": event.model_dump(), "verdict": "not_a_mitosis"}
-    journal.append(run_folder / journal.NAME, make(what, who="anna"))
-    (run_folder / "crops").mkdir()
-    crop = run_folder / "crops" / f"event_{event_id:04d}.tif"
-    shutil.copy(folder / "AbnormalMitosis" / "10Gy_p1_425.tif", crop)
+    run_folder = write_run(tmp_path / "movie.lineage")
+    say(run_folder, 1, "not_a_mitosis")
+    shutil.copy(folder / "AbnormalMitosis" / "10Gy_p1_425.tif", run_folder / "crops" / "event_0003.tif")
     run = start(train.app, folder, "--out", tmp_path / "out", "--run", run_folder, "--epochs", 1)
     assert run.exit_code == 0, run.output
     card = checkpoint.read_card(tmp_path / "out" / "model.safetensors")
