@@ -16,7 +16,12 @@ if TYPE_CHECKING:
 BY_HAND = json.loads((Path(__file__).parent / "tests" / "verdict_by_hand.json").read_text(encoding="utf-8"))
 
 
-SHIPPED = {"test_plate", "test_run"}  # modules that compare with what other processes made
+SHIPPED = {
+    "test_plate",
+    "test_replay",
+    "test_review_browser",
+    "test_run",
+}  # modules that compare with what other processes made
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -26,3 +31,22 @@ def weights_by_hand(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.module.__name__.rpartition(".")[2] not in SHIPPED:
             patch.setattr(verdict, "load", lambda: BY_HAND)
         yield
+
+
+@pytest.fixture(scope="session")
+def corner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A corner of the example movie."""
+    from corner import write
+
+    return write(tmp_path_factory.mktemp("movie") / "corner.tif")
+
+
+@pytest.fixture(scope="session")
+def finished(corner: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its run, for tests that look at it and do not change it."""
+    from corner import start
+
+    out = tmp_path_factory.mktemp("out") / "corner.lineage"
+    result = start(corner, "--out", out, "--dose-gy", 4)
+    assert result.exit_code == 0, result.output
+    return out

@@ -30,9 +30,9 @@ from classifier.data import parse_name
 from lineage.evaluate import events as matching
 from lineage.evaluate import mosaic
 from lineage.evaluate.inputs import read_run, read_truth
-from lineage.io import records
 from lineage.io.files import atomic_write, read_table
 from lineage.mitosis import verdict
+from lineage.mitosis.event_table import events_of as events_of_table
 from lineage.mitosis.subtypes import subtype
 from lineage.mitosis.verdict import CLASSIFIER, FACTS, NONE
 from lineage.schema import ABNORMAL_SUBTYPES, Decision, EventType, InputError, MitosisClass, Predictions
@@ -110,14 +110,15 @@ def sources(args: argparse.Namespace) -> list[Source]:
 
 def events_of(run: Run) -> dict[int, tuple[MitosisEvent, float | None, float | None]]:
     """event_id -> a proposed mitosis, before anything was undone, and the classifier's p_abnormal, p_none."""
-    table = read_table(run.folder.predictions)
-    classes = tuple(table.columns[1:])
-    said = verdict.predicted(
+    table = read_table(run.folder.predictions, text=("window",))
+    classes = tuple(table.columns[2:])
+    said = verdict.by_event(
         Predictions(table["event_id"].to_numpy(np.int64), table[list(classes)].to_numpy(np.float32), classes)
     )
+    proposed = read_table(run.folder.proposed, text=("daughter_ids", "source"))
     return {
         e.event_id: (e, told.get("p_abnormal"), told.get("p_none"))
-        for e in records.read_events(run.folder.proposed)
+        for e in events_of_table(proposed, minutes_per_frame=run.minutes_per_frame)
         if e.event_type is EventType.MITOSIS
         for told in [said.get(e.event_id, {})]
     }

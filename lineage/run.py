@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from lineage.io.files import check_space
 from lineage.io.lock import locked
 from lineage.io.run_folder import RunFolder
-from lineage.mitosis.verdict import decide_all
 from lineage.schema import InputError
 from lineage.stages.cells import propose, track
 from lineage.stages.movie import check_inputs, open_movie, start, with_channels
 from lineage.stages.nuclei import assess, light, segment
-from lineage.stages.results import annotate, report
-from lineage.stages.verdicts import classify, crop, read_corrections, reject
+from lineage.stages.outlines import outlines
+from lineage.stages.results import annotate, record_corrections, report
+from lineage.stages.verdicts import classify, crop, decide, reject
 
 if TYPE_CHECKING:
     from lineage.config import Config
@@ -92,14 +92,15 @@ def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen)
         quality = assess(job)
         segment(job, quality)
         seen = light(job)
-        lineage = track(job, quality, seen)
-        events = propose(job, quality, lineage)
+        outlined = outlines(job, quality)
+        lineage = track(job, quality, seen, outlined)
+        events = propose(job, quality, lineage, outlined)
         crop(job, quality, lineage, events)
         predictions = classify(job)
-        corrections = read_corrections(folder)
-        verdicts = decide_all(events, predictions, corrections)
-        lineage, events = reject(job, lineage, events, verdicts, corrections)
+        verdicts = decide(job, lineage, events, predictions)
+        lineage, events = reject(job, lineage, events, verdicts, outlined)
         tree = annotate(job, quality, lineage, events, verdicts)
+        record_corrections(job)
         report(job, quality, seen, tree)
     except (InputError, OSError):
         # Bad masks, a full disk: a folder that this start made, and in which no nuclei lie yet, goes.

@@ -489,6 +489,7 @@ class Hypotheses:
     ends: np.ndarray  # (H, 2) tracklets that end by it, -1 for none
     starts: np.ndarray  # (H, 4) tracklets that begin by it, -1 for none
     log_odds: np.ndarray  # (H,)
+    n_given: int = 0  # so many of the last are what a person says
 
     def __post_init__(self) -> None:
         n = len(self.kind)

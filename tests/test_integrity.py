@@ -367,34 +367,6 @@ def test_other_weights_do_again_what_follows_from_verdicts_and_nothing_else(
     assert {stage for stage in before if before[stage] != after[stage]} == {"reject", "tree", "report"}
 
 
-def test_a_persons_corrections_are_the_verdicts_when_the_run_is_given_again(movie, run):
-    before = read_table(run / "events.csv")
-    event = int(before.loc[before["event_type"] == "mitosis", "event_id"].iloc[0])
-    (run / "corrections.csv").write_text(f"event_id,mitosis_class\n{event},abnormal\n999,unclassified\n")
-
-    result = go_on(movie, run)
-
-    assert result.exit_code == 0, result.output
-    after = read_table(run / "events.csv").set_index("event_id")
-    assert after.loc[event, ["verdict", "verdict_because", "p_verdict"]].tolist() == ["abnormal", "person", 1]
-    assert after.loc[event, "mitosis_class"] == before.set_index("event_id").loc[event, "mitosis_class"]
-    assert "abnormal" in read_table(run / "tracklets.csv")["verdict"].tolist()
-    (run / "corrections.csv").unlink()
-    assert go_on(movie, run).exit_code == 0
-    assert read_table(run / "events.csv")["verdict_because"].tolist() == before["verdict_because"].tolist()
-
-
-@pytest.mark.parametrize(
-    "words", ["event_id\n1\n", "event_id,mitosis_class\n1,strange\n", "event_id,mitosis_class\nx,normal\n"]
-)
-def test_corrections_that_cannot_be_read_are_one_line(movie, run, words):
-    (run / "corrections.csv").write_text(words)
-    result = go_on(movie, run)
-    assert result.exit_code == 2
-    assert "corrections.csv" in result.output
-    assert "Traceback" not in result.output
-
-
 def test_a_run_of_an_earlier_version_is_refused_by_readers_and_gets_verdicts_when_given_again(movie, run):
     of_earlier_version(run)
     for read, words in (

@@ -10,8 +10,10 @@ from pages import page_of_every_verdict
 from test_tree import annotate, event_table
 from worlds import as_lineage, predictions_of
 
+from lineage.mitosis.verdict import ByPerson
 from lineage.report.forest import columns, forest, lone_strip, split
 from lineage.report.svg import BLUE, VERMILLION
+from lineage.schema import Decision
 
 
 @pytest.mark.parametrize("world", worlds.WORLDS)
@@ -77,6 +79,6 @@ def test_three_daughters_are_blue_only_where_the_verdict_is_normal(probabilities
     verdicts, picture = drawn({})
     assert verdicts == [verdict]
     assert BLUE not in picture
-    verdicts, picture = drawn({7: "normal"})
+    verdicts, picture = drawn({7: ByPerson(Decision.NORMAL)})
     assert verdicts == ["normal"]
     assert BLUE in picture

@@ -14,39 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from typer.testing import CliRunner
+from corner import COLUMNS, EXAMPLES, FRAMES, ROWS, TABLES, start
 
-from lineage.command import app
 from lineage.console import one_line_errors
 from lineage.schema import DETECTION_COLUMNS, EVENT_COLUMNS, TRACKLET_COLUMNS
-
-EXAMPLES = Path(__file__).parents[1] / "examples"
-# A corner of the example movie, with seven mitoses in it.
-FRAMES, ROWS, COLUMNS = 30, slice(160, 400), slice(60, 300)
-TABLES = ("detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml")
-
-
-def start(*arguments: object):
-    return CliRunner().invoke(app, [str(a) for a in arguments])
-
-
-@pytest.fixture(scope="session")
-def corner(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("movie") / "corner.tif"
-    pixels = tifffile.imread(EXAMPLES / "demo.tif")[:FRAMES, :, ROWS, COLUMNS]
-    tifffile.imwrite(
-        path, pixels, imagej=True, resolution=(1 / 1.1518, 1 / 1.1518),
-        metadata={"axes": "TCYX", "unit": "um", "finterval": 600, "Labels": ["phase", "SiR-DNA"] * FRAMES},
-    )  # fmt: skip
-    return path
-
-
-@pytest.fixture(scope="session")
-def finished(corner, tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("out") / "corner.lineage"
-    result = start(corner, "--out", out, "--dose-gy", 4)
-    assert result.exit_code == 0, result.output
-    return out
 
 
 @pytest.fixture(scope="session")

@@ -5,8 +5,8 @@ import pytest
 import worlds
 
 from lineage.mitosis.event_table import event_table
-from lineage.mitosis.verdict import decide_all
-from lineage.schema import EVENT_COLUMNS, EVIDENCE, NOT_ASSESSABLE, EventType, MitosisEvent
+from lineage.mitosis.verdict import ByPerson, decide_all
+from lineage.schema import EVENT_COLUMNS, EVIDENCE, NOT_ASSESSABLE, Decision, EventType, MitosisEvent
 
 PLACE = {"y_px": 10.0, "x_px": 20.0, "y_um": 20.0, "x_um": 40.0, "source": "drawn"}
 
@@ -92,12 +92,12 @@ def test_a_none_that_is_not_followed_is_no_class_and_is_flagged():
 
 def test_a_persons_class_is_the_verdict_and_leaves_the_classifiers_alone():
     said = worlds.predictions_of({1: (0.1, 0.1, 0.8)}, ("normal", "abnormal", "none"))
-    found = row(division(), predictions=said, corrections={1: "abnormal"})
+    found = row(division(), predictions=said, corrections={1: ByPerson(Decision.ABNORMAL)})
     assert found[["verdict", "p_verdict", "verdict_because", "flags"]].tolist() == [
         "abnormal", 1.0, "person", "",
     ]  # fmt: skip
     other = worlds.predictions_of({1: (0.9, 0.1)})
-    found = row(division(), predictions=other, corrections={1: "none"})
+    found = row(division(), predictions=other, corrections={1: ByPerson(Decision.NOT_A_MITOSIS)})
     assert found[["verdict", "mitosis_class"]].tolist() == ["not_a_mitosis", "normal"]
     assert pd.isna(found["p_verdict"])
 

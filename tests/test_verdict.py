@@ -9,7 +9,7 @@ import pytest
 import worlds
 
 from lineage.mitosis import verdict
-from lineage.mitosis.verdict import FACTS, REASON, decide, decide_all, features
+from lineage.mitosis.verdict import FACTS, REASON, ByPerson, decide, decide_all, features
 from lineage.schema import Decision, EventType, MitosisEvent
 
 DIVISION = MitosisEvent(
@@ -86,21 +86,20 @@ def test_what_the_classifier_takes_for_none_is_no_mitosis_unless_the_tracking_is
     assert decide(SEEN["three_daughters"], 0.2, 0.98).verdict is Decision.ABNORMAL
 
 
-@pytest.mark.parametrize("person", [None, "normal", "abnormal", "none"])
+@pytest.mark.parametrize("person", [None, *Decision])
 def test_reasons_are_of_the_fixed_list_and_there_is_always_one(person):
     for event, asked in EVERY:
-        found = decide(event, *asked, person=person)
+        found = decide(event, *asked, person=None if person is None else ByPerson(person))
         assert found.because
         assert all(REASON.fullmatch(word) for word in found.because), found.because
         assert len(set(found.because)) == len(found.because)
 
 
 @pytest.mark.parametrize(
-    ("person", "kind", "p"),
-    [("normal", "normal", 0), ("abnormal", "abnormal", 1), ("none", "not_a_mitosis", None)],
+    ("kind", "p"), [("normal", 0), ("abnormal", 1), ("not_a_mitosis", None), ("undecided", None)]
 )
-def test_a_person_overrules_everything(person, kind, p):
-    found = decide(SEEN["three_daughters"], 0.99, 0.0, person=person)
+def test_a_person_overrules_everything(kind, p):
+    found = decide(SEEN["three_daughters"], 0.99, 0.0, person=ByPerson(Decision(kind)))
     assert (found.verdict, found.p, str(found)) == (kind, p, "person")
 
 
@@ -163,7 +162,7 @@ def test_every_event_has_a_subtype_and_only_mitoses_have_a_verdict():
     events = [DIVISION, replace(SEEN["bridge"], event_id=2), replace(ATTEMPT, event_id=3)]
     events += [replace(ATTEMPT, event_id=4, event_type=EventType.DEATH)]
     said = worlds.predictions_of({1: (0.9, 0.1, 0.0), 3: (0.05, 0.05, 0.9)}, ("normal", "abnormal", "none"))
-    found = decide_all(events, said, {2: "normal"})
+    found = decide_all(events, said, {2: ByPerson(Decision.NORMAL)})
     assert sorted(found) == [1, 2, 3, 4]
     assert found[4] == {
         "subtype": "death_in_interphase", "verdict": "", "verdict_because": "", "mitosis_class": "",

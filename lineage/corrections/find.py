@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pandas as pd
 
     from lineage.corrections.lines import Nucleus
@@ -36,3 +38,20 @@ class Finder:
         far = np.hypot(*(self._position[rows] - (nucleus.y_px, nucleus.x_px)).T)
         nearest = int(far.argmin())
         return int(self._id[rows[nearest]]) if far[nearest] <= self._radius[rows[nearest]] else None
+
+
+def cell_finder(detections: pd.DataFrame, *, pixel_size_um: float) -> Callable[[Nucleus], int | None]:
+    """What finds the cell of a nucleus; None where the nucleus, or its cell, is not there.
+
+    Args:
+        detections: DETECTION_COLUMNS.
+        pixel_size_um: of the movie.
+    """
+    find = Finder(detections, pixel_size_um=pixel_size_um)
+    cells = dict(zip(detections["detection_id"].tolist(), detections["tracklet_id"].tolist(), strict=True))
+
+    def cell_of(nucleus: Nucleus) -> int | None:
+        cell = cells.get(find(nucleus), -1)
+        return int(cell) if cell > 0 else None
+
+    return cell_of

@@ -6,7 +6,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -20,6 +20,21 @@ if TYPE_CHECKING:
     from lineage.schema import Geometry
 
 RAW, TRACKED = "raw", "tracked"
+
+
+class Frames(Protocol):
+    """Labels of a movie to read from, a frame at a time."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(T, Y, X)."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the labels."""
+
+    def __getitem__(self, t: int, /) -> np.ndarray:
+        """(Y, X) of frame t."""
 
 
 def create(path: Path, geometry: Geometry) -> None:
@@ -135,6 +150,7 @@ def write_tracked(
     detections: pd.DataFrame,
     geometry: Geometry,
     *,
+    raw: Frames | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
     """Write `tracked` beside `raw`: the same objects, numbered by cell; those of no cell are left out.
@@ -145,11 +161,13 @@ def write_tracked(
         path: the group; its raw array is complete.
         detections: `frame, label, tracklet_id`.
         geometry: of the movie.
+        raw: what is numbered, where that is not what the file has: outlines that a person corrected.
         progress: called with (done, total) frames.
     """
     import zarr
 
-    raw = open_array(path, RAW)
+    if raw is None:
+        raw = open_array(path, RAW)
     # Written anew: they may be what is damaged.
     (path / ".zattrs").unlink(missing_ok=True)
     (path / ".zgroup").write_text(json.dumps({"zarr_format": 2}))

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+CORRECTIONS = "corrections.jsonl"
+KEPT = ("stages", "warnings", "notes", "discarded", "not_applied", "corrections")  # from start to start
+
+
 @dataclass(eq=False)
 class RunFolder:
     """The folder of one run. Only this class writes `run.json`."""
@@ -48,7 +52,7 @@ class RunFolder:
         self.geff = root / "lineage.geff"
         self.crops = root / "crops"
         self.report = root / "report.html"
-        self.corrections = root / "corrections.csv"  # a person's, put there by hand
+        self.corrections = root / CORRECTIONS  # a person's; never written over
         # What one stage hands to the next; a run without it starts anew.
         self.stages = root / "stages"
         self.quality = self.stages / "quality.csv"
@@ -74,7 +78,7 @@ class RunFolder:
         Args:
             root: the folder; it need not be there.
             video: the movie.
-            overwrite: throw away an earlier run, also of another movie.
+            overwrite: throw away an earlier run, also of another movie, but for a person's corrections.
             files: those of the movie that are read; all of it if empty.
             position: which of several in it.
 
@@ -85,7 +89,8 @@ class RunFolder:
             raise InputError(f"{root} is a file; give a folder with --out")
         folder = cls(root)
         # A start that was killed before its first record was whole leaves no more than a part of it.
-        if not root.exists() or not {p.name for p in root.iterdir()} - {part_of(folder.json).name}:
+        no_run = {part_of(folder.json).name, CORRECTIONS}
+        if not root.exists() or not {p.name for p in root.iterdir()} - no_run:
             return folder
         record: dict[str, Any] = {}
         try:
@@ -100,8 +105,10 @@ class RunFolder:
         if overwrite:
             # The record goes last: killed half way, the folder is still known as a run.
             for path in sorted(root.iterdir(), key=lambda p: p == folder.json):
-                remove(path)
-            root.rmdir()
+                if path != folder.corrections:
+                    remove(path)
+            if not folder.corrections.exists():
+                root.rmdir()
             return folder
         theirs, their_position = record["video"]["path"], record["video"].get("position", "")
         moved = theirs != str(video.resolve())
@@ -120,7 +127,7 @@ class RunFolder:
 
     def start(self, record: dict[str, Any]) -> None:
         """Write what is known before the first stage; what finished stages left is kept."""
-        kept = {k: self.record[k] for k in ("stages", "warnings", "notes", "discarded") if k in self.record}
+        kept = {k: self.record[k] for k in KEPT if k in self.record}
         empty: dict[str, Any] = {"stages": {}, "warnings": {}}
         self.record = {"format": FORMAT, "format_version": FORMAT_VERSION} | record | empty | kept
         self.save()

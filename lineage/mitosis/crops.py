@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import dataclass, replace
+import shutil
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -258,11 +260,14 @@ def write(
     folder: Path,
     *,
     size_px: int = 96,
+    pixels: str = "",
+    earlier: pd.DataFrame | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> pd.DataFrame:
     """Write each crop as an ImageJ stack, `event_0007.tif` (T, C, Y, X); the folder is made anew.
 
-    Those that reach over the image's edge have IMAGE_BOXES in their metadata.
+    Those that reach over the image's edge have IMAGE_BOXES in their metadata. What was cut out of the same
+    window before is copied.
 
     Args:
         video: the movie.
@@ -270,19 +275,28 @@ def write(
         windows: what each crop is cut from.
         folder: where the files go.
         size_px: side of a crop as saved.
+        pixels: what stands for the movie's pixels and its drift: other pixels, another text.
+        earlier: what this returned for the crops that lie in the folder.
         progress: called with (done, total) crops.
 
     Returns:
-        `event_id, side_um, flags`, one row an event.
+        `event_id, side_um, flags, window`, one row an event; `window` is the same for the same pixels.
     """
     import pandas as pd
     import tifffile
 
-    rows: list[tuple[int, float, str]] = []
+    rows: list[tuple[int, float, str, str]] = []
     by_id = {s.event_id: s for s in windows}
+    of = {s.event_id: digest(s, pixels, size_px) for s in windows}
+    known = {} if earlier is None else {row["window"]: row for row in earlier.to_dict("records")}
     with atomic_write(folder) as part:
         part.mkdir()
-        for crops in cut(video, quality, windows, size_px=size_px):
+        for window in windows:
+            if row := known.get(of[window.event_id]):
+                shutil.copyfile(folder / name(row["event_id"]), part / name(window.event_id))
+                rows.append((window.event_id, float(row["side_um"]), row["flags"], row["window"]))
+        new = [s for s in windows if of[s.event_id] not in known]
+        for crops in cut(video, quality, new, size_px=size_px):
             for event_id, pixels, side, flags in zip(
                 crops.event_ids, crops.pixels, crops.side_um, crops.flags, strict=True
             ):
@@ -294,9 +308,23 @@ def write(
                     part / name(event_id), pixels, imagej=True, resolution=(size_px / side, size_px / side),
                     metadata=metadata,
                 )  # fmt: skip
-                rows.append((int(event_id), float(side), flags))
+                rows.append((int(event_id), float(side), flags, of[int(event_id)]))
             progress(len(rows), len(windows))
-    return pd.DataFrame(rows, columns=["event_id", "side_um", "flags"])
+    order = {s.event_id: i for i, s in enumerate(windows)}
+    rows.sort(key=lambda row: order[row[0]])
+    return pd.DataFrame(rows, columns=["event_id", "side_um", "flags", "window"])
+
+
+def digest(window: CropWindow, pixels: str, size_px: int) -> str:
+    """The same for crops of the same pixels, whatever their events are numbered.
+
+    Args:
+        window: what the crop is cut from.
+        pixels: what stands for the movie's pixels and its drift.
+        size_px: side of the crop as saved.
+    """
+    text = json.dumps([pixels, size_px, asdict(replace(window, event_id=0))])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def read(folder: Path, rows: pd.DataFrame) -> Crops:

@@ -13,13 +13,18 @@ MANY = 0.05  # of all objects
 def in_words(counts: Mapping[str, int]) -> str:
     """One sentence, shown for every run.
 
+    Args:
+        counts: objects that were measured, that were too small, and that are debris; `by_person`, how many
+            more there are since a person corrected outlines.
+
     >>> in_words({"measured": 110, "too_small": 10, "debris": 5})
     'of 110 objects 95 are in cells; left out: 10 too small, 5 taken for debris or pieces'
     """
     small, debris = counts["too_small"], counts["debris"]
-    in_cells = counts["measured"] - small - debris
+    objects = counts["measured"] + counts.get("by_person", 0)
+    in_cells = objects - small - debris
     return (
-        f"of {counts['measured']} objects {in_cells} are in cells; left out: {small} too small, "
+        f"of {objects} objects {in_cells} are in cells; left out: {small} too small, "
         f"{debris} taken for debris or pieces"
     )
 

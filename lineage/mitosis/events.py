@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineage.corrections.events import WITHIN_FRAMES
 from lineage.mitosis.episodes import Episode, episodes, in_view, is_alone, log_odds, onset
 from lineage.schema import DECIDED, EventType, MitosisEvent
 from lineage.tracking import likelihoods
+from lineage.tracking.resolve import SURE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -24,6 +26,7 @@ LOST = 0.67  # of its DNA, which a cell that breaks up does not keep
 EDGE_UM = 8.0  # nearer to the edge of the image the nucleus of an attempt is cut by it
 NEAR_FRAMES = 3  # nuclei before and after an event that its DNA is measured from
 DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_division", "end_of_track"
+PERSON = "person"
 
 
 def propose(
@@ -32,6 +35,7 @@ def propose(
     geometry: Geometry,
     last_frames: Collection[int],
     classified: bool = True,
+    also: Iterable[tuple[int, int]] = (),
     regression_min: float = 120.0,
     min_log_odds: float = -4.0,
     min_log_odds_unclassified: float = 0.0,
@@ -49,6 +53,7 @@ def propose(
         geometry: of the movie.
         last_frames: after which cells are out of sight: before long gaps, and the last usable one.
         classified: whether a classifier will see the events, and reject what is no mitosis.
+        also: cell and frame of mitoses that a person sees; none is added where there is one.
         regression_min: after a separation, in which a fusion is a regression of the furrow.
         min_log_odds: from which on a condensed stretch is proposed as a mitosis, if it will be
             classified.
@@ -85,7 +90,29 @@ def propose(
         if d.get("dies") and c not in dead and not lineage.graph.out_degree(c)
     ]
     events += _fusions(lineage.graph, lives, minutes_per_frame, regression_min)
+    for cell, frame in also:
+        if not any(cell in (e.mother, *e.daughters) and _is_mitosis_at(e, frame) for e in events):
+            events.append(_by_person(cell, frame, lives[cell]))
     return _numbered(events)
+
+
+def _is_mitosis_at(event: MitosisEvent, frame: int) -> bool:
+    return event.event_type is EventType.MITOSIS and abs(event.frame - frame) <= WITHIN_FRAMES
+
+
+def _by_person(cell: int, frame: int, life: pd.DataFrame) -> MitosisEvent:
+    """A mitosis after which one cell is seen, and which nobody proposed."""
+    at = life[life["frame"] == frame].iloc[0]
+    return MitosisEvent(
+        event_id=0,
+        mother=cell,
+        daughters=(),
+        frame=frame,
+        **_position([at]),
+        source=PERSON,
+        confidence=SURE,
+        evidence={"condensation": float(at["condensation"]), "log_odds": SURE},
+    )
 
 
 def _numbered(events: Iterable[MitosisEvent]) -> list[MitosisEvent]:

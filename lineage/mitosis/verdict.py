@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lineage.mitosis.subtypes import subtype
-from lineage.schema import DECIDED, Decision, EventType, MitosisClass, mitosis_class, p_abnormal
+from lineage.schema import DECIDED, Decision, EventType, MitosisClass, Subtype, mitosis_class, p_abnormal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,17 +42,20 @@ FACTS = (
 )  # fmt: skip
 HALF_DIVISION = "half_division"  # the source of events of which one daughter was lost from sight
 NOT_CLASSIFIED, CONTRADICTED, PERSON = "not_classified", "contradicted", "person"
-BY_PERSON: Mapping[str, tuple[Decision, float | None]] = MappingProxyType({
-    MitosisClass.NORMAL.value: (Decision.NORMAL, 0.0),
-    MitosisClass.ABNORMAL.value: (Decision.ABNORMAL, 1.0),
-    MitosisClass.NONE.value: (Decision.NOT_A_MITOSIS, None),
-})  # fmt: skip
+OF_PERSON = MappingProxyType({Decision.NORMAL: 0.0, Decision.ABNORMAL: 1.0})  # p of what a person says
 # Every reason there is; a number in it is minutes, or the classifier's probability.
 REASON = re.compile(
     r"four_daughters|three_daughters|reunited_\d+_min|never_separated|died_in_mitosis|one_daughter_lost"
     r"|unequal_daughters|took_\d+_min|bridge|micronuclei|classifier_[01]\.\d\d|classifier_none_[01]\.\d\d"
     r"|not_classified|contradicted|person"
 )
+
+
+class ByPerson(NamedTuple):
+    """What a person says of an event."""
+
+    verdict: Decision
+    subtype: Subtype | None = None  # the kind of it, where they say more
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,7 @@ def decide(
     p_abnormal: float | None,
     p_none: float | None,
     *,
-    person: str | None = None,
+    person: ByPerson | None = None,
     weights: Weights | None = None,
 ) -> Verdict:
     """The verdict on a mitosis.
@@ -129,7 +132,7 @@ def decide(
         event: as in `features`.
         p_abnormal: likewise.
         p_none: likewise.
-        person: a person's class, which overrules all else: normal, abnormal or none.
+        person: a person's verdict, which overrules all else.
         weights: as in `verdict.json`, which they are read from if left out.
 
     >>> from lineage.schema import MitosisEvent
@@ -137,12 +140,11 @@ def decide(
     >>> found = decide(three, 0.3, 0.02)
     >>> found.verdict.value, str(found)
     ('abnormal', 'three_daughters')
-    >>> str(decide(three, None, None, person="normal"))
+    >>> str(decide(three, None, None, person=ByPerson(Decision.NORMAL)))
     'person'
     """
     if person is not None:
-        kind, p = BY_PERSON[person]
-        return Verdict(kind, p, (PERSON,))
+        return Verdict(person.verdict, OF_PERSON.get(person.verdict), (PERSON,))
     model = load() if weights is None else weights
     limits = model["limits"]
     found = features(event, p_abnormal, p_none)
@@ -236,14 +238,14 @@ def _logistic(total: float) -> float:
 def decide_all(
     events: Iterable[MitosisEvent],
     predictions: Predictions,
-    corrections: Mapping[int, str] = MappingProxyType({}),
+    corrections: Mapping[int, ByPerson] = MappingProxyType({}),
 ) -> dict[int, dict[str, Any]]:
     """The only place where subtype, class and verdict of a run's events are decided.
 
     Args:
         events: of a lineage.
         predictions: of the classifier, matched by event_id.
-        corrections: event_id -> the class that a person gave it, which overrules the verdict.
+        corrections: event_id -> a person's verdict, which overrules this one.
 
     Returns:
         event_id -> its columns in `events.csv`: `subtype`, `verdict`, `verdict_because`, `mitosis_class`,
@@ -260,17 +262,21 @@ def decide_all(
     }
 
 
-def _columns(event: MitosisEvent, p: Mapping[str, float], person: str | None) -> dict[str, Any]:
+def _columns(event: MitosisEvent, p: Mapping[str, float], person: ByPerson | None) -> dict[str, Any]:
     """What `decide_all` says of one event."""
     if event.event_type is not EventType.MITOSIS:
-        kind = subtype(event, MitosisClass.UNCLASSIFIED)
+        kind = (person and person.subtype) or subtype(event, MitosisClass.UNCLASSIFIED)
         return {"subtype": kind.value} | dict.fromkeys(("verdict", "verdict_because", "mitosis_class"), "")
     found = decide(event, p.get("p_abnormal"), p.get("p_none"), person=person)
     predicted = MitosisClass.UNCLASSIFIED if not p else mitosis_class(p["p_abnormal"], p.get("p_none"))
     if predicted is MitosisClass.NONE and found.verdict is not Decision.NOT_A_MITOSIS:
         predicted = MitosisClass.UNCLASSIFIED
+    of_person = {Decision.NORMAL: MitosisClass.NORMAL, Decision.ABNORMAL: MitosisClass.ABNORMAL}
+    kind = subtype(event, predicted if person is None else of_person.get(person.verdict, predicted))
+    if person is not None:
+        kind = person.subtype or kind
     return {
-        "subtype": subtype(event, predicted).value,
+        "subtype": kind.value,
         "verdict": found.verdict.value,
         "verdict_because": str(found),
         "mitosis_class": predicted.value,

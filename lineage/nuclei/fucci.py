@@ -39,12 +39,15 @@ class Threshold:
     because: str = ""  # why it cannot be told
 
 
-def with_phases(nuclei: pd.DataFrame, signals: Signals) -> tuple[pd.DataFrame, list[str], list[str]]:
+def with_phases(
+    nuclei: pd.DataFrame, signals: Signals, *, told_by: pd.DataFrame | None = None
+) -> tuple[pd.DataFrame, list[str], list[str]]:
     """Add the column `phase` where two FUCCI channels are measured.
 
     Args:
-        nuclei: of all frames.
+        nuclei: of all frames, unless `told_by` is given.
         signals: what is measured.
+        told_by: the nuclei of all frames, from which thresholds are read; `nuclei` themselves if None.
 
     Returns:
         The table; `phase` is S/G2/M where the second channel is bright, else G1 where the first is, else
@@ -52,8 +55,9 @@ def with_phases(nuclei: pd.DataFrame, signals: Signals) -> tuple[pd.DataFrame, l
     """
     if signals.fucci is None:
         return nuclei, [], []
+    everyone = nuclei if told_by is None else told_by
+    found = [threshold(everyone[f"{name}_mean"].to_numpy(float)) for name in signals.fucci]
     levels = [nuclei[f"{name}_mean"].to_numpy(float) for name in signals.fucci]
-    found = [threshold(values) for values in levels]
     unknown = [
         f"FUCCI: no threshold for {name}: {t.because}; no nucleus has a phase"
         for name, t in zip(signals.fucci, found, strict=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from lineage.processes import cores, in_order
 from lineage.schema import LOOK_COLUMNS, NUCLEUS_COLUMNS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     import pandas as pd
@@ -46,6 +46,17 @@ class StarDistFinder:
 
 
 @dataclass(frozen=True, eq=False)
+class Given:
+    """Labels of one frame that are there already; each is certain."""
+
+    labels: np.ndarray  # (Y, X)
+
+    def __call__(self, _t: int, _: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Labels and probabilities of the frame."""
+        return self.labels, np.broadcast_to(1.0, int(self.labels.max(initial=0)))
+
+
+@dataclass(frozen=True, eq=False)
 class MaskFinder:
     """Nuclei taken from masks that are there already; each is certain."""
 
@@ -57,9 +68,15 @@ class MaskFinder:
         return mask, np.broadcast_to(1.0, int(mask.max()))  # takes no memory, however large a label is
 
 
-def workers_for(video: Video) -> int:
-    """All cores, or one where starting more processes would take longer than it saves."""
-    return cores() if video.n_frames * video.shape[0] * video.shape[1] > WORTH_PROCESSES else 1
+def workers_for(video: Video, n_frames: int | None = None) -> int:
+    """All cores, or one where starting more processes would take longer than it saves.
+
+    Args:
+        video: the movie.
+        n_frames: of it that are to be measured; all if None.
+    """
+    n_frames = video.n_frames if n_frames is None else n_frames
+    return cores() if n_frames * video.shape[0] * video.shape[1] > WORTH_PROCESSES else 1
 
 
 def segment(
@@ -106,20 +123,12 @@ def segment(
 
     def tasks() -> Iterator[tuple]:
         for t in missing:
-            settings = {
-                "frame": t,
-                "pixel_size_um": video.pixel_size_um,
-                "minutes_per_frame": video.minutes_per_frame,
-                "drift_px": quality.drift_px[t],
-                "look": video.intensities,
-            }
-            image = video.frame(t, video.nucleus)
             if quality.usable[t]:
-                phase = None if video.phase is None else video.frame(t, video.phase)
-                further = {n: video.frame(t, c) for n, c in zip(signals.names, signals.channels, strict=True)}
-                yield find, image, phase, further, settings
+                yield _task(video, quality, t, find, signals)
             else:  # nothing is measured, in columns of the same names
-                yield _nothing, image, None, dict.fromkeys(signals.names, image), settings
+                image = video.frame(t, video.nucleus)
+                nothing = dict.fromkeys(signals.names, image)
+                yield _nothing, image, None, nothing, _settings(video, quality, t)
 
     for done, (t, (found, nuclei)) in enumerate(
         zip(missing, in_order(_find_and_measure, tasks(), workers=workers), strict=True)
@@ -129,10 +138,65 @@ def segment(
         progress(video.n_frames - len(missing) + done + 1, video.n_frames)
     read = [one for one in map(read_table, tables) if len(one)] or [read_table(tables[0])]
     nuclei = pd.concat(read, ignore_index=True)
-    if not video.intensities:
-        nuclei = nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0)
+    nuclei = _as_masks_tell(nuclei, video)
     kept = nuclei[nuclei["area_um2"] >= min_area * nuclei["area_um2"].median()] if len(nuclei) else nuclei
     return kept.assign(detection_id=np.arange(len(kept))), len(nuclei) - len(kept)
+
+
+def measure_again(
+    video: Video,
+    quality: FrameQuality,
+    frames: Iterable[tuple[int, np.ndarray]],
+    *,
+    signals: Signals = NONE,
+    workers: int = 1,
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    """Measure the nuclei of some frames in labels that are given, as `segment` measures those it finds.
+
+    Args:
+        video: the movie.
+        quality: of its frames.
+        frames: number and labels (Y, X) int32 of each; usable ones.
+        signals: further channels that are measured as well.
+        workers: processes that measure.
+
+    Yields:
+        The number of each frame, and a row for each of its labels, however small; each is certain.
+    """
+    tasks = ((t, *_task(video, quality, t, Given(labels), signals)) for t, labels in frames)
+    for t, nuclei in in_order(_measure_frame, tasks, workers=workers):
+        yield t, _as_masks_tell(nuclei, video)
+
+
+def _measure_frame(t: int, *task: Any) -> tuple[int, pd.DataFrame]:
+    return t, _find_and_measure(*task)[1]
+
+
+def _task(
+    video: Video, quality: FrameQuality, t: int, find: Finder, signals: Signals
+) -> tuple[Finder, np.ndarray, np.ndarray | None, dict[str, np.ndarray], dict[str, Any]]:
+    """A frame's pixels, for `_find_and_measure`."""
+    image = video.frame(t, video.nucleus)
+    phase = None if video.phase is None else video.frame(t, video.phase)
+    further = {n: video.frame(t, c) for n, c in zip(signals.names, signals.channels, strict=True)}
+    return find, image, phase, further, _settings(video, quality, t)
+
+
+def _settings(video: Video, quality: FrameQuality, t: int) -> dict[str, Any]:
+    return {
+        "frame": t,
+        "pixel_size_um": video.pixel_size_um,
+        "minutes_per_frame": video.minutes_per_frame,
+        "drift_px": quality.drift_px[t],
+        "look": video.intensities,
+    }
+
+
+def _as_masks_tell(nuclei: pd.DataFrame, video: Video) -> pd.DataFrame:
+    """The same where the movie has grey levels; of masks alone the area stands for them."""
+    if video.intensities:
+        return nuclei
+    return nuclei.assign(dna_mass=nuclei["area_um2"], mean_intensity=1.0, texture=0.0)
 
 
 def _nothing(_: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

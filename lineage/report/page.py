@@ -90,7 +90,7 @@ def write_report(
         crops_dir: holds `event_0007.tif`, (12, 2, H, W), channels (phase, dna); an event without a file is
             listed without its pictures.
         run: what run.json holds: `video`, `settings`, `versions`, `stages`, `warnings`, `dose_gy`,
-            `discarded`; and `light` as `light_charts` takes it.
+            `discarded`, `corrections`; and `light` as `light_charts` takes it.
         signals: SIGNAL_COLUMNS; None where no further channel was measured.
     """
     check_columns(events, EVENT_COLUMNS, "events")
@@ -103,6 +103,7 @@ def write_report(
         tables=[(name, words) for name, words in TABLES.items() if (path.parent / name).exists()],
         facts=facts(tree),
         left_out=discarded.in_words(run["discarded"]) if run.get("discarded") else "",
+        corrected=corrected(run.get("corrections", {}), events),
         n=count(mitoses),
         limits=limits(weights.get("held_out")),
         sign={name: picture(mark(name, 8, 8), 16, 16, name) for name in COLOURS},
@@ -130,6 +131,21 @@ def write_report(
     )
     with atomic_write(path) as part:
         part.write_text(html, encoding="utf-8")
+
+
+def corrected(held: Mapping[str, Any], events: pd.DataFrame) -> str:
+    """What of these results a person says; empty where nobody said anything.
+
+    Args:
+        held: of run.json: how many corrections hold, and which are not applied.
+        events: EVENT_COLUMNS.
+    """
+    if not held.get("n"):
+        return ""
+    n, failed = held["n"], len(held["not_applied"])
+    verdicts = int((events["verdict_because"] == verdict.PERSON).sum())
+    words = f"{n} correction{'s' * (n > 1)} by a person; {verdicts} of the verdicts are theirs."
+    return words if not failed else f"{words} {failed} of {n} corrections could not be applied."
 
 
 def template(name: str) -> Template:

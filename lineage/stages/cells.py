@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.io import labels, records
+from lineage.corrections.journal import digest
+from lineage.corrections.lines import Mitosis, OfTracks
+from lineage.io import records
 from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
 from lineage.mitosis import discarded
@@ -20,53 +22,72 @@ if TYPE_CHECKING:
     from lineage.nuclei.light import Light
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
+    from lineage.stages.outlines import Outlined
 
 
-def track(job: Job, quality: FrameQuality, light: Light) -> Lineage:
+def track(job: Job, quality: FrameQuality, light: Light, outlined: Outlined) -> Lineage:
     """Join nuclei, as in even light, to cells, and cells to mothers and daughters."""
     from lineage.tracking import likelihoods
+    from lineage.tracking.constraints import constraints_of
     from lineage.tracking.track import track
 
     folder, settings = job.folder, job.config.track.model_dump()
+    said = job.said(OfTracks)
 
     def work(_: Progress) -> Iterable[str]:
-        nuclei = light.correct(read_table(folder.nuclei))
-        lineage = track(nuclei, usable=quality.usable, geometry=job.video.geometry, **settings)
+        nuclei = light.correct(read_table(outlined.nuclei))
+        constraints = constraints_of(
+            nuclei, said, pixel_size_um=job.video.pixel_size_um, outlined=outlined.by_person
+        )
+        lineage = track(
+            nuclei,
+            usable=quality.usable,
+            geometry=job.video.geometry,
+            constraints=constraints,
+            **settings,
+        )
+        constraints = constraints.checked(lineage.detections, lineage.graph)
+        job.note_not_applied("track", constraints.not_applied)
         folder.record.setdefault("notes", {})["track"] = list(lineage.notes)
         folder.record["discarded"]["debris"] = int((lineage.detections["tracklet_id"] < 0).sum())
         records.write_lineage(lineage, **folder.tracked)
         return [*lineage.warnings, *discarded.warnings(folder.record["discarded"])]
 
-    depends_on = [likelihoods.digest(), settings]
+    depends_on = [likelihoods.digest(), settings, *([digest(said)] if said else [])]
     job.run_stage(
-        "track", work, after=("light",), depends_on=depends_on, files=tuple(folder.tracked.values())
+        "track", work, after=outlined.stages, depends_on=depends_on, files=tuple(folder.tracked.values())
     )
     for note in folder.record.get("notes", {}).get("track", []):
         job.screen.log(note)
     job.screen.log(discarded.in_words(folder.record["discarded"]))
-    lineage = records.read_lineage(folder.nuclei, **folder.tracked)
+    lineage = records.read_lineage(outlined.nuclei, **folder.tracked)
     return replace(lineage, detections=light.correct(lineage.detections))
 
 
-def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEvent]:
+def propose(job: Job, quality: FrameQuality, lineage: Lineage, outlined: Outlined) -> list[MitosisEvent]:
     """List divisions, fusions, deaths, and attempts to divide that came to nothing."""
     from lineage.mitosis import micronuclei
+    from lineage.mitosis.corrected import mitoses_of
     from lineage.mitosis.events import propose
     from lineage.tracking import likelihoods
 
     folder, video = job.folder, job.video
     settings = job.config.events.model_dump()
     classified = video.intensities and video.minutes_per_frame <= job.config.crop.max_interval_min
+    said = job.said(Mitosis)
 
     def work(progress: Progress) -> Iterable[str]:
+        also, not_applied = mitoses_of(said, lineage.detections, pixel_size_um=video.pixel_size_um)
+        job.note_not_applied("events", not_applied)
         found = propose(
             lineage,
+            also=also,
             geometry=video.geometry,
             last_frames=quality.last_frames,
             classified=classified,
             **settings,
         )
-        raw = labels.open_array(folder.labels, labels.RAW)
+        raw = outlined.labels()
         found = micronuclei.look_beside_daughters(
             found, lineage, video, quality, lambda t: np.asarray(raw[t]), progress=progress
         )
@@ -74,6 +95,8 @@ def propose(job: Job, quality: FrameQuality, lineage: Lineage) -> list[MitosisEv
         return ()
 
     depends_on = [settings, classified, likelihoods.digest(), micronuclei.digest(), EVENT_COLUMNS]
+    if said:
+        depends_on.append(digest(said))
     job.run_stage("events", work, after=("track",), depends_on=depends_on, files=(folder.proposed,))
     table = read_table(folder.proposed, text=("daughter_ids", "source"))
     with reading(folder.proposed, f"delete it, {RUN_AGAIN}, and it is made anew"):

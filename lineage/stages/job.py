@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from lineage.config import Config
+    from lineage.corrections.journal import Journal
     from lineage.io.run_folder import RunFolder
     from lineage.progress import Screen
     from lineage.schema import Video
@@ -19,12 +20,33 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A movie, its settings, and where its results go."""
+    """A movie, its settings, where its results go, and what a person says of them."""
 
     folder: RunFolder
     video: Video
     config: Config
     screen: Screen
+    journal: Journal
+
+    def said(self, kinds: Any) -> list[Any]:
+        """The corrections of some kinds that hold, in order.
+
+        Args:
+            kinds: as `lineage.corrections.lines.OfTracks`.
+        """
+        return [line for line in self.journal.standing if isinstance(line, kinds)]
+
+    def note_not_applied(self, stage: str, reasons: Mapping[str, str]) -> None:
+        """Record which corrections a stage could not apply.
+
+        Args:
+            stage: its name.
+            reasons: id of a line -> why not.
+        """
+        noted = self.folder.record.setdefault("not_applied", {})
+        noted.pop(stage, None)
+        if reasons:
+            noted[stage] = dict(reasons)
 
     def run_stage(
         self,

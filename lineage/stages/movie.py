@@ -6,6 +6,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from lineage import __version__
+from lineage.corrections import journal
 from lineage.io.files import content_sha256
 from lineage.io.integrity import fingerprint
 from lineage.schema import InputError
@@ -104,7 +105,7 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
             "seeds": "none: no stage draws random numbers",
         }
     )
-    job = Job(folder, video, config, screen)
+    job = Job(folder, video, config, screen, _corrections(folder, screen))
     units: list[Any] = [
         *(video.nucleus, video.phase, video.pixel_size_um, video.minutes_per_frame, video.missing),
         *([video.selection] if video.selection else []),
@@ -113,6 +114,25 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
         "video", lambda _: video.warnings, after=(), depends_on=[__version__, digest, units], files=()
     )
     return job
+
+
+def _corrections(folder: RunFolder, screen: Screen) -> journal.Journal:
+    """What a person says of this run, and what of it is not read."""
+    found = journal.read(folder.corrections)
+    name = folder.corrections.name
+    if found.unreadable:
+        lines = ", ".join(map(str, found.unreadable))
+        screen.log(f"warning: {name}: line {lines} is no correction, and is left out", "yellow")
+    earlier = folder.corrections.with_suffix(".csv")
+    if earlier.exists():
+        screen.log(
+            f"warning: {earlier.name} is of an earlier version and not read; say what it says with "
+            f"`python -m lineage.review {folder.root}`",
+            "yellow",
+        )
+    if found.standing:
+        screen.log(f"{name}: {len(found.standing)} corrections")
+    return found
 
 
 def in_words(video: Video) -> str:

@@ -75,6 +75,28 @@ def annotate(
     return graphml.read(folder.graphml)
 
 
+def record_corrections(job: Job) -> None:
+    """Record which corrections these results hold, and say which could not be applied."""
+    record, standing = job.folder.record, job.journal.standing
+    reasons = {i: why for of_stage in record.get("not_applied", {}).values() for i, why in of_stage.items()}
+    not_applied = {line.id: reasons[line.id] for line in standing if line.id in reasons}
+    record["corrections"] = {
+        "n": len(standing),
+        "digest": job.journal.digest,
+        "not_applied": not_applied,
+        "unreadable": list(job.journal.unreadable),
+    }
+    if not (standing or job.journal.unreadable):
+        del record["corrections"]
+    job.folder.save()
+    for line in standing:
+        if line.id in not_applied:
+            job.screen.log(
+                f"warning: a correction is not applied ({line.what}, {line.who}): {not_applied[line.id]}",
+                "yellow",
+            )
+
+
 def report(job: Job, quality: FrameQuality, light: Light, tree: nx.DiGraph) -> None:
     """Write the page that people look at."""
     from lineage.report import write_report
@@ -96,4 +118,6 @@ def report(job: Job, quality: FrameQuality, light: Light, tree: nx.DiGraph) -> N
         )
         return ()
 
-    job.run_stage("report", work, after=("tree",), depends_on=None, files=(folder.report,))
+    job.run_stage(
+        "report", work, after=("tree",), depends_on=folder.record.get("corrections"), files=(folder.report,)
+    )

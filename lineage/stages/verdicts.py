@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.corrections.lines import OfEvents
 from lineage.io import labels
 from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
@@ -19,7 +20,6 @@ from lineage.schema import (
     Decision,
     EventType,
     Flag,
-    InputError,
     Predictions,
     ordered_columns,
 )
@@ -32,17 +32,20 @@ if TYPE_CHECKING:
     from lineage.io.run_folder import RunFolder
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
+    from lineage.stages.outlines import Outlined
 
 THREADS = 1  # of the classifier: two are slower on images this small, and change the last digits
 BATCH = 32  # events classified together
+WINDOW = "window"  # the column by which a crop, and what was predicted of it, is known again
 WORTH_PROCESSES = 96  # events; of fewer, starting processes takes longer than they save
 
 
 def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[MitosisEvent]) -> None:
-    """Cut a crop of each mitosis."""
+    """Cut a crop of each mitosis; those that were cut before are kept."""
     from lineage.mitosis import crops
 
     folder, video, settings = job.folder, job.video, job.config.crop
+    earlier = _earlier(folder, "crop", folder.crop_windows)
 
     def work(progress: Progress) -> Iterable[str]:
         mitoses = [e for e in events if video.intensities and e.event_type is EventType.MITOSIS]
@@ -54,36 +57,63 @@ def crop(job: Job, quality: FrameQuality, lineage: Lineage, events: list[Mitosis
             has_phase=video.phase is not None,
             **settings.model_dump(exclude={"size_px"}),
         )
-        rows = crops.write(video, quality, windows, folder.crops, size_px=settings.size_px, progress=progress)
+        rows = crops.write(
+            video,
+            quality,
+            windows,
+            folder.crops,
+            size_px=settings.size_px,
+            pixels=folder.record["stages"]["quality"]["key"],
+            earlier=earlier,
+            progress=progress,
+        )
         write_table(rows, folder.crop_windows)
         if not video.intensities:
             return ("masks alone: no mitosis is classified",)
         return crops.warnings(video.minutes_per_frame, video.phase is not None, settings.max_interval_min)
 
     # Crops of earlier runs do not say what of them lies within image and movie: they are cut again.
-    depends_on = settings.model_dump() | {IMAGE_BOXES: "of frames outside the movie, too"}
+    depends_on = settings.model_dump() | {IMAGE_BOXES: "of frames outside the movie, too", "window": WINDOW}
     files = (folder.crop_windows, folder.crops)
     job.run_stage("crop", work, after=("events",), depends_on=depends_on, files=files)
 
 
+def _earlier(folder: RunFolder, stage: str, path: Path) -> pd.DataFrame | None:
+    """The table of crops that a stage left, if all that it left is as it was."""
+    if stage not in folder.record["stages"] or folder.changed(stage):
+        return None
+    table = read_table(path, text=("flags", WINDOW))
+    return table if WINDOW in table else None  # runs of earlier versions do not know it
+
+
 def classify(job: Job) -> Predictions:
-    """Ask the classifier about each crop."""
+    """Ask the classifier about each crop that it has not seen."""
     from classifier import checkpoint, predict
 
     folder = job.folder
     weights = job.config.classify.model or predict.BUNDLED
+    digest = checkpoint.sha256(weights)
+    earlier = _earlier(folder, "classify", folder.predictions)
 
     def work(progress: Progress) -> Iterable[str]:
-        rows = read_table(folder.crop_windows, text=("flags",))
+        rows = read_table(folder.crop_windows, text=("flags", WINDOW))
         rows = rows[~rows["flags"].str.contains(Flag.INTERVAL_TOO_LONG)]
-        workers = (job.config.segment.workers or cores()) if len(rows) > WORTH_PROCESSES else 1
-        write_table(_predict(rows, folder.crops, weights, workers, progress), folder.predictions)
+        # Another classifier has another word for the same window.
+        wanted = rows[["event_id"]].assign(window=rows[WINDOW] + f"-{digest[:8]}")
+        known = wanted[:0]
+        if earlier is not None:
+            once = earlier.drop(columns="event_id").drop_duplicates(WINDOW)
+            known = wanted.merge(once, on=WINDOW, validate="many_to_one")
+        new = rows[~rows["event_id"].isin(known["event_id"])]
+        workers = (job.config.segment.workers or cores()) if len(new) > WORTH_PROCESSES else 1
+        predicted = wanted.merge(_predict(new, folder.crops, weights, workers, progress), on="event_id")
+        both = pd.concat([t for t in (known, predicted) if len(t)] or [predicted])
+        write_table(wanted[["event_id"]].merge(both, on="event_id"), folder.predictions)
         return ()
 
-    depends_on = checkpoint.sha256(weights)
-    job.run_stage("classify", work, after=("crop",), depends_on=depends_on, files=(folder.predictions,))
-    table = read_table(folder.predictions)
-    classes = tuple(table.columns[1:])
+    job.run_stage("classify", work, after=("crop",), depends_on=digest, files=(folder.predictions,))
+    table = read_table(folder.predictions, text=(WINDOW,))
+    classes = tuple(table.columns[2:])
     with reading(folder.predictions, f"delete it, {RUN_AGAIN}, and it is made anew"):
         probabilities = table[list(classes)].to_numpy(np.float32)
         return Predictions(table["event_id"].to_numpy(np.int64), probabilities, classes)
@@ -123,19 +153,17 @@ def _classifier(weights: Path) -> Classifier:
     return predict.load(weights)
 
 
-def read_corrections(folder: RunFolder) -> dict[int, str]:
-    """event_id -> the class that a person gave it, from the run folder's `corrections.csv` if there is one.
+def decide(
+    job: Job, lineage: Lineage, events: list[MitosisEvent], predictions: Predictions
+) -> dict[int, dict[str, Any]]:
+    """The verdict on each event; a person's goes before ours."""
+    from lineage.mitosis.corrected import verdicts_of
 
-    Raises:
-        InputError: a table with other columns or classes.
-    """
-    if not folder.corrections.exists():
-        return {}
-    table = read_table(folder.corrections, text=("mitosis_class",), columns=("event_id", "mitosis_class"))
-    if not pd.api.types.is_integer_dtype(table["event_id"]) and len(table):
-        raise InputError(f"{folder.corrections}: event_id holds what is no whole number; put it right")
-    pairs = zip(table["event_id"].tolist(), table["mitosis_class"].tolist(), strict=True)
-    return {int(event): given for event, given in pairs if given in verdict.BY_PERSON}
+    said, not_applied = verdicts_of(
+        job.said(OfEvents), events, lineage.detections, pixel_size_um=job.video.pixel_size_um
+    )
+    job.note_not_applied("verdicts", not_applied)
+    return verdict.decide_all(events, predictions, said)
 
 
 def reject(
@@ -143,7 +171,7 @@ def reject(
     lineage: Lineage,
     events: list[MitosisEvent],
     verdicts: Mapping[int, Mapping[str, Any]],
-    corrections: Mapping[int, str],
+    outlined: Outlined,
 ) -> tuple[Lineage, list[MitosisEvent]]:
     """Undo the divisions that are no mitoses; write the nuclei and their labels by cell."""
     from lineage.mitosis.reject import reject_divisions
@@ -153,13 +181,15 @@ def reject(
     lineage, events = reject_divisions(lineage, events, rejected)
 
     def work(progress: Progress) -> Iterable[str]:
-        labels.write_tracked(folder.labels, lineage.detections, job.video.geometry, progress=progress)
+        raw, geometry = outlined.labels(), job.video.geometry
+        labels.write_tracked(folder.labels, lineage.detections, geometry, raw=raw, progress=progress)
         detections = lineage.detections.sort_values("detection_id")
         write_table(ordered_columns(detections, DETECTION_COLUMNS), folder.detections)
         return ()
 
     of_labels = [folder.labels / name for name in (labels.TRACKED, ".zgroup", ".zattrs")]
-    depends_on = [verdict.digest(), sorted(corrections.items())]
+    by_person = {e: v for e, v in verdicts.items() if v["verdict_because"] == verdict.PERSON}
+    depends_on = [verdict.digest(), sorted((e, v["verdict"], v["subtype"]) for e, v in by_person.items())]
     files = (folder.detections, *of_labels)
     job.run_stage("reject", work, after=("events", "classify"), depends_on=depends_on, files=files)
     return lineage, events

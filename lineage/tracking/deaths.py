@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.tracking.slips import is_said
 from lineage.tracking.tracklet_arrays import NONE, diameter_um
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import networkx as nx
     import pandas as pd
 
@@ -22,12 +25,15 @@ LAST_FRAMES = 3  # of a cell, that are looked at; one that is seen for less has 
 REACH = 2.0  # diameters, from a dying cell to a fragment of it
 
 
-def with_deaths(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFrame, nx.DiGraph]:
+def with_deaths(
+    detections: pd.DataFrame, graph: nx.DiGraph, *, spared: Collection[int] = ()
+) -> tuple[pd.DataFrame, nx.DiGraph]:
     """Mark the cells that die, and take their fragments out.
 
     Args:
         detections: DETECTION_COLUMNS; `tracklet_id` is the cell.
         graph: of the cells.
+        spared: `detection_id` of nuclei whose cells do not die, and are no fragments.
 
     Returns:
         Both anew; nodes of cells that die have `dies`.
@@ -44,6 +50,7 @@ def with_deaths(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFra
     def looks_dead(cell: int) -> bool:
         return bool(p_dead[rows[cell]].mean() >= DEAD)
 
+    alive = set(detections.loc[detections["detection_id"].isin(spared), "tracklet_id"])
     fragments: set[int] = set()
     for mother in sorted(graph, key=lambda c: frame[rows[c][0]]):
         later = nx.descendants(graph, mother)
@@ -51,12 +58,14 @@ def with_deaths(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFra
         seen_for = sum(len(rows[c]) for c in later)
         if graph.out_degree(mother) < 2 or mother in fragments or not alone or seen_for < LAST_FRAMES:
             continue
+        if (later | {mother}) & alive or any(is_said(graph, c) for c in later):
+            continue
         if all(map(looks_dead, later)):
             graph.nodes[mother]["dies"] = True
             fragments |= later
     for cell in graph:
         last = rows[cell][-LAST_FRAMES:]
-        ends = not set(graph.successors(cell)) - fragments
+        ends = not set(graph.successors(cell)) - fragments and cell not in alive
         if ends and cell not in fragments and len(last) == LAST_FRAMES and p_dead[last].mean() >= DEAD:
             graph.nodes[cell]["dies"] = True
     dying = [c for c, d in graph.nodes(data=True) if d.get("dies")]
@@ -64,7 +73,7 @@ def with_deaths(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFra
     last_row = np.array([rows[c][-1] for c in dying], int)
     for cell in graph:
         first = rows[cell][0]
-        if graph.degree(cell) or cell in fragments or not looks_dead(cell):
+        if graph.degree(cell) or cell in fragments | alive or not looks_dead(cell):
             continue
         is_close = np.linalg.norm(position[last_row] - position[first], axis=1) < REACH
         if (is_close & (begun < frame[first]) & (frame[last_row] >= frame[first] - LAST_FRAMES)).any():

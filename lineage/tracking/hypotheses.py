@@ -16,6 +16,7 @@ import numpy as np
 
 from lineage.schema import Hypotheses, Hypothesis
 from lineage.tracking import likelihoods
+from lineage.tracking.constraints import Constraints
 from lineage.tracking.features import division_features, ends_and_starts, fusion_features, link_features
 from lineage.tracking.tracklet_arrays import NONE, TrackletArrays, diameter_um, neighbours
 
@@ -38,6 +39,7 @@ KEPT_AT = -7.0  # log-odds below which a hypothesis is not worth an unknown
 # and such daughters are what is looked for. Chosen on the fitting movies and on mosaics of another fold.
 DEBRIS = -3.0
 FOLLOWED_FRAMES = 6  # what is followed for so long is no debris
+NOTHING_SAID = Constraints()
 
 BtrackScores = dict[tuple[Hypothesis, int, int, int], float]
 """Of btrack: kind, tracklet, first, second -> log-likelihood."""
@@ -62,6 +64,7 @@ def build_hypotheses(
     division_reach: float = 2.0,
     fusion_reach: float = 1.5,
     max_gap_frames: int = 3,
+    constraints: Constraints = NOTHING_SAID,
 ) -> tuple[pd.DataFrame, Hypotheses]:
     """List what may have happened.
 
@@ -73,6 +76,7 @@ def build_hypotheses(
         division_reach: from a mother to a daughter's first position, in diameters of the movie's nuclei.
         fusion_reach: from a parent to the fused cell's first position, likewise.
         max_gap_frames: without a nucleus, between an end and the beginning that goes on from it.
+        constraints: what a person says of these nuclei.
 
     Returns:
         The detections with the shorter tracklets' numbers, from 0; and the hypotheses about these.
@@ -81,9 +85,11 @@ def build_hypotheses(
     step = tracklets.step_um / diameter_um(tracklets.detections)
     reach = Reach(step, division_reach, fusion_reach, max_gap_frames + 1)
     arrays = TrackletArrays.of(tracklets.detections, time, shape_um=shape_um, pixel_size_um=pixel_size_um)
-    shorter = cut(arrays, reach, models.division, models.fusion)
+    ids = tracklets.detections["detection_id"].to_numpy(int)
+    shorter = constraints.cut(cut(arrays, reach, models.division, models.fusion), ids)
     table = tracklets.detections.assign(tracklet_id=shorter.number_of_detection())
-    return table, scored(candidates(shorter, reach, btrack=of_shorter(tracklets, arrays, shorter)), models)
+    found = scored(candidates(shorter, reach, btrack=of_shorter(tracklets, arrays, shorter)), models)
+    return table, constraints.applied(found, shorter, ids)
 
 
 @dataclass(frozen=True)
@@ -239,7 +245,9 @@ def scored(found: list[Candidates], models: Models) -> Hypotheses:
         ends.append(c.ends[kept])
         starts.append(c.starts[kept])
         odds.append(log_odds[kept])
-    return Hypotheses(*map(np.concatenate, (kinds, ends, starts, odds)))
+    return Hypotheses(
+        np.concatenate(kinds), np.concatenate(ends), np.concatenate(starts), np.concatenate(odds)
+    )
 
 
 def _one(kind: Hypothesis, alone: np.ndarray, features: Mapping[str, np.ndarray]) -> Candidates:

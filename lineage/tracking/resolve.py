@@ -13,10 +13,10 @@ from lineage.processes import cores
 from lineage.schema import Hypothesis, Lineage
 from lineage.tracking.deaths import with_deaths
 from lineage.tracking.renumber import renumbered
-from lineage.tracking.slips import without_slips
+from lineage.tracking.slips import is_said, without_slips
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     import pandas as pd
 
@@ -43,13 +43,20 @@ class Solution:
     gap: float = 0.0  # the largest relative distance to the bound among them
 
 
-def resolve(detections: pd.DataFrame, hypotheses: Hypotheses, *, time_limit_s: float = 600.0) -> Lineage:
+def resolve(
+    detections: pd.DataFrame,
+    hypotheses: Hypotheses,
+    *,
+    time_limit_s: float = 600.0,
+    spared: Collection[int] = (),
+) -> Lineage:
     """Choose the hypotheses of the greatest joint log-odds and join the tracklets by them.
 
     Args:
         detections: DETECTION_COLUMNS; `tracklet_id` from 0, -1 for none.
         hypotheses: about these tracklets.
         time_limit_s: for each part of the program.
+        spared: `detection_id` of nuclei whose cells do not die, whatever they look like.
 
     Returns:
         The lineage. Cells are numbered from 1, by first frame, then position; false tracklets keep
@@ -70,7 +77,7 @@ def resolve(detections: pd.DataFrame, hypotheses: Hypotheses, *, time_limit_s: f
             "[track] time_limit_s",
         )
     odds = against_next_best(hypotheses, solution.chosen, n, time_limit_s=time_limit_s)
-    lineage = joined(detections, hypotheses, solution.chosen, odds)
+    lineage = joined(detections, hypotheses, solution.chosen, odds, spared=spared)
     note = f"HiGHS: {len(hypotheses.kind)} hypotheses about {n} tracklets, " + (
         "proven optimal, gap 0" if not solution.unproven else f"gap up to {solution.gap:.2%}"
     )
@@ -203,7 +210,8 @@ def against_next_best(
 ) -> dict[int, float]:
     """Chosen division or fusion -> by how much the best lineage without it is less likely.
 
-    The tracklets within HOPS of it are explained anew, the others stay as they are; log-odds up to SURE.
+    The tracklets within HOPS of it are explained anew, the others stay as they are; log-odds up to SURE, as
+    what a person says has.
 
     Args:
         hypotheses: all of them.
@@ -222,6 +230,8 @@ def against_next_best(
     ]
 
     def one(event: int) -> float:
+        if event >= len(hypotheses.kind) - hypotheses.n_given:
+            return SURE
         inside = {int(t) for t in members[event] if t >= 0}
         edge = set(inside)
         for _ in range(HOPS):
@@ -255,15 +265,23 @@ def against_next_best(
 
 
 def joined(
-    detections: pd.DataFrame, hypotheses: Hypotheses, chosen: np.ndarray, odds: dict[int, float]
+    detections: pd.DataFrame,
+    hypotheses: Hypotheses,
+    chosen: np.ndarray,
+    odds: dict[int, float],
+    *,
+    spared: Collection[int] = (),
 ) -> Lineage:
     """Tracklets joined by links become cells; divisions and fusions become edges.
+
+    Edges that a person says have `said`: what comes after the program leaves them alone.
 
     Args:
         detections: `tracklet_id` from 0, -1 for none.
         hypotheses: about these tracklets.
         chosen: (H,) bool.
         odds: chosen division or fusion -> its log-odds against the next best lineage.
+        spared: `detection_id` of nuclei whose cells do not die.
     """
     kind = hypotheses.kind
     real = detections["tracklet_id"] >= 0
@@ -279,12 +297,13 @@ def joined(
         ends, starts = (
             [cell_of[int(t)] for t in side[h] if t >= 0] for side in (hypotheses.ends, hypotheses.starts)
         )
-        graph.add_edges_from(((a, b) for a in ends for b in starts), log_odds=odds[h])
+        by_person = {"said": True} if h >= len(kind) - hypotheses.n_given else {}
+        graph.add_edges_from(((a, b) for a in ends for b in starts), log_odds=odds[h], **by_person)
     for t in hypotheses.ends[chosen & (kind == Hypothesis.DEATH), 0].tolist():
         graph.nodes[cell_of[t]]["dies"] = True
     cell = detections["tracklet_id"].map(cell_of).fillna(-1).astype(np.int64)
     whole = without_slips(*in_one_step(detections.assign(tracklet_id=cell), graph))
-    return renumbered(*with_deaths(*whole))
+    return renumbered(*with_deaths(*whole, spared=spared))
 
 
 def in_one_step(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFrame, nx.DiGraph]:
@@ -298,7 +317,7 @@ def in_one_step(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFra
     becomes: dict[int, int] = {}
     for cell in sorted(graph, key=lambda c: (first[c], c)):
         before, after = list(graph.predecessors(cell)), list(graph.successors(cell))
-        if last[cell] - first[cell] >= PASSING_FRAMES or not before or not after:
+        if last[cell] - first[cell] >= PASSING_FRAMES or not before or not after or is_said(graph, cell):
             continue
         if len(before) == 1 and graph.out_degree(before[0]) > 1 and len(after) > 1:
             heir = after

@@ -52,6 +52,12 @@ def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataF
     return detections.assign(tracklet_id=number.astype(np.int64)), cells.graph
 
 
+def is_said(graph: nx.DiGraph, cell: Hashable) -> bool:
+    """Whether a person says what the cell came from, or what it became."""
+    edges = (*graph.in_edges(cell, data=True), *graph.out_edges(cell, data=True))
+    return any(d.get("said") for *_, d in edges)
+
+
 @dataclass
 class Cells:
     """Cells that are joined one by one."""
@@ -67,6 +73,7 @@ class Cells:
         small = [
             d for d in daughters if dna[d] < MICRONUCLEUS * max(dna.values()) and not self.graph.out_degree(d)
         ]
+        small = [d for d in small if not is_said(self.graph, d)]
         for d in small:
             self._drop(d, NONE)
         left = list(self.graph.successors(cell))
@@ -112,9 +119,10 @@ class Cells:
         return True
 
     def _only(self, short: list[Hashable], before: list[Hashable], after: list[Hashable]) -> bool:
-        """Whether `short` are short, and no others come before and after them."""
+        """Whether `short` are short, no others come before and after them, and no person says so."""
         return all(
             len(set(self.lives[c]["frame"])) <= SLIP_FRAMES
+            and not is_said(self.graph, c)
             and set(self.graph.predecessors(c)) == set(before)
             and set(self.graph.successors(c)) == set(after)
             for c in short

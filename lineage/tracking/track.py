@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from lineage.tracking.hypotheses import build_hypotheses
+from lineage.tracking.hypotheses import NOTHING_SAID, build_hypotheses
 from lineage.tracking.link import link, usable_time
 from lineage.tracking.resolve import resolve
 from lineage.tracking.state import estimate
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from lineage.schema import Geometry, Lineage
+    from lineage.tracking.constraints import Constraints
 
 
 def track(
@@ -29,6 +30,7 @@ def track(
     max_gap_frames: int = 3,
     miss_rate: float = 0.01,
     time_limit_s: float = 600.0,
+    constraints: Constraints = NOTHING_SAID,
 ) -> Lineage:
     """Follow the cells of a movie, through divisions, fusions and deaths.
 
@@ -43,6 +45,7 @@ def track(
         max_gap_frames: for so many frames in a row a cell may go without a nucleus.
         miss_rate: share of nuclei that the segmentation misses or makes up.
         time_limit_s: for each part of the integer program; after it the best lineage found is taken.
+        constraints: what a person says of these nuclei (`lineage.tracking.constraints.constraints_of`).
 
     Returns:
         The lineage; `notes` says what was linked and solved, `warnings` what is not proven.
@@ -69,8 +72,10 @@ def track(
         division_reach=division_reach,
         fusion_reach=fusion_reach,
         max_gap_frames=max_gap_frames,
+        constraints=constraints,
     )
-    lineage = resolve(detections, hypotheses, time_limit_s=time_limit_s)
+    spared = frozenset(constraints.no_deaths.values())
+    lineage = resolve(detections, hypotheses, time_limit_s=time_limit_s, spared=spared)
     further = [c for c in nuclei.columns if c not in lineage.detections]
     if further:
         also = nuclei[["detection_id", *further]]
