@@ -1,9 +1,10 @@
 """How many corrections it takes: `python benchmarks/review_order.py MOSAICS`.
 
-MOSAICS holds movies of real mitoses, their truths (`benchmarks/mosaic.py`) and their runs, by a classifier that has
-not seen their clips (`benchmarks/mosaics.py`). Somebody who knows the truth works through the review's list; counted is
-after how many looks the fraction abnormal of all mosaics together is within two points of the truth, and stays
-there. Against it: the same looks, and those at every other event, in random order.
+MOSAICS holds movies of real mitoses, their truths (`benchmarks/mosaic.py`) and their runs, by a classifier
+that has not seen their clips (`benchmarks/mosaics.py`). Somebody who knows the truth works through the
+review's list; counted is after how many looks the fraction abnormal of all mosaics together is within two
+points of the truth, and stays there. Against it: the same looks, and those at every other event, in random
+order.
 
 A look at an event gives it the class of its tile's mitosis, or takes it out where it is no tile's. A look at a
 cell that is lost, or begins, finds the mitosis of its tile if nobody proposed it; else it changes nothing.
@@ -13,16 +14,18 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from lineage.evaluate import mosaic
 from lineage.io.records import read_quality
-from lineage.review.tables import Tables
+from lineage.review import tables
 from lineage.review.worklist import worklist
 from lineage.schema import Decision, MitosisClass
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WITHIN = 0.02
 DRAWS, SEED = 1000, 1
@@ -31,9 +34,9 @@ Look = tuple[str, str, str]  # movie, what is looked at, and what it counts as t
 
 def looks_of(run: Path, tiles: pd.DataFrame) -> tuple[list[Look], list[Look], dict[str, str], list[str]]:
     """The looks of the list in its order, those at all other events, the verdicts before, and the truth."""
-    tables = Tables.read(run)
-    usable = read_quality(run / "stages" / "quality.csv", n_frames=tables.record["video"]["n_frames"]).usable
-    events = tables.events[tables.events["event_type"] == "mitosis"]
+    found = tables.read(run)
+    usable = read_quality(run / "stages" / "quality.csv", n_frames=found.record["video"]["n_frames"]).usable
+    events = found.events[found.events["event_type"] == "mitosis"]
     scored = mosaic.score(events, tiles)
     true = dict(zip(scored["event_id"], scored["class"], strict=True))
     before = {f"event {e}": v for e, v in zip(events["event_id"], events["verdict"], strict=True)}
@@ -50,7 +53,7 @@ def looks_of(run: Path, tiles: pd.DataFrame) -> tuple[list[Look], list[Look], di
         return run.name, f"cell {item['cell']}", ""
 
     mitoses = set(events["event_id"])
-    listed = [look(item) for item in worklist(tables, usable, ())["items"]]
+    listed = [look(item) for item in worklist(found, usable, ())["items"]]
     named = {what for _, what, _ in listed}
     others = [look({"event_id": e}) for e in events["event_id"] if f"event {e}" not in named]
     return listed, others, before, scored["class"].tolist()

@@ -94,13 +94,17 @@ def opened(browser: Browser, address: str, *, name: str | None = "Ada") -> Itera
     assert not troubles
 
 
+@contextmanager
+def saved(page: Page) -> Iterator[None]:
+    """What is done within makes a line, and the server has written it."""
+    with page.expect_response(lambda r: r.request.method == "POST", timeout=8000) as answer:
+        yield
+    assert answer.value.status == 200, answer.value.text()
+
+
 def press_and_save(page: Page, key: str) -> None:
-    """A key, until the server has written the line that it makes."""
-    with page.expect_response(
-        lambda r: r.request.method == "POST" and r.url.endswith("/corrections")
-    ) as said:
+    with saved(page):
         page.keyboard.press(key)
-    assert said.value.status == 200
 
 
 def lines_of(run: Path) -> list[dict]:
@@ -168,7 +172,7 @@ def test_tools_take_what_is_clicked(run, browser):
         page.mouse.move(middle[0] - 60, middle[1])
         page.mouse.down()
         page.mouse.move(middle[0] + 60, middle[1])
-        with page.expect_response(lambda r: r.request.method == "POST"):
+        with saved(page):
             page.mouse.up()
         page.keyboard.press("w")
         for dx, dy in ((-40, -40), (40, -40), (0, 40)):

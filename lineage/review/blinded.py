@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from fastapi import APIRouter, HTTPException
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
@@ -19,6 +19,7 @@ from lineage.corrections import journal, sample
 from lineage.corrections.lines import Verdict, make
 from lineage.io.integrity import reading
 from lineage.report import strips
+from lineage.review.security import Refused
 from lineage.schema import Decision, InputError
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ class Judging:
     def item(self, index: int) -> Item:
         """One mitosis."""
         if not 0 <= index < len(self.sample.items):
-            raise HTTPException(
-                404, f"there is no mitosis {index}: there are {len(self.sample.items)}, from 0"
-            )
+            raise Refused(404, f"there is no mitosis {index}: there are {len(self.sample.items)}, from 0")
         return self.sample.items[index]
 
     def judged(self, who: str) -> dict[int, Verdict]:
@@ -82,7 +81,7 @@ def _refusing() -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        raise HTTPException(400, str(error)) from None
+        raise Refused(400, str(error)) from None
 
 
 def router_of(folder: Path, *, who: str = "", read_only: bool = False) -> APIRouter:
@@ -101,7 +100,7 @@ def router_of(folder: Path, *, who: str = "", read_only: bool = False) -> APIRou
 
     def check_writable() -> None:
         if read_only:
-            raise HTTPException(403, "the server was started with --read-only: nothing can be judged")
+            raise Refused(403, "the server was started with --read-only: nothing can be judged")
 
     @api.get("/session")
     def session() -> dict[str, Any]:
@@ -137,7 +136,7 @@ def router_of(folder: Path, *, who: str = "", read_only: bool = False) -> APIRou
         judging.item(index)
         line = judging.judged(said.who).get(index)
         if line is None:
-            raise HTTPException(404, f"of mitosis {index} nothing was said that could be taken back")
+            raise Refused(404, f"of mitosis {index} nothing was said that could be taken back")
         judging.add(index, {"what": "undo", "line": line.id}, who=said.who)
         before = judging.judged(said.who).get(index)
         return {"index": index, "judged": before.verdict if before else None}

@@ -1,33 +1,20 @@
-"""A run folder, or a folder of them -> the movies that can be looked at, by number."""
+"""A run folder, or a folder of them -> the movies that can be looked at, by number, and how far each is."""
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from lineage.corrections import journal
-from lineage.corrections.lines import OfOutlines
-from lineage.io import labels
-from lineage.io.integrity import RECORD, check, read_record
-from lineage.io.run_folder import RunFolder
+from lineage.io.integrity import RECORD, read_record
 from lineage.mitosis.counts import mitoses_of
-from lineage.review import tables as tables_of
-from lineage.review.frames import Frames, Kept
-from lineage.review.worklist import worklist
+from lineage.review.frames import Kept
+from lineage.review.movie import Movie
 from lineage.schema import Decision, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
-
-    from lineage.corrections.journal import Journal
-    from lineage.corrections.lines import Line
-    from lineage.review.tables import Tables
 
 RUN, RUNS = "run", "runs"
 SUFFIX = ".lineage"
@@ -66,167 +53,6 @@ def name_of(root: Path, place: Path) -> str:
     """
     inner = root.resolve().name if root == place else root.relative_to(place).as_posix()
     return inner.removesuffix(SUFFIX)
-
-
-class Movie:
-    """One run that is looked at; asked from several threads.
-
-    Args:
-        number: by which the page names it.
-        root: the run folder.
-        name: by which people know it.
-        kept: where frames and outlines are kept once they are made.
-    """
-
-    def __init__(self, number: int, root: Path, name: str, kept: Kept) -> None:
-        self.number, self.root, self.name, self.folder = number, root, name, RunFolder(root)
-        self.journal_path = root / journal.NAME
-        self.is_written = False  # by our own worker: its tables are half old and half new
-        self._kept, self._lock, self._opening = kept, Lock(), Lock()
-        self._frames: Frames | None = None
-        self._tables: Tables | None = None
-        self._journal: tuple[Any, Journal] = (None, journal.Journal())
-        self._worklist: tuple[Any, dict[str, Any]] = (None, {})
-
-    # --- What was said
-
-    @property
-    def journal(self) -> Journal:
-        """All corrections as the file has them now: other people's, too."""
-        try:
-            stat = self.journal_path.stat()
-            now = (stat.st_size, stat.st_mtime_ns, stat.st_ino)
-        except FileNotFoundError:
-            now = None
-        if self._journal[0] != now:
-            self._journal = (now, journal.read(self.journal_path))
-        return self._journal[1]
-
-    @property
-    def digest(self) -> str:
-        """Of the corrections that stand."""
-        return self.journal.digest
-
-    # --- What was found
-
-    @property
-    def tables(self) -> Tables:
-        """Of the run; while it is redone, as they were before.
-
-        Raises:
-            InputError: it is not finished, or not as it was written.
-        """
-        with self._lock:
-            known = self._tables
-            if known is None or (not self.is_written and not self._is_current(known)):
-                known = self._tables = self._read()
-            return known
-
-    def _read(self) -> Tables:
-        try:
-            return tables_of.read(self.root)
-        except InputError as error:
-            if self.is_written:
-                raise InputError(f"{self.name} is being redone; it is here in a moment") from error
-            raise
-
-    def _is_current(self, known: Tables) -> bool:
-        """Whether tables are as they were read, or no others are whole yet."""
-        record = read_record(self.root)
-        if not {"reject", "tree"} & set(known.record["stages"]) <= set(record["stages"]):
-            return True  # another process redoes them
-        run = self.folder
-        check(self.root, record, run.events, run.tracklets, run.detections)
-        return tables_of.revision(record) == known.revision
-
-    def forget(self) -> None:
-        """Free the tables' memory."""
-        with self._lock:
-            self._tables, self._worklist = None, (None, {})
-
-    @property
-    def is_loaded(self) -> bool:
-        """Whether the tables are in memory."""
-        return self._tables is not None
-
-    @property
-    def worklist(self) -> dict[str, Any]:
-        """What is worth a look, see `lineage.review.worklist`."""
-        tables, lines = self.tables, self.journal
-        now = (tables.revision, lines.digest)
-        if self._worklist[0] != now:
-            self._worklist = (now, worklist(tables, tables.usable, lines.standing))
-        return self._worklist[1]
-
-    # --- What is seen
-
-    @property
-    def frames(self) -> Frames:
-        """The movie, opened once.
-
-        Raises:
-            InputError: there is none to show.
-        """
-        from lineage.run import reopen
-
-        record = self.tables.record
-        with self._opening:
-            if self._frames is None:
-                video, _ = reopen(self.root, record)
-                if not video.intensities:
-                    raise InputError("there are masks alone, and no frames to show")
-                self._frames = Frames(video, self._kept, self.number)
-            return self._frames
-
-    def outlines(self, t: int) -> bytes:
-        """The outlines of a frame as they are corrected, as JSON: `labels`, `cells`, `polygons`.
-
-        Args:
-            t: frame.
-        """
-        tables = self.tables
-        lines = about_outlines(self.journal.standing, t)
-        key = (self.number, "outlines", t, tables.revision, journal.digest(lines))
-        return self._kept.get(key, lambda: self._made_outlines(t, tables, lines))
-
-    def _made_outlines(self, t: int, tables: Tables, lines: list[OfOutlines]) -> bytes:
-        from lineage.review.outlines import outlines
-
-        image = corrected(np.asarray(labels.open_array(self.folder.labels, labels.RAW)[t]), lines)
-        found, polygons = outlines(image)
-        rows = tables.nuclei.in_frame(t)
-        cell_of = dict(
-            zip(tables.nuclei.label[rows].tolist(), tables.nuclei.cell[rows].tolist(), strict=True)
-        )
-        cells = [cell_of.get(label, tables_of.NO_CELL) for label in found]
-        return json.dumps(
-            {"labels": found, "cells": cells, "polygons": polygons}, separators=(",", ":")
-        ).encode()
-
-
-def about_outlines(lines: Sequence[Line], t: int) -> list[OfOutlines]:
-    """What was said of the outlines of a frame, in order."""
-    if not any(isinstance(line, OfOutlines) for line in lines):
-        return []
-    try:
-        from lineage.nuclei.outlines import by_frame
-    except ImportError:
-        return []
-    return list(by_frame(lines).get(t, ()))
-
-
-def corrected(image: np.ndarray, lines: list[OfOutlines]) -> np.ndarray:
-    """A frame's labels after what was said of its outlines.
-
-    Args:
-        image: (Y, X) labels.
-        lines: of `about_outlines`.
-    """
-    if not lines:
-        return image
-    from lineage.nuclei.outlines import edited
-
-    return edited(image, lines)[0]
 
 
 @dataclass(frozen=True)
@@ -303,9 +129,16 @@ class Library:
 
 def _stamp(movie: Movie) -> tuple[Any, ...]:
     """Changes when what is counted may have."""
-    paths = (movie.folder.json, movie.folder.tracklets, movie.folder.events, movie.folder.detections)
-    stats = [p.stat() if p.exists() else None for p in (*paths, movie.journal_path)]
-    return tuple((s.st_mtime_ns, s.st_size) if s else None for s in stats)
+    run = movie.folder
+    return tuple(map(_time, (run.json, run.tracklets, run.events, run.detections, movie.journal_path)))
+
+
+def _time(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except FileNotFoundError:
+        return None
+    return stat.st_mtime_ns, stat.st_size
 
 
 def _counted(movie: Movie) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import time
 from dataclasses import dataclass, replace
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
     from multiprocessing.context import SpawnProcess
 
-    from lineage.review.movies import Movie
+    from lineage.review.movie import Movie
 
 PAUSE_S = 0.7  # lines that follow each other so fast are taken together
 RETRY_S = 30.0  # after an error, if nothing else was said meanwhile: another run may have held the folder
@@ -136,6 +137,7 @@ class Redo:
             self._process = context.Process(target=_serve, args=(theirs,))
             self._process.start()
             theirs.close()
+            atexit.register(self.close)  # a server that is stopped twice leaves without a word
         return self._connection
 
 

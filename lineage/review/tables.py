@@ -45,16 +45,18 @@ class Nuclei:
 
     def in_frame(self, t: int) -> slice:
         """The rows of a frame."""
-        return slice(*(int(i) for i in np.searchsorted(self.frame, [t, t + 1])))
+        return _where(self.frame, t)
 
     def of_cell(self, cell: int) -> np.ndarray:
         """The rows of a cell, in order of frame."""
-        first, end = np.searchsorted(self.cell[self._by_cell], [cell, cell + 1])
-        return self._by_cell[first:end]
+        rows, cells = self._by_cell
+        return rows[_where(cells, cell)]
 
     @cached_property
-    def _by_cell(self) -> np.ndarray:
-        return np.argsort(self.cell, kind="stable")
+    def _by_cell(self) -> tuple[np.ndarray, np.ndarray]:
+        """The rows in order of cell, and the cell of each."""
+        rows = np.argsort(self.cell, kind="stable").astype(np.int32)
+        return rows, self.cell[rows]
 
     def as_nucleus(self, row: int) -> dict[str, Any]:
         """A row, as a correction names it."""
@@ -81,6 +83,13 @@ class Nuclei:
         parts = [np.array([len(self)]), *whole, self.y_px, self.x_px, self.radius_px]
         types = ["<i4"] * 4 + ["<f4"] * 3
         return b"".join(a.astype(t).tobytes() for a, t in zip(parts, types, strict=True))
+
+
+def _where(numbers: np.ndarray, number: int) -> slice:
+    """Where a number stands among numbers in order."""
+    # Of another type than theirs, all of them would be converted first.
+    first, end = np.searchsorted(numbers, np.array([number, number + 1], numbers.dtype))
+    return slice(int(first), int(end))
 
 
 @dataclass(frozen=True, eq=False)

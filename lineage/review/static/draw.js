@@ -27,17 +27,18 @@ export function outlines(context, paths, { k, box, paint, selected, filled }) {
     const isSelected = cell >= 0 && cell === selected;
     context.strokeStyle = paint(cell);
     context.setLineDash(cell < 0 ? [3 / k, 3 / k] : []);
-    if (filled) fill(context, path, context.strokeStyle);
+    if (filled) fill(context, context.strokeStyle, path);
     context.lineWidth = (isSelected ? 2.2 : 1.3) / k;
     context.stroke(path);
   }
   context.setLineDash([]);
 }
 
-function fill(context, path, colour) {
+/** Of a path, or of the context's own. */
+function fill(context, colour, ...path) {
   context.globalAlpha = 0.28;
   context.fillStyle = colour;
-  context.fill(path);
+  context.fill(...path);
   context.globalAlpha = 1;
 }
 
@@ -134,13 +135,14 @@ export function events(context, lineage, frame, { k, box }) {
   }
 }
 
-/** A dashed ring around a nucleus: hovered, or about to change. */
-export function ring(context, { y, x, radius }, { k, colour, dash = [4, 3], width = 2 }) {
+/** A ring around a nucleus: hovered, taken by a tool, or about to change. */
+export function ring(context, { y, x, radius }, { k, colour, dash = [4, 3], width = 2, filled = false }) {
   context.setLineDash(dash.map(d => d / k));
   context.strokeStyle = colour;
   context.lineWidth = width / k;
   context.beginPath();
   context.arc(x, y, radius + 4 / k, 0, 2 * Math.PI);
+  if (filled) fill(context, colour);
   context.stroke();
   context.setLineDash([]);
 }

@@ -3,9 +3,9 @@
 import { getJson, getPicture } from "./api.js";
 import { state } from "./store.js";
 
-const PICTURE_BYTES = 320e6; // decoded pictures that are kept: 80 of 1024 x 1024
+const PICTURE_BYTES = 256e6; // decoded pictures that are kept: 61 of 1024 x 1024
 const AT_LEAST = 16;
-const OUTLINES = 400; // frames
+const OUTLINES = 100; // frames; those of 250 nuclei take half a megabyte
 const AT_ONCE = 5; // requests; a browser has six connections to one host
 const AHEAD = 14; // frames
 
@@ -74,10 +74,12 @@ class Kept {
   }
 }
 
+const mostPictures = () =>
+  Math.max(AT_LEAST, Math.floor(PICTURE_BYTES / (4 * state.movie.shape[0] * state.movie.shape[1])));
+let held = []; // the pictures on the canvas
 const pictures = new Kept(
-  (key, signal) => getPicture(key, { signal }),
-  () => Math.max(AT_LEAST, Math.floor(PICTURE_BYTES / (4 * state.movie.shape[0] * state.movie.shape[1]))),
-  // A picture may still be on the canvas: the browser frees it once nothing refers to it.
+  (key, signal) => getPicture(key, { signal }), mostPictures,
+  picture => held.includes(picture) || picture.close(), // its memory is freed now, not when the browser sees fit
 );
 const outlines = new Kept(async key => asPaths(await getJson(key)), OUTLINES);
 
@@ -116,8 +118,14 @@ const outlinesKey = t => `movies/${state.m}/outlines/${t}`;
 const pictureKeys = t => (state.movie.has_pixels ? channels().map(c => pictureKey(t, c)) : []);
 
 /** The pictures of a frame, one a channel; none where the movie's pixels are not there. */
-export function picturesOf(t) {
-  return Promise.all(pictureKeys(t).map(key => pictures.get(key)));
+export async function picturesOf(t) {
+  const found = await Promise.all(pictureKeys(t).map(key => pictures.get(key)));
+  return found.every(picture => picture.width) ? found : picturesOf(t); // one went while another was awaited
+}
+
+/** These are on the canvas, and stay. */
+export function hold(shown) {
+  held = shown;
 }
 
 /** The outlines of a frame; undefined while they are not there, and `then` is called once they are. */
@@ -134,6 +142,7 @@ export function whole(t) {
 
 /** Fetch frames that come next, a few at a time, and give up on those that no longer do. */
 export function ahead(t, direction, n = AHEAD) {
+  n = Math.min(n, Math.floor(mostPictures() / (2 * channels().length)) - 1);
   const frames = d3.range(0, n + 1).map(k => t + k * direction).filter(f => f >= 0 && f < state.movie.n_frames);
   pictures.giveUp(new Set(frames.flatMap(pictureKeys)));
   outlines.giveUp(new Set(frames.map(outlinesKey)));

@@ -58,19 +58,30 @@ const SHOWN = { ArrowRight: "→", ArrowLeft: "←", ArrowUp: "↑", ArrowDown: 
 
 export function mount() {
   document.addEventListener("keydown", pressed);
+  document.addEventListener("mousedown", keepFocus);
+  document.addEventListener("change", event => event.target.matches("select") && event.target.blur());
   byId("help-button").addEventListener("click", () => byId("help").showModal());
   sheet();
 }
 
+/** A button that the mouse presses does not get the keyboard: Space and Enter stay what they are. */
+function keepFocus(event) {
+  if (!event.target.closest("button") || event.target.closest("dialog")) return;
+  event.preventDefault();
+  document.activeElement?.blur();
+}
+
 function pressed(event) {
+  const { target, key } = event;
   if (document.querySelector("dialog[open]")) return;
-  if (event.target.matches("input:not([type=range], [type=checkbox]), select, textarea")) {
-    if (event.key === "Escape") event.target.blur();
+  if (target.matches("input:not([type=range], [type=checkbox]), select")) {
+    if (key === "Escape" || key === "Enter") target.blur();
     return;
   }
+  if (target.matches("button, [type=checkbox]") && (key === "Enter" || key === " ")) return; // it was reached by Tab
+  if (target.closest("#levels") && /^(Arrow|Home|End)/.test(key)) return;
   const action = state.movie && ACTIONS.get(nameOf(event));
   if (!action) return;
-  // A button that has the focus would be pressed as well.
   event.preventDefault();
   action();
 }

@@ -182,7 +182,8 @@ async function poll() {
     if (state.offline) set({ offline: false });
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
-    if (error.status === 0) set({ offline: true });
+    if ([401, 403].includes(error.status)) failed(error); // the server was started anew: this page's token is none
+    else if (error.status === 0) set({ offline: true });
     else notify(error.message, true);
   } finally {
     setTimeout(poll, EVERY);

@@ -26,7 +26,7 @@ export function mount(element) {
   zoom = d3.zoom().filter(pans).clickDistance(4).on("zoom", event => {
     transform = event.transform;
     paint();
-  });
+  }).on("end", () => set({ view: transform }));
   d3.select(canvas).call(zoom).on("dblclick.zoom", null);
   canvas.addEventListener("click", event => clicked(event));
   canvas.addEventListener("mousemove", event => moved(event));
@@ -69,6 +69,7 @@ async function load() {
   try {
     const pictures = await frames.picturesOf(frame);
     if (!isStill()) return;
+    frames.hold(pictures);
     shown = { frame, pictures, mixed: pictures.length > 1 ? mix(pictures) : pictures[0] ?? null };
     canvas.dataset.frame = frame;
     paint();
@@ -169,7 +170,7 @@ function taken(context, k, { tool, picks }, nucleus) {
   if (tool.takes === "nuclei") {
     for (const i of picks) {
       const isHere = state.lineage.frame[i] === shown.frame;
-      draw.ring(context, nucleus(i), { k, colour: "#FFD54A", dash: isHere ? [] : [2, 4], width: isHere ? 2.5 : 1.5 });
+      draw.ring(context, nucleus(i), { k, colour: "#FFD54A", dash: isHere ? [] : [2, 4], width: isHere ? 2.5 : 1.5, filled: isHere });
     }
   } else draw.drawn(context, dragged ?? picks, { k, closed: tool.takes !== "line" && picks.length > 2 });
 }
@@ -189,6 +190,12 @@ function visible(width, height) {
   const [x0, y0] = transform.invert([0, 0]);
   const [x1, y1] = transform.invert([width, height]);
   return { x0: x0 - margin, y0: y0 - margin, x1: x1 + margin, y1: y1 + margin };
+}
+
+/** Whether a place is within the part of the field that is seen. */
+export function isInView({ y_px, x_px }) {
+  const [x, y] = transform.apply([x_px, y_px]);
+  return x >= 0 && y >= 0 && x <= canvas.clientWidth && y <= canvas.clientHeight;
 }
 
 const fitting = () => Math.min(canvas.clientWidth / state.movie.shape[1], canvas.clientHeight / state.movie.shape[0]);

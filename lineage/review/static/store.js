@@ -22,6 +22,7 @@ export const state = {
   selected: null, // { cell, place: { frame, y_px, x_px } }; cell is -1 for a nucleus in no cell
   eventId: null, // of the event that a verdict would be about
   item: null, // key of the work list's item
+  view: null, // the movie's zoom, once it rests
   edit: null, // the tool in use and what it has taken
   tab: "worklist",
   notice: null, // { words, bad }

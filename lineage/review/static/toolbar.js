@@ -42,6 +42,7 @@ function draw() {
     el("div", { class: "group segments", role: "group", "aria-label": "Channels", id: "layers" }),
     el("div", { class: "group", role: "group", "aria-label": "View" }, views), el("span", { class: "room" }), ...edit);
   byId("no-pixels").hidden = state.movie.has_pixels;
+  byId("no-pixels").textContent = byId("no-pixels").title = state.movie.has_pixels ? "" : state.movie.warnings[0];
   layers();
   pressed();
 }

@@ -208,10 +208,9 @@ export async function finish(extra) {
     set({ edit: { ...edit, picks: [] } });
     return notify(`${tool.name}: ${refused}.`, true);
   }
-  if (await say(tool.line(picks, { frame, ...extra }))) {
-    set({ edit: null });
-    notify(`${tool.name}: saved.`);
-  }
+  set({ edit: null });
+  if (await say(tool.line(picks, { frame, ...extra }))) notify(`${tool.name}: saved.`);
+  else if (!state.edit) set({ edit });
   if (tool.group === "outlines") forgetOutlines();
 }
 

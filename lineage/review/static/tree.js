@@ -8,7 +8,7 @@ import { on, set, state } from "./store.js";
 import { FATES, VERDICTS, hours } from "./words.js";
 
 const COLUMN = 15, LONE = 7, GAP = 12; // pixels between cells of a family, of cells alone, between families
-const TOP = 18, BOTTOM = 8, AXIS = 34;
+const TOP = 18, BOTTOM = 8, AXIS = 42;
 const NEAR = 9; // pixels from a life that are still a hit
 
 let canvas, zoom, transform = d3.zoomIdentity;

@@ -3,12 +3,13 @@
 import { byId, el, onceAFrame } from "./dom.js";
 import { goToItem } from "./find.js";
 import { longList } from "./lists.js";
+import { isInView } from "./movie.js";
 import { pending, verdictOf } from "./said.js";
 import { notify, on, remember, remembered, set, state } from "./store.js";
 import { KINDS, VERDICTS, capital, count, hours, ofEvent, placesOf, plain } from "./words.js";
 
 const ROW = 44;
-const filter = { what: "doubtful", open: "open", text: "", kind: "", verdict: "", reason: "", from: "", to: "" };
+const filter = { what: "doubtful", open: "open", text: "", kind: "", verdict: "", reason: "", from: "", to: "", inView: false };
 let list, form, left;
 let showing = []; // the items that the filters let through, in order
 let seen = new Set(); // keys of what was looked at in this browser
@@ -16,11 +17,14 @@ let seen = new Set(); // keys of what was looked at in this browser
 export function mount() {
   list = longList(ROW, row);
   form = el("form", { class: "filters", onsubmit: event => event.preventDefault() });
-  left = el("p", { class: "left soft" });
-  byId("panel-worklist").append(form, left, list.element);
+  left = el("span");
+  const inView = el("input", { type: "checkbox", onchange: event => { filter.inView = event.target.checked; draw(); } });
+  byId("panel-worklist").append(form, el("div", { class: "left soft" }, left,
+    el("label", { class: "onward", title: "Only what lies in the part of the field that is seen" }, inView, "in view")), list.element);
   fields();
   const refresh = onceAFrame(draw);
   on(["worklist", "lineage", "item", "corrections", "movie"], refresh);
+  on("view", () => filter.inView && refresh());
   on("m", () => { seen = new Set(JSON.parse(remembered("seen", "{}"))[state.m] ?? []); });
 }
 
@@ -101,6 +105,7 @@ function fits(item) {
     && (!filter.verdict || verdictOfItem(item)?.verdict === filter.verdict)
     && (!filter.reason || item.reasons.includes(filter.reason))
     && (filter.from === "" || time >= Number(filter.from)) && (filter.to === "" || time <= Number(filter.to))
+    && (!filter.inView || isInView(item))
     && (!text || `${item.words} ${item.reasons.map(plain).join(" ")} cell ${item.cell}`.toLowerCase().includes(text));
 }
 
@@ -115,7 +120,7 @@ function draw() {
   const isOpen = item => !item.done;
   showing = fitting.filter(i => i.key === state.item || filter.open === "" || isOpen(i) === (filter.open === "open"));
   const nOpen = fitting.filter(isOpen).length;
-  const order = filter.what === "doubtful" ? "; first what may move the fraction abnormal most" : "";
+  const order = filter.what === "doubtful" ? "; what may move the fraction abnormal most first" : "";
   left.textContent = fitting.length ? `${nOpen} left, ${fitting.length - nOpen} done${order}` : nothing(all);
   list.show(showing);
   list.reveal(showing.findIndex(i => i.key === state.item));
