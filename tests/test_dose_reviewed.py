@@ -78,7 +78,8 @@ def test_a_persons_classes_take_the_place_of_the_clips(plate, out, drawn, tmp_pa
     assert one["sensitivity"] == 1
     assert one["specificity"] == pytest.approx(1 - 2 / (len(said) - len(abnormal) + 2))
     assert record["reviewed"] == {
-        "raters": ["anna"], "n_used": len(said), "n_disagreed": 0, "n_undecided": 0, "n_gone": 0,
+        "raters": ["anna"], "n_used": len(said), "n_disagreed": 0, "n_undecided": 0, "n_unreadable": 0,
+        "n_gone": 0,
         "agreement": [],
     }  # fmt: skip
     by_dose, before = (read(o, "doses").query(PRIMARY).set_index("dose_gy") for o in (tmp_path / "out", out))
@@ -121,7 +122,10 @@ def test_what_is_undone_is_not_said(plate, drawn):
     journal.append(
         sample.lines_path(drawn, "anna", item.movie), make({"what": "undo", "line": one}, who="anna")
     )
+    with sample.lines_path(drawn, "anna", item.movie).open("a") as file:
+        file.write('{"what": "verd')
     found = reviewed.read(drawn)
+    assert "1 lines of judgements cannot be read and are left out." in found.notes()
     assert [name for classes in found.classes.values() for name in classes.values()] == ["abnormal"]
     assert two != one
 

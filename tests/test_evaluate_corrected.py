@@ -142,9 +142,6 @@ def test_what_the_software_finds_by_itself_is_made_elsewhere(drawn, tmp_path):
 
 
 def test_a_person_s_verdict_is_the_truth_of_the_automatic_one(corrected):
-    """NEEDS THE REPLAY: `lineage.run` must take corrections.jsonl and write `corrections` into run.json."""
-    if "corrections" not in read_record(corrected):
-        pytest.skip("lineage.run does not take corrections.jsonl yet")
     before = files_of(corrected)
     code, output = command(corrected, "--corrected")
     assert code == 0, output

@@ -101,6 +101,11 @@ def lines_path(folder: Path, who: str, movie: str) -> Path:
     return folder / JUDGEMENTS / rater / f"{movie}.jsonl"
 
 
+def n_unreadable(folder: Path) -> int:
+    """How many lines of all people's cannot be read: cut off by a crash, or edited."""
+    return sum(len(journal.read(path).unreadable) for path in (folder / JUDGEMENTS).glob("*/*.jsonl"))
+
+
 def judged(folder: Path, sample: Sample, who: str) -> dict[int, Verdict]:
     """What a person says of the mitoses: index -> the last line that stands."""
     at = {(item.movie, item.event): index for index, item in enumerate(sample.items)}

@@ -62,12 +62,14 @@ class Review:
     n_disagreed: int  # events that people gave different classes, or that one of them left undecided
     n_undecided: int  # that all who judged them left undecided
     agreement: tuple[Agreement, ...]  # of each two
+    n_unreadable: int = 0  # lines that nobody can read: cut off by a crash, or edited
     n_gone: int = 0  # with a class, but not found in the runs
     found: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(COLUMNS)))  # in the runs
 
     def record(self) -> dict[str, Any]:
         """As `analysis.json` has it."""
-        counts = {name: getattr(self, name) for name in ("n_disagreed", "n_undecided", "n_gone")}
+        names = ("n_disagreed", "n_undecided", "n_unreadable", "n_gone")
+        counts = {name: getattr(self, name) for name in names}
         used = {"raters": self.raters, "n_used": len(self.found)} | counts
         return used | {"agreement": [asdict(a) for a in self.agreement]}
 
@@ -79,6 +81,8 @@ class Review:
                 f"{self.n_disagreed} reviewed events are left out: people disagree on them, or one of them "
                 "could not decide."
             )
+        if self.n_unreadable:
+            notes.append(f"{self.n_unreadable} lines of judgements cannot be read and are left out.")
         if self.n_gone:
             notes.append(f"{self.n_gone} reviewed events are left out: the runs do not hold them any more.")
         return notes
@@ -118,6 +122,7 @@ def read(folder: Path) -> Review:
         n_disagreed=left_out["disagreed"],
         n_undecided=left_out["undecided"],
         agreement=tuple(_agreement(a, b) for a, b in pairs),
+        n_unreadable=blinded.n_unreadable(folder),
     )
 
 
