@@ -389,15 +389,29 @@ def _read_profile(case: Path) -> str:
 
 
 def _write_reviewed(case: Path) -> None:
-    rows = [(f"A{n % 6 + 1}_p1", n, ("normal", "abnormal", "none")[n % 3]) for n in range(40)]
-    with (case / "in" / "reviewed.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("movie", "event_id", "mitosis_class"), *rows])
+    """A sample that two people judged."""
+    import dose_plates
+
+    from lineage.corrections import sample
+    from lineage.corrections.lines import Event, Nucleus
+
+    folder = case / "in" / "sample"
+    folder.mkdir(parents=True)
+    events = [Event(mother=Nucleus(frame=n, y_px=n, x_px=2 * n), frame=n + 1) for n in range(40)]
+    items = [
+        sample.Item(movie=f"A{n % 6 + 1}_p1", event_id=n, event=e, side_um=60.0) for n, e in enumerate(events)
+    ]
+    (folder / sample.RECORD).write_text(sample.dumps(sample.Sample(items=tuple(items))))
+    classes = ("normal", "abnormal", "not_a_mitosis")
+    for who, shift in (("anna", 0), ("ben", 9)):
+        dose_plates.judge(folder, who, [(n, classes[(n + (n < shift)) % 3]) for n in range(40)])
 
 
 def _read_reviewed(case: Path) -> str:
     from pipelines.dose import reviewed
 
-    return digest(reviewed.read(case / "in" / "reviewed.csv").to_csv())
+    found = reviewed.read(case / "in" / "sample")
+    return digest(found.record(), [(m, str(e), c) for m, es in found.classes.items() for e, c in es.items()])
 
 
 # --- Truths and runs
@@ -450,8 +464,23 @@ def _write_run(case: Path) -> None:
     given = {"labels": str(movie.with_suffix(".masks.tif")), "video.nucleus_channel": 1, "dose_gy": 0.0}
     with redirect_stdout(io.StringIO()):
         run(movie, case / "in" / "m.lineage", config.read(None, given), screen=screen())
-    (case / "in" / "m.lineage" / "corrections.csv").write_text("event_id,mitosis_class\n1,normal\n")
     _write_plate_of_runs(case)
+
+
+def _write_judged_run(case: Path) -> None:
+    """A run with a person's verdict on its first mitosis."""
+    from lineage.corrections import journal
+    from lineage.corrections.events import listed, named
+    from lineage.corrections.lines import make
+    from lineage.io.files import read_table
+
+    _write_run(case)
+    run = case / "in" / "m.lineage"
+    events = read_table(run / "events.csv", text=("daughter_ids", "event_type"))
+    mitosis = listed(events[events["event_type"] == "mitosis"].iloc[:1])
+    (event,) = named(mitosis, read_table(run / "detections.csv", text=("state",))).values()
+    said = {"what": "verdict", "event": event.model_dump(), "verdict": "normal"}
+    journal.append(run / journal.NAME, make(said, who="anna"))
 
 
 def _write_plate_of_runs(case: Path) -> None:
@@ -516,7 +545,7 @@ def _run_again(case: Path) -> None:
 def _read_run_again(case: Path) -> str:
     _run_again(case)
     # When each stage ran, and how long it took, is no result.
-    return of_files(case / "in" / "m.lineage", without=("run.json", "report.html", "corrections.csv"))
+    return of_files(case / "in" / "m.lineage", without=("run.json", "report.html"))
 
 
 def _read_plate_again(case: Path) -> str:
@@ -565,10 +594,10 @@ def _write_simulated_dose(case: Path) -> None:
 
 
 def _read_sample(case: Path) -> str:
-    from pipelines.dose.sample import candidates, draw, write_page
+    from pipelines.dose.sample import candidates, draw, write
 
-    write_page(draw(candidates(case / "in", None), each=2, seed=1), case / "out.html", lambda *_: None)
-    return of_files(case / "out.html")
+    write(draw(candidates(case / "in", None), each=2, seed=1), case / "out" / "sample", lambda *_: None)
+    return of_files(case / "out" / "sample")
 
 
 def kinds() -> list[Kind]:
@@ -625,13 +654,13 @@ def kinds() -> list[Kind]:
         ),
         Kind("run: classified", _write_run, _read_predicted,
              _words("classifier.predict", "{}/" + run, "--out", "{}/out.csv")),
-        Kind("run: learned from", _write_run, _read_corrected),
+        Kind("run: learned from", _write_judged_run, _read_corrected),
         Kind("run: dose", _write_dose, lambda case: _collected(case / "in"),
              _words(dose, "{}/in", "--out", "{}/out"), lines=True),
         Kind("simulated runs: dose", _write_simulated_dose, lambda case: _collected(case / "in"),
              _words(dose, "{}/in", "--out", "{}/out"), lines=True),
         Kind("simulated runs: sample", _write_simulated_dose, _read_sample,
-             _words(dose, "sample", "{}/in", "--out", "{}/out.html", "--each", 2), lines=True),
+             _words(dose, "sample", "{}/in", "--out", "{}/out/sample", "--each", 2), lines=True),
     ]  # fmt: skip
 
 

@@ -1,53 +1,55 @@
-"""A run folder and a person's corrections -> labelled clips to learn from."""
+"""A run folder and people's corrections -> labelled clips to learn from."""
 
 from __future__ import annotations
 
-import csv
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from classifier.data import CLASSES, Clip, ClipName
-from lineage.io.integrity import check, read_record, reading
-from lineage.schema import InputError, MitosisClass
+from classifier.data import Clip, ClipName
+from lineage.corrections import journal
+from lineage.corrections.events import matcher
+from lineage.corrections.lines import Verdict
+from lineage.io.files import read_table
+from lineage.io.integrity import check, read_record
+from lineage.io.run_folder import RunFolder
+from lineage.schema import Decision, InputError, MitosisClass
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-COLUMNS = {"event_id", "mitosis_class"}
+CLASSES: Mapping[Decision, MitosisClass] = MappingProxyType({
+    Decision.NORMAL: MitosisClass.NORMAL,
+    Decision.ABNORMAL: MitosisClass.ABNORMAL,
+    Decision.NOT_A_MITOSIS: MitosisClass.NONE,
+})  # fmt: skip
 
 
 def corrected(run: Path) -> list[Clip]:
-    """The events that a person has classified: `corrections.csv` in the run folder, crops in `crops/`.
+    """The events on which a person's verdict stands, by `corrections.jsonl` of the run folder.
 
-    The table has at least the columns `event_id` and `mitosis_class`; events that a person left
-    `unclassified` are skipped. All events of a run are one field, so that a split keeps them together.
+    What was left undecided is skipped, and so is what the run does not hold any more, or has no crop of. All
+    events of a run are one field, so that a split keeps them together.
 
     Raises:
-        InputError: no such table, an unknown class, or an event without a crop.
+        InputError: no such run, or nobody's verdict stands in it.
     """
-    table = run / "corrections.csv"
-    if not table.is_file():
-        raise InputError(f"{run} has no corrections.csv; wanted a table with event_id and mitosis_class")
-    with reading(table, "write it anew"), table.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file, strict=True))
-    if rows and not set(rows[0]) >= COLUMNS:
-        raise InputError(f"{table}: has the columns {', '.join(rows[0])}; wanted event_id and mitosis_class")
-    if (run / "run.json").is_file():
-        check(run, read_record(run), run / "crops")
+    record, folder = read_record(run), RunFolder(run)
+    standing = journal.read(run / journal.NAME).standing
+    verdicts = [line for line in standing if isinstance(line, Verdict)]
+    if not verdicts:
+        raise InputError(f"{run}: nobody has given a verdict in it; `python -m lineage.review {run}`")
+    check(run, record, folder.crops, folder.events, folder.detections)
+    find = matcher(
+        read_table(folder.events, text=("daughter_ids", "event_type")),
+        read_table(folder.detections, text=("state",)),
+        pixel_size_um=float(record["video"]["pixel_size_um"]),
+    )
+    said = {find(line.event): line.verdict for line in verdicts}  # of several, the last holds
     name = ClipName(run.stem, None, float("nan"), run.stem, 0)
-    found = []
-    for row in rows:
-        if row["mitosis_class"] == MitosisClass.UNCLASSIFIED:
-            continue
-        if row["mitosis_class"] not in set(CLASSES) or not _is_number(row["event_id"]):
-            raise InputError(
-                f"{table}: event {row['event_id']} is {row['mitosis_class']}; wanted {', '.join(CLASSES)}"
-            )
-        path = run / "crops" / f"event_{int(row['event_id']):04d}.tif"
-        if not path.is_file():
-            raise InputError(f"{path}: no such crop, though {table.name} names the event")
-        found.append(Clip(path, MitosisClass(row["mitosis_class"]), name, run.stem))
-    return found
-
-
-def _is_number(text: str | None) -> bool:
-    return text is not None and text.isascii() and text.isdigit() and len(text) < 10
+    crops = {event: folder.crops / f"event_{event:04d}.tif" for event in said if event is not None}
+    return [
+        Clip(path, CLASSES[said[event]], name, run.stem)
+        for event, path in crops.items()
+        if said[event] in CLASSES and path.is_file()
+    ]

@@ -224,7 +224,8 @@ def main(
     hold_out_fold: Annotated[int | None, typer.Option(min=0, help="Leave this fold out; test on it.")] = None,
     n_folds: Annotated[int, typer.Option("--folds", min=2, help="Folds that fields are dealt into.")] = 5,
     run: Annotated[
-        list[Path] | None, typer.Option(help="Run folder whose corrections.csv adds events; may be repeated.")
+        list[Path] | None,
+        typer.Option(help="Run folder whose events with a person's verdict are added; repeatable."),
     ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Table of classifier.crossvalidate on the same clips.")
@@ -242,8 +243,10 @@ def main(
         found = find_clips(clips)
         calibrated = calibrations(calibration, found, plan) if calibration else {}
         training, stop_by, held_out = split_clips(found, validation, hold_out_fold, n_folds, seed)
-        added = [clip for folder in run or [] for clip in corrected(folder)]
-        training += [clip for clip in added if clip.label.value in plan.classes]
+        for folder in run or []:
+            added = corrected(folder)
+            typer.echo(f"{folder}: {len(added)} event{'s' * (len(added) != 1)} that people judged")
+            training += [clip for clip in added if clip.label.value in plan.classes]
         if len({clip.label for clip in training if clip.label != MitosisClass.NONE}) < 2:
             raise InputError(f"the {len(training)} clips left for training lack a class; hold out less")
         out.mkdir(parents=True, exist_ok=True)

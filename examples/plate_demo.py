@@ -8,6 +8,7 @@ corrects the fractions. What is there already is not made again.
 from __future__ import annotations
 
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -16,6 +17,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lineage.corrections import journal, sample
+from lineage.corrections.lines import make
 from lineage.evaluate.events import NOTHING
 from lineage.evaluate.inputs import read_run, read_truth
 from lineage.evaluate.match import match
@@ -24,14 +27,11 @@ from lineage.processes import cores, in_order
 from lineage.simulate.movie import simulate, truth_folder
 from lineage.simulate.population import grow
 from lineage.simulate.settings import CellLine, Settings
-from pipelines.dose.sample import candidates
-from pipelines.dose.sample import draw as sample
 
 DOSES_GY = (0.0, 2.0, 4.0, 8.0)
 WELLS_A_DOSE = 3
 HOURS_AFTER = 7.0  # from irradiation to the first frame
 HIDDEN = frozenset({"micronuclei", "lagging_chromatin"})  # what 1.15 um a pixel does not show
-EACH, SEED = 12, 1  # of the sample that is judged: what the command takes if it is not told
 WELLS_OF_TRUTH = 100  # of each dose, lives alone: what the estimates are estimates of
 
 
@@ -46,10 +46,12 @@ def main(folder: Path) -> None:
         print(f"simulated {n} of {len(tasks)} movies", flush=True)
     write_map(plan, movies / "plate.csv")
     command("pipelines.plate", "run", movies / "plate.csv", "--out", runs)
-    command("pipelines.dose", "sample", runs, "--out", folder / "review.html", "--overwrite")
-    judge(runs, movies).to_csv(folder / "verdicts.csv", index=False)
-    print(f"{folder / 'verdicts.csv'}: what a person might say, here told by the truth")
-    command("pipelines.dose", runs, "--out", out, "--reviewed", folder / "verdicts.csv", "--overwrite")
+    drawn = folder / "sample"
+    shutil.rmtree(drawn, ignore_errors=True)
+    command("pipelines.dose", "sample", runs, "--out", drawn)
+    judge(drawn, runs, movies)
+    print(f"{drawn}: judged as a person might, here by the truth")
+    command("pipelines.dose", runs, "--out", out, "--reviewed", drawn, "--overwrite")
     print(compared(plan, movies, out).to_string(index=False))
     print(
         f"truth: fraction abnormal of the simulated population, by the lives of {WELLS_OF_TRUTH} more wells "
@@ -107,21 +109,24 @@ def command(*words: object) -> None:
     subprocess.run([sys.executable, *told[1:]], check=True)
 
 
-def judge(runs: Path, movies: Path) -> pd.DataFrame:
-    """Verdicts of a reviewer who sees all that the pixels show: kinds in HIDDEN pass for normal."""
-    drawn = sample(candidates(runs, None), each=EACH, seed=SEED)
-    told = []
-    for movie, mine in drawn.groupby("movie", sort=True):
+def judge(folder: Path, runs: Path, movies: Path) -> None:
+    """Judge a sample as one who sees all that the pixels show: kinds in HIDDEN pass for normal."""
+    items = sample.read(folder).items
+    for movie in sorted({item.movie for item in items}):
         run, truth = read_run(runs / f"{movie}.lineage"), read_truth(truth_folder(movies / f"{movie}.tif"))
         outcomes = score(run, truth, match(truth, run.tracked)).outcomes
         assert outcomes is not None
         outcomes = outcomes[outcomes["run_event"] >= 0]
-        seen = (
-            outcomes["truth_class"].mask(outcomes["subtype"].isin(HIDDEN), "normal").replace(NOTHING, "none")
-        )
-        classes = pd.Series(seen.to_numpy(), outcomes["run_event"]).reindex(mine["event_id"]).fillna("none")
-        told.append(mine[["movie", "event_id"]].assign(mitosis_class=classes.to_numpy()))
-    return pd.concat(told)
+        seen = outcomes["truth_class"].mask(outcomes["subtype"].isin(HIDDEN), "normal")
+        of_event = dict(zip(outcomes["run_event"], seen.replace(NOTHING, "not_a_mitosis"), strict=True))
+        path = sample.lines_path(folder, "truth", movie)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        mine = [(i, of_event.get(i.event_id, "not_a_mitosis")) for i in items if i.movie == movie]
+        said = [
+            {"what": "verdict", "event": item.event.model_dump(), "verdict": verdict}
+            for item, verdict in mine
+        ]
+        journal.append(path, *(make(one, who="truth") for one in said))
 
 
 def true_fraction(settings: Settings, *, hidden: frozenset[str] = frozenset()) -> float:

@@ -6,13 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import tifffile
 from synthetic.runs import write_run
 
+from lineage.corrections import journal, sample
+from lineage.corrections.lines import Verdict, make
+from lineage.mitosis.crops import name as crop_name
+from lineage.schema import CROP_FRAMES
 from lineage.simulate.population import grow
 from lineage.simulate.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
 
@@ -45,3 +50,28 @@ def write_plate(
     table = pd.DataFrame(rows)
     table.to_csv(folder / "plate.csv", index=False)
     return table
+
+
+def write_crops(folder: Path) -> None:
+    """A crop of noise for every event of every run."""
+    rng = np.random.default_rng(0)
+    for run in folder.glob("*.lineage"):
+        (run / "crops").mkdir()
+        for event in pd.read_csv(run / "events.csv")["event_id"]:
+            crop = rng.integers(1, 999, (CROP_FRAMES, 2, 8, 8)).astype(np.uint16)
+            tifffile.imwrite(run / "crops" / crop_name(event), crop)
+
+
+def judge(folder: Path, who: str, said: Iterable[tuple[int, str]]) -> list[str]:
+    """Add what a person says of items of a sample, by index; gives the lines' ids."""
+    items = sample.read(folder).items
+    ids = []
+    for index, verdict in said:
+        what = {"what": "verdict", "event": items[index].event.model_dump(), "verdict": verdict}
+        line = make(what, who=who)
+        assert isinstance(line, Verdict)
+        path = sample.lines_path(folder, who, items[index].movie)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        journal.append(path, line)
+        ids.append(line.id)
+    return ids

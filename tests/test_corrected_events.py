@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from lineage.corrections.events import match, named
+from lineage.corrections.events import match, matcher, named
 from lineage.corrections.lines import Nucleus
 from lineage.schema import EventType, MitosisEvent
 
@@ -30,13 +30,15 @@ def cell_of(table, changed=None):
 
 
 def test_an_event_is_named_by_its_mother_s_last_nucleus_before_it():
-    assert named(DIVISION, LIVES).mother == Nucleus(frame=4, y_px=11, x_px=21)
+    found = named([DIVISION, event(8, 2, 5), event(9, 4, 5)], LIVES)
+    assert found[7].mother == Nucleus(frame=4, y_px=11, x_px=21)
     # A mother that is first seen as the event happens has none before it.
-    assert named(event(8, 2, 5), LIVES).mother == Nucleus(frame=5, y_px=8, x_px=20)
+    assert found[8].mother == Nucleus(frame=5, y_px=8, x_px=20)
+    assert set(found) == {7, 8}
 
 
 def test_it_is_found_after_renumbering():
-    said = named(DIVISION, LIVES)
+    said = named([DIVISION], LIVES)[7]
     renumbered = event(90, 41, 6, daughters=(42, 43))
     others = [event(1, 40, 5), event(2, 41, 6, event_type=EventType.DEATH), event(3, 41, 11)]
     find = cell_of(LIVES, {1: 41})
@@ -46,12 +48,25 @@ def test_it_is_found_after_renumbering():
 
 
 def test_of_several_it_is_the_nearest_in_time():
-    said = named(DIVISION, LIVES)
+    said = named([DIVISION], LIVES)[7]
     assert match(said, cell_of=cell_of(LIVES), events=[event(1, 1, 2), event(2, 1, 6)]) == 2
     assert match(said, cell_of=cell_of(LIVES), events=[event(1, 1, 1), event(2, 1, 9)]) is None
 
 
 def test_a_division_that_is_now_seen_a_frame_earlier_is_the_same():
-    said = named(DIVISION, LIVES)
+    said = named([DIVISION], LIVES)[7]
     now = cell_of(LIVES, {1: 2})  # what was the mother's last nucleus is a daughter's first
     assert match(said, cell_of=now, events=[event(5, 1, 4, daughters=(2, 3))]) == 5
+
+
+def test_it_is_found_in_the_tables_of_a_run():
+    detections = LIVES.assign(detection_id=range(len(LIVES)), area_um2=50.0)
+    events = pd.DataFrame(
+        [(4, 1, "2 3", 5, "mitosis"), (5, 3, "", 5, "death")],
+        columns=["event_id", "mother_id", "daughter_ids", "frame", "event_type"],
+    )
+    find = matcher(events, detections, pixel_size_um=1.0)
+    assert find(named([DIVISION], LIVES)[7]) == 4
+    assert find(named([event(1, 3, 5, event_type=EventType.DEATH)], LIVES)[1]) == 5
+    in_no_cell = detections.assign(tracklet_id=detections["tracklet_id"].replace(1, -1))
+    assert matcher(events, in_no_cell, pixel_size_um=1.0)(named([DIVISION], LIVES)[7]) is None

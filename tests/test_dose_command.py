@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from lineage.schema import InputError
 from lineage.simulate.population import grow
 from lineage.simulate.settings import Settings
-from pipelines.dose import cautions, compare, movies, reviewed
+from pipelines.dose import cautions, compare, movies
 from pipelines.dose.__main__ import app
 from pipelines.dose.analyse import results_of
 from pipelines.dose.collect import collect, together
@@ -188,6 +188,8 @@ def test_positions_do_not_make_a_well_significant():
         "n": 50,
         "k": 5.0,
         "n_positions": 2,
+        "n_by_person": 0,
+        "k_by_person": 0,
         "corrected": 0.1,
         "experiment_date": "d",
     }
@@ -208,7 +210,7 @@ def test_positions_do_not_make_a_well_significant():
 def test_the_control_of_a_series_is_that_of_all_its_strata():
     """No mitosis at 0 Gy in the first hours: 8 Gy is not compared with 4 Gy."""
     common = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "measure": "fraction_abnormal", "n": 9}
-    common |= {"experiment_date": "d"}
+    common |= {"experiment_date": "d", "n_by_person": 0, "k_by_person": 0}
     wells = pd.DataFrame(
         [
             common | {"stratum": s, "dose_gy": d, "value": v, "called": v, "k": 1.0}
@@ -232,7 +234,7 @@ def test_three_wells_of_one_dose_are_not_one_well_a_dose(rows):
 def test_wells_that_are_all_alike_do_not_get_an_empty_interval():
     common = {"cell_line": "L", "treatment": "none", "drug_uM": 0.0, "dose_gy": 0.0, "n_positions": 1}
     common |= {"measure": "fraction_slippage", "stratum": "all", "value": 0.0, "n": 40, "k": 0.0}
-    common |= {"corrected": np.nan}
+    common |= {"corrected": np.nan, "n_by_person": 0, "k_by_person": 0}
     wells = pd.DataFrame([common | {"unit": u} for u in "ab"])
     one = compare.doses(wells, wells.iloc[:0], {}).iloc[0]
     assert one["high"] == pytest.approx(1.96**2 / (80 + 1.96**2), rel=1e-3)  # Wilson, 0 of 80
@@ -272,60 +274,6 @@ def test_three_experiments_are_the_units_unasked(rows):
     assert mine.set_index("dose_gy")["estimate"].to_dict() == pytest.approx(
         of_wells.groupby("dose_gy")["value"].mean().to_dict()
     )
-
-
-def test_a_persons_verdicts_take_the_place_of_the_clips(plate, out, tmp_path):
-    """Two of all calls of abnormal are found to be normal."""
-    mitoses = read(out, "mitoses")
-    judged = mitoses[mitoses["mitosis_class"].isin(["normal", "abnormal"])]
-    verdicts = judged[["movie", "event_id", "mitosis_class"]].reset_index(drop=True)
-    called = verdicts.index[verdicts["mitosis_class"] == "abnormal"]
-    assert len(called) >= 12
-    verdicts.loc[called[:2], "mitosis_class"] = "normal"
-    verdicts.loc[len(verdicts)] = ["another", 1, "normal"]
-    verdicts.to_csv(tmp_path / "verdicts.csv", index=False)
-    code, output = invoke(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
-    assert code == 0, output
-    assert "movies that are not in this analysis are left out: another." in output
-    one = json.loads((tmp_path / "out" / "analysis.json").read_text())["classifiers"]["U251"]
-    assert one["source"] == f"{len(judged)} reviewed events of this plate"
-    assert one["sensitivity"] == 1
-    assert one["specificity"] == pytest.approx(1 - 2 / (len(judged) - len(called) + 2))
-    doses = read(tmp_path / "out", "doses").query("measure == 'fraction_abnormal' and stratum == 'all'")
-    before = read(out, "doses").query("measure == 'fraction_abnormal' and stratum == 'all'")
-    by_dose, machine = doses.set_index("dose_gy"), before.set_index("dose_gy")["estimate"]
-    # The correction starts from the run's own verdicts; the fraction as counted has the person's in it.
-    assert by_dose["called"].to_dict() == pytest.approx(machine.to_dict())
-    assert (by_dose["estimate"] <= by_dose["called"]).all()
-    assert (by_dose["estimate"] < by_dose["called"]).any()
-    wrong = by_dose[by_dose["estimate"] < by_dose["called"]]
-    assert (wrong["corrected"] < wrong["called"]).all()
-
-
-def test_verdicts_of_another_kind_are_refused(plate, tmp_path):
-    (tmp_path / "verdicts.csv").write_text("movie,event_id,mitosis_class\nA1_p1,1,strange\n")
-    code, output = invoke(plate, "--out", tmp_path / "out", "--reviewed", tmp_path / "verdicts.csv")
-    assert code == 2
-    assert "strange is no class" in output
-    (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class,note\nA1_p1,1,normal,\nA1_p1,2,,?\n")
-    assert reviewed.read(tmp_path / "few.csv")["event_id"].tolist() == [1]  # the other was left open
-    few = "\ufeffmovie;event_id;mitosis_class\r\nA1_p1;1;normal\r\n"  # as a spreadsheet may save them
-    (tmp_path / "few.csv").write_text(few, encoding="utf-8", newline="")
-    assert len(reviewed.read(tmp_path / "few.csv")) == 1
-    (tmp_path / "few.csv").write_text(few, encoding="utf-16")
-    with pytest.raises(InputError, match="save it as CSV UTF-8"):
-        reviewed.read(tmp_path / "few.csv")
-    (tmp_path / "few.csv").write_text(
-        "sep=;\n" + few[1:].replace("class\r", "class;;\r"), encoding="utf-8-sig"
-    )
-    assert reviewed.read(tmp_path / "few.csv")["event_id"].tolist() == [1]
-    (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class\nA1_p1,1b,normal\n")
-    with pytest.raises(InputError, match="line 2: event_id = 1b: wanted a whole number"):
-        reviewed.read(tmp_path / "few.csv")
-    (tmp_path / "few.csv").write_text("movie,event_id,mitosis_class\n" + 2 * "A1_p1,1,normal\n")
-    with pytest.raises(InputError, match="event 1 of A1_p1 is judged twice"):
-        reviewed.read(tmp_path / "few.csv")
-    assert not (tmp_path / "out").exists()
 
 
 # What is refused

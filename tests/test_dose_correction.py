@@ -13,6 +13,7 @@ from pipelines.dose.estimates import mean, proportion
 from pipelines.dose.proposals import Group, Proposals, Recall, measured
 from pipelines.dose.sample import draw
 
+NOBODY = {"n_by_person": 0, "k_by_person": 0}
 GOOD = Classifier(normal=(95, 5, 0), abnormal=(20, 80, 0), source="")
 
 
@@ -63,7 +64,7 @@ def test_kinds_add_up_to_the_corrected_fraction():
     rows = [{"measure": "fraction_abnormal", "value": 46 / n, "called": 46 / n}]
     rows += [{"measure": m, "value": k / n} for m, k in seen.items()]
     rows += [{"measure": "fraction_unspecified", "value": 0.0}]
-    table = pd.DataFrame(rows).assign(movie="m", cell_line="L", stratum="all")
+    table = pd.DataFrame(rows).assign(movie="m", cell_line="L", stratum="all", n=n, **NOBODY)
     recall = proposals.recall(["tripolar"] * 36 + ["slippage"] * 10)
     perfect = Classifier((10, 0, 0), (0, 10, 0), "", recall)
     shares = compare.corrected(table, ["movie"], {"L": perfect}, proposals).set_index("measure")["corrected"]
@@ -109,7 +110,7 @@ def judged(n_normal, n_abnormal, calls):
             "verdict": calls,
         }
     )
-    sample = mitoses.assign(mitosis_class=["normal"] * n_normal + ["abnormal"] * n_abnormal)
+    sample = mitoses.assign(reviewed=["normal"] * n_normal + ["abnormal"] * n_abnormal)
     movies = pd.DataFrame({"movie": ["m1", "m2"], "dose_gy": [0.0, 8.0], "n_rejected": [0, 0]})
     return sample.drop(columns="dose_gy"), mitoses, movies
 
@@ -141,9 +142,7 @@ def test_what_a_sample_tells_holds_the_truth_19_times_in_20():
         mitoses["verdict"] = mitoses["mitosis_class"] = np.where(called, "abnormal", "normal")
         shown = draw(mitoses.assign(cell_line="L"), each=12, seed=plate)
         verdicts = np.where(true[shown["event_id"]], "abnormal", "normal")
-        one = reviewed.classifier(
-            shown[["movie", "event_id"]].assign(mitosis_class=verdicts), mitoses, movies
-        )
+        one = reviewed.classifier(shown[["movie", "event_id"]].assign(reviewed=verdicts), mitoses, movies)
         errors = one._errors()
         held.append(
             (abs(one.sensitivity - 0.8) < 1.96 * errors[0], abs(one.specificity - 0.95) < 1.96 * errors[1])

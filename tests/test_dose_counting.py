@@ -126,7 +126,7 @@ def test_a_persons_class_is_counted_in_place_of_the_verdict(plate):
     movie = opened(plate, "A5_p1")
     mine = collect(movie).mitoses
     one, other = mine.loc[mine["verdict"] == "normal", "event_id"].tolist()[:2]
-    found = collect(movie, {one: "abnormal", other: "none"}).mitoses.set_index("event_id")
+    found = collect(movie, {one: "abnormal", other: "not_a_mitosis"}).mitoses.set_index("event_id")
     assert found.loc[one, ["verdict", "counted_class", "judged"]].tolist() == ["normal", "abnormal", True]
     assert found.loc[other, ["counted_class", "judged"]].tolist() == ["not_a_mitosis", False]
     rest = found.drop([one, other])
@@ -196,6 +196,8 @@ def few_called():
         "measure": "fraction_abnormal",
         "stratum": "all",
         "n": 50,
+        "n_by_person": 0,
+        "k_by_person": 0,
         "n_positions": 1,
         "experiment_date": "d",
     }

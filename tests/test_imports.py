@@ -32,7 +32,9 @@ ARROWS = {
     "report": {"io", "tree", "mitosis"},
     "console": {"tracking"},
     "simulate": {"tree", "export", "processes", "console", "progress"},
-    "evaluate": {"io", "video", "mitosis", "tree", "export", "report", "console", "progress"},
+    "evaluate": {
+        "io", "corrections", "video", "mitosis", "tree", "export", "report", "console", "progress", "run",
+    },
     "stages": {
         "config", "progress", "processes", "io", "corrections", "video", "quality", "stardist", "nuclei",
         "tracking", "mitosis", "tree", "tables", "signal_courses", "export", "report",
@@ -49,7 +51,10 @@ ARROWS = {
     "command": {"config", "progress", "io", "video", "run", "mitosis", "console"},
 }  # fmt: skip
 # What the classifier knows of the pipeline: its words, files and screen, and what sees the nuclei of a frame.
-KNOWN = {"lineage.schema", "lineage.io", "lineage.video", "lineage.console", "lineage.progress"}
+KNOWN = {
+    "lineage.schema", "lineage.io", "lineage.corrections", "lineage.video", "lineage.console",
+    "lineage.progress",
+}  # fmt: skip
 SEES = {"lineage.stardist", "lineage.nuclei"}
 
 

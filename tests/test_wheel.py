@@ -150,6 +150,7 @@ def test_the_wheel_has_the_plates(run):
     # What these read lies beside them in the package.
     run(
         "-c",
-        "from pipelines.dose import correction, proposals, sample\n"
-        "assert correction.out_of_fold('U251').usable and proposals.measured() and sample.template()",
+        "from pipelines.dose import correction, proposals\n"
+        "from pipelines.report.page import template\n"
+        "assert correction.out_of_fold('U251').usable and proposals.measured() and template()",
     )

@@ -4,32 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lineage.corrections.find import Finder
 from lineage.corrections.lines import Event, Nucleus
+from lineage.schema import EventType, MitosisEvent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     import pandas as pd
 
-    from lineage.schema import MitosisEvent
-
 WITHIN_FRAMES = 3  # another version, or other settings, may see it so much earlier or later
 
 
-def named(event: MitosisEvent, detections: pd.DataFrame) -> Event:
-    """The event in terms that hold in the next run as well.
+def named(events: Iterable[MitosisEvent], detections: pd.DataFrame) -> dict[int, Event]:
+    """Events in terms that hold in the next run as well.
 
     Args:
-        event: of a run.
-        detections: of the same run: `tracklet_id, frame, y_px, x_px`.
+        events: of a run.
+        detections: of the same run: `tracklet_id, frame, y_px, x_px`, in order of frames.
 
     Returns:
-        Its mother by her last nucleus before the event; where she has none, by her first.
+        event_id -> its mother by her last nucleus before the event; where she has none, by her first.
     """
-    of_mother = detections[detections["tracklet_id"] == event.mother].sort_values("frame")
-    before = of_mother[of_mother["frame"] < event.frame]
-    row = (before.iloc[-1:] if len(before) else of_mother.iloc[:1]).to_dict("records")[0]
-    mother = Nucleus(frame=int(row["frame"]), y_px=float(row["y_px"]), x_px=float(row["x_px"]))
+    events = list(events)
+    mothers = detections[detections["tracklet_id"].isin({e.mother for e in events})]
+    by_cell = {int(str(cell)): rows for cell, rows in mothers.groupby("tracklet_id")}
+    return {e.event_id: _named(e, by_cell[e.mother]) for e in events if e.mother in by_cell}
+
+
+def _named(event: MitosisEvent, of_mother: pd.DataFrame) -> Event:
+    frames = of_mother["frame"].to_numpy(int)
+    row = max(int(frames.searchsorted(event.frame)) - 1, 0)
+    y, x = of_mother[["y_px", "x_px"]].to_numpy(float)[row]
+    mother = Nucleus(frame=int(frames[row]), y_px=float(y), x_px=float(x))
     return Event(mother=mother, frame=event.frame, event_type=event.event_type)
 
 
@@ -58,3 +65,42 @@ def match(
         and abs(e.frame - event.frame) <= WITHIN_FRAMES
     ]
     return min(found)[2] if found else None
+
+
+def matcher(
+    events: pd.DataFrame, detections: pd.DataFrame, *, pixel_size_um: float
+) -> Callable[[Event], int | None]:
+    """`match` for a run's tables.
+
+    Args:
+        events: `events.csv`: `event_id, mother_id, daughter_ids, frame, event_type`.
+        detections: `detections.csv`.
+        pixel_size_um: of the movie.
+    """
+    find = Finder(detections, pixel_size_um=pixel_size_um)
+    cells = dict(zip(detections["detection_id"], detections["tracklet_id"], strict=True))
+    known = listed(events)
+
+    def cell_of(nucleus: Nucleus) -> int | None:
+        found = find(nucleus)
+        cell = -1 if found is None else int(cells[found])
+        return cell if cell >= 0 else None
+
+    return lambda event: match(event, cell_of=cell_of, events=known)
+
+
+def listed(table: pd.DataFrame) -> list[MitosisEvent]:
+    """The rows of `events.csv`, with no more than tells events from each other."""
+    nowhere = (float("nan"),) * 4
+    return [
+        MitosisEvent(
+            int(row["event_id"]),
+            int(row["mother_id"]),
+            tuple(int(d) for d in row["daughter_ids"].split()),
+            int(row["frame"]),
+            *nowhere,
+            source="",
+            event_type=EventType(row["event_type"]),
+        )
+        for row in table.to_dict("records")
+    ]

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from lineage.evaluate import mosaic, results
+from lineage.evaluate.corrected import automatic, corrected_runs
 from lineage.evaluate.inputs import read_events, read_run, read_truth
 from lineage.evaluate.match import match
 from lineage.evaluate.page import write_page
@@ -17,11 +18,12 @@ from lineage.io.run_folder import RunFolder
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lineage.progress import Screen
 
-PAGE = "evaluation.html"
+PAGE, CORRECTED_PAGE = "evaluation.html", "evaluation_corrected.html"
 MOSAIC_TABLE = "mosaic_score.csv"
 
 
@@ -30,7 +32,7 @@ def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, scree
 
     Args:
         run: a run folder, or a folder of several *.lineage.
-        truth: its truth, or a folder of several *.truth of the same names.
+        truth: its truth, or a folder of several *.truth of the same names; or corrected runs.
         out: the page; its JSON lies beside it. RUN/evaluation.html if None, replaced if it is there.
         overwrite: replace what `out` names.
         screen: where progress and the table go.
@@ -42,7 +44,34 @@ def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, scree
         InputError: something is missing, unfinished, or not of the same movie.
     """
     page = output_path(run / PAGE, out, overwrite=overwrite)
-    opened = [(read_run(a), read_truth(b)) for a, b in pairs_of(run, truth)]
+    return _evaluate(pairs_of(run, truth), page, truth_name=truth.resolve().name, screen=screen)
+
+
+def evaluate_corrected(run: Path, *, out: Path | None, overwrite: bool, screen: Screen) -> Scores:
+    """Score what the software finds by itself in a corrected run, or a folder of them, against the corrected.
+
+    Args:
+        run: a run folder, or a folder of several *.lineage; they stay as they are.
+        out: as in `evaluate`; RUN/evaluation_corrected.html if None.
+        overwrite: replace what `out` names.
+        screen: where progress and the table go.
+
+    Returns:
+        The scores of all movies together.
+
+    Raises:
+        InputError: there are no corrections, they are not in the results yet, or a movie is not there.
+    """
+    page = output_path(run / CORRECTED_PAGE, out, overwrite=overwrite)
+    roots = corrected_runs(run)
+    with automatic(roots, screen=screen) as copies:
+        pairs = list(zip(copies, roots, strict=True))
+        return _evaluate(pairs, page, truth_name=f"{run.resolve().name}, corrected", screen=screen)
+
+
+def _evaluate(pairs: Sequence[tuple[Path, Path]], page: Path, *, truth_name: str, screen: Screen) -> Scores:
+    """Score runs against truths, and write page and JSON."""
+    opened = [(read_run(a), read_truth(b)) for a, b in pairs]
     each = []
     for movie_run, movie_truth in opened:
         if len(opened) > 1:
@@ -60,7 +89,7 @@ def evaluate(run: Path, truth: Path, *, out: Path | None, overwrite: bool, scree
             doses=doses,
             movies=each,
             runs=[movie_run for movie_run, _ in opened],
-            truth_name=truth.resolve().name,
+            truth_name=truth_name,
         )
     write_json(
         page.with_suffix(".json"),

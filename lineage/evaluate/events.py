@@ -10,7 +10,8 @@ abnormal, is missed; a proposal that is called abnormal is a false alarm if it i
 The run's class is its verdict; an undecided proposal is not called abnormal.
 
 Calibration: of the mitoses whose verdict has the probability 0.8, are four fifths abnormal? Counted are the
-true events that were proposed and have a probability.
+true events that were proposed and have a probability. Events that the truth, a corrected run, leaves
+undecided are in neither fraction abnormal nor calibration.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ EDGE_UM = 20.0
 MISSED, NOTHING = "missed", ""  # in place of the run's class, and of the truth's
 UNKNOWN, DIVISION = "unknown", "division"  # class and subtype, where the truth has divisions only
 CALIBRATION_BINS = 10
+CALLS = (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
 OUTCOME_COLUMNS = (
     "truth_event",
     "run_event",
@@ -236,11 +238,7 @@ def visible(table: pd.DataFrame) -> pd.DataFrame:
 
 def fraction_abnormal(table: pd.DataFrame) -> tuple[float | None, float | None]:
     """Of the true mitoses, and of the decided proposals: what a dose curve would be drawn from."""
-    decided = (MitosisClass.NORMAL, MitosisClass.ABNORMAL)
-    sides = (
-        table.loc[is_true(table), "truth_class"],
-        table.loc[table["run_class"].isin(decided), "run_class"],
-    )
+    sides = (table.loc[table[side].isin(CALLS), side] for side in ("truth_class", "run_class"))
     true, called = (float((s == MitosisClass.ABNORMAL).mean()) if len(s) else None for s in sides)
     return true, called
 
@@ -300,7 +298,7 @@ def calibrate(table: pd.DataFrame) -> Calibration | None:
     Returns:
         None where no proposed true event has a probability.
     """
-    known = table[is_matched(table) & table["p_abnormal"].notna()]
+    known = table[is_matched(table) & table["p_abnormal"].notna() & table["truth_class"].isin(CALLS)]
     p = known["p_abnormal"].to_numpy(float)
     true = (known["truth_class"] == MitosisClass.ABNORMAL).to_numpy(float)
     if not len(p):

@@ -1,9 +1,10 @@
-"""A run folder -> Run; a folder of ground truth -> Truth: what is compared.
+"""A run folder -> Run; a folder of ground truth, or a corrected run -> Truth: what is compared.
 
 Ground truth is the simulator's, or any of the Cell Tracking Challenge. Found are `TRA/man_track.txt` and
 `TRA/man_trackNNN.tif` in the folder or in its one `NN_GT` folder, or the folder itself is TRA. Beside TRA
 there may be `SEG/man_segNNN.tif`, and what the simulator writes: `lineage.graphml` (which has fusions),
-`events.csv` (which has the kind of each mitosis) and `settings.json`.
+`events.csv` (which has the kind of each mitosis) and `settings.json`. Of a run folder its cells, tree and
+verdicts are taken for true.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import networkx as nx
@@ -20,16 +22,18 @@ import numpy as np
 
 from lineage.io import labels
 from lineage.io.files import read_table
-from lineage.io.integrity import RUN_AGAIN, Damaged, check, read_record
+from lineage.io.integrity import RECORD, RUN_AGAIN, Damaged, check, read_record
 from lineage.io.records import read_quality
 from lineage.io.run_folder import RunFolder
 from lineage.io.tiff import read_image
-from lineage.schema import Decision, EventType, InputError
+from lineage.schema import ABNORMAL_SUBTYPES, Decision, EventType, InputError
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
     import pandas as pd
+
+    from lineage.export.ctc import Track
 
 STAGES_NEEDED = ("track", "tree")
 EVENT_COLUMNS = ("event_id", "mother_id", "daughter_ids", "frame", "y_px", "x_px")
@@ -38,7 +42,7 @@ TRUE_EVENT_COLUMNS = (*EVENT_COLUMNS, "mitosis_class", "subtype")
 TRACKS = "man_track.txt"
 EXPECTED = (
     "expected is a folder with TRA/man_track.txt and TRA/man_track000.tif ..., as the simulator and the Cell "
-    "Tracking Challenge write them"
+    "Tracking Challenge write them, or a corrected run"
 )
 
 
@@ -127,8 +131,8 @@ def read_events(path: Path) -> pd.DataFrame:
 class Truth:
     """Ground truth. Labels are the masks' numbers; a cell seen again after a gap has several."""
 
-    folder: Path  # that holds TRA
-    masks: tuple[Path, ...]  # TRA, one a frame
+    folder: Path  # that holds TRA, or the run
+    masks: Sequence[Path] | CellMasks  # TRA, or a run's cells; one a frame
     seg: dict[int, Path]  # frame -> full masks; empty if there are none
     masks_are_full: bool  # TRA are whole nuclei, not markers, and serve as SEG
     tracks: np.ndarray  # (N, 4) int64, lines of man_track.txt: label, first and last frame, parent or 0
@@ -155,7 +159,13 @@ class Truth:
 
     def mask(self, t: int) -> np.ndarray:
         """(Y, X) labels or markers of one frame."""
-        return _image(self.masks[t])
+        mask = self.masks[t]
+        return _image(mask) if isinstance(mask, Path) else mask
+
+    def mask_name(self, t: int) -> str:
+        """What messages call it."""
+        mask = self.masks[t]
+        return mask.name if isinstance(mask, Path) else f"{self.folder.name}, frame {t},"
 
     def cells(self, t: int) -> np.ndarray:
         """(Y, X) cells of one frame."""
@@ -169,12 +179,33 @@ class Truth:
         return _image(self.seg[t]) if t in self.seg else None
 
 
+@dataclass(frozen=True, eq=False)
+class CellMasks:
+    """A run's cells as masks of the Challenge have them: with another number after a gap."""
+
+    tracked: Any  # (T, Y, X) array of cell ids, read a frame at a time
+    lines: Sequence[Track]
+
+    def __len__(self) -> int:
+        return int(self.tracked.shape[0])
+
+    def __getitem__(self, t: int) -> np.ndarray:
+        cells = np.asarray(self.tracked[t])
+        label_of = np.zeros(int(cells.max(initial=0)) + 1, np.int64)
+        for line in self.lines:
+            if line.first_frame <= t <= line.last_frame:
+                label_of[line.cell] = line.label
+        return label_of[cells]
+
+
 def read_truth(path: Path) -> Truth:
     """Find and read the tables; the masks are read when they are needed.
 
     Raises:
         InputError: no such folder, no ground truth in it, or a table that cannot be read.
     """
+    if (path / RECORD).is_file():
+        return _truth_of(read_run(path))
     tra = _tra_folder(path)
     folder = tra.parent
     masks = _numbered(tra, r"man_track_?(\d+)\.tif")
@@ -198,6 +229,33 @@ def read_truth(path: Path) -> Truth:
         events=_read_true_events(folder / "events.csv"),
         settings=settings,
     )
+
+
+def _truth_of(run: Run) -> Truth:
+    """A run taken for true; what it leaves undecided stays so."""
+    from lineage.export import ctc
+
+    lines = ctc.tracks(run.tree, ctc.presence(run.tracked))
+    tracks = [(line.label, line.first_frame, line.last_frame, line.parent) for line in lines]
+    return Truth(
+        folder=run.folder.root,
+        masks=CellMasks(run.tracked, lines),
+        seg={},
+        masks_are_full=True,
+        tracks=np.array(tracks, np.int64).reshape(-1, 4),
+        graph=run.tree,
+        cell_of={line.label: line.cell for line in lines},
+        knows_fusions=True,
+        events=run.proposals.assign(mitosis_class=run.proposals["verdict"], subtype=_kinds(run.proposals)),
+        settings={"dose_gy": run.record.get("dose_gy")},
+    )
+
+
+def _kinds(mitoses: pd.DataFrame) -> pd.Series:
+    """What each is: the kind that was seen, where its verdict does not say otherwise; else the verdict."""
+    verdict = mitoses["verdict"]
+    is_seen = mitoses["subtype"].isin(ABNORMAL_SUBTYPES) & (verdict != Decision.NORMAL)
+    return mitoses["subtype"].where(is_seen, verdict)
 
 
 def _tra_folder(path: Path) -> Path:

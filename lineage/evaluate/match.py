@@ -178,7 +178,7 @@ def match(
     for t in range(truth.n_frames):
         found = np.asarray(tracked[t])
         true = truth.mask(t)
-        check_shape(truth.masks[t].name, true, found)
+        check_shape(truth.mask_name(t), true, found)
         pairs, labels, cells = pair(true, found)
         rows.append(np.column_stack([np.full(len(pairs), t), pairs]))
         truth_labels.append(labels)

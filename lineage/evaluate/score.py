@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.evaluate import ctc, events, mistakes, tracking
+from lineage.evaluate.inputs import CellMasks
 from lineage.evaluate.match import Count
 from lineage.schema import InputError
 
@@ -161,13 +162,14 @@ def pairs_of(runs: Path, truths: Path) -> list[tuple[Path, Path]]:
     several = sorted(runs.glob("*.lineage")) if runs.is_dir() and not (runs / "run.json").exists() else []
     if not several:
         return [(runs, truths)]
-    by_name = {p.name.removesuffix(".truth"): p for p in sorted(truths.glob("*.truth"))}
+    suffix = next((s for s in (".truth", ".lineage") if list(truths.glob(f"*{s}"))), ".truth")
+    by_name = {p.name.removesuffix(suffix): p for p in sorted(truths.glob(f"*{suffix}"))}
     names = [p.name.removesuffix(".lineage") for p in several]
     if lacking := sorted(set(names) ^ set(by_name)):
         side = "truth" if lacking[0] in names else "run"
         raise InputError(
             f"{lacking[0]} has no {side}: {runs} holds {len(names)} *.lineage, {truths} {len(by_name)} "
-            "*.truth; there must be one of each, of the same name"
+            f"*{suffix}; there must be one of each, of the same name"
         )
     return [(p, by_name[name]) for p, name in zip(several, names, strict=True)]
 
@@ -188,6 +190,11 @@ def pooled(each: Sequence[Scores]) -> Scores:
 
 def _notes(run: Run, truth: Truth) -> list[str]:
     notes = []
+    if isinstance(truth.masks, CellMasks):
+        notes.append(
+            f"the truth is a run, {truth.folder.name}: where people corrected nothing, what the software "
+            "found counts as right"
+        )
     if truth.blank_frames:
         notes.append(
             f"no light in frame {', '.join(map(str, truth.blank_frames))}: left out of nuclei and links; the "

@@ -12,9 +12,7 @@ from lineage.console import one_line_errors
 from lineage.schema import InputError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-Place = Annotated[
-    Path, typer.Argument(help="VIDEO.lineage, or a folder that holds run folders, as of a plate")
-]
+Place = Annotated[Path, typer.Argument(help="VIDEO.lineage, a folder of such, or a sample to judge blind")]
 
 
 @app.command()
@@ -30,8 +28,9 @@ def main(
 ) -> None:
     """Look at a run in the browser, and correct it.
 
-    Each correction is a line in corrections.jsonl of the run folder, and the run is redone from it. The
-    page is served to this machine alone.
+    Each correction is a line in corrections.jsonl of the run folder, and the run is redone from it. A sample
+    of `python -m pipelines.dose sample` is judged without dose or verdict. The page is served to this
+    machine alone.
     """
     with one_line_errors(debug=debug):
         try:

@@ -18,10 +18,10 @@ from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
 from lineage import __version__
-from lineage.corrections import journal
+from lineage.corrections import journal, sample
 from lineage.io.integrity import RUN_AGAIN, reading
 from lineage.report import strips
-from lineage.review import answers
+from lineage.review import answers, blinded
 from lineage.review.movies import Library
 from lineage.review.redo import Redo
 from lineage.review.said import as_dict, body, check_number, line_of, place_of
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from lineage.review.movie import Movie
 
 STATIC = Path(__file__).parent / "static"
+PAGE, SAMPLE_PAGE = "index.html", "sample.html"
 TILE_PX = 96  # of a film strip
 # Newer versions can send measurements elsewhere, where the environment says so; earlier ones ignore this.
 NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "auto_configure": False}
@@ -60,7 +61,7 @@ def app_of(place: Path, *, token: str, port: int, read_only: bool = False, who: 
     """The server's app.
 
     Args:
-        place: a run folder, or a folder that holds them.
+        place: a run folder, a folder that holds them, or a sample that is judged blind.
         token: without which nothing under `/api/` is answered.
         port: of the server.
         read_only: nothing can be said.
@@ -69,12 +70,14 @@ def app_of(place: Path, *, token: str, port: int, read_only: bool = False, who: 
     Raises:
         InputError: there is no run.
     """
-    review = Review(Library(place), Redo(), who or "somebody", read_only)
+    is_sample = (place / sample.RECORD).is_file()
+    review = None if is_sample else Review(Library(place), Redo(), who or "somebody", read_only)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        review.redo.close()
+        if review:
+            review.redo.close()
 
     mimetypes.add_type("text/javascript", ".js")  # Windows may say otherwise, and browsers refuse it then
     app = FastAPI(
@@ -85,8 +88,10 @@ def app_of(place: Path, *, token: str, port: int, read_only: bool = False, who: 
         redirect_slashes=False,
         telemetry=NO_TELEMETRY,
     )
-    app.include_router(routes(review), prefix="/api")
-    app.add_api_route("/", lambda: FileResponse(STATIC / "index.html"))
+    api = routes(review) if review else blinded.router_of(place, who=who, read_only=read_only)
+    app.include_router(api, prefix="/api")
+    page = STATIC / (SAMPLE_PAGE if is_sample else PAGE)
+    app.add_api_route("/", lambda: FileResponse(page))
     app.mount("/static", StaticFiles(directory=STATIC))
     for kind, handler in ANSWERS.items():
         app.add_exception_handler(kind, handler)

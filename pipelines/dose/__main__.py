@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
 from typing import Annotated
 
 import typer
@@ -58,7 +58,8 @@ def analyse_command(
     reviewed: Annotated[
         Path | None,
         typer.Option(
-            help="table of a person's blinded classes: movie, event_id, mitosis_class; they overrule verdicts"
+            metavar="SAMPLE_DIR",
+            help="what people judged of `sample`; their classes overrule verdicts, and tell their errors",
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="replace an earlier analysis")] = False,
@@ -81,28 +82,29 @@ def analyse_command(
 @app.command("sample")
 def sample_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="a folder of finished runs, *.lineage")],
-    out: Annotated[Path, typer.Option(help="the page to judge them on")] = Path("review.html"),
+    out: Annotated[Path, typer.Option(help="folder for them, and for what is said of them")],
     each: Annotated[
         int, typer.Option(min=1, help="events of every dose and verdict; three times as many called normal")
     ] = 12,
     seed: Annotated[int, typer.Option(min=0, help="same seed, same sample")] = 1,
     plate: Annotated[Path | None, typer.Option(help="a plate map instead of DIR/plate.csv")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace the page")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="replace a sample that nobody judged")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
 ) -> None:
-    """Draw a random sample of mitoses for a blinded person to judge; the result is for --reviewed."""
+    """Draw a random sample of mitoses for people to judge, blind to dose and verdict, for --reviewed."""
     from lineage.progress import Screen
-    from lineage.schema import InputError
-    from pipelines.dose.sample import candidates, draw, write_page
+    from pipelines.dose.sample import candidates, check_free, draw, write
 
     with one_line_errors(debug=debug, stopped="nothing was written"):
-        if out.exists() and not overwrite:
-            raise InputError(f"{out} is there already; give another --out, or say --overwrite")
+        check_free(out, overwrite=overwrite)
         drawn = draw(candidates(folder, plate), each=each, seed=seed)
         with Screen().stage("draw") as progress:
-            write_page(drawn, out, progress)
+            write(drawn, out, progress)
         typer.echo(
-            f"{out}: {len(drawn)} events; open it in a browser, judge, save, and give it to --reviewed"
+            f"{out}: {len(drawn)} events; judge them in `python -m lineage.review {out}`, then give the "
+            "folder to --reviewed"
         )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.io.files import atomic_write, write_table
 from lineage.schema import InputError
-from pipelines.dose import movies, reviewed
+from pipelines.dose import corrections, movies, reviewed
 from pipelines.dose.analyses import ANALYSES
 from pipelines.dose.collect import collect, together
 from pipelines.dose.prepare import prepare
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lineage.progress import Screen
     from pipelines.dose.collect import Tables
     from pipelines.dose.prepare import Options
+    from pipelines.dose.reviewed import Review
 
 RECORD = "analysis.json"
 
@@ -46,8 +47,8 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
         overwrite: replace the tables of an earlier analysis.
 
     Raises:
-        InputError: the plate map, the folder or a run cannot be used, no movie shows a cell, or `out` holds
-            an analysis.
+        InputError: the plate map, the folder, a run or the reviewed sample cannot be used, no movie shows a
+            cell, or `out` holds an analysis.
     """
     if (out / RECORD).exists() and not overwrite:
         raise InputError(f"{out} holds an analysis already; give another folder, or say --overwrite")
@@ -56,12 +57,14 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
     found, missing = movies.find(folder, movies.read_map(folder, options.plate))
     for sentence in missing:
         screen.log(sentence, "yellow")
+    corrections.check_held(found)
+    review = reviewed.read(options.reviewed) if options.reviewed else None
     with screen.stage("read") as progress:
-        rows = _read(found, options.reviewed, progress)
+        rows, review = _read(found, review, progress)
     if not rows.movies["n_cells"].any():
         raise InputError(_no_nucleus(folder, found[0][0], rows.movies))
     with screen.stage("analyse") as progress:
-        results = results_of(rows, options, progress)
+        results = results_of(rows, options, progress, review)
     results.record["left_out"] = missing
     results.record["run_versions"] = sorted({str(dict(movies.run_versions(root))) for root, _ in found})
     for sentence in results.record["notes"]:
@@ -74,20 +77,20 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
 
 def _read(
     found: Sequence[tuple[Path, Mapping[str, Any]]],
-    verdicts: Path | None,
+    review: Review | None,
     progress: Callable[[int, int], None],
-) -> Tables:
-    """The rows of all movies, a person's classes in place of the verdicts where there are any."""
-    sample = reviewed.read(verdicts) if verdicts else None
-    parts = []
+) -> tuple[Tables, Review | None]:
+    """The rows of all movies, with reviewed classes in place of verdicts; and the review with its events."""
+    parts, tables = [], []
     for i, (root, row) in enumerate(found, 1):
+        movie = movies.read(root, row)
         classes: dict[int, str] = {}
-        if sample is not None:
-            events = sample[sample["movie"] == row["movie"]]
-            classes = dict(zip(events["event_id"], events["mitosis_class"], strict=True))
-        parts.append(collect(movies.read(root, row), classes))
+        if review:
+            tables.append(table := reviewed.look_up(review, movie))
+            classes = dict(zip(table["event_id"], table["reviewed"], strict=True))
+        parts.append(collect(movie, classes))
         progress(i, len(found))
-    return together(parts)
+    return together(parts), reviewed.looked_up(review, tables) if review else None
 
 
 def _no_nucleus(folder: Path, first: Path, table: pd.DataFrame) -> str:
@@ -100,7 +103,10 @@ def _no_nucleus(folder: Path, first: Path, table: pd.DataFrame) -> str:
 
 
 def results_of(
-    rows: Tables, options: Options, progress: Callable[[int, int], None] = lambda done, total: None
+    rows: Tables,
+    options: Options,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    review: Review | None = None,
 ) -> Results:
     """All analyses of the movies' rows.
 
@@ -108,11 +114,9 @@ def results_of(
         rows: of all movies.
         options: of the analysis.
         progress: called with wells or positions measured and in all.
-
-    Raises:
-        InputError: the person's verdicts cannot be used.
+        review: what people said of a sample of the events.
     """
-    plate, notes = prepare(rows, options, progress)
+    plate, notes = prepare(rows, options, progress, review)
     tables: dict[str, pd.DataFrame] = {}
     for analysis in ANALYSES:
         found, more = analysis(plate)

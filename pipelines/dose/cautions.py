@@ -35,12 +35,12 @@ def one_well(trends: pd.DataFrame) -> list[str]:
 
 
 def of_movies(movies: pd.DataFrame) -> list[str]:
-    """What the plate map leaves open, and movies without a cell.
+    """What the plate map leaves open, movies without a cell, and what people corrected.
 
     Args:
-        movies: one row a movie, with the plate map's columns and `n_cells`.
+        movies: one row a movie, with the plate map's columns, `n_cells` and how many corrections there are.
     """
-    return [*_irradiation(movies), *_dye(movies), *_empty(movies)]
+    return [*_irradiation(movies), *_dye(movies), *_empty(movies), *_corrections(movies)]
 
 
 def _irradiation(movies: pd.DataFrame) -> list[str]:
@@ -77,6 +77,37 @@ def _empty(movies: pd.DataFrame) -> list[str]:
         f"No nucleus was followed in {len(empty)} of {len(movies)} movies ({', '.join(map(str, empty))}): "
         "these are counted among positions and wells, and contribute to no other number."
     ]
+
+
+def _corrections(movies: pd.DataFrame) -> list[str]:
+    notes = []
+    corrected = movies[movies["n_verdicts_by_person"] + movies["n_other_corrections"] > 0]
+    if len(corrected):
+        doses = ", ".join(
+            f"{dose:g} Gy {corrections_words(of_dose)}" for dose, of_dose in movies.groupby("dose_gy")
+        )
+        notes.append(
+            f"People corrected {len(corrected)} of {len(movies)} movies; their verdicts and other "
+            f"corrections by dose: {doses}. If they knew the dose, or looked more closely at some doses than "
+            "at others, doses differ by that as well."
+        )
+    if n := int(movies["n_corrections_not_applied"].sum()):
+        names = movies.loc[movies["n_corrections_not_applied"] > 0, "movie"]
+        notes.append(
+            f"{n} corrections found nothing to correct and changed nothing ({', '.join(map(str, names))}): "
+            "the runs' reports list them."
+        )
+    return notes
+
+
+def corrections_words(movies: pd.DataFrame) -> str:
+    """How many verdicts and other corrections of some movies are people's.
+
+    >>> import pandas as pd
+    >>> corrections_words(pd.DataFrame({"n_verdicts_by_person": [3, 1], "n_other_corrections": [0, 2]}))
+    '4 + 2'
+    """
+    return " + ".join(str(int(movies[c].sum())) for c in ("n_verdicts_by_person", "n_other_corrections"))
 
 
 def too_short(wells: pd.DataFrame, context: Context) -> list[str]:

@@ -9,17 +9,16 @@ from pipelines.dose import correction, reviewed
 from pipelines.dose.collect import kinds_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
 
     from pipelines.dose.collect import Tables
     from pipelines.dose.correction import Classifier
     from pipelines.dose.proposals import Proposals
+    from pipelines.dose.reviewed import Review
 
 
 def of_lines(
-    rows: Tables, proposals: Proposals, *, correct: bool, verdicts: Path | None
+    rows: Tables, proposals: Proposals, *, correct: bool, review: Review | None
 ) -> tuple[dict[str, Classifier], list[str]]:
     """Cell line -> what corrects its fractions; and notes for the reader.
 
@@ -27,23 +26,19 @@ def of_lines(
         rows: of the plate.
         proposals: how often each kind of mitosis is proposed.
         correct: whether to correct at all.
-        verdicts: table of a person's classes of a sample of the plate's events.
-
-    Raises:
-        InputError: the verdicts cannot be used.
+        review: what people said of a sample of the plate's events.
     """
-    sample = reviewed.read(verdicts) if verdicts else None
-    known, notes = {}, []
-    if sample is not None and (strange := sorted(set(sample["movie"]) - set(rows.movies["movie"]))):
+    known, notes = {}, review.notes() if review else []
+    if review and (strange := sorted(set(review.classes) - set(rows.movies["movie"]))):
         notes.append(f"Verdicts on movies that are not in this analysis are left out: {', '.join(strange)}.")
     for line in sorted(rows.movies["cell_line"].unique()):
         mitoses, movies = (t[t["cell_line"] == line] for t in (rows.mitoses, rows.movies))
         classifier = correction.out_of_fold(line)
-        if sample is not None:
-            of_plate = reviewed.classifier(sample, mitoses, movies)
+        if review:
+            of_plate = _of_plate(review, mitoses, movies)
             if of_plate is None:
                 notes.append(
-                    f"{line}: a person judged fewer than {reviewed.MIN_REVIEWED} events normal, or fewer "
+                    f"{line}: fewer than {reviewed.MIN_REVIEWED} events were reviewed as normal, or fewer "
                     f"than {reviewed.MIN_REVIEWED} abnormal. Fractions are corrected by the paper's clips "
                     "instead."
                 )
@@ -63,6 +58,13 @@ def of_lines(
             )
         known[line] = replace(classifier, recall=proposals.recall(_kinds_of_abnormal(mitoses)))
     return known, notes
+
+
+def _of_plate(review: Review, mitoses: pd.DataFrame, movies: pd.DataFrame) -> Classifier | None:
+    """From the events that nobody decided while looking at the runs: only of these are verdicts the runs'."""
+    sample = review.found[~review.found["by_person"].astype(bool)]
+    automatic = movies.assign(n_rejected=movies["n_rejected"] - movies["n_rejected_by_person"])
+    return reviewed.classifier(sample, mitoses[~mitoses["by_person"]], automatic)
 
 
 def _kinds_of_abnormal(mitoses: pd.DataFrame) -> pd.Series:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.mitosis.verdict import PERSON
 from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, Decision, Fate, MitosisClass, State
 from pipelines.dose import signal_courses
 from pipelines.dose.columns import UNSPECIFIED
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 JUDGED = (Decision.NORMAL.value, Decision.ABNORMAL.value)
 MITOSES = (*JUDGED, Decision.UNDECIDED.value)
-NOT_A_MITOSIS = Decision.NOT_A_MITOSIS.value  # what a person's `none` counts as
 DEATHS = ("death_in_mitosis", "death_in_interphase")
 DEATH_FATES = (Fate.DIED_INTERPHASE.value, Fate.DIED_MITOSIS.value)
 GONE = (Fate.LEFT_FIELD.value, Fate.LOST.value)
@@ -70,7 +70,7 @@ def collect(movie: Movie, reviewed: Mapping[int, str] = MappingProxyType({})) ->
 
     Args:
         movie: as it was run.
-        reviewed: event_id -> a person's class (normal, abnormal or none), which overrules the verdict.
+        reviewed: event_id -> normal, abnormal or not_a_mitosis, which overrules the verdict.
     """
     mitoses = _mitoses(movie, reviewed)
     cells = _cells(movie, reviewed)
@@ -116,8 +116,9 @@ def _events(movie: Movie, which: pd.Series) -> pd.DataFrame:
 def _mitoses(movie: Movie, reviewed: Mapping[int, str]) -> pd.DataFrame:
     table = _events(movie, (movie.events["event_type"] == "mitosis") & movie.events["verdict"].isin(MITOSES))
     table["counted_class"] = _counted(table, reviewed)
+    table["by_person"] = is_by_person(table)
     # Of unclassified mitoses only abnormal ones are recognised, so their fraction abnormal would be 1.
-    table["judged"] = table["counted_class"].isin(JUDGED) & is_classified(table)
+    table["judged"] = table["counted_class"].isin(JUDGED) & (is_classified(table) | table["by_person"])
     table["pixel_size_um"] = movie.pixel_size_um
     duration = table["time_min"] - pd.to_numeric(table["onset_min"], errors="coerce")
     # Onset and separation happened up to one frame before they were seen.
@@ -131,6 +132,11 @@ def is_classified(mitoses: pd.DataFrame) -> pd.Series:
     return mitoses["mitosis_class"].isin((MitosisClass.NORMAL.value, MitosisClass.ABNORMAL.value))
 
 
+def is_by_person(events: pd.DataFrame) -> pd.Series:
+    """Whether a person decided each event, looking at the run itself."""
+    return events["verdict_because"] == PERSON
+
+
 def kinds_of(mitoses: pd.DataFrame) -> pd.Series:
     """The kind of each abnormal mitosis, UNSPECIFIED where none was seen; empty of the others."""
     abnormal = mitoses["counted_class"] == MitosisClass.ABNORMAL.value
@@ -140,11 +146,8 @@ def kinds_of(mitoses: pd.DataFrame) -> pd.Series:
 
 def _counted(table: pd.DataFrame, reviewed: Mapping[int, str]) -> list[str]:
     """What each mitosis counts as: its verdict, or a person's class in its place; empty of no mitosis."""
-    classes = {
-        event: NOT_A_MITOSIS if name == MitosisClass.NONE else name for event, name in reviewed.items()
-    }
     pairs = zip(table["event_id"].tolist(), table["verdict"].tolist(), strict=True)
-    return [classes.get(event, verdict) if verdict else "" for event, verdict in pairs]
+    return [reviewed.get(event, verdict) if verdict else "" for event, verdict in pairs]
 
 
 def _with_descent(mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
@@ -306,9 +309,10 @@ def _clones(movie: Movie, cells: pd.DataFrame, mitoses: pd.DataFrame) -> pd.Data
 def _facts(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     proposals = movie.events["event_type"] == "mitosis"
     rejected = proposals & (movie.events["verdict"] == Decision.NOT_A_MITOSIS.value)
+    by_person = proposals & is_by_person(movie.events)
     called, counted = mitoses["mitosis_class"], mitoses["counted_class"]
     abnormal, judged = counted == Decision.ABNORMAL.value, mitoses["judged"]
-    unclassified = ~is_classified(mitoses)
+    unclassified = ~is_classified(mitoses) & ~mitoses["by_person"]
     usable = movie.quality["usable"].astype(bool)
     start, end = _hours(movie, np.array([0.0, (movie.n_frames - 1) * movie.minutes_per_frame]))
     row = {
@@ -329,6 +333,9 @@ def _facts(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataF
         "n_unclassified": int(unclassified.sum()),
         "n_seen_abnormal_unclassified": int((abnormal & unclassified).sum()),
         "n_rejected": int(rejected.sum()),
+        "n_rejected_by_person": int((rejected & by_person).sum()),
+        "n_verdicts_by_person": int(by_person.sum()),
+        **movie.n_corrections,
         "n_without_onset": int(mitoses["least_min"].isna().sum()),
     }
     return pd.DataFrame([row])

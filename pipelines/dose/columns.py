@@ -15,11 +15,13 @@ WELL_ROW = (*WELL, *SERIES, "dose_gy")
 EVENTS_NEEDED = (
     "event_id",
     "mother_id",
+    "daughter_ids",
     "frame",
     "time_min",
     "event_type",
     "subtype",
     "verdict",
+    "verdict_because",
     "mitosis_class",
     "onset_min",
     "n_micronuclei",

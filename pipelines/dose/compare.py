@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from pipelines.dose.columns import SERIES, SUBTYPES, UNSPECIFIED, WELL
+from pipelines.dose.correction import NOTHING_KNOWN, Known
 from pipelines.dose.estimates import (
     ALIKE,
     BOOTSTRAP_FROM,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from pipelines.dose.proposals import Proposals
 
 KEY = ["measure", "stratum"]
+COUNTS = ["n", "n_by_person", "k_by_person"]
 DESCRIPTIVE = "descriptive: one well"
 SEED = 1  # of the bootstrap
 
@@ -48,6 +50,8 @@ def by_unit(wells: pd.DataFrame, unit: str) -> pd.DataFrame:
         corrected=("corrected", "mean"),
         n=("n", "sum"),
         k=("k", "sum"),
+        n_by_person=("n_by_person", "sum"),
+        k_by_person=("k_by_person", "sum"),
         n_positions=("n_positions", "sum"),
     )
     return means.reset_index().assign(unit=lambda t: t["experiment_date"])
@@ -92,6 +96,7 @@ def doses(
             "n_positions": int(of_units["n_positions"].sum()),
             "n": int(of_units["n"].sum()),
             "k": float(of_units["k"].sum()) if counted else np.nan,
+            "n_by_person": int(of_units["n_by_person"].sum()),
         }
         if of_units["corrected"].notna().any():
             row |= _corrected_dose(group, of_units, of_positions, classifiers)
@@ -113,7 +118,8 @@ def _corrected_dose(
     columns = {}
     if group["measure"] == PRIMARY:
         called = _dose(as_called(units), as_called(positions), share=True)
-        corrected = classifiers[group["cell_line"]].widen(called)
+        counted = _dose(units, positions, share=True)
+        corrected = classifiers[group["cell_line"]].widen(called, known(units), counted)
         columns["called"] = called.value
     elif group["measure"] == fraction(UNSPECIFIED):  # a remainder: it holds the errors of all other kinds
         corrected = Estimate(corrected.value)
@@ -122,7 +128,23 @@ def _corrected_dose(
 
 def as_called(parts: pd.DataFrame) -> pd.DataFrame:
     """Parts of the plate with the fraction that the correction starts from in place of the counted one."""
-    return parts.assign(value=parts["called"], k=parts["called"] * parts["n"])
+    n = parts["n"] - parts["n_by_person"]
+    return parts.assign(value=parts["called"], n=n, k=parts["called"] * n)
+
+
+def _known(n: int, n_by_person: int, k_by_person: int) -> Known:
+    """What a person decided of `n` judged mitoses."""
+    if not n_by_person:
+        return NOTHING_KNOWN
+    return Known((n_by_person - k_by_person) / n, k_by_person / n)
+
+
+def known(parts: pd.DataFrame) -> Known:
+    """What a person decided, as the mean of the parts that have a judged mitosis."""
+    each = [_known(*n) for n in parts.loc[parts["n"] > 0, COUNTS].itertuples(index=False)]
+    if not each:
+        return NOTHING_KNOWN
+    return Known(*(sum(getattr(k, side) for k in each) / len(each) for side in ("normal", "abnormal")))
 
 
 def _dose(units: pd.DataFrame, positions: pd.DataFrame, *, share: bool) -> Estimate:
@@ -191,7 +213,7 @@ def effects(units: pd.DataFrame, classifiers: Mapping[str, Classifier]) -> pd.Da
             row |= {"ratio": times.value, "ratio_low": times.low, "ratio_high": times.high}
             if group["measure"] == PRIMARY:
                 raw, _ = against(as_called(of_group), dose, control_gy)
-                row |= _corrected_effect(raw, treated, control, classifiers[group["cell_line"]])
+                row |= _corrected_effect(raw, added, treated, control, classifiers[group["cell_line"]])
             row |= {
                 "p": added.p,
                 "df": added.df,
@@ -236,23 +258,27 @@ def against(units: pd.DataFrame, dose: float, control_gy: float) -> tuple[Estima
 
 
 def _corrected_effect(
-    raw: Estimate, treated: pd.DataFrame, control: pd.DataFrame, classifier: Classifier
+    raw: Estimate, counted: Estimate, treated: pd.DataFrame, control: pd.DataFrame, classifier: Classifier
 ) -> dict[str, float]:
     """Columns of the difference of the corrected fractions of a dose and the control.
 
     Args:
         raw: difference of the fractions that are called abnormal.
+        counted: difference of the fractions as counted, with what a person decided.
         treated: units of the dose.
         control: likewise.
         classifier: what corrects them.
     """
-    called = [float(rows["called"].mean()) for rows in (treated, control)]
-    corrected = [classifier.correct(value) for value in called]
+    sides = [(float(rows["called"].mean()), known(rows)) for rows in (treated, control)]
+    corrected = [classifier.correct(*side) for side in sides]
     value = corrected[0] - corrected[1]
-    steepest = max(map(classifier.slope, called)) if classifier.usable else np.nan
+    steepest = max(classifier.slope(*side) for side in sides)
+    half = 0.5 * (raw.high - raw.low) * steepest if steepest else 0.0
+    if share := max(by_person.share for _, by_person in sides):
+        half += 0.5 * (counted.high - counted.low) * share
     # The classifier's own uncertainty scales the difference.
-    of_classifier = 1.96 * value * classifier.relative_error
-    half = float(np.hypot(0.5 * (raw.high - raw.low) * steepest, of_classifier))
+    rest = max(by_person.rest for _, by_person in sides)
+    half = float(np.hypot(half, 1.96 * value * classifier.relative_error * rest))
     estimate = replace(raw, value=value, low=value - half, high=value + half)
     constrained = _cut_difference(estimate, _cut_share(corrected[0]) - _cut_share(corrected[1]))
     return _both("corrected_difference", estimate, constrained)
@@ -315,9 +341,9 @@ def corrected(
 ) -> pd.DataFrame:
     """With the corrected share beside the raw one, of the fraction abnormal and of each kind.
 
-    The fraction abnormal is corrected from `called`, the runs' own verdicts, whose errors are known. The
-    share of a kind that was seen to happen is corrected for mitoses that were not proposed. What these
-    leave of the corrected fraction is the share whose kind is unspecified.
+    The fraction abnormal is corrected from `called`, the runs' own verdicts, whose errors are known; what a
+    person decided has none. The share of a kind that was seen to happen is corrected for mitoses that were
+    not proposed. What these leave of the corrected fraction is the share whose kind is unspecified.
 
     Args:
         table: one row a part of the plate, measure and stratum.
@@ -325,11 +351,12 @@ def corrected(
         classifiers: cell line -> what corrects its fractions.
         proposals: how often each kind is proposed.
     """
-    table = table.assign(corrected=np.nan)
+    by_row: list[Any] = [_known(*n) for n in table[COUNTS].itertuples(index=False)]
+    table = table.assign(corrected=np.nan, known=by_row)
     primary = table["measure"] == PRIMARY
+    rows = table.loc[primary, ["cell_line", "called", "known"]]
     table.loc[primary, "corrected"] = [
-        classifiers[line].correct(value)
-        for line, value in zip(table.loc[primary, "cell_line"], table.loc[primary, "called"], strict=True)
+        classifiers[line].correct(raw, by_person) for line, raw, by_person in rows.itertuples(index=False)
     ]
     fractions = table[primary & (table["stratum"] == "all")].set_index(list(keys))
     left = fractions["corrected"]
@@ -340,11 +367,16 @@ def corrected(
             table.loc[rows.index, "corrected"] = left.reindex(parts).to_numpy()
             continue
         recall = proposals.of(Group.of(kind))
-        called = fractions["called"].reindex(parts)
+        of_part = fractions[["called", "known"]].reindex(parts)
+        of_kind = rows[["cell_line", "value", "known"]].itertuples(index=False)
         shares = [
-            classifiers[line].correct_kind(share, raw, recall=recall)
-            for line, share, raw in zip(rows["cell_line"], rows["value"], called, strict=True)
+            classifiers[line].correct_kind(
+                share, raw, recall=recall, known=by_person, share_known=seen.abnormal
+            )
+            for (line, share, seen), raw, by_person in zip(
+                of_kind, of_part["called"], of_part["known"], strict=True
+            )
         ]
         table.loc[rows.index, "corrected"] = shares
         left = left.sub(pd.Series(shares, parts, dtype=float), fill_value=0.0)
-    return table
+    return table.drop(columns="known")

@@ -3,7 +3,8 @@
 Rogan & Gladen 1978 (Am J Epidemiol 107:71), with the uncertainty of sensitivity and specificity as Lang &
 Reiczigel 2014 (Prev Vet Med 113:13) add it. Abnormal mitoses may be missed or rejected more often than normal
 ones: `kept` corrects for that. The kind of an abnormal mitosis is seen and not predicted: shares of kinds are
-corrected only for mitoses that were missed or rejected.
+corrected only for mitoses that were missed or rejected. What a person decided has no errors to be corrected:
+it is added to the true mitoses that the others stand for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,28 @@ from pipelines.dose.proposals import ALL_PROPOSED, Recall
 
 MIN_YOUDEN = 1.5  # sensitivity + specificity; below it a correction adds more noise than it removes bias
 ALL = "all"  # the row of all cell lines together
+
+
+@dataclass(frozen=True)
+class Known:
+    """Shares of the judged mitoses whose class is known, since a person decided it."""
+
+    normal: float = 0.0
+    abnormal: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """All of them."""
+        return self.normal + self.abnormal
+
+    @property
+    def rest(self) -> float:
+        """Share of those that are judged by the run's own verdict."""
+        rest = 1.0 - self.share
+        return rest if rest > 1e-9 else 0.0
+
+
+NOTHING_KNOWN = Known()
 
 
 @dataclass(frozen=True)
@@ -61,8 +84,12 @@ class Classifier:
         *errors, of_kept = self._errors()
         return math.hypot(math.hypot(*errors) / (self.youden - 1), of_kept)
 
-    def correct(self, raw: float) -> float:
+    def correct(self, raw: float, known: Known = NOTHING_KNOWN) -> float:
         """The corrected fraction; NaN if no correction is made. Not cut at 0 and 1: that would bias means.
+
+        Args:
+            raw: fraction called abnormal, of the mitoses that no person decided.
+            known: what a person decided.
 
         >>> perfect = Classifier((10, 0, 0), (0, 10, 0), "")
         >>> perfect.correct(0.25), Classifier((5, 5, 0), (5, 5, 0), "").correct(0.25)
@@ -70,44 +97,70 @@ class Classifier:
         """
         if not self.usable:
             return math.nan
-        q = self._of_judged(raw)
-        return q / (q + self.kept * (1 - q))
+        normal, abnormal = self._true(raw, known)
+        return abnormal / (normal + abnormal)
 
-    def correct_kind(self, share: float, raw: float, *, recall: float) -> float:
+    def correct_kind(
+        self,
+        share: float,
+        raw: float,
+        *,
+        recall: float,
+        known: Known = NOTHING_KNOWN,
+        share_known: float = 0.0,
+    ) -> float:
         """The corrected share of a kind that was seen to happen.
 
         Args:
             share: of the judged mitoses that are of this kind.
-            raw: of them, the fraction called abnormal.
+            raw: fraction called abnormal, of the mitoses that no person decided.
             recall: share of the true mitoses of this kind that are proposed.
+            known: what a person decided.
+            share_known: of the judged mitoses that are of this kind by a person.
         """
         if not self.usable:
             return math.nan
-        q = self._of_judged(raw)
-        kept_normal, kept_abnormal = self._kept()
-        true_per_judged = (1 - q) / kept_normal + q / kept_abnormal
-        return share * self.recall.abnormal / (kept_abnormal * recall) / true_per_judged
+        reach_a_verdict = self._kept()[1] / self.recall.abnormal
+        true = ((share - share_known) / reach_a_verdict + share_known) / recall
+        return true / sum(self._true(raw, known))
 
-    def slope(self, raw: float) -> float:
+    def slope(self, raw: float, known: Known = NOTHING_KNOWN) -> float:
         """Derivative of the corrected fraction by the raw one."""
-        return self._slopes(raw)[0]
+        return self._slopes(raw, known)[0]
 
-    def widen(self, raw: Estimate) -> Estimate:
-        """The corrected mean of units whose raw mean is `raw`; its interval has the classifier's uncertainty.
+    def widen(self, raw: Estimate, known: Known = NOTHING_KNOWN, counted: Estimate | None = None) -> Estimate:
+        """The corrected mean of units; its interval has the classifier's uncertainty.
 
         Sensitivity, specificity and recall are the same for all units, so their errors do not average out:
         the squared half widths of the parts add up, on either side (Zou & Donner 2008, Statist Med 27:1693).
+
+        Args:
+            raw: mean of the units' fractions called abnormal, of the mitoses that no person decided.
+            known: what a person decided, as a mean of the units.
+            counted: mean of the units' fractions as counted; where something is known, how units differ in
+                it is taken from this.
         """
-        value = self.correct(raw.value)
-        if not (math.isfinite(value) and math.isfinite(raw.low)):
-            return Estimate(value, n=raw.n)
-        over_units, *over_clips = self._slopes(raw.value)
+        value = self.correct(raw.value, known)
+        over_units, *over_clips = self._slopes(raw.value, known)
+        parts = [(over_units, raw)] if known.rest else []
+        parts += [(known.share, counted)] if counted and known.share else []
+        lengths = [(w * (e.value - e.low), w * (e.high - e.value)) for w, e in parts]
         clips = [1.96 * s * e for s, e in zip(over_clips, self._errors(), strict=True)]
-        below, above = (
-            math.hypot(over_units * half, *clips) for half in (raw.value - raw.low, raw.high - raw.value)
-        )
+        below, above = (math.hypot(sum(side), *clips) for side in zip(*lengths, strict=True))
+        first = parts[0][1]
+        if not (math.isfinite(value) and math.isfinite(below)):
+            return Estimate(value, n=first.n)
         return Estimate(
-            value, value - below, value + above, df=raw.df, n=raw.n, method=f"{raw.method}, corrected"
+            value, value - below, value + above, df=first.df, n=first.n, method=f"{first.method}, corrected"
+        )
+
+    def _true(self, raw: float, known: Known) -> tuple[float, float]:
+        """True mitoses, normal and abnormal, for each one that was judged."""
+        q = self._of_judged(raw) if known.rest else 0.0
+        kept_normal, kept_abnormal = self._kept()
+        return (
+            known.rest * (1 - q) / kept_normal + known.normal / self.recall.normal,
+            known.rest * q / kept_abnormal + known.abnormal / self.recall.abnormal,
         )
 
     def _of_judged(self, raw: float) -> float:
@@ -128,13 +181,17 @@ class Classifier:
         lost = [n[2] / max(1, sum(n)) / max(1, sum(n) - n[2]) for n in (self.normal, self.abnormal)]
         return found[0], found[1], math.sqrt(self.recall.error**2 + sum(lost))
 
-    def _slopes(self, raw: float) -> tuple[float, float, float, float]:
+    def _slopes(self, raw: float, known: Known) -> tuple[float, float, float, float]:
         """Derivatives of the corrected fraction by the raw one, sensitivity, specificity and ln(kept)."""
+        if not known.rest or not self.usable:
+            return 0.0, 0.0, 0.0, 0.0
         j = self.youden - 1
         q = self._of_judged(raw)
-        below = (q + self.kept * (1 - q)) ** 2
-        outer = self.kept / below
-        return outer / j, -outer * q / j, outer * (1 - q) / j, -outer * q * (1 - q)
+        kept_normal, kept_abnormal = self._kept()
+        normal, abnormal = self._true(raw, known)
+        per_true = known.rest / (normal + abnormal) ** 2
+        outer = per_true * (normal / kept_abnormal + abnormal / kept_normal)
+        return outer / j, -outer * q / j, outer * (1 - q) / j, -per_true * q / kept_abnormal * normal
 
 
 def out_of_fold(cell_line: str) -> Classifier:

@@ -59,7 +59,9 @@ class Row(NamedTuple):
     value: float
     n: int  # what it was counted from
     k: float = np.nan  # of a share, how many
-    called: float = np.nan  # of a fraction abnormal: by the verdicts alone, a person's left out
+    called: float = np.nan  # of a fraction abnormal: by the runs' own verdicts, a person's left out
+    n_by_person: int = 0  # of n: mitoses that a person decided
+    k_by_person: int = 0  # of k: likewise
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,19 +83,26 @@ def fractions(part: Tables, _: Context) -> Iterator[Row]:
     """Abnormal, of the mitoses that were judged; by generation and by time; each kind; undecided, of all."""
     m = part.mitoses
     judged = m[m["judged"]]
-    classified = m[is_classified(m)]
-    for stratum, rows in (("all", classified), *strata(classified)):
+    known = m[is_classified(m) | m["by_person"]]
+    for stratum, rows in (("all", known), *strata(known)):
+        automatic = rows[rows["verdict"].isin(JUDGED) & ~rows["by_person"]]
         share = _share_abnormal(stratum, rows[rows["judged"]], "counted_class")
-        called = _share_abnormal(stratum, rows[rows["verdict"].isin(JUDGED)], "verdict")
-        yield share._replace(called=called.value)
+        yield share._replace(called=_share_abnormal(stratum, automatic, "verdict").value)
     for subtype in SUBTYPES:
         rows = judged[judged[f"{subtype}_assessed"]] if subtype in FINE_KINDS else judged
-        yield _share(fraction(subtype), "all", rows, kinds_of(rows) == subtype)
+        yield _share_of_judged(fraction(subtype), "all", rows, kinds_of(rows) == subtype)
     yield _share("fraction_undecided", "all", m, m["counted_class"] == Decision.UNDECIDED.value)
 
 
 def _share_abnormal(stratum: str, rows: pd.DataFrame, column: str) -> Row:
-    return _share(PRIMARY, stratum, rows, rows[column] == MitosisClass.ABNORMAL.value)
+    return _share_of_judged(PRIMARY, stratum, rows, rows[column] == MitosisClass.ABNORMAL.value)
+
+
+def _share_of_judged(name: str, stratum: str, rows: pd.DataFrame, which: pd.Series) -> Row:
+    by_person = rows["by_person"]
+    return _share(name, stratum, rows, which)._replace(
+        n_by_person=int(by_person.sum()), k_by_person=int((which & by_person).sum())
+    )
 
 
 def fraction(subtype: str) -> str:

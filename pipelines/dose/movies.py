@@ -22,6 +22,7 @@ from lineage.schema import (
     InputError,
 )
 from pipelines.columns import NUMBERS, RUN_FOLDER
+from pipelines.dose import corrections
 from pipelines.dose.columns import EVENTS_NEEDED, MAP_COLUMNS
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class Movie:
     detections: pd.DataFrame
     quality: pd.DataFrame
     bleaching: np.ndarray  # (T,) share of the stain's light that the run took to be left, 1 where none
+    n_corrections: Mapping[str, int]  # of `corrections.counts`
     signals: pd.DataFrame | None = None  # where further channels were measured
 
 
@@ -156,6 +158,7 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
         detections=_table(run.detections, DETECTION_COLUMNS, text=("state",)),
         quality=_table(run.quality, QUALITY_COLUMNS, text=("reason",)),
         bleaching=_bleaching(run.light, n_frames=int(record["video"]["n_frames"])),
+        n_corrections=corrections.counts(root, record),
         signals=_table(run.signals, SIGNAL_COLUMNS, text=("channel",)) if run.signals.exists() else None,
     )
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipelines.dose.clones import LinearQuadratic
     from pipelines.dose.correction import Classifier
     from pipelines.dose.dna import Calibration
+    from pipelines.dose.reviewed import Review
 
 ARREST_CYCLES = 1.5  # of the controls' median cycle, without a division: arrested
 ARREST_H = 36.0  # where the controls show no complete cycle
@@ -38,7 +39,7 @@ class Options:
     divisions: int = 3
     arrest_h: float | None = None
     correct: bool = True
-    reviewed: Path | None = None
+    reviewed: Path | None = None  # a sample that people judged
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +54,7 @@ class Plate:
     classifiers: Mapping[str, Classifier]  # cell line -> what corrects its fractions
     wells: pd.DataFrame  # one row a well, measure and stratum
     positions: pd.DataFrame  # one row a position, measure and stratum
+    review: Review | None = None  # what people said of a sample of the events
 
     @cached_property
     def units(self) -> pd.DataFrame:
@@ -66,7 +68,10 @@ class Plate:
 
 
 def prepare(
-    rows: Tables, options: Options, progress: Callable[[int, int], None] = lambda done, total: None
+    rows: Tables,
+    options: Options,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    review: Review | None = None,
 ) -> tuple[Plate, list[str]]:
     """Calibrate, choose the unit, measure every well and position, and correct their fractions.
 
@@ -74,6 +79,7 @@ def prepare(
         rows: of all movies.
         options: of the analysis.
         progress: called with wells or positions done and in all.
+        review: what people said of a sample of the events.
 
     Returns:
         The plate, and notes for the reader.
@@ -90,7 +96,7 @@ def prepare(
     notes += _different_ends(rows.movies)
     context = _context(rows, options)
     proposals = measured()
-    known, more = classifiers.of_lines(rows, proposals, correct=options.correct, verdicts=options.reviewed)
+    known, more = classifiers.of_lines(rows, proposals, correct=options.correct, review=review)
     wells, positions = (
         compare.corrected(
             _with_map(_measured(rows, keys, context, progress), rows.movies, keys), keys, known, proposals
@@ -98,7 +104,7 @@ def prepare(
         for keys in (list(WELL_ROW), ["movie"])
     )
     unit = options.unit or _unit(rows.movies)
-    return Plate(options, rows, context, unit, calibrations, known, wells, positions), notes + more
+    return Plate(options, rows, context, unit, calibrations, known, wells, positions, review), notes + more
 
 
 def _ends(movies: pd.DataFrame) -> pd.Series:

@@ -29,6 +29,10 @@ COUNTED = (
     "n_unclassified",
     "n_seen_abnormal_unclassified",
     "n_rejected",
+    "n_rejected_by_person",
+    "n_verdicts_by_person",
+    "n_other_corrections",
+    "n_corrections_not_applied",
     "n_unusable_frames",
 )
 IN_ORDER = ["cell_line", "drug_uM", "treatment", "dose_gy"]  # what has no drug goes first
@@ -58,6 +62,7 @@ def record_of(plate: Plate, notes: Sequence[str]) -> dict[str, Any]:
             for line, c in plate.classifiers.items()
         },
         "dna_calibration": {" ".join(k): asdict(v) for k, v in plate.calibrations.items()},
+        "reviewed": plate.review.record() if plate.review else None,
         "n": _counts(plate.rows.movies),
         "notes": list(notes),
     }

@@ -96,7 +96,7 @@ def methods(
     return [
         " ".join(_movies(records, tables["movies"])),
         " ".join(_analysis(records)),
-        " ".join(_statistics(record, tables)),
+        " ".join((*_people(record), *_statistics(record, tables))),
     ]
 
 
@@ -154,6 +154,28 @@ def _analysis(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         "duration, lagging chromatin, micronuclei), weighted by the confidence of the tracking. Mitoses that "
         "are undecided or unclassified are in no fraction."
     )
+
+
+def _people(record: Mapping[str, Any]) -> Iterator[str]:
+    """What of the results people decided."""
+    verdicts, others = (
+        sum(n[k] for n in record["n"]) for k in ("n_verdicts_by_person", "n_other_corrections")
+    )
+    if verdicts or others:
+        yield (
+            f"{count(verdicts, 'verdict on a mitosis is', 'verdicts on mitoses are')} those of people who "
+            f"looked at the movie, and {count(others, 'other correction')} of outlines, tracks and events "
+            "is theirs; their verdicts are taken as they are and not corrected for errors."
+        )
+    if review := record["reviewed"]:
+        who = len(review["raters"])
+        kappas = ", ".join(f"{a['kappa']:.2f}" for a in review["agreement"] if a["kappa"] is not None)
+        agreed = f", who agreed on them ({review['n_disagreed']} others are left out" if who > 1 else ""
+        agreed += f"; Cohen's kappa {kappas}" * bool(kappas) + ")" * bool(agreed)
+        yield (
+            f"{count(review['n_used'], 'mitosis', 'mitoses')} of a random sample were classified by "
+            f"{count(who, 'person', 'people')} blind to dose and verdict{agreed}."
+        )
 
 
 def _statistics(record: Mapping[str, Any], tables: Mapping[str, pd.DataFrame]) -> Iterator[str]:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
-import tifffile
+from judged import say, take_back, write_run
 
 from classifier.corrected import corrected
 from lineage.schema import InputError
@@ -10,39 +9,35 @@ from lineage.schema import InputError
 
 @pytest.fixture
 def run(tmp_path):
-    folder = tmp_path / "movie.lineage"
-    (folder / "crops").mkdir(parents=True)
-    for event in (0, 7):
-        tifffile.imwrite(folder / "crops" / f"event_{event:04d}.tif", np.zeros((12, 2, 8, 8), np.float32))
-    return folder
+    return write_run(tmp_path / "movie.lineage")
 
 
-def test_corrected_events_are_clips_of_one_field(run):
-    (run / "corrections.csv").write_text(
-        "event_id,mitosis_class,note\n0,abnormal,\n7,none,debris\n9,unclassified,\n"
-    )
+def test_events_with_a_persons_verdict_are_clips_of_one_field(run):
+    say(run, 0, "abnormal")
+    say(run, 1, "not_a_mitosis")
+    say(run, 2, "undecided")
+    take_back(run, say(run, 3, "normal"))
+    say(run, 4, "abnormal")
+    say(run, 4, "normal")
     clips = corrected(run)
-    assert [(c.path.name, c.label) for c in clips] == [
+    assert [(c.path.name, c.label.value) for c in clips] == [
         ("event_0000.tif", "abnormal"),
-        ("event_0007.tif", "none"),
+        ("event_0003.tif", "none"),
+        ("event_0008.tif", "normal"),
     ]
     assert {c.field for c in clips} == {"movie"}
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("event_id,class\n0,normal\n", "wanted event_id and mitosis_class"),
-        ("event_id,mitosis_class\n0,odd\n", "event 0 is odd; wanted normal, abnormal, none"),
-        ("event_id,mitosis_class\n3,normal\n", "event_0003.tif: no such crop"),
-    ],
-)
-def test_a_wrong_table_says_what_is_wrong(run, text, message):
-    (run / "corrections.csv").write_text(text)
-    with pytest.raises(InputError, match=message):
-        corrected(run)
+def test_what_the_run_does_not_hold_or_show_is_left_out(run):
+    say(run, 0, "abnormal")
+    say(run, 1, "normal")
+    say(run, 2, "normal", y_px=60.0)
+    (run / "crops" / "event_0000.tif").unlink()
+    assert [c.path.name for c in corrected(run)] == ["event_0003.tif"]
 
 
-def test_a_run_without_corrections_is_refused(run):
-    with pytest.raises(InputError, match=r"has no corrections\.csv"):
+def test_a_run_that_nobody_judged_is_refused(run):
+    with pytest.raises(InputError, match="nobody has given a verdict in it"):
         corrected(run)
+    with pytest.raises(InputError, match="is no run"):
+        corrected(run.parent)

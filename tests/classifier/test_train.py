@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from clips import clips_folder, small_folder
+from judged import say, write_run
 from typer.testing import CliRunner
 
 from classifier import checkpoint, crossvalidate, evaluate, protocol, recipes, train
@@ -103,14 +104,14 @@ def test_a_paper_s_network_stops_early(tmp_path):
 
 def test_events_that_a_person_corrected_are_learned_from(tmp_path):
     folder = small_folder(tmp_path / "clips")
-    run_folder = tmp_path / "movie.lineage"
-    (run_folder / "crops").mkdir(parents=True)
-    shutil.copy(folder / "AbnormalMitosis" / "10Gy_p1_425.tif", run_folder / "crops" / "event_0002.tif")
-    (run_folder / "corrections.csv").write_text("event_id,mitosis_class\n2,none\n")
+    run_folder = write_run(tmp_path / "movie.lineage")
+    say(run_folder, 1, "not_a_mitosis")
+    shutil.copy(folder / "AbnormalMitosis" / "10Gy_p1_425.tif", run_folder / "crops" / "event_0003.tif")
     run = start(train.app, folder, "--out", tmp_path / "out", "--run", run_folder, "--epochs", 1)
     assert run.exit_code == 0, run.output
     card = checkpoint.read_card(tmp_path / "out" / "model.safetensors")
     assert card.training["clips"] == {"normal": 3, "abnormal": 2, "none": 1}
+    assert f"{run_folder}: 1 event that people judged" in run.output
 
 
 @pytest.mark.parametrize(
