@@ -207,8 +207,9 @@ def test_a_word_on_one_cell_is_none_on_its_neighbour():
     """They touch: 0.7 diameters apart."""
     apart = 0.7 * 2 * np.sqrt(nuclei.mitosis(2)["area_um2"].median() / np.pi)
     cells = nuclei.bystanders(14) | {
-        "one": nuclei.still((150.0, 150.0), range(14)), "other": nuclei.still((150.0, 150.0 + apart), range(9))
-    }  # fmt: skip
+        "one": nuclei.still((150.0, 150.0), range(14)),
+        "other": nuclei.still((150.0, 150.0 + apart), range(9)),
+    }
     drawn = nuclei.looking(nuclei.table(cells), {})
     lives = said("no_death", nucleus=nucleus(drawn, "one", 8))
     dies = said("death", nucleus=nucleus(drawn, "other", 7))
