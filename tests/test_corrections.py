@@ -48,6 +48,12 @@ def test_what_a_crash_cut_off_is_lost_and_nothing_else(tmp_path):
         assert found.unreadable == (() if is_whole else (2,))
 
 
+def test_an_editor_s_mark_and_line_breaks_are_no_mistakes(tmp_path):
+    path, lines = tmp_path / journal.NAME, [said("no_death", nucleus=HERE), said("no_death", nucleus=LATER)]
+    path.write_bytes(b"\xef\xbb\xbf" + "".join(f"{dumps(line)}\r\n" for line in lines).encode())
+    assert journal.read(path) == journal.Journal(tuple(lines))
+
+
 def test_lines_of_several_writers_stand_whole(tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 
