@@ -98,6 +98,9 @@ def record_corrections(job: Job) -> None:
                 f"warning: a correction is not applied ({line.what}, {line.who}): {not_applied[line.id]}",
                 "yellow",
             )
+    if len(standing) == len(not_applied) > 1:
+        name = job.folder.corrections.name
+        job.screen.log(f"warning: no correction is applied: is {name} of this movie?", "yellow")
 
 
 def forget_report(job: Job) -> None:
