@@ -69,6 +69,8 @@ def correct(run, n, *, others=0, held=True, not_applied=0):
 def test_they_are_counted_by_dose_and_said(plate, tmp_path):
     correct(plate / "A1_p1.lineage", 3, others=2)
     correct(plate / "A5_p1.lineage", 1, not_applied=1)
+    looked_at = make({"what": "right", "nucleus": {"frame": 1, "y_px": 1, "x_px": 1}}, who="anna")
+    journal.append(plate / "A5_p1.lineage" / journal.NAME, looked_at)  # which corrects nothing
     code, output = invoke(plate, "--out", tmp_path / "out")
     assert code == 0, output
     record = json.loads((tmp_path / "out" / "analysis.json").read_text())

@@ -315,7 +315,8 @@ def test_a_folder_of_runs_lists_all_of_them_the_damaged_too(drawn, tmp_path):
         shutil.copytree(drawn, tmp_path / f"{name}.lineage")
     (tmp_path / "day1" / "A2.lineage" / "events.csv").write_text("nothing")
     (tmp_path / "B2.lineage" / "run.json").write_text("{'lineage-run")
-    journal.append(tmp_path / "B1.lineage" / journal.NAME, make(CUT, who="anna"))
+    right = {"what": "right", "nucleus": CUT["before"]}
+    journal.append(tmp_path / "B1.lineage" / journal.NAME, *(make(x, who="anna") for x in (CUT, right)))
     with client_of(tmp_path) as client:
         assert client.get("/api/session").json()["mode"] == "runs"
         is_counted = lambda rows: all(r["n_todo"] is not None or r["error"] for r in rows)  # noqa: E731

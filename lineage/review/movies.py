@@ -154,7 +154,7 @@ def _counted(movie: Movie) -> Row:
         n_frames=int(tables.record["video"]["n_frames"]),
         n_cells=len(tables.cells),
         n_mitoses=int((mitoses["verdict"] != Decision.NOT_A_MITOSIS).sum()),
-        n_corrections=len(movie.journal.standing),
+        n_corrections=len(movie.journal.corrections),
         n_todo=left["n_left"],
         n_done=left["n_done"],
     )

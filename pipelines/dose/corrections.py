@@ -50,6 +50,6 @@ def counts(root: Path, record: Mapping[str, Any]) -> dict[str, int]:
         record: its run.json.
     """
     not_applied = record.get("corrections", {}).get("not_applied", {})
-    standing = journal.read(root / journal.NAME).standing
+    standing = journal.read(root / journal.NAME).corrections
     others = [line for line in standing if not isinstance(line, Verdict) and line.id not in not_applied]
     return {"n_other_corrections": len(others), "n_corrections_not_applied": len(not_applied)}
