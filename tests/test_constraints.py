@@ -4,9 +4,10 @@ import nuclei
 import numpy as np
 import pytest
 
+from lineage.corrections import OVERRULED
 from lineage.corrections.lines import make
 from lineage.schema import LOOK_COLUMNS, Geometry
-from lineage.tracking.constraints import GONE, OVERRULED, constraints_of
+from lineage.tracking.constraints import GONE, constraints_of
 from lineage.tracking.track import track
 
 

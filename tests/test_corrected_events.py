@@ -2,9 +2,10 @@
 
 import pandas as pd
 
+from lineage.corrections import OVERRULED
 from lineage.corrections.events import match, matcher, named
 from lineage.corrections.lines import Nucleus, make
-from lineage.mitosis.corrected import OVERRULED, verdicts_of
+from lineage.mitosis.corrected import verdicts_of
 from lineage.schema import EventType, MitosisEvent
 
 

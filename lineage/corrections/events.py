@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lineage.corrections.find import Finder
+from lineage.corrections.find import cell_finder
 from lineage.corrections.lines import Event, Nucleus
 from lineage.schema import EventType, MitosisEvent
 
@@ -77,15 +77,7 @@ def matcher(
         detections: `detections.csv`.
         pixel_size_um: of the movie.
     """
-    find = Finder(detections, pixel_size_um=pixel_size_um)
-    cells = dict(zip(detections["detection_id"], detections["tracklet_id"], strict=True))
-    known = listed(events)
-
-    def cell_of(nucleus: Nucleus) -> int | None:
-        found = find(nucleus)
-        cell = -1 if found is None else int(cells[found])
-        return cell if cell >= 0 else None
-
+    known, cell_of = listed(events), cell_finder(detections, pixel_size_um=pixel_size_um)
     return lambda event: match(event, cell_of=cell_of, events=known)
 
 

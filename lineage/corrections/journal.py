@@ -6,13 +6,13 @@ import hashlib
 import os
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lineage.corrections.lines import Line, Right, Undo, dumps, parse
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 NAME = "corrections.jsonl"
@@ -50,6 +50,15 @@ def digest(lines: Sequence[Line]) -> str:
     """SHA-256 of some lines; empty for none."""
     text = "\n".join(map(dumps, lines))
     return hashlib.sha256(text.encode()).hexdigest() if lines else ""
+
+
+def held(record: Mapping[str, Any]) -> str:
+    """The digest of the corrections that a run's results hold; empty where they hold none.
+
+    Args:
+        record: `run.json`.
+    """
+    return str(record.get("corrections", {}).get("digest", ""))
 
 
 def read(path: Path) -> Journal:

@@ -33,8 +33,7 @@ def corrected_runs(place: Path) -> list[Path]:
     if not found:
         raise InputError(f"{place} holds no corrections; make some with `python -m lineage.review {place}`")
     for root in found:
-        held = read_record(root).get("corrections", {}).get("digest", "")
-        if held != journal.read(root / journal.NAME).digest:
+        if journal.held(read_record(root)) != journal.read(root / journal.NAME).digest:
             raise InputError(f"{root} holds corrections that its results do not have yet: {RUN_AGAIN}")
     return found
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lineage.corrections import OVERRULED
 from lineage.corrections.events import match
 from lineage.corrections.find import cell_finder
 from lineage.corrections.lines import Division, Event, Mitosis, Verdict
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 GONE = "the cell that it names is not there any more"
 NO_EVENT = "the cell has no such event near that frame"
-OVERRULED = "a later correction says otherwise"
 
 
 def mitoses_of(

@@ -108,10 +108,9 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
         }
     )
     job = Job(folder, video, config, screen, _corrections(folder, screen))
-    held = folder.record.get("corrections", {})
-    if held.get("digest", "") != job.journal.digest:
-        # Killed half way, the results are those of no corrections: not of the earlier ones either.
-        folder.record["corrections"] = held | {"digest": UNFINISHED}
+    if journal.held(folder.record) != job.journal.digest:
+        # Killed half way, the results are not those of the earlier corrections either.
+        folder.record["corrections"] = folder.record.get("corrections", {}) | {"digest": UNFINISHED}
         folder.save()
     units: list[Any] = [
         *(video.nucleus, video.phase, video.pixel_size_um, video.minutes_per_frame, video.missing),

@@ -38,8 +38,7 @@ def check_held(found: Sequence[tuple[Path, Mapping[str, Any]]]) -> None:
 
 def is_held(root: Path) -> bool:
     """Whether the results of a run are those of its corrections."""
-    held = read_record(root).get("corrections", {}).get("digest", "")
-    return bool(held == journal.read(root / journal.NAME).digest)
+    return journal.held(read_record(root)) == journal.read(root / journal.NAME).digest
 
 
 def counts(root: Path, record: Mapping[str, Any]) -> dict[str, int]:
