@@ -228,6 +228,17 @@ def test_a_nucleus_is_found_by_its_centre_though_that_lies_beside_it():
     assert "no outline" in refused(labels, delete((30, 55)))
 
 
+def test_a_nucleus_is_known_by_its_centre_though_another_one_lies_there():
+    crescent = movies.disc(SHAPE, 30, 40, 15) & ~movies.disc(SHAPE, 30, 45, 13)
+    other = movies.disc(SHAPE, 30, 43, 10) & ~crescent
+    labels = crescent + 2 * other.astype(np.uint32)
+    y, x = (float(v.mean()) for v in np.nonzero(crescent))
+    assert labels[round(y), round(x)] == 2
+    assert list(areas(corrected(labels, delete((y, x))))) == [2]
+    assert list(areas(corrected(labels, delete((30, 43))))) == [1]
+    assert list(areas(corrected(labels, delete((30, 46))))) == [1]  # near no centre: what lies there
+
+
 def test_the_neighbour_of_a_nucleus_that_is_gone_is_left_alone():
     labels = picture((10, 20, 10, 13), (8, 22, 13, 30))  # a fragment beside its nucleus
     gone = corrected(labels, delete((14.5, 11)))
