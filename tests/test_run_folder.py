@@ -92,6 +92,10 @@ def test_the_run_of_another_movie_is_kept_unless_asked(tmp_path, video):
     with pytest.raises(InputError, match=r"holds the run of .*movie\.tif"):
         RunFolder.open(tmp_path / "run", video=other, overwrite=False)
     assert (folder.root / "a.csv").exists()
+    (tmp_path / "run" / "corrections.jsonl").write_text("")
+    with pytest.raises(InputError, match=r"corrections of .*movie.tif, and this is another movie"):
+        RunFolder.open(tmp_path / "run", video=other, overwrite=True)
+    (tmp_path / "run" / "corrections.jsonl").unlink()
     RunFolder.open(tmp_path / "run", video=other, overwrite=True)
     assert not folder.root.exists()
 

@@ -83,7 +83,8 @@ class RunFolder:
             position: which of several in it.
 
         Raises:
-            InputError: it is a file, holds something that is no run, or the run of another movie.
+            InputError: it is a file, holds something that is no run, the run of another movie, or a person's
+                corrections of one.
         """
         if root.exists() and not root.is_dir():
             raise InputError(f"{root} is a file; give a folder with --out")
@@ -102,7 +103,19 @@ class RunFolder:
             raise InputError(
                 f"{root} holds something that is no run of ours; give another folder with --out"
             ) from error
+        theirs = record.get("video", {}).get("path", "")
+        their_position = record.get("video", {}).get("position", "")
+        moved = record and theirs != str(video.resolve())
+        is_other = bool(record) and position != their_position
+        if moved and record.get("input", {}).get("sha256") != content_sha256(*(files or (video,))):
+            is_other = True
+        where = f" at position {their_position}" if their_position else ""
         if overwrite:
+            if is_other and folder.corrections.exists():
+                raise InputError(
+                    f"{root} holds corrections of {theirs}{where}, and this is another movie: move "
+                    f"{CORRECTIONS} away, or give another folder with --out"
+                )
             # The record goes last: killed half way, the folder is still known as a run.
             for path in sorted(root.iterdir(), key=lambda p: p == folder.json):
                 if path != folder.corrections:
@@ -110,11 +123,7 @@ class RunFolder:
             if not folder.corrections.exists():
                 root.rmdir()
             return folder
-        theirs, their_position = record["video"]["path"], record["video"].get("position", "")
-        moved = theirs != str(video.resolve())
-        other = moved and record.get("input", {}).get("sha256") != content_sha256(*(files or (video,)))
-        if other or position != their_position:
-            where = f" at position {their_position}" if their_position else ""
+        if is_other:
             raise InputError(
                 f"{root} holds the run of {theirs}{where}; give another folder with --out, or say --overwrite"
             )
