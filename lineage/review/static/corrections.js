@@ -2,7 +2,7 @@
 
 import { byId, el, onceAFrame } from "./dom.js";
 import { goToPlace } from "./find.js";
-import { isPending, redo, steps, undo } from "./said.js";
+import { corrections, isCorrection, isPending, redo, steps, undo } from "./said.js";
 import { longList } from "./lists.js";
 import { on, state } from "./store.js";
 import { capital, count, hours, ofLine, placesOf } from "./words.js";
@@ -23,7 +23,8 @@ function draw() {
   const said = lines.filter(line => line.what !== "undo").reverse();
   const standing = said.filter(line => line.standing);
   const refused = standing.filter(line => line.not_applied);
-  const parts = [count(standing.length, "correction"), refused.length ? `${refused.length} no longer apply` : "",
+  const n = corrections().length;
+  const parts = [count(n, "correction"), n < standing.length ? `${standing.length - n} looked at and right` : "", refused.length ? `${refused.length} no longer apply` : "",
     unreadable.length ? `${count(unreadable.length, "line")} of the file cannot be read` : ""];
   summary.textContent = said.length ? parts.filter(Boolean).join(", ") : "Nothing was corrected yet.";
   const next = steps();
@@ -50,5 +51,6 @@ function row(line) {
 function stateOf(line) {
   if (!line.standing) return "undone";
   if (line.not_applied) return "not applied";
+  if (!isCorrection(line)) return "noted";
   return isPending(line) ? "pending" : "applied";
 }

@@ -9,7 +9,7 @@ import * as keys from "./keys.js";
 import { Lineage } from "./lineage.js";
 import * as movie from "./movie.js";
 import * as movies from "./movies.js";
-import { reread, settle } from "./said.js";
+import { corrections as standing, reread, settle } from "./said.js";
 import * as status from "./status.js";
 import { notify, on, remember, remembered, set, state } from "./store.js";
 import * as toolbar from "./toolbar.js";
@@ -69,8 +69,7 @@ function tabs() {
 }
 
 function counts() {
-  const said = state.corrections.lines.filter(line => line.standing && line.what !== "undo");
-  const numbers = { worklist: state.worklist.n_left, corrections: said.length };
+  const numbers = { worklist: state.worklist.n_left, corrections: standing().length };
   for (const tab of byId("tabs").children)
     tab.replaceChildren(TABS[tab.dataset.tab], numbers[tab.dataset.tab] ? el("small", {}, numbers[tab.dataset.tab]) : "");
 }
@@ -197,8 +196,8 @@ async function look() {
   set({ progress: now });
   if (now.results !== before.results) return reload();
   if (now.lines !== before.lines) {
-    await reread();
     set({ worklist: await getJson(`movies/${m}/worklist`) });
+    await reread();
   } else settle();
 }
 

@@ -54,10 +54,20 @@ export function settle() {
   if (settled.size !== before) set({ corrections: { ...corrections } });
 }
 
-export const isPending = line => line.standing && line.what !== "undo" && !line.not_applied && !settled.has(line.id);
+/** Whether a line is to change something: all but those that undo, or say that something is right. */
+export const isCorrection = line => !["undo", "right"].includes(line.what);
+
+const isNew = line => line.standing && line.what !== "undo" && !line.not_applied && !settled.has(line.id);
+export const isPending = line => isNew(line) && isCorrection(line);
 
 /** The lines that are said and that the results do not hold yet. */
 export const pending = () => state.corrections.lines.filter(isPending);
+
+/** The same, with those that say that something is right: the work list may not know of them yet. */
+export const fresh = () => state.corrections.lines.filter(isNew);
+
+/** The corrections that stand. */
+export const corrections = () => state.corrections.lines.filter(line => line.standing && isCorrection(line));
 
 /** Own steps that can be undone and redone, the next one last: a function of all lines. */
 export function steps() {
