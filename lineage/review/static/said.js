@@ -40,8 +40,12 @@ export async function reread() {
   const m = state.m;
   const answer = await getJson(`movies/${m}/corrections`);
   if (state.m !== m) return;
+  const before = new Set(notApplied().map(line => line.id));
+  const isFirst = !state.corrections.lines.length;
   set({ corrections: { ...answer, lines: standing(answer.lines) } });
   settle();
+  const news = notApplied().filter(line => !before.has(line.id));
+  if (news.length && !isFirst) notify(`Not applied: ${news.at(-1).not_applied}.`, true);
 }
 
 /** The results hold all that is said. */
@@ -65,6 +69,9 @@ export const pending = () => state.corrections.lines.filter(isPending);
 
 /** The same, with those that say that something is right: the work list may not know of them yet. */
 export const fresh = () => state.corrections.lines.filter(isNew);
+
+/** Those that the results cannot hold, with the reason. */
+export const notApplied = () => state.corrections.lines.filter(line => line.standing && line.not_applied);
 
 /** The corrections that stand. */
 export const corrections = () => state.corrections.lines.filter(line => line.standing && isCorrection(line));

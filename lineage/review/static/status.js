@@ -1,7 +1,7 @@
 // The line at the bottom: is all saved, is it being worked in, what just happened, how much is left.
 
 import { byId, el } from "./dom.js";
-import { corrections, pending } from "./said.js";
+import { corrections, notApplied, pending } from "./said.js";
 import { on, state } from "./store.js";
 import { count } from "./words.js";
 
@@ -38,7 +38,8 @@ function all() {
   const seconds = state.progress?.seconds;
   if (!n) return "No corrections yet";
   const by = others ? `, ${others} by others` : "";
-  return `Saved: ${count(n, "correction")}${by}${seconds ? `; worked in within ${seconds.toFixed(1)} s` : ""}`;
+  const lost = notApplied().length ? `, ${notApplied().length} not applied` : "";
+  return `Saved: ${count(n, "correction")}${by}${lost}${seconds ? `; worked in within ${seconds.toFixed(1)} s` : ""}`;
 }
 
 function notice() {
