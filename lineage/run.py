@@ -14,7 +14,7 @@ from lineage.stages.cells import propose, track
 from lineage.stages.movie import check_inputs, open_movie, start, with_channels
 from lineage.stages.nuclei import assess, light, segment
 from lineage.stages.outlines import outlines
-from lineage.stages.results import annotate, forget_report, record_corrections, report
+from lineage.stages.results import annotate, forget_report, record_corrections, write_report
 from lineage.stages.verdicts import classify, crop, decide, reject
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def run(
     *,
     screen: Screen,
     overwrite: bool = False,
-    page: bool = True,
+    report: bool = True,
 ) -> RunFolder:
     """Take a movie through every stage that is not done yet.
 
@@ -40,7 +40,7 @@ def run(
         config: all settings.
         screen: where progress and warnings are shown.
         overwrite: throw away an earlier run in `out`.
-        page: write report.html; else, where results changed, there is none until the next run.
+        report: write report.html; else, where results changed, there is none until the next run.
 
     Raises:
         InputError: the movie, a setting or the folder cannot be used.
@@ -54,7 +54,7 @@ def run(
         folder = RunFolder.open(
             out, video=video.path, overwrite=overwrite, files=video.files, position=video.position
         )
-        _run_stages(folder, video, config, screen, page=page)
+        _run_stages(folder, video, config, screen, report=report)
     return folder
 
 
@@ -69,16 +69,18 @@ def reopen(root: Path, record: dict[str, Any]) -> tuple[Video, Config]:
         InputError: the movie is not there, or is another.
     """
     from lineage.config import Config
+    from lineage.video import open_parts
 
     stated, config = record["video"], Config.model_validate(record.get("settings", {}))
-    path = Path(stated["path"])
-    if not path.exists():
-        path = root.resolve().parent / stated["name"]
-    if not path.exists():
-        raise InputError(f"the movie {stated['path']} is not there, nor is it beside {root.name}")
+    paths = [_found(Path(path), root) for path in stated.get("parts") or [stated["path"]]]
+    path = paths[0]
     if config.labels and str(config.labels.resolve()) == stated["path"]:
         path = config.labels
-    video = with_channels(open_movie(path, config), config)
+    if len(paths) > 1:
+        video = open_parts(paths, gap_min=stated["gap_min"], **config.video.model_dump())
+    else:
+        video = open_movie(path, config)
+    video = with_channels(video, config)
     if video.n_frames != stated["n_frames"] or list(video.shape) != list(stated["shape"]):
         raise InputError(
             f"{path} has {video.n_frames} frames of {video.shape[1]} x {video.shape[0]} px, the run "
@@ -88,7 +90,15 @@ def reopen(root: Path, record: dict[str, Any]) -> tuple[Video, Config]:
     return video, config
 
 
-def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen, *, page: bool) -> None:
+def _found(path: Path, root: Path) -> Path:
+    """Where a movie is, or what is named like it beside the run folder."""
+    beside = root.resolve().parent / path.name
+    if not path.exists() and not beside.exists():
+        raise InputError(f"the movie {path} is not there, nor is it beside {root.name}")
+    return path if path.exists() else beside
+
+
+def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen, *, report: bool) -> None:
     """The stages in order; each is run only where its results are not there, or do not hold any more."""
     out = folder.root
     is_new = not out.exists()
@@ -108,8 +118,8 @@ def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen,
         lineage, events = reject(job, lineage, events, verdicts, outlined)
         tree = annotate(job, quality, lineage, events, verdicts)
         record_corrections(job)
-        if page:
-            report(job, quality, seen, tree)
+        if report:
+            write_report(job, quality, seen, tree)
         else:
             forget_report(job)
     except (InputError, OSError):

@@ -363,6 +363,8 @@ class Video:
     selection: tuple[str, ...] = ()  # the user's choices that change pixels: which planes of z, which axes
     files: tuple[Path, ...] = ()  # what is read; all of `path` if empty
     sha256: str = ""  # of the pixels, where they come from memory and from no file
+    parts: tuple[Path, ...] = ()  # where it is several files in order of time
+    gap_min: float | None = None  # between these, as it was given
     started_min: float | None = None  # when the first frame was taken, by a clock; None where it is not known
 
     def __post_init__(self) -> None:

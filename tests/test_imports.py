@@ -39,7 +39,7 @@ ARROWS = {
         "config", "progress", "processes", "io", "corrections", "video", "quality", "stardist", "nuclei",
         "tracking", "mitosis", "tree", "tables", "signal_courses", "export", "report",
     },
-    "run": {"config", "progress", "io", "corrections", "stages", "command", "mitosis"},
+    "run": {"config", "progress", "io", "corrections", "video", "stages", "command", "mitosis"},
     "review": {
         "config", "progress", "processes", "compiled", "console", "io", "corrections", "video", "nuclei",
         "mitosis", "tree", "report", "export", "run",

@@ -18,6 +18,9 @@ from classifier import predict
 from classifier.corrected import corrected
 from classifier.forest import Forest
 from lineage import command
+from lineage.corrections import journal
+from lineage.corrections.events import listed, named
+from lineage.corrections.lines import make
 from lineage.evaluate.inputs import read_run, read_truth
 from lineage.export.__main__ import app as export
 from lineage.io import integrity
@@ -120,7 +123,11 @@ def test_rows_that_are_lost_at_a_line_end_are_noticed_by_every_reader(run, tmp_p
 
 
 def test_damaged_crops_are_noticed_by_who_classifies_and_who_learns(run, tmp_path):
-    (run / "corrections.csv").write_text("event_id,mitosis_class\n1,normal\n")
+    events = listed(read_table(run / "events.csv", text=("daughter_ids",)))
+    place = named(events, read_table(run / "detections.csv"))[1].model_dump()
+    journal.append(
+        run / journal.NAME, make({"what": "verdict", "event": place, "verdict": "normal"}, who="a")
+    )
     assert [clip.label for clip in corrected(run)] == ["normal"]
     film = run / "crops" / "event_0001.tif"
     tifffile.imwrite(film, tifffile.imread(film)[:, :, ::-1])  # a whole TIFF, but another
@@ -371,7 +378,10 @@ def test_a_run_of_an_earlier_version_is_refused_by_readers_and_gets_verdicts_whe
     of_earlier_version(run)
     for read, words in (
         (lambda: read_run(run), "lacks verdict, p_verdict"),
-        (lambda: movies.read(run, ROW), "lacks verdict; it was written by another version: run the movie"),
+        (
+            lambda: movies.read(run, ROW),
+            "lacks verdict, verdict_because; it was written by another version",
+        ),
     ):
         with pytest.raises(InputError, match=words):
             read()

@@ -1,4 +1,8 @@
-"""Runs whose results lack what was said -> `lineage.run`, one at a time, in a process beside the server."""
+"""Runs whose results lack what was said -> `lineage.run`, one at a time, in a process beside the server.
+
+Their report.html is written once nobody says anything for a while, or when the server ends: film strips of a
+long movie take longer than all else that a correction changes.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
     from lineage.review.movie import Movie
 
 PAUSE_S = 0.7  # lines that follow each other so fast are taken together
+REPORT_PAUSE_S = 10.0  # after the last line, until reports are written
 WAIT_S = 5.0  # for a run to stop where it is
 RETRY_S = 30.0  # after an error, if nothing else was said meanwhile: another run may have held the folder
 
@@ -46,6 +51,7 @@ class Redo:
         self._condition = Condition()
         self._progress: dict[int, Progress] = {}
         self._waiting: dict[int, Movie] = {}
+        self._without_report: dict[int, Movie] = {}
         self._under_way: Movie | None = None
         self._last_line = 0.0
         self._is_closed = False
@@ -84,10 +90,17 @@ class Redo:
                 self._worker()
 
     def close(self) -> None:
-        """End the process, also in the middle of a run: that goes on where it was the next time."""
+        """Write the reports that are left, and end the process.
+
+        A run that is under way goes on where it was the next time.
+        """
         with self._condition:
-            self._is_closed = True
+            was_closed, self._is_closed = self._is_closed, True
             self._condition.notify()
+            left = [] if was_closed or self._under_way else list(self._without_report.values())
+        for movie in left:
+            self._redo(movie, self._worker(), report=True)
+        with self._condition:
             if self._process is not None:
                 self._process.terminate()
                 self._process.join(WAIT_S)
@@ -99,21 +112,31 @@ class Redo:
     def _work(self) -> None:
         while True:
             with self._condition:
-                self._condition.wait_for(lambda: self._waiting or self._is_closed)
-                while not self._is_closed and (left := self._last_line + PAUSE_S - time.monotonic()) > 0:
-                    self._condition.wait(left)
-                if self._is_closed:
+                found = self._next()
+                if found is None:
                     return
-                movie = self._waiting.pop(next(iter(self._waiting)))
+                movie, report = found
                 self._under_way = movie
                 connection = self._worker()
-            self._redo(movie, connection)
+            self._redo(movie, connection, report=report)
 
-    def _redo(self, movie: Movie, connection: Connection) -> None:
+    def _next(self) -> tuple[Movie, bool] | None:
+        """What is to be done next, and whether only its report is; None once the server ends."""
+        while not self._is_closed:
+            todo = self._waiting or self._without_report
+            pause = PAUSE_S if self._waiting else REPORT_PAUSE_S
+            left = self._last_line + pause - time.monotonic() if todo else None
+            if left is not None and left <= 0:
+                return todo.pop(next(iter(todo))), todo is self._without_report
+            self._condition.wait(left)
+        return None
+
+    def _redo(self, movie: Movie, connection: Connection, *, report: bool) -> None:
+        """Redo a movie, and leave its report for later; or write that alone."""
         digest, start = movie.digest, time.monotonic()
-        movie.is_written = True
+        movie.is_written = not report
         try:
-            connection.send(str(movie.root.resolve()))
+            connection.send((str(movie.root.resolve()), report))
             error = connection.recv()
         except (EOFError, OSError):
             error = "the process that redoes the run ended before it was done: it is tried again"
@@ -122,6 +145,11 @@ class Redo:
         movie.is_written = False
         with self._condition:
             self._under_way = None
+            if report:
+                self._set(movie, error=error)
+                return
+            if error is None:
+                self._without_report[movie.number] = movie
             self._set(
                 movie,
                 working=False,
@@ -182,17 +210,18 @@ def _serve(connection: Connection) -> None:
 
     while True:
         try:
-            root = Path(connection.recv())
+            root, report = connection.recv()
         except EOFError:
             return
-        connection.send(redo(root))
+        connection.send(redo(Path(root), report=report))
 
 
-def redo(root: Path) -> str | None:
+def redo(root: Path, *, report: bool = True) -> str | None:
     """Run a run again.
 
     Args:
         root: the run folder.
+        report: write its report.html as well.
 
     Returns:
         What went wrong, in one line; None where nothing did.
@@ -208,7 +237,7 @@ def redo(root: Path) -> str | None:
                 f"{RUN_AGAIN}, which takes the corrections with it"
             )
         movie, config = reopen(root, record)
-        run(movie, root, config, screen=Screen(quiet=True))
+        run(movie, root, config, screen=Screen(quiet=True), report=report)
     except Exception as error:  # whatever it is, the server goes on, and shows it
         words = " ".join(str(error).split())[:500]
         return words if isinstance(error, InputError) else f"{type(error).__name__}: {words}"

@@ -150,6 +150,7 @@ def in_words(video: Video) -> str:
 
 def facts(video: Video) -> dict[str, Any]:
     """What was read, for the record."""
+    parts = {"parts": [str(p.resolve()) for p in video.parts], "gap_min": video.gap_min}
     return {
         "path": str(video.path.resolve()),
         "name": video.path.name,
@@ -162,6 +163,7 @@ def facts(video: Video) -> dict[str, Any]:
         "phase_channel": video.phase,
         "pixel_size_um": video.pixel_size_um,
         "minutes_per_frame": video.minutes_per_frame,
+        **(parts if video.parts else {}),
         "assumed": list(video.assumed),
         "notes": list(video.notes),
     }

@@ -107,16 +107,16 @@ def forget_report(job: Job) -> None:
     remove(job.folder.report)
 
 
-def report(job: Job, quality: FrameQuality, light: Light, tree: nx.DiGraph) -> None:
+def write_report(job: Job, quality: FrameQuality, light: Light, tree: nx.DiGraph) -> None:
     """Write the page that people look at."""
-    from lineage.report import write_report
+    from lineage import report
 
     folder = job.folder
     field = [] if light.is_even else light.map(MAP, MAP).tolist()
     seen = {"map": field, "bleaching": light.bleaching}
 
     def work(_: Progress) -> Iterable[str]:
-        write_report(
+        report.write_report(
             folder.report,
             tree=tree,
             detections=read_table(folder.detections),

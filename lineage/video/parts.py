@@ -73,6 +73,8 @@ def open_parts(paths: Sequence[Path], *, gap_min: float | None = None, **options
         ),
         missing=tuple(sorted(missing)),
         files=tuple(f for p in parts for f in p.inputs),
+        parts=tuple(paths),
+        gap_min=gap_min,
     )
 
 
