@@ -43,9 +43,15 @@ async function begin() {
 
 function failed(error) {
   const unknown = error instanceof ApiError && [401, 403].includes(error.status);
-  byId("message").textContent = unknown ? "Open the address that the terminal shows: it holds the key to this page." : error.message;
-  byId("message").hidden = false;
+  message(unknown ? "Open the address that the terminal shows: it holds the key to this page." : error.message);
   if (!(error instanceof ApiError)) throw error;
+}
+
+/** Words in place of the page, with a way back to the listing where there is one. */
+function message(words) {
+  const back = state.movies.length > 1 ? el("button", { onclick: () => { location.hash = ""; } }, "All movies") : null;
+  byId("message").replaceChildren(el("span", {}, words), ...(back ? [back] : []));
+  byId("message").hidden = false;
 }
 
 function mount() {
@@ -129,6 +135,8 @@ async function open(m) {
   byId("desk").hidden = byId("status").hidden = false;
   set({ m, movie: null, lineage: null, selected: null, eventId: null, item: null, edit: null, levels: {}, frame: 0, playing: false,
     corrections: { lines: [], unreadable: [] }, progress: null });
+  await finished(m);
+  if (state.m !== m) return; // another was opened meanwhile
   const about = await getJson(`movies/${m}`);
   about.diameter_px ??= Math.min(...about.shape) / 20; // of a movie without nuclei
   set({ movie: about, layer: "dna" });
@@ -137,6 +145,18 @@ async function open(m) {
   set({ progress: await getJson(`movies/${m}/state`) });
   await reload();
   if (about.warnings?.length) notify(about.warnings[0], false);
+}
+
+/** Wait where the server was killed while it redid the run: that is finished first. */
+async function finished(m) {
+  for (;;) {
+    const { working, results } = await getJson(`movies/${m}/state`);
+    if (state.m !== m) return;
+    byId("message").hidden = true;
+    if (!working || results !== null) return;
+    message("The results of this movie are being finished. It opens by itself.");
+    await new Promise(go => setTimeout(go, EVERY));
+  }
 }
 
 function head({ name, n_frames, shape, pixel_size_um, minutes_per_frame, dose_gy }) {
