@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lineage.corrections.events import match
 from lineage.corrections.find import cell_finder
+from lineage.corrections.journal import OVERRULED
 from lineage.corrections.lines import Division, Event, Mitosis, Verdict
 from lineage.mitosis.verdict import ByPerson
 from lineage.schema import Decision, EventType
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 GONE = "the cell that it names is not there any more"
 NO_EVENT = "the cell has no such event near that frame"
-OVERRULED = "a later correction says otherwise"
 
 
 def mitoses_of(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.corrections.find import Finder
+from lineage.corrections.journal import OVERRULED
 from lineage.corrections.lines import Cut, Death, Division, Fusion, Join, NoDeath, NoDivision
 from lineage.schema import Hypotheses, Hypothesis
 from lineage.tracking.tracklet_arrays import NONE, diameter_um
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 NEAR_FRAMES, NEAR = 3, 1.0  # frames and diameters, within which a division or death is the one denied
 SAME = 0.5  # diameters, within which a person who names another frame means the same nucleus
 GONE = "a nucleus that it names is not there any more"
-OVERRULED = "a later correction says otherwise"
 
 
 @dataclass(frozen=True)
