@@ -4,7 +4,7 @@ import nuclei
 import numpy as np
 import pytest
 
-from lineage.corrections import OVERRULED
+from lineage.corrections.journal import OVERRULED
 from lineage.corrections.lines import make
 from lineage.schema import LOOK_COLUMNS, Geometry
 from lineage.tracking.constraints import GONE, constraints_of

@@ -2,8 +2,8 @@
 
 import pandas as pd
 
-from lineage.corrections import OVERRULED
 from lineage.corrections.events import match, matcher, named
+from lineage.corrections.journal import OVERRULED
 from lineage.corrections.lines import Nucleus, make
 from lineage.mitosis.corrected import verdicts_of
 from lineage.schema import EventType, MitosisEvent

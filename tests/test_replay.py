@@ -155,7 +155,7 @@ def test_corrections_that_no_longer_apply_are_listed(corner, run):
     assert output.count("is not applied") == 3
     assert "is corrections.jsonl of this movie?" in output
     assert set(record(run)["corrections"]["not_applied"]) == {lost.id, wrong.id, gone.id}
-    assert "3 of 3 corrections could not be applied" in (run / "report.html").read_text()
+    assert "3 of 3 corrections are not applied" in (run / "report.html").read_text()
     assert "not applied" in " ".join(go_on(corner, run).split())  # said again at every start
 
 

@@ -1,4 +1,4 @@
-"""Whatever is said, in whatever order: results follow from the run and the lines that stand, and no more."""
+"""Whatever is said, in whatever order: results follow from the run and the lines that stand."""
 
 import json
 import random

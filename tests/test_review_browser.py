@@ -13,15 +13,14 @@ from urllib.parse import urlsplit
 
 import pandas as pd
 import pytest
-import tifffile
-from typer.testing import CliRunner
+from corner import TABLES, start
 
-from lineage.command import app
 from lineage.corrections import journal
 from lineage.corrections.lines import make
+from lineage.io.files import read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from playwright.sync_api import Browser, Page
 
@@ -29,29 +28,23 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 expect = sync_api.expect  # waits until it is so
 pytest.importorskip("fastapi", reason="the extra `review` is not installed")
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium on this machine")
-FRAMES, ROWS, COLUMNS = 30, slice(160, 400), slice(60, 300)  # a corner of the example, with seven mitoses
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("review")
-    pixels = tifffile.imread(EXAMPLES / "demo.tif")[:FRAMES, :, ROWS, COLUMNS]
-    tifffile.imwrite(
-        folder / "corner.tif", pixels, imagej=True, resolution=(1 / 1.1518, 1 / 1.1518),
-        metadata={"axes": "TCYX", "unit": "um", "finterval": 600, "Labels": ["phase", "SiR-DNA"] * FRAMES},
-    )  # fmt: skip
-    result = CliRunner().invoke(app, [str(folder / "corner.tif"), "--out", str(folder / "corner.lineage")])
-    assert result.exit_code == 0, result.output
-    return folder / "corner.lineage"
+REDONE_MS = 90_000  # a slow machine, or a busy one
 
 
 @pytest.fixture
 def run(finished, tmp_path) -> Path:
-    """A copy of its own for each test."""
+    """A copy of its own."""
     return Path(shutil.copytree(finished, tmp_path / finished.name))
+
+
+@pytest.fixture(scope="module")
+def shared(finished, tmp_path_factory) -> Iterator[tuple[Path, str]]:
+    """A copy, and the address of its server, for tests that look at the lines that they add."""
+    run = Path(shutil.copytree(finished, tmp_path_factory.mktemp("shared") / finished.name))
+    with server(run) as (address, _):
+        yield run, address
 
 
 @pytest.fixture(scope="module")
@@ -102,13 +95,32 @@ def saved(page: Page) -> Iterator[None]:
     assert answer.value.status == 200, answer.value.text()
 
 
+@contextmanager
+def undone(page: Page) -> Iterator[None]:
+    """What is said within is undone at once."""
+    with saved(page):
+        yield
+    press_and_save(page, "u")
+
+
 def press_and_save(page: Page, key: str) -> None:
     with saved(page):
         page.keyboard.press(key)
 
 
 def lines_of(run: Path) -> list[dict]:
-    return [json.loads(text) for text in (run / journal.NAME).read_text(encoding="utf-8").splitlines()]
+    path = run / journal.NAME
+    return (
+        [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
+    )
+
+
+@contextmanager
+def added(run: Path) -> Iterator[list[dict]]:
+    """The lines that are added within, once it is over."""
+    n, found = len(lines_of(run)), []
+    yield found
+    found += lines_of(run)[n:]
 
 
 def to_the_first_event(page: Page) -> None:
@@ -118,43 +130,116 @@ def to_the_first_event(page: Page) -> None:
     page.wait_for_selector("#panel-cell .verdict")
 
 
-def test_what_is_corrected_by_keyboard_outlives_the_server(run, browser):
-    first = pd.read_csv(run / "events.csv").iloc[0]
+def events_of(run: Path) -> pd.DataFrame:
+    return read_table(run / "events.csv", text=("daughter_ids", "verdict_because"))
+
+
+def bytes_of(run: Path) -> dict[str, bytes]:
+    return {name: (run / name).read_bytes() for name in TABLES}
+
+
+def wait_for(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait until something holds on the disk."""
+    for _ in range(REDONE_MS // 20):
+        if holds():
+            return
+        page.wait_for_timeout(20)
+    raise AssertionError("it does not come to hold")
+
+
+def test_what_is_corrected_counts_and_outlives_a_killed_server(corner, run, browser, tmp_path):
+    first = events_of(run).iloc[0]
     assert (first["verdict"], first["event_type"]) == ("normal", "mitosis")
-    with server(run) as (address, process):
-        with opened(browser, address) as page:
-            assert "token" not in page.url
-            to_the_first_event(page)
-            expect(page.locator("#panel-cell .verdict.normal")).to_have_attribute("aria-pressed", "true")
-            press_and_save(page, "2")
-            expect(page.locator("#panel-cell .verdict.abnormal")).to_have_attribute("aria-pressed", "true")
-            page.keyboard.press("Shift+Y")
-            expect(page.locator("#hint")).to_contain_text("Enter: this division is none")
-            press_and_save(page, "Enter")
-            press_and_save(page, "u")
-            press_and_save(page, "Shift+U")
-        process.kill()
+    n_cells = len(pd.read_csv(run / "tracklets.csv"))
+    with server(run) as (address, process), opened(browser, address) as page:
+        assert "token" not in page.url
+        to_the_first_event(page)
+        pressed = page.locator("#panel-cell .verdict[aria-pressed=true]")
+        expect(pressed).to_contain_text("normal")
+        press_and_save(page, "2")
+        expect(pressed).to_contain_text("abnormal")  # at once, marked as one that is not worked in yet
+        expect(page.locator("#panel-cell .verdict.pending")).to_have_count(1)
+        expect(page.locator("#saved")).to_contain_text("1 correction; worked in", timeout=REDONE_MS)
+        expect(pressed).to_contain_text("abnormal")
+        expect(page.locator("#panel-cell .verdict.pending")).to_have_count(0)
+        again = events_of(run).iloc[0]
+        assert (again["frame"], again["verdict"], again["verdict_because"]) == (
+            first["frame"],
+            "abnormal",
+            "person",
+        )
+
+        expect(page.locator("#panel-cell")).to_contain_text("divides")
+        page.keyboard.press("Shift+Y")
+        expect(page.locator("#hint")).to_contain_text("Enter: this division is none")
+        press_and_save(page, "Enter")
+        press_and_save(page, "u")
+        press_and_save(page, "Shift+U")
+        wait_for(page, lambda: "tree" not in json.loads((run / "run.json").read_text())["stages"])
+        process.kill()  # in the middle of the run
+        process.wait()
 
     verdict, division, undo, redo = lines_of(run)
     assert (verdict["what"], verdict["verdict"], verdict["who"]) == ("verdict", "abnormal", "Ada")
-    assert verdict["event"]["frame"] == first["frame"]
-    assert verdict["event"]["mother"] == division["mother"]
-    assert division["mother"]["frame"] == first["frame"] - 1
+    assert (division["what"], division["mother"]["frame"]) == ("no_division", first["frame"] - 1)
+    assert verdict["event"] == {
+        "mother": division["mother"],
+        "frame": first["frame"],
+        "event_type": "mitosis",
+    }
     assert (undo["line"], redo["line"]) == (division["id"], undo["id"])
-    said = journal.read(run / journal.NAME)
-    assert [line.what for line in said.standing] == ["verdict", "no_division"]
 
     with server(run) as (address, _), opened(browser, address) as page:
+        expect(page.locator("#saved")).to_contain_text("2 corrections", timeout=REDONE_MS)
+        expect(page.locator("#saved")).to_contain_text("worked in within", timeout=REDONE_MS)
         page.get_by_role("tab", name="Corrections").click()
         rows = page.locator("#panel-corrections .said")
         expect(rows).to_have_count(2)
-        expect(rows.nth(0)).to_contain_text("No division at")
-        expect(rows.nth(1)).to_contain_text("is abnormal")
+        expect(rows.filter(has_text="No division at")).to_contain_text("applied")
+        expect(rows.filter(has_text="is abnormal")).to_have_count(1)
         expect(page.locator("#panel-corrections .undone")).to_have_count(0)
+    assert len(pd.read_csv(run / "tracklets.csv")) < n_cells
+    of_mother = events_of(run).query("frame == @first.frame and mother_id == @first.mother_id")
+    assert not of_mother["daughter_ids"].str.contains(" ").any()
+
+    fresh = tmp_path / "fresh.lineage"
+    fresh.mkdir()
+    shutil.copy(run / journal.NAME, fresh)
+    result = start(corner, "--out", fresh, "--dose-gy", 4)
+    assert result.exit_code == 0, result.output
+    assert bytes_of(fresh) == bytes_of(run)
 
 
-def test_tools_take_what_is_clicked(run, browser):
-    with server(run) as (address, _), opened(browser, address) as page:
+def test_what_is_right_is_done(shared, finished, browser):
+    run, address = shared
+    with added(run) as lines, opened(browser, address) as page:
+        page.get_by_label("Kind").select_option("track")
+        page.keyboard.press("n")
+        item = page.locator("#panel-worklist .item[aria-current=true]")
+        expect(item.locator(".tick")).to_have_text("")
+        left = page.locator("#left-to-do").inner_text()
+        press_and_save(page, "g")
+        expect(item.locator(".tick")).to_have_text("\u2713")
+        expect(page.locator("#left-to-do")).not_to_have_text(left)
+        expect(page.locator("#saved")).to_have_text("No corrections yet")
+        page.get_by_role("tab", name="Corrections").click()
+        expect(page.locator("#panel-corrections .said").first).to_contain_text("Right as it is at")
+        press_and_save(page, "u")
+        expect(page.locator("#left-to-do")).to_have_text(left)
+
+        page.get_by_role("tab", name="Work list").click()
+        page.get_by_label("Kind").select_option("")
+        to_the_first_event(page)
+        with undone(page):
+            page.keyboard.press("g")  # of a mitosis it is its verdict, said by a person
+    right, _, verdict, _ = lines
+    assert (right["what"], set(right["nucleus"])) == ("right", {"frame", "y_px", "x_px"})
+    assert (verdict["what"], verdict["verdict"]) == ("verdict", events_of(finished)["verdict"].iloc[0])
+
+
+def test_tools_take_what_is_clicked(shared, finished, browser):
+    run, address = shared
+    with added(run) as lines, opened(browser, address) as page:
         to_the_first_event(page)
         box = page.locator("#movie").bounding_box()
         middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2  # where the selected nucleus is
@@ -165,22 +250,25 @@ def test_tools_take_what_is_clicked(run, browser):
         page.mouse.click(*middle)
         expect(page.locator("#panel-cell h2")).to_have_text(mother)
 
-        page.keyboard.press(".")  # another cell: what is said of it changes nothing here
-        page.keyboard.press("r")
-        press_and_save(page, "Enter")
-        page.keyboard.press("s")
-        page.mouse.move(middle[0] - 60, middle[1])
-        page.mouse.down()
-        page.mouse.move(middle[0] + 60, middle[1])
-        with saved(page):
+        with undone(page):  # at once: the run stays as it is
+            page.keyboard.press("s")
+            page.mouse.move(middle[0] - 60, middle[1])
+            page.mouse.down()
+            page.mouse.move(middle[0] + 60, middle[1])
             page.mouse.up()
-        page.keyboard.press("w")
-        for dx, dy in ((-40, -40), (40, -40), (0, 40)):
-            page.mouse.click(middle[0] + dx, middle[1] + dy)
-        press_and_save(page, "Enter")
+        expect(page.locator("#panel-cell h2")).to_have_text(mother)  # the end of a line is no click
+        with undone(page):
+            page.keyboard.press("w")
+            for dx, dy in ((-40, -40), (40, -40), (0, 40)):
+                page.mouse.click(middle[0] + dx, middle[1] + dy)
+            page.keyboard.press("Enter")
+        page.keyboard.press(".")  # another cell
+        with undone(page):
+            page.keyboard.press("r")
+            page.keyboard.press("Enter")
 
-    false, split, drawn = lines_of(run)
-    frame = pd.read_csv(run / "events.csv")["frame"].iloc[0] - 1
+    split, drawn, false = lines[::2]
+    frame = events_of(finished)["frame"].iloc[0] - 1
     assert (false["what"], split["what"], drawn["what"]) == ("false_nuclei", "split_outline", "draw_outline")
     assert false["nuclei"] != [split["nucleus"]]
     assert false["nuclei"][0]["frame"] == split["nucleus"]["frame"] == drawn["frame"] == frame
@@ -190,41 +278,41 @@ def test_tools_take_what_is_clicked(run, browser):
     assert len(drawn["polygon"]) == 3
 
 
-def test_daughters_are_taken_one_frame_on(run, browser):
-    with server(run) as (address, _), opened(browser, address) as page:
+def test_daughters_are_taken_one_frame_on(shared, finished, browser):
+    run, address = shared
+    with added(run) as lines, opened(browser, address) as page:
         to_the_first_event(page)
         page.keyboard.press("y")  # takes the mother, and goes one frame on
         page.keyboard.press("ArrowDown")
         page.keyboard.press("i")
         page.keyboard.press(".")
         page.keyboard.press("i")
-        press_and_save(page, "Enter")
-    (line,) = lines_of(run)
-    frames = [line["mother"]["frame"], *(d["frame"] for d in line["daughters"])]
-    first = int(pd.read_csv(run / "events.csv")["frame"].iloc[0])
-    assert (line["what"], frames) == ("division", [first - 1, first, first])
+        with undone(page):
+            page.keyboard.press("Enter")
+    division, _ = lines
+    frames = [division["mother"]["frame"], *(d["frame"] for d in division["daughters"])]
+    first = int(events_of(finished)["frame"].iloc[0])
+    assert (division["what"], frames) == ("division", [first - 1, first, first])
 
 
 def test_a_page_that_is_for_looking_has_no_tools(run, browser):
+    name = "<img src=x onerror=alert(1)>"
+    place = {"frame": 3, "y_px": 20, "x_px": 20}
+    line = make({"what": "no_division", "mother": place}, who=name, why="<b>no</b>")
+    journal.append(run / journal.NAME, line)
     with server(run, "--read-only") as (address, _), opened(browser, address, name=None) as page:
         to_the_first_event(page)
         expect(page.locator("#toolbar [data-view]")).not_to_have_count(0)
         expect(page.locator("#toolbar [data-tool]")).to_have_count(0)
-        page.keyboard.press("2")
+        expect(page.locator("#panel-cell .right")).to_have_count(0)
         page.keyboard.press("r")
         expect(page.locator("#hint")).to_be_hidden()
-        expect(page.locator("#notice")).to_contain_text("only shows")
-    assert not (run / journal.NAME).exists()
-
-
-def test_names_are_shown_as_they_are(run, browser):
-    name = "<img src=x onerror=alert(1)>"
-    place = {"frame": 3, "y_px": 20, "x_px": 20}
-    journal.append(
-        run / journal.NAME, make({"what": "no_division", "mother": place}, who=name, why="<b>no</b>")
-    )
-    with server(run) as (address, _), opened(browser, address) as page:
-        page.get_by_role("tab", name="Corrections").click()
+        for key in ("2", "g", "u"):
+            page.keyboard.press(key)
+        expect(page.locator("#notice")).not_to_have_text("")
+        page.get_by_role("tab", name="Corrections").click()  # names are shown as they are
         expect(page.locator("#panel-corrections .said")).to_contain_text(name)
         expect(page.locator("#panel-corrections .said")).to_contain_text("<b>no</b>")
+        expect(page.locator("#panel-corrections button")).to_have_count(1)
         expect(page.locator("img")).to_have_count(0)
+    assert [x["id"] for x in lines_of(run)] == [line.id]

@@ -3,5 +3,3 @@
 A line names nuclei by frame and position, never by numbers that change. Lines are only ever added; undo is a
 line, too. Each stage of a run reads the lines that are about its own result.
 """
-
-OVERRULED = "a later correction says otherwise"  # why a line is not applied

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "corrections.jsonl"
+OVERRULED = "a later correction says otherwise"  # why a line that stands does not hold
 FAR_BYTE = 2**30
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lineage.corrections import OVERRULED
 from lineage.corrections.events import match
 from lineage.corrections.find import cell_finder
+from lineage.corrections.journal import OVERRULED
 from lineage.corrections.lines import Division, Event, Mitosis, Verdict
 from lineage.mitosis.verdict import ByPerson
 from lineage.schema import Decision, EventType

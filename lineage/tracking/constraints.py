@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lineage.corrections import OVERRULED
 from lineage.corrections.find import Finder
+from lineage.corrections.journal import OVERRULED
 from lineage.corrections.lines import Cut, Death, Division, Fusion, Join, NoDeath, NoDivision
 from lineage.schema import Hypotheses, Hypothesis
 from lineage.tracking.tracklet_arrays import NONE, diameter_um

@@ -2,7 +2,7 @@
 
 import { byId, el, onceAFrame } from "./dom.js";
 import { goToPlace } from "./find.js";
-import { isPending, redo, steps, undo } from "./said.js";
+import { corrections, isCorrection, isPending, notApplied, redo, steps, undo } from "./said.js";
 import { longList } from "./lists.js";
 import { on, state } from "./store.js";
 import { capital, count, hours, ofLine, placesOf } from "./words.js";
@@ -22,8 +22,9 @@ function draw() {
   const { lines, unreadable } = state.corrections;
   const said = lines.filter(line => line.what !== "undo").reverse();
   const standing = said.filter(line => line.standing);
-  const refused = standing.filter(line => line.not_applied);
-  const parts = [count(standing.length, "correction"), refused.length ? `${refused.length} no longer apply` : "",
+  const refused = notApplied().reverse();
+  const n = corrections().length;
+  const parts = [count(n, "correction"), n < standing.length ? `${standing.length - n} looked at and right` : "", refused.length ? `${refused.length} not applied` : "",
     unreadable.length ? `${count(unreadable.length, "line")} of the file cannot be read` : ""];
   summary.textContent = said.length ? parts.filter(Boolean).join(", ") : "Nothing was corrected yet.";
   const next = steps();
@@ -42,7 +43,7 @@ function row(line) {
   return el("div", { class: `said ${line.standing ? "" : "undone"}` },
     el("button", { class: "item", type: "button", onclick: () => goToPlace(placesOf(line)[0]), title: "Go there" },
       el("span", { class: "what" }, el("b", {}, capital(words)),
-        line.not_applied && line.standing ? el("small", { class: "bad" }, `does not apply: ${line.not_applied}`) : el("small", {}, by.filter(Boolean).join(" · ")))),
+        line.not_applied && line.standing ? el("small", { class: "bad", title: line.not_applied }, line.not_applied) : el("small", {}, by.filter(Boolean).join(" · ")))),
     el("span", { class: `mark ${stateOf(line).replaceAll(" ", "-")}` }, stateOf(line)),
     line.standing && !state.session.read_only ? el("button", { class: "quiet", onclick: () => undo(line), title: "Undo this one" }, "undo") : null);
 }
@@ -50,5 +51,6 @@ function row(line) {
 function stateOf(line) {
   if (!line.standing) return "undone";
   if (line.not_applied) return "not applied";
+  if (!isCorrection(line)) return "noted";
   return isPending(line) ? "pending" : "applied";
 }

@@ -6,7 +6,7 @@ import { goToCell, goToEvent } from "./find.js";
 import { say, verdictOf } from "./said.js";
 import { notify, on, remember, remembered, state } from "./store.js";
 import { FATES, SUBTYPES, VERDICTS, capital, hours, ofEvent, plain } from "./words.js";
-import { step } from "./worklist.js";
+import { ofCell, step } from "./worklist.js";
 
 const KEYS = { normal: "1", abnormal: "2", not_a_mitosis: "3", undecided: "0" };
 const ROWS = [["first_frame", "first frame"], ["last_frame", "last frame"], ["generation", "generation"],
@@ -20,7 +20,7 @@ let why = "";
 
 export function mount() {
   const refresh = onceAFrame(draw);
-  on(["selected", "eventId", "lineage", "corrections"], refresh);
+  on(["selected", "eventId", "lineage", "corrections", "item", "worklist"], refresh);
   on(["lineage", "m"], () => { films = new Map(); });
 }
 
@@ -42,7 +42,7 @@ function heading(cell) {
   const chips = (words, ids) => (ids.length ? [el("span", { class: "soft" }, words), ...ids.map(chip)] : []);
   const end = cell.fate === "end_of_movie" ? FATES.end_of_movie : `${FATES[cell.fate] ?? plain(cell.fate)} at ${hours(cell.end_min)} h`;
   return el("section", { class: "cell-head" },
-    el("h2", {}, `Cell ${cell.tracklet_id}`),
+    el("div", { class: "title" }, el("h2", {}, `Cell ${cell.tracklet_id}`), nothingToCorrect()),
     el("p", {}, `${cell.parents.length ? "born" : "first seen"} at ${hours(cell.birth_min)} h, ${end}`),
     el("p", { class: "chips" }, ...chips("from", cell.parents), ...chips(cell.fate === "fused" ? "becomes" : "daughters", cell.daughters)));
 }
@@ -72,13 +72,42 @@ function verdicts(event) {
     state.session.read_only ? null : el("div", { class: "more" }, now.verdict === "abnormal" ? kinds : null, reason(), onward()));
 }
 
+/** Says that what is at hand is right: an item about a cell, or else the event. */
+function nothingToCorrect() {
+  const { what, line } = atHand();
+  if (!line || state.session.read_only) return null;
+  return el("button", { class: "right", onclick: () => right(), title: `${what}: you looked, and nothing is to be corrected` }, "looks right ", el("kbd", {}, "g"));
+}
+
+/** What "right" is about, and the line that says so; of a mitosis it is the verdict that it has. */
+function atHand() {
+  const item = ofCell();
+  if (item) return { what: capital(item.words), line: { what: "right", nucleus: { frame: item.frame, y_px: item.y_px, x_px: item.x_px } } };
+  const event = state.lineage?.eventById.get(state.eventId);
+  if (!event?.ref) return {};
+  const what = `${capital(event.event_type)} at ${hours(event.time_min)} h`;
+  if (event.event_type !== "mitosis") return { what, line: { what: "right", nucleus: event.ref.mother } };
+  const { verdict, subtype } = verdictOf(event);
+  return { what: `${what}, ${VERDICTS[verdict]}`, line: { what: "verdict", event: event.ref, verdict, ...(subtype in SUBTYPES ? { subtype } : {}) } };
+}
+
+/** Somebody looked, and nothing is to be corrected. */
+export async function right() {
+  const { what, line } = atHand();
+  if (!line) return notify("Nothing is at hand to be right: n goes to the next item.", true);
+  if (!(await say(line, why))) return;
+  why = "";
+  notify(`${what}: right. Saved.`);
+  if (goesOn()) step(1);
+}
+
 const reason = () => el("input", {
   id: "why", placeholder: "why (optional)", maxlength: 500, value: why, "aria-label": "Why, for the next correction", oninput: e => { why = e.target.value; },
 });
 
 function onward() {
   const box = el("input", { type: "checkbox", checked: goesOn(), onchange: e => remember("onward", String(e.target.checked)) });
-  return el("label", { class: "onward", title: "After a verdict, go to the next item by itself" }, box, "go on after a verdict");
+  return el("label", { class: "onward", title: "After a verdict, or when an item is right, go to the next one by itself" }, box, "go on by itself");
 }
 
 const goesOn = () => remembered("onward", "false") === "true";

@@ -54,10 +54,19 @@ export function remembered() {
     y: event.ref.mother.y_px, x: event.ref.mother.x_px } : null };
 }
 
+/** The nucleus at a place; where it is gone, the cell's nearest one in time. */
+function atOrNear(place) {
+  for (const by of [0, -1, 1, -2, 2]) {
+    const i = state.lineage.near(place.frame + by, place.y_px, place.x_px, 1.5);
+    if (i >= 0) return i;
+  }
+  return -1;
+}
+
 /** Select again what was selected before the tables changed. */
 export function recall({ place, event }) {
   const { lineage } = state;
-  const i = place ? lineage.near(place.frame, place.y_px, place.x_px, 1.5) : -1;
+  const i = place ? atOrNear(place) : -1;
   const cell = i >= 0 ? lineage.cell[i] : -1;
   const far = e => Math.hypot(e.ref.mother.y_px - event.y, e.ref.mother.x_px - event.x) + 3 * Math.abs(e.frame - event.frame);
   const same = event ? lineage.events.filter(e => e.event_type === event.type && Math.abs(e.frame - event.frame) <= 3) : [];

@@ -1,7 +1,7 @@
 // The keyboard: every key, what it does, and the sheet that lists them.
 
 import { redo, undo } from "./said.js";
-import { judge } from "./details.js";
+import { judge, right } from "./details.js";
 import { byId, el } from "./dom.js";
 import { goToCell, selectNucleus } from "./find.js";
 import { fit, zoomBy } from "./movie.js";
@@ -27,6 +27,7 @@ const GROUPS = [
     [["n"], "next item", () => step(1)], [["p"], "the one before", () => step(-1)],
     [["1"], "normal", verdict("normal")], [["2"], "abnormal", verdict("abnormal")],
     [["3"], "not a mitosis", verdict("not_a_mitosis")], [["0"], "undecided", verdict("undecided")],
+    [["g"], "looks right: nothing to correct", right],
     [["Enter"], "next item; in a tool: done", () => (state.edit ? tools.finish({}) : step(1))],
     [["u", "Ctrl+z"], "undo", () => undo()], [["Shift+U", "Ctrl+y", "Ctrl+Shift+Z"], "redo", redo],
     [["/"], "filter the list", find], [["q"], "next tab", () => set({ tab: TABS[(TABS.indexOf(state.tab) + 1) % 3] })],

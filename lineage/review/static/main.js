@@ -9,7 +9,7 @@ import * as keys from "./keys.js";
 import { Lineage } from "./lineage.js";
 import * as movie from "./movie.js";
 import * as movies from "./movies.js";
-import { reread, settle } from "./said.js";
+import { corrections as standing, reread, settle } from "./said.js";
 import * as status from "./status.js";
 import { notify, on, remember, remembered, set, state } from "./store.js";
 import * as toolbar from "./toolbar.js";
@@ -43,9 +43,15 @@ async function begin() {
 
 function failed(error) {
   const unknown = error instanceof ApiError && [401, 403].includes(error.status);
-  byId("message").textContent = unknown ? "Open the address that the terminal shows: it holds the key to this page." : error.message;
-  byId("message").hidden = false;
+  message(unknown ? "Open the address that the terminal shows: it holds the key to this page." : error.message);
   if (!(error instanceof ApiError)) throw error;
+}
+
+/** Words in place of the page, with a way back to the listing where there is one. */
+function message(words) {
+  const back = state.movies.length > 1 ? el("button", { onclick: () => { location.hash = ""; } }, "All movies") : null;
+  byId("message").replaceChildren(el("span", {}, words), ...(back ? [back] : []));
+  byId("message").hidden = false;
 }
 
 function mount() {
@@ -69,8 +75,7 @@ function tabs() {
 }
 
 function counts() {
-  const said = state.corrections.lines.filter(line => line.standing && line.what !== "undo");
-  const numbers = { worklist: state.worklist.n_left, corrections: said.length };
+  const numbers = { worklist: state.worklist.n_left, corrections: standing().length };
   for (const tab of byId("tabs").children)
     tab.replaceChildren(TABS[tab.dataset.tab], numbers[tab.dataset.tab] ? el("small", {}, numbers[tab.dataset.tab]) : "");
 }
@@ -130,6 +135,8 @@ async function open(m) {
   byId("desk").hidden = byId("status").hidden = false;
   set({ m, movie: null, lineage: null, selected: null, eventId: null, item: null, edit: null, levels: {}, frame: 0, playing: false,
     corrections: { lines: [], unreadable: [] }, progress: null });
+  await finished(m);
+  if (state.m !== m) return; // another was opened meanwhile
   const about = await getJson(`movies/${m}`);
   about.diameter_px ??= Math.min(...about.shape) / 20; // of a movie without nuclei
   set({ movie: about, layer: "dna" });
@@ -138,6 +145,18 @@ async function open(m) {
   set({ progress: await getJson(`movies/${m}/state`) });
   await reload();
   if (about.warnings?.length) notify(about.warnings[0], false);
+}
+
+/** Wait where the server was killed while it redid the run: that is finished first. */
+async function finished(m) {
+  for (;;) {
+    const { working, results } = await getJson(`movies/${m}/state`);
+    if (state.m !== m) return;
+    byId("message").hidden = true;
+    if (!working || results !== null) return;
+    message("The results of this movie are being finished. It opens by itself.");
+    await new Promise(go => setTimeout(go, EVERY));
+  }
 }
 
 function head({ name, n_frames, shape, pixel_size_um, minutes_per_frame, dose_gy }) {
@@ -197,8 +216,8 @@ async function look() {
   set({ progress: now });
   if (now.results !== before.results) return reload();
   if (now.lines !== before.lines) {
-    await reread();
     set({ worklist: await getJson(`movies/${m}/worklist`) });
+    await reread();
   } else settle();
 }
 

@@ -17,6 +17,7 @@ let canvas, zoom, transform = d3.zoomIdentity;
 let shown = { frame: -1, pictures: [], mixed: null }; // what the canvas has now
 let hovered = -1;
 let dragged = null; // [from, to] of the line that is being dragged, [y, x]
+let wasLine = false; // the click that follows is the end of a line, and selects nothing
 const hits = document.createElement("canvas").getContext("2d");
 const mixer = document.createElement("canvas");
 const paint = onceAFrame(render);
@@ -284,7 +285,7 @@ function hover(i) {
 }
 
 function clicked(event) {
-  if (event.defaultPrevented || isLine() || shown.frame !== state.frame) return;
+  if (event.defaultPrevented || wasLine || isLine() || shown.frame !== state.frame) return;
   const [y, x] = pointOf(event);
   const { edit } = state;
   if (edit && edit.tool.takes !== "nuclei") return tools.point(y, x);
@@ -295,6 +296,7 @@ function clicked(event) {
 }
 
 function beginLine(event) {
+  wasLine = false;
   if (!isLine() || event.button) return;
   const from = pointOf(event);
   dragged = [from, from];
@@ -304,6 +306,7 @@ function endLine() {
   if (!dragged) return;
   const [from, to] = dragged;
   dragged = null;
+  wasLine = true;
   if (Math.hypot(from[0] - to[0], from[1] - to[1]) * transform.k > 6) tools.line(from, to);
   paint();
 }

@@ -16,7 +16,7 @@ export function list(open) {
 }
 
 function row(movie, open) {
-  const name = el("button", { class: "link", disabled: Boolean(movie.error), onclick: () => open(movie.m), title: movie.name }, movie.name);
+  const name = el("button", { class: "link", onclick: () => open(movie.m), title: movie.name }, movie.name);
   if (movie.error) return el("tr", { class: "broken" }, el("th", {}, name), el("td", { colSpan: 6 }, movie.error));
   const [done, all] = [movie.n_done, movie.n_done + movie.n_todo];
   const bar = el("progress", { max: Math.max(all, 1), value: all ? done : 1, "aria-label": "looked through" });

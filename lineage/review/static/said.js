@@ -5,8 +5,15 @@ import { notify, set, state } from "./store.js";
 
 let settled = new Set(); // ids of lines that the results hold
 
+let before = Promise.resolve(); // all that was said so far: lines are written in the order of the keys
+
 /** Add a line. Gives whether it was taken. */
-export async function say(line, why = "") {
+export function say(line, why = "") {
+  before = before.then(() => send(line, why));
+  return before;
+}
+
+async function send(line, why) {
   if (state.session.read_only) {
     notify("This server only shows: corrections are switched off.", true);
     return false;
@@ -40,8 +47,12 @@ export async function reread() {
   const m = state.m;
   const answer = await getJson(`movies/${m}/corrections`);
   if (state.m !== m) return;
+  const known = new Set(notApplied().map(line => line.id));
+  const isFirst = !state.corrections.lines.length;
   set({ corrections: { ...answer, lines: standing(answer.lines) } });
   settle();
+  const news = notApplied().filter(line => !known.has(line.id));
+  if (news.length && !isFirst) notify(`Not applied: ${news.at(-1).not_applied}.`, true);
 }
 
 /** The results hold all that is said. */
@@ -49,15 +60,28 @@ export function settle() {
   const { progress, corrections } = state;
   if (!progress || progress.working || progress.holds !== progress.applied) return;
   if (progress.lines > corrections.lines.length) return;
-  const before = settled.size;
+  const n = settled.size;
   settled = new Set(corrections.lines.map(line => line.id));
-  if (settled.size !== before) set({ corrections: { ...corrections } });
+  if (settled.size !== n) set({ corrections: { ...corrections } });
 }
 
-export const isPending = line => line.standing && line.what !== "undo" && !line.not_applied && !settled.has(line.id);
+/** Whether a line is to change something: all but those that undo, or say that something is right. */
+export const isCorrection = line => !["undo", "right"].includes(line.what);
+
+const isNew = line => line.standing && line.what !== "undo" && !line.not_applied && !settled.has(line.id);
+export const isPending = line => isNew(line) && isCorrection(line);
 
 /** The lines that are said and that the results do not hold yet. */
 export const pending = () => state.corrections.lines.filter(isPending);
+
+/** The same, with those that say that something is right: the work list may not know of them yet. */
+export const fresh = () => state.corrections.lines.filter(isNew);
+
+/** Those that the results cannot hold, with the reason. */
+export const notApplied = () => state.corrections.lines.filter(line => line.standing && line.not_applied);
+
+/** The corrections that stand. */
+export const corrections = () => state.corrections.lines.filter(line => line.standing && isCorrection(line));
 
 /** Own steps that can be undone and redone, the next one last: a function of all lines. */
 export function steps() {
@@ -76,12 +100,15 @@ export function steps() {
   return { undo: last(undoable), redo: last(redoable) };
 }
 
-export async function undo(line = steps().undo) {
+export async function undo(line = null) {
+  await before;
+  line ??= steps().undo;
   if (!line) return notify("Nothing of yours to undo.");
   if (await say({ what: "undo", line: line.id })) notify("Undone.");
 }
 
 export async function redo() {
+  await before;
   const { redo: line } = steps();
   if (!line) return notify("Nothing to redo.");
   if (await say({ what: "undo", line: line.id })) notify("Done again.");

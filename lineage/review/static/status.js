@@ -1,7 +1,7 @@
 // The line at the bottom: is all saved, is it being worked in, what just happened, how much is left.
 
 import { byId, el } from "./dom.js";
-import { pending } from "./said.js";
+import { corrections, notApplied, pending } from "./said.js";
 import { on, state } from "./store.js";
 import { count } from "./words.js";
 
@@ -33,12 +33,13 @@ function saved() {
 }
 
 function all() {
-  const n = state.corrections.lines.filter(line => line.standing && line.what !== "undo").length;
-  const others = state.corrections.lines.filter(line => line.standing && line.what !== "undo" && line.who !== state.who).length;
+  const n = corrections().length;
+  const others = corrections().filter(line => line.who !== state.who).length;
   const seconds = state.progress?.seconds;
   if (!n) return "No corrections yet";
   const by = others ? `, ${others} by others` : "";
-  return `Saved: ${count(n, "correction")}${by}${seconds ? `; worked in within ${seconds.toFixed(1)} s` : ""}`;
+  const lost = notApplied().length ? `, ${notApplied().length} not applied` : "";
+  return `Saved: ${count(n, "correction")}${by}${lost}${seconds ? `; worked in within ${seconds.toFixed(1)} s` : ""}`;
 }
 
 function notice() {

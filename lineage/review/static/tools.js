@@ -95,7 +95,7 @@ export const TOOLS = [
     icon: ["M8 2a6 6 0 1 0 .01 0", "M5.5 5.5l5 5M10.5 5.5l-5 5"],
   },
   {
-    id: "merge_outlines", key: "g", name: "Merge outlines", group: "outlines", takes: "nuclei", needs: 2, most: 8, alone: true,
+    id: "merge_outlines", key: "S", name: "Merge outlines", group: "outlines", takes: "nuclei", needs: 2, most: 8, alone: true,
     hint: n => (n < 2 ? "Click the pieces of one nucleus." : "Click another piece, or Enter."),
     allows: (picks, i) => !picks.length || sameFrame(picks, i),
     line: picks => ({ what: "merge_outlines", nuclei: picks.map(at) }),

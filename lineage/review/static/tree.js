@@ -36,14 +36,14 @@ export function mount(element) {
 
 // Layout
 
-/** Families, the selected cell's first, then the largest; cells alone follow. */
-function arrange() {
+/** Families, that of `leader` first, then the largest; cells alone follow. */
+function arrange(leader = null) {
   plan = { x: new Map(), width: 0, families: [] };
   if (!state.lineage) return;
   const { cells, events } = state.lineage;
   const eventful = new Set(events.filter(e => e.event_type === "mitosis").map(e => e.mother));
   const families = connected(cells).sort((a, b) => b.length - a.length || a[0] - b[0]);
-  const first = state.selected ? families.findIndex(f => f.includes(state.selected.cell)) : -1;
+  const first = families.findIndex(f => f.includes(leader));
   if (first > 0) families.unshift(...families.splice(first, 1));
   const isAlone = f => f.length === 1 && !eventful.has(f[0]);
   let x = GAP;
@@ -110,7 +110,7 @@ function columnsOf(cells, family) {
 function selectedElsewhere() {
   const cell = state.selected?.cell;
   if (!ownChoice && cell >= 0 && !isVisible(cell)) {
-    arrange();
+    arrange(cell);
     const shift = Math.min(0, canvas.clientWidth / 2 - AXIS - transform.k * plan.x.get(cell));
     d3.select(canvas).call(zoom.transform, d3.zoomIdentity.translate(shift, transform.k === 1 ? 0 : transform.y).scale(transform.k));
   }
@@ -164,8 +164,8 @@ function render() {
   context.clip();
   const inSight = [...plan.x.keys()].filter(cell => xOf(cell) > AXIS - 60 && xOf(cell) < width + 60);
   lives(context, inSight, { colour, at });
-  mitoses(context, new Set(inSight), { colour, at });
   selection(context, { colour, at });
+  mitoses(context, new Set(inSight), { colour, at });
   cursor(context, { width, colour, at });
   context.restore();
 }

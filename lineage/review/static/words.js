@@ -56,6 +56,7 @@ export function ofLine(line, hoursOf) {
     case "merge_outlines": return `${line.nuclei.length} outlines are one nucleus at ${at(line.nuclei[0])}`;
     case "split_outline": return `outline split at ${at(line.nucleus)}`;
     case "draw_outline": return `outline drawn at ${hoursOf(line.frame)}`;
+    case "right": return `right as it is at ${at(line.nucleus)}`;
     default: return plain(line.what);
   }
 }

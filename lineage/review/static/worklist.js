@@ -4,20 +4,20 @@ import { byId, el, onceAFrame } from "./dom.js";
 import { goToItem } from "./find.js";
 import { longList } from "./lists.js";
 import { isInView } from "./movie.js";
-import { pending, verdictOf } from "./said.js";
-import { notify, on, remember, remembered, set, state } from "./store.js";
-import { KINDS, VERDICTS, capital, count, hours, ofEvent, placesOf, plain } from "./words.js";
+import { fresh, verdictOf } from "./said.js";
+import { notify, on, set, state } from "./store.js";
+import { KINDS, VERDICTS, capital, hours, ofEvent, placesOf, plain } from "./words.js";
 
 const ROW = 44;
 const filter = { what: "doubtful", open: "open", text: "", kind: "", verdict: "", reason: "", from: "", to: "", inView: false };
 let list, form, left;
 let showing = []; // the items that the filters let through, in order
-let seen = new Set(); // keys of what was looked at in this browser
+let place = 0; // of the item at hand among them: from there it goes on, whatever becomes of the item
 
 export function mount() {
   list = longList(ROW, row);
   form = el("form", { class: "filters", onsubmit: event => event.preventDefault() });
-  left = el("span");
+  left = el("span", { title: "What may move the fraction abnormal most comes first; up and down take turns" });
   const inView = el("input", { type: "checkbox", onchange: event => { filter.inView = event.target.checked; draw(); } });
   byId("panel-worklist").append(form, el("div", { class: "left soft" }, left,
     el("label", { class: "onward", title: "Only what lies in the part of the field that is seen" }, inView, "in view")), list.element);
@@ -25,7 +25,6 @@ export function mount() {
   const refresh = onceAFrame(draw);
   on(["worklist", "lineage", "item", "corrections", "movie"], refresh);
   on("view", () => filter.inView && refresh());
-  on("m", () => { seen = new Set(JSON.parse(remembered("seen", "{}"))[state.m] ?? []); });
 }
 
 // Filters
@@ -33,8 +32,7 @@ export function mount() {
 function fields() {
   const change = name => event => {
     filter[name] = event.target.value;
-    draw();
-    list.element.scrollTop = 0;
+    again();
   };
   const choose = (name, label) => el("select", { "data-name": name, "aria-label": label, onchange: change(name) });
   const hoursField = (name, hint) => el("input", {
@@ -52,11 +50,17 @@ function segments(name, choices) {
     type: "button", "data-value": value, "aria-pressed": String(filter[name] === value), onclick: () => {
       filter[name] = value;
       buttons.forEach(b => b.setAttribute("aria-pressed", String(b.dataset.value === value)));
-      draw();
-      list.element.scrollTop = 0;
+      again();
     },
   }, words));
   return el("div", { class: "segments", role: "group" }, buttons);
+}
+
+/** Other filters: the list is walked through from its beginning. */
+function again() {
+  place = 0;
+  draw();
+  list.element.scrollTop = 0;
 }
 
 /** Give a choice the values that there are, and keep what is chosen if it is still among them. */
@@ -111,19 +115,31 @@ function fits(item) {
 
 function draw() {
   if (!state.movie || !state.lineage) return;
-  const said = pending().flatMap(placesOf);
+  const said = fresh().flatMap(placesOf);
   const all = items();
   offer("kind", "any kind", [...new Set(all.map(kindOf))].sort(), k => KINDS[k] ?? plain(k));
   offer("verdict", "any verdict", Object.keys(VERDICTS), v => VERDICTS[v]);
   offer("reason", "any reason", [...new Set(all.flatMap(i => i.reasons))].sort(), plain);
   const fitting = all.filter(fits).map(item => ({ ...item, done: isDone(item, said) }));
   const isOpen = item => !item.done;
-  showing = fitting.filter(i => i.key === state.item || filter.open === "" || isOpen(i) === (filter.open === "open"));
+  showing = fitting.filter(i => filter.open === "" || isOpen(i) === (filter.open === "open"));
+  keepPlace(fitting.find(i => i.key === state.item));
   const nOpen = fitting.filter(isOpen).length;
-  const order = filter.what === "doubtful" ? "; what may move the fraction abnormal most first" : "";
+  const order = filter.what === "doubtful" ? "; the most valuable first" : "";
   left.textContent = fitting.length ? `${nOpen} left, ${fitting.length - nOpen} done${order}` : nothing(all);
   list.show(showing);
   list.reveal(showing.findIndex(i => i.key === state.item));
+}
+
+/** The item at hand stays where it was in the list, also when it is done, and those that are done come last. */
+function keepPlace(item) {
+  if (!item) return;
+  const at = showing.indexOf(item);
+  if (at >= 0 && !item.done) place = at;
+  else if (at !== place) {
+    if (at >= 0) showing.splice(at, 1);
+    showing.splice(place, 0, item);
+  }
 }
 
 function nothing(all) {
@@ -141,7 +157,7 @@ function row(item) {
   }, dot,
   el("span", { class: "what" }, el("b", {}, capital(heading(item, said))), el("small", {}, item.event_id === null ? item.words : reasons || item.words)),
   el("span", { class: "when" }, `${time} h`, el("small", {}, `cell ${item.cell}`)),
-  el("span", { class: "tick", title: item.done ? "done" : seen.has(item.key) ? "looked at" : "" }, item.done ? "✓" : seen.has(item.key) ? "·" : ""));
+  el("span", { class: "tick", title: item.done ? "done" : "" }, item.done ? "✓" : ""));
 }
 
 function heading(item, said) {
@@ -154,21 +170,23 @@ function heading(item, said) {
 // Walking
 
 function go(item) {
-  seen.add(item.key);
-  const all = JSON.parse(remembered("seen", "{}"));
-  remember("seen", JSON.stringify({ ...all, [state.m]: [...seen].slice(-2000) }));
+  place = showing.findIndex(i => i.key === item.key);
   goToItem(item);
 }
 
 /** The next item (or the one before, for -1) of those that the filters let through. */
 export function step(by) {
   const at = showing.findIndex(i => i.key === state.item);
-  const next = at < 0 ? (by > 0 ? 0 : -1) : at + by;
+  const next = at < 0 && by > 0 ? place : (at < 0 ? place : at) + by; // what follows an item that is gone has its place
   if (!showing[next]) return notify(showing.length ? "That was the last one of the list." : "Nothing is left in the list.");
   go(showing[next]);
 }
 
-export const nLeft = () => count(state.worklist.n_left, "item");
+/** The item at hand, if it is about a cell or a nucleus, not about an event, and that is still what is selected. */
+export function ofCell() {
+  const item = showing.find(i => i.key === state.item);
+  return item && item.event_id === null && item.cell === state.selected?.cell ? item : null;
+}
 
 export function find() {
   set({ tab: "worklist" });
