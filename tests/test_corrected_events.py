@@ -74,7 +74,7 @@ def test_it_is_found_in_the_tables_of_a_run():
     assert matcher(events, in_no_cell, pixel_size_um=1.0)(named([DIVISION], LIVES)[7]) is None
 
 
-def test_of_a_division_and_the_verdict_that_it_is_no_mitosis_the_later_holds():
+def test_of_verdicts_and_divisions_that_contradict_each_other_the_later_holds():
     nucleus = {"frame": 4, "y_px": 11.0, "x_px": 21.0}
     division = make(
         {"what": "division", "mother": nucleus, "daughters": [
@@ -82,9 +82,9 @@ def test_of_a_division_and_the_verdict_that_it_is_no_mitosis_the_later_holds():
         ]}, who="anna",
     )  # fmt: skip
     event = {"mother": nucleus, "frame": 5, "event_type": "mitosis"}
-    none, normal = (
+    none, normal, again = (
         make({"what": "verdict", "event": event, "verdict": v}, who="anna")
-        for v in ("not_a_mitosis", "normal")
+        for v in ("not_a_mitosis", "normal", "normal")
     )
     table = LIVES.assign(detection_id=range(len(LIVES)), area_um2=50.0)
 
@@ -95,5 +95,7 @@ def test_of_a_division_and_the_verdict_that_it_is_no_mitosis_the_later_holds():
     assert decided(none) == ({7: "not_a_mitosis"}, {})
     assert decided(none, division) == ({}, {none.id: OVERRULED})
     assert decided(division, none) == ({7: "not_a_mitosis"}, {division.id: OVERRULED})
+    assert decided(normal, none) == ({7: "not_a_mitosis"}, {normal.id: OVERRULED})
+    assert decided(normal, again) == ({7: "normal"}, {})
     assert decided(division, normal) == decided(normal, division) == ({7: "normal"}, {})
     assert decided(none, division, normal) == ({7: "normal"}, {none.id: OVERRULED})

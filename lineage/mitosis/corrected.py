@@ -77,7 +77,10 @@ def verdicts_of(
             if event_id is None:
                 not_applied[line.id] = GONE if cell_of(event.mother) is None else NO_EVENT
                 continue
-            found[event_id] = line, ByPerson(line.verdict, line.subtype)
+            verdict = ByPerson(line.verdict, line.subtype)
+            if event_id in found and found[event_id][1] != verdict:
+                not_applied[found[event_id][0].id] = OVERRULED
+            found[event_id] = line, verdict
             if line.verdict is Decision.NOT_A_MITOSIS and event_id in divisions:
                 not_applied[divisions.pop(event_id).id] = OVERRULED
     return {event_id: verdict for event_id, (_, verdict) in found.items()}, not_applied
