@@ -10,6 +10,7 @@ import atexit
 import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -99,7 +100,7 @@ class Redo:
             self._condition.notify()
             left = [] if was_closed or self._under_way else list(self._without_report.values())
         for movie in left:
-            self._redo(movie, self._worker(), report=True)
+            self._redo(movie, report=True)
         with self._condition:
             if self._process is not None:
                 self._process.terminate()
@@ -117,8 +118,7 @@ class Redo:
                     return
                 movie, report = found
                 self._under_way = movie
-                connection = self._worker()
-            self._redo(movie, connection, report=report)
+            self._redo(movie, report=report)
 
     def _next(self) -> tuple[Movie, bool] | None:
         """What is to be done next, and whether only its report is; None once the server ends."""
@@ -131,34 +131,31 @@ class Redo:
             self._condition.wait(left)
         return None
 
-    def _redo(self, movie: Movie, connection: Connection, *, report: bool) -> None:
+    def _redo(self, movie: Movie, *, report: bool) -> None:
         """Redo a movie, and leave its report for later; or write that alone."""
-        digest, start = movie.digest, time.monotonic()
+        digest, start = None, time.monotonic()
         movie.is_written = not report
         try:
+            digest = movie.digest
+            with self._condition:
+                connection = self._worker()
             connection.send((str(movie.root.resolve()), report))
             error = connection.recv()
-        except (EOFError, OSError):
-            error = "the process that redoes the run ended before it was done: it is tried again"
+        except (EOFError, OSError) as lost:
+            error = f"the run could not be redone ({lost or 'its process ended'}): it is tried again"
             with self._condition:
                 self._process = self._connection = None
         movie.is_written = False
+        now = time.monotonic()
         with self._condition:
             self._under_way = None
-            if report:
-                self._set(movie, error=error)
-                return
-            if error is None:
-                self._without_report[movie.number] = movie
-            self._set(
-                movie,
-                working=False,
-                error=error,
-                seconds=round(time.monotonic() - start, 2),
-                tried=digest,
-                again_at=time.monotonic() + RETRY_S if error else float("inf"),
-            )
-        self.ask(movie)  # what was said meanwhile
+            self._set(movie, error=error, tried=digest, again_at=now + RETRY_S)
+            if not report:
+                self._set(movie, working=False, seconds=round(now - start, 2))
+                if error is None:
+                    self._without_report[movie.number] = movie
+        with suppress(OSError):  # a folder that is gone is asked for again by the page
+            self.ask(movie)  # what was said meanwhile
 
     def _worker(self) -> Connection:
         """The line to the process, which is started if it is not there."""
