@@ -193,6 +193,40 @@ def test_the_later_of_two_words_holds():
     assert tracked(mitosis, division, none)[1:] == ([], {division.id: OVERRULED})
 
 
+def test_a_word_on_a_division_is_known_again_a_frame_away():
+    """Whoever says that none is here need not name the very nucleus that the other named as the mother."""
+    drawn = nuclei.mitosis(2)
+    daughters = [nucleus(drawn, f"daughter {k}", 8) for k in range(2)]
+    division = said("division", mother=nucleus(drawn, "mother", 7), daughters=daughters)
+    none = said("no_division", mother=nucleus(drawn, "mother", 6))
+    assert tracked(drawn, none, division)[1:] == (tracked(drawn)[1], {none.id: OVERRULED})
+    assert tracked(drawn, division, none)[1:] == ([], {division.id: OVERRULED})
+
+
+def test_a_word_on_one_cell_is_none_on_its_neighbour():
+    """They touch: 0.7 diameters apart."""
+    apart = 0.7 * 2 * np.sqrt(nuclei.mitosis(2)["area_um2"].median() / np.pi)
+    cells = nuclei.bystanders(14) | {
+        "one": nuclei.still((150.0, 150.0), range(14)),
+        "other": nuclei.still((150.0, 150.0 + apart), range(9)),
+    }
+    drawn = nuclei.looking(nuclei.table(cells), {})
+    lives = said("no_death", nucleus=nucleus(drawn, "one", 8))
+    dies = said("death", nucleus=nucleus(drawn, "other", 7))
+    for lines in ((lives, dies), (dies, lives)):
+        assert tracked(drawn, *lines)[2] == {}
+
+
+def test_what_is_said_twice_is_no_contradiction():
+    drawn = nuclei.mitosis(2)
+    two = [nucleus(drawn, f"daughter {k}", 8) for k in range(2)]
+    mother = nucleus(drawn, "mother", 7)
+    twice = [said("division", mother=mother, daughters=daughters) for daughters in (two, two[::-1])]
+    _, edges, not_applied = tracked(drawn, *twice)
+    assert edges == [("mother", "daughter 0"), ("mother", "daughter 1")]
+    assert not_applied == {}
+
+
 def test_what_names_a_nucleus_that_is_gone_is_listed():
     drawn = two_cells()
     nowhere = {"frame": 6, "y_px": 299.0, "x_px": 299.0}

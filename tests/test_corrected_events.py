@@ -3,7 +3,8 @@
 import pandas as pd
 
 from lineage.corrections.events import match, matcher, named
-from lineage.corrections.lines import Nucleus
+from lineage.corrections.lines import Nucleus, make
+from lineage.mitosis.corrected import OVERRULED, verdicts_of
 from lineage.schema import EventType, MitosisEvent
 
 
@@ -70,3 +71,28 @@ def test_it_is_found_in_the_tables_of_a_run():
     assert find(named([event(1, 3, 5, event_type=EventType.DEATH)], LIVES)[1]) == 5
     in_no_cell = detections.assign(tracklet_id=detections["tracklet_id"].replace(1, -1))
     assert matcher(events, in_no_cell, pixel_size_um=1.0)(named([DIVISION], LIVES)[7]) is None
+
+
+def test_of_a_division_and_the_verdict_that_it_is_no_mitosis_the_later_holds():
+    nucleus = {"frame": 4, "y_px": 11.0, "x_px": 21.0}
+    division = make(
+        {"what": "division", "mother": nucleus, "daughters": [
+            {"frame": 5, "y_px": 8.0, "x_px": 20.0}, {"frame": 5, "y_px": 14.0, "x_px": 22.0}
+        ]}, who="anna",
+    )  # fmt: skip
+    event = {"mother": nucleus, "frame": 5, "event_type": "mitosis"}
+    none, normal = (
+        make({"what": "verdict", "event": event, "verdict": v}, who="anna")
+        for v in ("not_a_mitosis", "normal")
+    )
+    table = LIVES.assign(detection_id=range(len(LIVES)), area_um2=50.0)
+
+    def decided(*lines):
+        found, not_applied = verdicts_of(lines, [DIVISION], table, pixel_size_um=1.0)
+        return {e: v.verdict.value for e, v in found.items()}, not_applied
+
+    assert decided(none) == ({7: "not_a_mitosis"}, {})
+    assert decided(none, division) == ({}, {none.id: OVERRULED})
+    assert decided(division, none) == ({7: "not_a_mitosis"}, {division.id: OVERRULED})
+    assert decided(division, normal) == decided(normal, division) == ({7: "normal"}, {})
+    assert decided(none, division, normal) == ({7: "normal"}, {none.id: OVERRULED})

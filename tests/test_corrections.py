@@ -48,6 +48,12 @@ def test_what_a_crash_cut_off_is_lost_and_nothing_else(tmp_path):
         assert found.unreadable == (() if is_whole else (2,))
 
 
+def test_an_editor_s_mark_and_line_breaks_are_no_mistakes(tmp_path):
+    path, lines = tmp_path / journal.NAME, [said("no_death", nucleus=HERE), said("no_death", nucleus=LATER)]
+    path.write_bytes(b"\xef\xbb\xbf" + "".join(f"{dumps(line)}\r\n" for line in lines).encode())
+    assert journal.read(path) == journal.Journal(tuple(lines))
+
+
 def test_lines_of_several_writers_stand_whole(tmp_path):
     from concurrent.futures import ThreadPoolExecutor
 
@@ -71,6 +77,15 @@ def test_a_line_says_what_it_may_and_nothing_else():
         said("no_death", nucleus=HERE | {"x_px": float("nan")})
     with pytest.raises(InputError, match="path"):
         said("no_death", nucleus=HERE, path="../../run.json")
+    death = {"mother": HERE, "frame": 5, "event_type": "death"}
+    with pytest.raises(InputError, match="a verdict is one on a mitosis"):
+        said("verdict", event=death, verdict="normal")
+    with pytest.raises(InputError, match="tripolar is no kind of mitosis with the verdict normal"):
+        said("mitosis", nucleus=HERE, verdict="normal", subtype="tripolar")
+    with pytest.raises(InputError, match="sister_fusion is no kind"):
+        said("mitosis", nucleus=HERE, verdict="abnormal", subtype="sister_fusion")
+    with pytest.raises(InputError, match="who"):
+        make({"what": "no_death", "nucleus": HERE}, who="\x1b]0;a terminal's title\a")
     with pytest.raises(InputError, match="may not set id"):
         make({"what": "no_death", "nucleus": HERE, "id": "0" * 32}, who="anna")
     with pytest.raises(InputError, match="what"):

@@ -76,7 +76,7 @@ def test_they_are_counted_by_dose_and_said(plate, tmp_path):
     assert counted == [(3, 2), (0, 0), (1, 0)]
     words = "People corrected 2 of 6 movies; their verdicts and other corrections by dose: "
     assert words + "0 Gy 3 + 2, 4 Gy 0 + 0, 8 Gy 1 + 0." in output
-    assert "1 corrections found nothing to correct and changed nothing (A5_p1)" in output
+    assert "1 corrections are not applied (A5_p1)" in output
     page = (tmp_path / "out" / "dose_report.html").read_text()
     assert words in page
     assert "4 verdicts on mitoses are those of people who looked at the movie" in page

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import pandas as pd
 import pytest
@@ -10,6 +11,7 @@ from corner import TABLES, start
 from lineage.corrections import journal
 from lineage.corrections.lines import make
 from lineage.io.files import read_table
+from pipelines.dose.corrections import is_held
 
 
 @pytest.fixture
@@ -152,7 +154,7 @@ def test_corrections_that_no_longer_apply_are_listed(corner, run):
     output = " ".join(go_on(corner, run).split())
     assert output.count("is not applied") == 3
     assert set(record(run)["corrections"]["not_applied"]) == {lost.id, wrong.id, gone.id}
-    assert "3 of 3 corrections could not be applied" in (run / "report.html").read_text()
+    assert "3 of 3 corrections are not applied" in (run / "report.html").read_text()
     assert "not applied" in " ".join(go_on(corner, run).split())  # said again at every start
 
 
@@ -165,6 +167,24 @@ def test_corrections_outlive_other_settings_and_overwriting(corner, run, tmp_pat
     assert "tetrapolar" in events(run)["subtype"].tolist()
     go_on(corner, run, "--overwrite")
     assert "tetrapolar" in events(run)["subtype"].tolist()
+
+
+def test_what_a_killed_run_had_begun_with_is_no_result(corner, run, monkeypatch):
+    """Crops and tracks are of a line that is undone before anybody starts the run again."""
+    before, line = (
+        bytes_of(run),
+        say(run, "no_division", mother=nucleus(run, divisions(run)["mother_id"].iloc[0])),
+    )
+    with monkeypatch.context() as patch:
+        patch.setattr("lineage.run.classify", lambda job: sys.exit("killed"))
+        start(corner, "--out", run, "--dose-gy", 4)
+    assert bytes_of(run) != before
+    say(run, "undo", line=line.id)
+    assert not is_held(run)
+    go_on(corner, run)
+    assert is_held(run)
+    assert bytes_of(run) == before
+    assert "corrections" not in record(run)
 
 
 def test_a_line_that_is_none_is_named_and_the_others_hold(corner, run):

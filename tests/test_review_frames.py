@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 
 import movies
 import numpy as np
@@ -97,6 +98,23 @@ def test_what_is_kept_has_a_limit_and_what_was_asked_for_last_stays():
     assert kept.n_bytes == 30
     kept.get(("large",), lambda: bytes(1000))  # more than all that may be kept: it alone
     assert kept.n_bytes == 1000
+
+
+def test_no_more_than_two_are_made_at_a_time():
+    """Outlines of a large image take hundreds of megabytes while they are made."""
+    kept, both, under_way, most = Kept(), Barrier(2), [], []
+
+    def make():
+        under_way.append(1)
+        most.append(len(under_way))
+        both.wait(10)
+        under_way.pop()
+        return b""
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda k: kept.get((k,), make), range(8)))
+    assert len(most) == 8
+    assert max(most) <= 2
 
 
 def test_a_reader_is_asked_by_one_thread_at_a_time():

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "corrections.jsonl"
+OVERRULED = "a later correction says otherwise"  # why a line that stands does not hold
+FAR_BYTE = 2**30
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def read(path: Path) -> Journal:
     if not path.exists():
         return Journal()
     lines, unreadable, known = [], [], set()
-    for number, text in enumerate(path.read_bytes().decode("utf-8", errors="replace").split("\n"), 1):
+    for number, text in enumerate(path.read_bytes().decode("utf-8-sig", errors="replace").split("\n"), 1):
         if not text.strip():
             continue
         try:
@@ -111,12 +113,13 @@ def _held(descriptor: int) -> Iterator[None]:
     except ImportError:  # Windows
         import msvcrt
 
-        os.lseek(descriptor, 0, os.SEEK_SET)
+        # What is locked nobody can read, so it is a byte that no file has.
+        os.lseek(descriptor, FAR_BYTE, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)  # type: ignore[attr-defined, unused-ignore]
         try:
             yield
         finally:
-            os.lseek(descriptor, 0, os.SEEK_SET)
+            os.lseek(descriptor, FAR_BYTE, os.SEEK_SET)
             msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)  # type: ignore[attr-defined, unused-ignore]
         return
     try:

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-from lineage.schema import Decision, EventType, InputError, Subtype
+from lineage.schema import ABNORMAL_SUBTYPES, Decision, EventType, InputError, Subtype
 
 MAX_DAUGHTERS = 4
 
 _Pixels = Annotated[float, Field(allow_inf_nan=False, ge=-1e5, le=1e6)]
 _Frame = Annotated[int, Field(ge=0, le=10_000_000)]
 _Point = tuple[_Pixels, _Pixels]  # y, x
+_PRINTED = r"^\P{Cc}*$"  # words are shown in terminals, which take control characters for commands
 
 
 class _Form(BaseModel):
@@ -43,17 +44,32 @@ class _Line(_Form):
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     at: Annotated[str, Field(max_length=40)]  # when, UTC, ISO 8601
-    who: Annotated[str, Field(min_length=1, max_length=80)]
-    why: Annotated[str, Field(max_length=500)] = ""
+    who: Annotated[str, Field(min_length=1, max_length=80, pattern=_PRINTED)]
+    why: Annotated[str, Field(max_length=500, pattern=_PRINTED)] = ""
 
 
-class Verdict(_Line):
-    """What this event is."""
+class _Judged(_Line):
+    verdict: Decision
+    subtype: Subtype | None = None  # of an abnormal one, where the person says more
+
+    @model_validator(mode="after")
+    def _of_one_kind(self) -> Any:
+        if self.subtype and (self.verdict is not Decision.ABNORMAL or self.subtype not in ABNORMAL_SUBTYPES):
+            raise ValueError(f"{self.subtype} is no kind of mitosis with the verdict {self.verdict}")
+        return self
+
+
+class Verdict(_Judged):
+    """What this mitosis is."""
 
     what: Literal["verdict"] = "verdict"
     event: Event
-    verdict: Decision
-    subtype: Subtype | None = None  # the kind of it, where the person says more
+
+    @model_validator(mode="after")
+    def _of_a_mitosis(self) -> Verdict:
+        if self.event.event_type is not EventType.MITOSIS:
+            raise ValueError(f"a verdict is one on a mitosis; this is a {self.event.event_type}")
+        return self
 
 
 class Division(_Line):
@@ -128,13 +144,12 @@ class NoDeath(_Line):
     nucleus: Nucleus
 
 
-class Mitosis(_Line):
+class Mitosis(_Judged):
     """Here is a mitosis that nobody proposed, and after which one cell is seen."""
 
     what: Literal["mitosis"] = "mitosis"
     nucleus: Nucleus
     verdict: Decision = Decision.UNDECIDED
-    subtype: Subtype | None = None
 
 
 class FalseNuclei(_Line):

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 from lineage.corrections.events import match
 from lineage.corrections.find import cell_finder
-from lineage.corrections.lines import Event, Mitosis, Verdict
+from lineage.corrections.journal import OVERRULED
+from lineage.corrections.lines import Division, Event, Mitosis, Verdict
 from lineage.mitosis.verdict import ByPerson
+from lineage.schema import Decision, EventType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,28 +48,40 @@ def verdicts_of(
     """A person's verdicts; of two on one event the later.
 
     Args:
-        lines: those that hold, in order.
+        lines: those that hold, in order; of divisions those that tracking has applied.
         events: of the lineage, in which nothing is rejected yet.
         detections: DETECTION_COLUMNS of the same lineage.
         pixel_size_um: of the movie.
 
     Returns:
-        event_id -> verdict; and id of the line -> why it is not applied.
+        event_id -> verdict; and id of the line -> why it is not applied. Who names daughters says that it is
+        a mitosis: of that and of the verdict that it is none, the later holds.
     """
     events = list(events)
     cell_of = cell_finder(detections, pixel_size_um=pixel_size_um)
-    found: dict[int, ByPerson] = {}
+    divides = {e.mother: e.event_id for e in events if e.event_type is EventType.MITOSIS and e.daughters}
+    found: dict[int, tuple[Line, ByPerson]] = {}
+    divisions: dict[int, Line] = {}
     not_applied = {}
     for line in lines:
-        if isinstance(line, Verdict):
-            event = line.event
-        elif isinstance(line, Mitosis):
-            event = Event(mother=line.nucleus, frame=line.nucleus.frame)
-        else:
-            continue
-        event_id = match(event, cell_of=cell_of, events=events)
-        if event_id is not None:
-            found[event_id] = ByPerson(line.verdict, line.subtype)
-        else:
-            not_applied[line.id] = GONE if cell_of(event.mother) is None else NO_EVENT
-    return found, not_applied
+        if isinstance(line, Division):
+            event_id = divides.get(cell_of(line.mother) or 0)
+            if event_id is None:
+                continue
+            divisions[event_id] = line
+            if event_id in found and found[event_id][1].verdict is Decision.NOT_A_MITOSIS:
+                not_applied[found.pop(event_id)[0].id] = OVERRULED
+        elif isinstance(line, Verdict | Mitosis):
+            event = line.event if isinstance(line, Verdict) else _event_of(line)
+            event_id = match(event, cell_of=cell_of, events=events)
+            if event_id is None:
+                not_applied[line.id] = GONE if cell_of(event.mother) is None else NO_EVENT
+                continue
+            found[event_id] = line, ByPerson(line.verdict, line.subtype)
+            if line.verdict is Decision.NOT_A_MITOSIS and event_id in divisions:
+                not_applied[divisions.pop(event_id).id] = OVERRULED
+    return {event_id: verdict for event_id, (_, verdict) in found.items()}, not_applied
+
+
+def _event_of(line: Mitosis) -> Event:
+    return Event(mother=line.nucleus, frame=line.nucleus.frame)

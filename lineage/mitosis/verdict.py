@@ -245,7 +245,7 @@ def decide_all(
     Args:
         events: of a lineage.
         predictions: of the classifier, matched by event_id.
-        corrections: event_id -> a person's verdict, which overrules this one.
+        corrections: event_id of a mitosis -> a person's verdict, which overrules this one.
 
     Returns:
         event_id -> its columns in `events.csv`: `subtype`, `verdict`, `verdict_because`, `mitosis_class`,
@@ -265,7 +265,7 @@ def decide_all(
 def _columns(event: MitosisEvent, p: Mapping[str, float], person: ByPerson | None) -> dict[str, Any]:
     """What `decide_all` says of one event."""
     if event.event_type is not EventType.MITOSIS:
-        kind = (person and person.subtype) or subtype(event, MitosisClass.UNCLASSIFIED)
+        kind = subtype(event, MitosisClass.UNCLASSIFIED)
         return {"subtype": kind.value} | dict.fromkeys(("verdict", "verdict_because", "mitosis_class"), "")
     found = decide(event, p.get("p_abnormal"), p.get("p_none"), person=person)
     predicted = MitosisClass.UNCLASSIFIED if not p else mitosis_class(p["p_abnormal"], p.get("p_none"))

@@ -145,7 +145,7 @@ def corrected(held: Mapping[str, Any], events: pd.DataFrame) -> str:
     n, failed = held["n"], len(held["not_applied"])
     verdicts = int((events["verdict_because"] == verdict.PERSON).sum())
     words = f"{n} correction{'s' * (n > 1)} by a person; {verdicts} of the verdicts are theirs."
-    return words if not failed else f"{words} {failed} of {n} corrections could not be applied."
+    return words if not failed else f"{words} {failed} of {n} corrections are not applied."
 
 
 def template(name: str) -> Template:

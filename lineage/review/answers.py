@@ -125,12 +125,17 @@ def reference(movie: Movie, event: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def corrections_of(movie: Movie) -> dict[str, Any]:
-    """All that was ever said, which of it stands, and which of that could not be applied."""
+    """All that was ever said, which of it stands, and which of that is not applied, or overruled."""
     said = movie.journal
     standing = {line.id for line in said.standing}
-    not_applied = read_record(movie.root).get("corrections", {}).get("not_applied", {})
+    held = read_record(movie.root).get("corrections", {})
     lines = [
-        as_dict(line) | {"standing": line.id in standing, "not_applied": not_applied.get(line.id)}
+        as_dict(line)
+        | {
+            "standing": line.id in standing,
+            "not_applied": held.get("not_applied", {}).get(line.id),
+            "overruled": line.id in held.get("overruled", ()),
+        }
         for line in said.lines
     ]
     return {"lines": lines, "unreadable": list(said.unreadable)}

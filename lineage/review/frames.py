@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAX_WIDTH = 4096  # pixels; wider frames are sent at half their size
 PERCENTILES = (1.0, 99.8)  # what is black and what is white, unless somebody says otherwise
 _PROBED_FRAMES, _PROBED_PIXELS = 5, 4  # frames, and every so many pixels of them
+MADE_AT_ONCE = 2  # frames, or outlines: those of a large image take some 200 MB meanwhile
 KEPT_BYTES = 192 * 2**20  # of all movies together
 
 
@@ -28,16 +29,17 @@ class Kept:
 
     def __init__(self, max_bytes: int = KEPT_BYTES) -> None:
         self.max_bytes, self.n_bytes = max_bytes, 0
-        self._lock = Lock()
+        self._lock, self._making = Lock(), BoundedSemaphore(MADE_AT_ONCE)
         self._known: OrderedDict[tuple, bytes] = OrderedDict()
 
     def get(self, key: tuple, make: Callable[[], bytes]) -> bytes:
         """What is kept under a key, made if it is not there."""
-        with self._lock:
-            if key in self._known:
-                self._known.move_to_end(key)
-                return self._known[key]
-        made = make()
+        known = self._find(key)
+        if known is not None:
+            return known
+        with self._making:
+            known = self._find(key)  # somebody else may have made it meanwhile
+            made = make() if known is None else known
         with self._lock:
             if key not in self._known:
                 self._known[key] = made
@@ -45,6 +47,12 @@ class Kept:
             while self.n_bytes > self.max_bytes and len(self._known) > 1:
                 self.n_bytes -= len(self._known.popitem(last=False)[1])
         return made
+
+    def _find(self, key: tuple) -> bytes | None:
+        with self._lock:
+            if key in self._known:
+                self._known.move_to_end(key)
+            return self._known.get(key)
 
 
 class Frames:

@@ -20,7 +20,7 @@ def outlines(labels: np.ndarray) -> tuple[list[int], list[list[float]]]:
     >>> outlines(np.array([[0, 0, 0], [0, 7, 7]]))
     ([7], [[0.5, 1.0, 1.0, 0.5, 2.0, 0.5, 2.5, 1.0, 2.0, 1.5, 1.0, 1.5]])
     """
-    found, ends, x, y = _walk_around(np.pad(np.asarray(labels, np.int64), 1))
+    found, ends, x, y = _walk_around(np.pad(np.asarray(labels, np.int32), 1))
     parts = np.split(np.stack([x, y], 1), ends[:-1]) if len(ends) else []
     return found.tolist(), [part.ravel().tolist() for part in parts]
 
@@ -30,7 +30,7 @@ def _walk_around(framed: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray
     """Walk around each piece from pixel edge to pixel edge, with the piece on the right hand.
 
     Args:
-        framed: (Y + 2, X + 2) int64 labels within a border of background.
+        framed: (Y + 2, X + 2) int32 labels within a border of background.
 
     Returns:
         (K,) labels, (K,) the point after the last of each, (N,) x and (N,) y in pixels of the image without

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 PACKAGES = ("btrack", "networkx", "numpy", "scikit-image", "scipy", "stardist", "torch", "trackpy", "zarr")
 
+UNFINISHED = "unfinished"  # in place of the digest of the corrections that results hold
+
 
 def open_movie(path: Path, config: Config) -> Video:
     """Open the movie of a run, or the masks that stand for one.
@@ -106,6 +108,11 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
         }
     )
     job = Job(folder, video, config, screen, _corrections(folder, screen))
+    held = folder.record.get("corrections", {})
+    if held.get("digest", "") != job.journal.digest:
+        # Killed half way, the results are those of no corrections: not of the earlier ones either.
+        folder.record["corrections"] = held | {"digest": UNFINISHED}
+        folder.save()
     units: list[Any] = [
         *(video.nucleus, video.phase, video.pixel_size_um, video.minutes_per_frame, video.missing),
         *([video.selection] if video.selection else []),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lineage import signal_courses, tables
+from lineage.corrections.journal import OVERRULED
 from lineage.export import graphml
 from lineage.io import labels
 from lineage.io.files import read_table, remove, write_table
@@ -79,14 +80,16 @@ def annotate(
 
 
 def record_corrections(job: Job) -> None:
-    """Record which corrections these results hold, and say which could not be applied."""
+    """Record which corrections these results hold, and say which are not applied."""
     record, standing = job.folder.record, job.journal.corrections
     reasons = {i: why for of_stage in record.get("not_applied", {}).values() for i, why in of_stage.items()}
-    not_applied = {line.id: reasons[line.id] for line in standing if line.id in reasons}
+    reasons = {line.id: reasons[line.id] for line in standing if line.id in reasons}
+    not_applied = {i: why for i, why in reasons.items() if why != OVERRULED}
     record["corrections"] = {
         "n": len(standing),
         "digest": job.journal.digest,
         "not_applied": not_applied,
+        "overruled": [i for i in reasons if i not in not_applied],
         "unreadable": list(job.journal.unreadable),
     }
     if not (standing or job.journal.unreadable):

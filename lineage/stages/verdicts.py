@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from lineage.corrections.lines import OfEvents
+from lineage.corrections.lines import Division, OfEvents
 from lineage.io import labels
 from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
@@ -159,9 +159,9 @@ def decide(
     """The verdict on each event; a person's goes before ours."""
     from lineage.mitosis.corrected import verdicts_of
 
-    said, not_applied = verdicts_of(
-        job.said(OfEvents), events, lineage.detections, pixel_size_um=job.video.pixel_size_um
-    )
+    not_tracked = job.folder.record.get("not_applied", {}).get("track", {})
+    lines = [line for line in job.said(OfEvents | Division) if line.id not in not_tracked]
+    said, not_applied = verdicts_of(lines, events, lineage.detections, pixel_size_um=job.video.pixel_size_um)
     job.note_not_applied("verdicts", not_applied)
     return verdict.decide_all(events, predictions, said)
 

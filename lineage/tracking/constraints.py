@@ -7,18 +7,22 @@ that cannot both hold the later one does.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lineage.corrections.find import Finder
+from lineage.corrections.journal import OVERRULED
 from lineage.corrections.lines import Cut, Death, Division, Fusion, Join, NoDeath, NoDivision
 from lineage.schema import Hypotheses, Hypothesis
+from lineage.tracking.tracklet_arrays import NONE, diameter_um
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import networkx as nx
     import pandas as pd
@@ -26,27 +30,26 @@ if TYPE_CHECKING:
     from lineage.corrections.lines import Nucleus, OfTracks
     from lineage.tracking.tracklet_arrays import TrackletArrays
 
-NONE = -1
 NEAR_FRAMES, NEAR = 3, 1.0  # frames and diameters, within which a division or death is the one denied
+SAME = 0.5  # diameters, within which a person who names another frame means the same nucleus
 GONE = "a nucleus that it names is not there any more"
-OVERRULED = "a later correction says otherwise"
-JOINS = (Hypothesis.LINK, Hypothesis.DIVISION, Hypothesis.FUSION)
 
 
 @dataclass(frozen=True)
 class Said:
-    """That this holds: nuclei are known by `detection_id`."""
+    """That this holds, or that it does not: nuclei are known by `detection_id`."""
 
     kind: Hypothesis
     ends: tuple[int, ...] = ()  # the last nuclei of what ends by it
     starts: tuple[int, ...] = ()  # the first nuclei of what begins by it
+    is_denied: bool = False
 
-    @property
+    @cached_property
     def sides(self) -> frozenset[tuple[str, int]]:
         """The ends and beginnings that it explains."""
         return frozenset([("end", d) for d in self.ends] + [("start", d) for d in self.starts])
 
-    @property
+    @cached_property
     def pairs(self) -> frozenset[tuple[int, int]]:
         """Which nucleus comes from which."""
         return frozenset((a, b) for a in self.ends for b in self.starts)
@@ -57,14 +60,21 @@ class Constraints:
     """All that was said, but for what is overruled or not there any more."""
 
     said: Mapping[str, Said] = field(default_factory=dict)  # id of the line -> what holds
-    cuts: Mapping[str, tuple[int, int]] = field(default_factory=dict)  # the second comes not from the first
-    no_divisions: Mapping[str, int] = field(default_factory=dict)  # the mother's last nucleus
-    no_deaths: Mapping[str, int] = field(default_factory=dict)
+    denied: Mapping[str, Said] = field(default_factory=dict)  # ... -> what does not: links, divisions, deaths
     outlined: frozenset[int] = frozenset()  # nuclei whose outlines are a person's: no debris
     not_applied: Mapping[str, str] = field(default_factory=dict)  # id of the line -> why not
 
     def __bool__(self) -> bool:
-        return bool(self.said or self.cuts or self.no_divisions or self.no_deaths or self.outlined)
+        return bool(self.said or self.denied or self.outlined)
+
+    def denials(self, kind: Hypothesis) -> dict[str, Said]:
+        """Id of the line -> what of this kind does not hold."""
+        return {i: s for i, s in self.denied.items() if s.kind is kind}
+
+    @property
+    def spared(self) -> frozenset[int]:
+        """Nuclei whose cells do not die."""
+        return frozenset(d for s in self.denials(Hypothesis.DEATH).values() for d in s.ends)
 
     # --- before the program
 
@@ -78,8 +88,8 @@ class Constraints:
         if not self:
             return p
         index = {int(d): i for i, d in enumerate(ids[p.row])}
-        ends = [d for s in self.said.values() for d in s.ends] + [a for a, _ in self.cuts.values()]
-        starts = [d for s in self.said.values() for d in s.starts] + [b for _, b in self.cuts.values()]
+        named = [*self.said.values(), *self.denials(Hypothesis.LINK).values()]
+        ends, starts = [d for s in named for d in s.ends], [d for s in named for d in s.starts]
         goes_on = np.setdiff1d([index[d] for d in ends if d in index], p.last)
         return p.split(np.r_[goes_on + 1, [index[d] for d in starts if d in index]].astype(int))
 
@@ -101,7 +111,8 @@ class Constraints:
             for s in self.said.values()
         ]
         denied = self._denied(hypotheses, p, {int(d): i for i, d in enumerate(row_of)})
-        for a, b in self.cuts.values():
+        for cut in self.denials(Hypothesis.LINK).values():
+            ((a, b),) = cut.pairs
             from_a = (hypotheses.ends == ending[a]).any(axis=1)
             denied |= from_a & (hypotheses.starts == starting[b]).any(axis=1)
         ends = [t for _, sides, _ in given for t in sides if t != NONE]
@@ -122,12 +133,9 @@ class Constraints:
         real = p.tracklet[[index[d] for d in self.outlined if d in index]]
         denied = (hypotheses.kind == Hypothesis.FALSE_POSITIVE) & np.isin(hypotheses.starts[:, 0], real)
         last = p.last[np.maximum(hypotheses.ends[:, 0], 0)]
-        for kind, places in (
-            (Hypothesis.DIVISION, self.no_divisions),
-            (Hypothesis.DEATH, self.no_deaths),
-        ):
+        for kind in (Hypothesis.DIVISION, Hypothesis.DEATH):
             of_kind = (hypotheses.kind == kind) & (hypotheses.ends[:, 0] != NONE)
-            for i in (index[d] for d in places.values() if d in index):
+            for i in (index[d] for s in self.denials(kind).values() for d in s.ends if d in index):
                 is_near = np.linalg.norm(p.position[last] - p.position[i], axis=1) <= NEAR
                 denied |= of_kind & is_near & (np.abs(p.time[last] - p.time[i]) <= NEAR_FRAMES)
         return denied
@@ -147,22 +155,16 @@ class Constraints:
         def holds(said: Said) -> bool:
             ends, starts = [cell[d] for d in said.ends], [cell[d] for d in said.starts]
             if NONE in (*ends, *starts):
-                return False
+                return said.is_denied
             if said.kind is Hypothesis.DEATH:
-                return bool(graph.nodes[ends[0]].get("dies"))
+                return bool(graph.nodes[ends[0]].get("dies")) != said.is_denied
+            if said.is_denied:
+                return not any(a == b or graph.has_edge(a, b) for a in ends for b in starts)
             if said.kind is Hypothesis.LINK:
                 return ends == starts
             return all(graph.has_edge(a, b) for a in ends for b in starts)
 
-        failed = [i for i, said in self.said.items() if not holds(said)]
-        failed += [
-            i
-            for i, (a, b) in self.cuts.items()
-            if cell[a] != NONE and (cell[a] == cell[b] or graph.has_edge(cell[a], cell[b]))
-        ]
-        failed += [
-            i for i, d in self.no_deaths.items() if cell[d] != NONE and graph.nodes[cell[d]].get("dies")
-        ]
+        failed = [i for i, said in {**self.said, **self.denied}.items() if not holds(said)]
         why = "no lineage was found in which it holds"
         return replace(self, not_applied={**self.not_applied, **dict.fromkeys(failed, why)})
 
@@ -183,26 +185,10 @@ def constraints_of(
         outlined: frame -> labels of the outlines that a person made or changed.
     """
     find = Finder(nuclei, pixel_size_um=pixel_size_um)
-    said: dict[str, Said] = {}
-    cuts: dict[str, tuple[int, int]] = {}
-    denied: dict[type, dict[str, int]] = {NoDivision: {}, NoDeath: {}}
+    is_seen_again = _SeenAgain(nuclei)
+    standing: dict[str, Said] = {}
     not_applied: dict[str, str] = {}
-
-    def overrule(lines_of: dict, is_overruled: Mapping[str, bool]) -> None:
-        for i in [i for i, gone in is_overruled.items() if gone]:
-            del lines_of[i]
-            not_applied[i] = OVERRULED
-
     for line in lines:
-        if isinstance(line, NoDivision | NoDeath):
-            kind = Hypothesis.DIVISION if isinstance(line, NoDivision) else Hypothesis.DEATH
-            (nucleus,) = _found(find, (line.mother if isinstance(line, NoDivision) else line.nucleus,))
-            if nucleus is None:
-                not_applied[line.id] = GONE
-                continue
-            overrule(said, {i: s.kind is kind and nucleus in s.ends for i, s in said.items()})
-            denied[type(line)][line.id] = nucleus
-            continue
         ends, starts = _found(find, _ends(line)), _found(find, _starts(line))
         if None in (*ends, *starts):
             not_applied[line.id] = GONE
@@ -210,22 +196,47 @@ def constraints_of(
         if len({*ends, *starts}) < len(ends) + len(starts):
             not_applied[line.id] = "two of the nuclei that it names are one"
             continue
-        new = Said(_KIND[type(line)], ends, starts)
-        if isinstance(line, Cut):
-            overrule(said, {i: bool(s.pairs & new.pairs) for i, s in said.items()})
-            cuts[line.id] = (ends[0], starts[0])
-            continue
-        overrule(said, {i: bool(s.sides & new.sides) for i, s in said.items()})
-        overrule(cuts, {i: pair in new.pairs for i, pair in cuts.items()})
-        if isinstance(line, Division | Death):
-            opposite = denied[NoDivision if isinstance(line, Division) else NoDeath]
-            overrule(opposite, {i: d in ends for i, d in opposite.items()})
-        said[line.id] = new
+        new = Said(_KIND[type(line)], ends, starts, isinstance(line, Cut | NoDivision | NoDeath))
+        for i, earlier in list(standing.items()):
+            if _is_same(earlier, new):
+                del standing[i]
+            elif _contradict(earlier, new, is_seen_again):
+                del standing[i]
+                not_applied[i] = OVERRULED
+        standing[line.id] = new
     is_outlined = np.zeros(len(nuclei), bool)
     for t, labels in outlined.items():
         is_outlined |= (nuclei["frame"] == t) & nuclei["label"].isin(labels)
     ids = frozenset(nuclei["detection_id"][is_outlined].tolist())
-    return Constraints(said, cuts, denied[NoDivision], denied[NoDeath], ids, not_applied)
+    said, denied = ({i: s for i, s in standing.items() if s.is_denied is no} for no in (False, True))
+    return Constraints(said, denied, ids, not_applied)
+
+
+def _is_same(one: Said, other: Said) -> bool:
+    return (one.kind, one.is_denied, one.sides) == (other.kind, other.is_denied, other.sides)
+
+
+def _contradict(one: Said, other: Said, is_seen_again: Callable[[int, int], bool]) -> bool:
+    """Whether both cannot hold."""
+    if one.is_denied == other.is_denied:
+        return not one.is_denied and bool(one.sides & other.sides)
+    denial, said = (one, other) if one.is_denied else (other, one)
+    if denial.kind is Hypothesis.LINK:
+        return bool(denial.pairs & said.pairs)
+    return denial.kind is said.kind and is_seen_again(denial.ends[0], said.ends[0])
+
+
+class _SeenAgain:
+    """Whether two nuclei are one, seen in two frames: nearer to each other than those of two cells can be."""
+
+    def __init__(self, nuclei: pd.DataFrame) -> None:
+        ids, diameter = nuclei["detection_id"].tolist(), diameter_um(nuclei)
+        places = (nuclei[["y_um", "x_um"]].to_numpy(float) / diameter).tolist()
+        self._of = dict(zip(ids, zip(nuclei["frame"].tolist(), places, strict=True), strict=True))
+
+    def __call__(self, one: int, other: int) -> bool:
+        (t, here), (later, there) = self._of[one], self._of[other]
+        return one == other or (0 < abs(t - later) <= NEAR_FRAMES and math.dist(here, there) <= SAME)
 
 
 _KIND: Mapping[type, Hypothesis] = {
@@ -234,23 +245,25 @@ _KIND: Mapping[type, Hypothesis] = {
     Cut: Hypothesis.LINK,
     Fusion: Hypothesis.FUSION,
     Death: Hypothesis.DEATH,
+    NoDivision: Hypothesis.DIVISION,
+    NoDeath: Hypothesis.DEATH,
 }
 
 
-def _ends(line: Division | Join | Cut | Fusion | Death) -> tuple[Nucleus, ...]:
-    if isinstance(line, Division):
+def _ends(line: OfTracks) -> tuple[Nucleus, ...]:
+    if isinstance(line, Division | NoDivision):
         return (line.mother,)
     if isinstance(line, Fusion):
         return line.parents
-    return (line.nucleus,) if isinstance(line, Death) else (line.before,)
+    return (line.nucleus,) if isinstance(line, Death | NoDeath) else (line.before,)
 
 
-def _starts(line: Division | Join | Cut | Fusion | Death) -> tuple[Nucleus, ...]:
+def _starts(line: OfTracks) -> tuple[Nucleus, ...]:
     if isinstance(line, Division):
         return line.daughters
     if isinstance(line, Fusion):
         return (line.fused,)
-    return () if isinstance(line, Death) else (line.after,)
+    return (line.after,) if isinstance(line, Join | Cut) else ()
 
 
 def _found(find: Finder, nuclei: tuple[Nucleus, ...]) -> tuple:

@@ -27,7 +27,6 @@ BATCH = 4000  # hypotheses solved together: one program of all takes longer, man
 HOPS = 4  # around an event, within which the next best lineage is looked for
 SURE = 20.0  # log-odds above which nobody cares how much
 PASSING_FRAMES = 3  # a cell that lives no longer between two divisions, or two fusions, is a step of one
-JOINS = (Hypothesis.LINK, Hypothesis.DIVISION, Hypothesis.FUSION)
 
 
 class Unsolved(RuntimeError):

@@ -74,8 +74,7 @@ def track(
         max_gap_frames=max_gap_frames,
         constraints=constraints,
     )
-    spared = frozenset(constraints.no_deaths.values())
-    lineage = resolve(detections, hypotheses, time_limit_s=time_limit_s, spared=spared)
+    lineage = resolve(detections, hypotheses, time_limit_s=time_limit_s, spared=constraints.spared)
     further = [c for c in nuclei.columns if c not in lineage.detections]
     if further:
         also = nuclei[["detection_id", *further]]

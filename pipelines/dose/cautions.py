@@ -94,8 +94,8 @@ def _corrections(movies: pd.DataFrame) -> list[str]:
     if n := int(movies["n_corrections_not_applied"].sum()):
         names = movies.loc[movies["n_corrections_not_applied"] > 0, "movie"]
         notes.append(
-            f"{n} corrections found nothing to correct and changed nothing ({', '.join(map(str, names))}): "
-            "the runs' reports list them."
+            f"{n} corrections are not applied ({', '.join(map(str, names))}): "
+            "the review of these runs says why."
         )
     return notes
 

@@ -43,13 +43,15 @@ def is_held(root: Path) -> bool:
 
 
 def counts(root: Path, record: Mapping[str, Any]) -> dict[str, int]:
-    """How many corrections stand beside verdicts, and how many of all found nothing to correct.
+    """How many corrections stand beside verdicts, and how many of all are not applied.
 
     Args:
         root: a run folder.
         record: its run.json.
     """
-    not_applied = record.get("corrections", {}).get("not_applied", {})
-    standing = journal.read(root / journal.NAME).standing
-    others = [line for line in standing if not isinstance(line, Verdict) and line.id not in not_applied]
+    held = record.get("corrections", {})
+    not_applied = held.get("not_applied", {})
+    without = {*not_applied, *held.get("overruled", ())}
+    said = journal.read(root / journal.NAME).corrections
+    others = [line for line in said if not isinstance(line, Verdict) and line.id not in without]
     return {"n_other_corrections": len(others), "n_corrections_not_applied": len(not_applied)}
