@@ -51,6 +51,7 @@ function row(line) {
 function stateOf(line) {
   if (!line.standing) return "undone";
   if (line.not_applied) return "not applied";
+  if (line.overruled) return "overruled"; // by a later one
   if (!isCorrection(line)) return "noted";
   return isPending(line) ? "pending" : "applied";
 }

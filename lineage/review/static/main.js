@@ -128,6 +128,14 @@ function listing() {
   byId("desk").hidden = byId("status").hidden = true;
   byId("movies").hidden = false;
   movies.list(m => { location.hash = m; });
+  if (state.movies.some(movies.isUncounted)) setTimeout(recount, EVERY);
+}
+
+async function recount() {
+  const found = await getJson("movies").catch(() => state.movies);
+  if (state.m !== null) return; // one was opened meanwhile
+  set({ movies: found });
+  listing();
 }
 
 async function open(m) {

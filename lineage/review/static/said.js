@@ -68,7 +68,7 @@ export function settle() {
 /** Whether a line is to change something: all but those that undo, or say that something is right. */
 export const isCorrection = line => !["undo", "right"].includes(line.what);
 
-const isNew = line => line.standing && line.what !== "undo" && !line.not_applied && !settled.has(line.id);
+const isNew = line => line.standing && line.what !== "undo" && !line.not_applied && !line.overruled && !settled.has(line.id);
 export const isPending = line => isNew(line) && isCorrection(line);
 
 /** The lines that are said and that the results do not hold yet. */
