@@ -88,7 +88,8 @@ function atHand() {
   const what = `${capital(event.event_type)} at ${hours(event.time_min)} h`;
   if (event.event_type !== "mitosis") return { what, line: { what: "right", nucleus: event.ref.mother } };
   const { verdict, subtype } = verdictOf(event);
-  return { what: `${what}, ${VERDICTS[verdict]}`, line: { what: "verdict", event: event.ref, verdict, ...(subtype in SUBTYPES ? { subtype } : {}) } };
+  const kind = verdict === "abnormal" && subtype in SUBTYPES ? { subtype } : {};
+  return { what: `${what}, ${VERDICTS[verdict]}`, line: { what: "verdict", event: event.ref, verdict, ...kind } };
 }
 
 /** Somebody looked, and nothing is to be corrected. */
