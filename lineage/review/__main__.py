@@ -18,7 +18,10 @@ Place = Annotated[Path, typer.Argument(help="VIDEO.lineage, a folder of such, or
 @app.command()
 def main(
     place: Place,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="of the server; 0 takes a free one")] = 0,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="of the server; 0 takes a free one [8731, or a free one]"),
+    ] = None,
     no_browser: Annotated[bool, typer.Option("--no-browser", help="print the address, open nothing")] = False,
     read_only: Annotated[bool, typer.Option("--read-only", help="to look at; nothing is corrected")] = False,
     who: Annotated[

@@ -146,6 +146,9 @@ def _counted(movie: Movie) -> Row:
         tables, left = movie.tables, movie.worklist
     except (InputError, OSError) as error:
         return Row(movie.number, movie.name, error=str(error))
+    except Exception as error:  # of tables that hold what they may not: the other movies are counted
+        words = f"its tables cannot be read ({type(error).__name__}: {error})"
+        return Row(movie.number, movie.name, error=words)
     mitoses = mitoses_of(tables.events)
     return Row(
         movie.number,

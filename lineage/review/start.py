@@ -19,15 +19,17 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HERE = "127.0.0.1"  # no other machine can reach it
+USUAL_PORT = 8731
 MAX_WHO = 80
 
 
-def serve(place: Path, *, port: int, browser: bool, read_only: bool, who: str) -> None:
+def serve(place: Path, *, port: int | None, browser: bool, read_only: bool, who: str) -> None:
     """Serve until Ctrl-C.
 
     Args:
         place: a run folder, or a folder that holds them.
-        port: 0 takes a free one.
+        port: 0 takes a free one; None the usual one, for which browsers remember what people chose, if it is
+            free.
         browser: open the page in it.
         read_only: nothing can be said.
         who: whose name stands in what is said.
@@ -41,7 +43,12 @@ def serve(place: Path, *, port: int, browser: bool, read_only: bool, who: str) -
         port, token = listener.getsockname()[1], secrets.token_urlsafe(32)
         app = app_of(place, token=token, port=port, read_only=read_only, who=who)
         address = f"http://{HERE}:{port}/?token={token}"
-        typer.echo(f"{address}\nStop it with Ctrl-C; every correction is on the disk once the page shows it.")
+        safe = (
+            "nothing can be changed"
+            if read_only
+            else "every correction is on the disk once the page shows it"
+        )
+        typer.echo(f"{address}\nStop it with Ctrl-C; {safe}.")
         Thread(target=_warm_up, daemon=True).start()
         if browser:
             Thread(target=webbrowser.open, args=(address,), daemon=True).start()
@@ -52,7 +59,12 @@ def serve(place: Path, *, port: int, browser: bool, read_only: bool, who: str) -
             uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listening(port: int) -> socket.socket:
+def _listening(port: int | None) -> socket.socket:
+    if port is None:
+        try:
+            return _listening(USUAL_PORT)
+        except InputError:
+            return _listening(0)
     # With the protocol named, asyncio sends small answers at once; else each waits for 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

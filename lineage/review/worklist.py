@@ -94,7 +94,7 @@ def balanced(items: Sequence[Item]) -> list[Item]:
     order: list[Item] = []
     score = shift = 0.0
     while rising or falling:
-        up = bool(rising) and (shift < rate * score or not falling)
+        up = bool(rising) and (shift <= rate * score or not falling)
         item = (rising if up else falling).pop(0)
         order.append(item)
         score, shift = score + item.score, shift + item.shift
