@@ -17,6 +17,7 @@ ARROWS = {
     "processes": set(),
     "compiled": set(),
     "blur": {"compiled"},
+    "outlines": {"compiled"},
     "io": set(),
     "corrections": set(),
     "video": {"io"},
@@ -28,7 +29,7 @@ ARROWS = {
     "tree": {"mitosis"},
     "tables": {"tree", "mitosis"},
     "signal_courses": {"tree"},
-    "export": {"io", "console"},
+    "export": {"io", "console", "outlines"},
     "report": {"io", "tree", "mitosis"},
     "console": {"tracking"},
     "simulate": {"tree", "export", "processes", "console", "progress"},
@@ -41,7 +42,7 @@ ARROWS = {
     },
     "run": {"config", "progress", "io", "corrections", "video", "stages", "command", "mitosis"},
     "review": {
-        "config", "progress", "processes", "compiled", "console", "io", "corrections", "video", "nuclei",
+        "config", "progress", "processes", "outlines", "console", "io", "corrections", "video", "nuclei",
         "mitosis", "tree", "report", "export", "run",
     },
     "api": {

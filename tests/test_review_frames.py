@@ -11,8 +11,8 @@ from imagecodecs import png_decode
 from skimage.draw import polygon2mask
 from skimage.measure import regionprops
 
+from lineage.outlines import outlines
 from lineage.review.frames import Frames, Kept, as_grey
-from lineage.review.outlines import outlines
 
 
 def area(polygon: list[float]) -> float:

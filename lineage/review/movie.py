@@ -151,7 +151,7 @@ class Movie:
         return self._kept.get(key, lambda: self._made_outlines(t, tables, lines))
 
     def _made_outlines(self, t: int, tables: Tables, lines: list[OfOutlines]) -> bytes:
-        from lineage.review.outlines import outlines
+        from lineage.outlines import outlines
 
         image = np.asarray(labels.open_array(self.folder.labels, labels.RAW)[t])
         found, polygons = outlines(edited(image, lines)[0] if lines else image)

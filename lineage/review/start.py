@@ -83,6 +83,6 @@ def _warm_up() -> None:
     """What is compiled when it is first called."""
     import numpy as np
 
-    from lineage.review.outlines import outlines
+    from lineage.outlines import outlines
 
     outlines(np.zeros((2, 2)))
