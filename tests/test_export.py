@@ -256,6 +256,7 @@ def test_csv_refuses_a_table_that_is_not_what_its_name_says(run_dir, tmp_path):
         ("csv", "out"),
         ("newick", "out.nwk"),
         ("nhx", "out.nhx"),
+        ("trackmate", "out.xml"),
     ],
 )
 def test_command_exports_and_overwrites_only_when_told(run_dir, tmp_path, export, out):
@@ -271,17 +272,18 @@ def test_command_exports_and_overwrites_only_when_told(run_dir, tmp_path, export
     assert not list(tmp_path.rglob("*.part")) + list(tmp_path.rglob("*.old"))
 
 
-@pytest.mark.parametrize("export", ["ctc", "graphml", "geff", "csv", "newick", "nhx"])
+@pytest.mark.parametrize("export", ["ctc", "graphml", "geff", "csv", "newick", "nhx", "trackmate"])
 def test_command_refuses_a_folder_that_is_no_run(tmp_path, export):
     (tmp_path / "empty").mkdir()
+    out = tmp_path / ("out.xml" if export == "trackmate" else "out.geff")
 
-    result = command(export, tmp_path / "empty", tmp_path / "out.geff")
+    result = command(export, tmp_path / "empty", out)
 
     assert result.exit_code == 2
     assert len(result.stderr.splitlines()) == 1
     assert "empty" in result.stderr
-    assert not (tmp_path / "out.geff").exists()
-    debugged = command(export, tmp_path / "empty", tmp_path / "out.geff", "--debug")
+    assert not out.exists()
+    debugged = command(export, tmp_path / "empty", out, "--debug")
     assert isinstance(debugged.exception, InputError)
 
 

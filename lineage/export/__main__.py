@@ -14,6 +14,8 @@ from lineage.io.run_folder import RunFolder
 from lineage.schema import DETECTION_COLUMNS, InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import networkx as nx
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
@@ -69,6 +71,25 @@ def geff(run_dir: RunDir, out_dir: OutPath, overwrite: Overwrite = False, debug:
         with reading(run.graphml, REMEDY):
             geff.write(tree, detections, out_dir, labels=tracked)
         typer.echo(f"Wrote {out_dir}")
+
+
+@app.command()
+def trackmate(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, debug: Debug = False) -> None:
+    """TrackMate's XML, for Fiji: nuclei with outlines, tracks with divisions and fusions, verdicts."""
+    from lineage.export import trackmate
+    from lineage.io import labels
+
+    with one_line_errors(debug=debug):
+        if out_file.suffix != trackmate.SUFFIX:
+            raise InputError(f"{out_file} does not end in {trackmate.SUFFIX}, by which Fiji finds the format")
+        refuse_existing(out_file, overwrite=overwrite)
+        run = RunFolder(run_dir)
+        detections = read_table(found(run.detections, run_dir), columns=DETECTION_COLUMNS)
+        tracked = labels.open_array(found(run.labels / labels.TRACKED, run_dir).parent, labels.TRACKED)
+        tree = tree_of(run_dir)
+        with reading(run.graphml, REMEDY):
+            remarks = trackmate.write(tree, detections, out_file, labels=tracked, movie=_movie(run_dir))
+        _say(remarks, out_file)
 
 
 @app.command()
@@ -128,9 +149,20 @@ def _trees(run_dir: Path, out_file: Path, *, annotated: bool, overwrite: bool) -
     tree = tree_of(run_dir)
     with reading(RunFolder(run_dir).graphml, REMEDY):
         remarks = newick.write(tree, out_file, annotated=annotated)
+    _say(remarks, out_file)
+
+
+def _say(remarks: Sequence[str], out_file: Path) -> None:
     for remark in remarks:
         typer.echo(f"Note: {remark}")
     typer.echo(f"Wrote {out_file}")
+
+
+def _movie(run_dir: Path) -> Path | None:
+    """Where the run's movie is, or was; None of a folder without a record."""
+    if not (run_dir / RECORD).exists():
+        return None
+    return Path(read_record(run_dir)["video"]["path"])
 
 
 if __name__ == "__main__":

@@ -78,7 +78,7 @@ def properties(tree: nx.DiGraph, nuclei: pd.DataFrame) -> dict[str, Any]:
     mitosis = {name: cell.map(dict(tree.nodes(key))) for name, key in keys.items()}
     position: dict[str, Any] = {"t": nuclei["frame"], "y": nuclei["y_px"], "x": nuclei["x_px"]}
     lives = {
-        "lineage": cell.map(_components(tree)).astype(np.int64),
+        "lineage": cell.map(components(tree)).astype(np.int64),
         "tracklet": cell.map(_chains(tree)).astype(np.int64),
         "generation": cell.map(dict(tree.nodes(CellKey.GENERATION))).astype(np.int64),
         "fate": cell.map(dict(tree.nodes(CellKey.FATE))).astype(str),
@@ -123,7 +123,7 @@ def _axes(tree: nx.DiGraph) -> list[Any]:
     ]
 
 
-def _components(tree: nx.DiGraph) -> dict[int, int]:
+def components(tree: nx.DiGraph) -> dict[int, int]:
     """Cell -> its lineage: the lowest cell of all that descent and fusion connect it with."""
     return {cell: min(part) for part in nx.weakly_connected_components(tree) for cell in part}
 
