@@ -122,6 +122,21 @@ def test_rows_that_are_lost_at_a_line_end_are_noticed_by_every_reader(run, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_trackmate_is_told_where_the_movie_lies_and_damaged_outlines_are_noticed(movie, run, tmp_path):
+    result = start("trackmate", run, tmp_path / "out.xml", app=export)
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "out.xml").read_text(encoding="utf-8")
+    assert f'filename="{movie.name}" folder="{movie.parent.resolve()}"' in text
+    overwrite(run / "labels.zarr/tracked/3/0/0")
+
+    result = start("trackmate", run, tmp_path / "out.xml", "--overwrite", app=export)
+
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "tracked was changed or damaged" in result.stderr
+    assert (tmp_path / "out.xml").read_text(encoding="utf-8") == text
+
+
 def test_damaged_crops_are_noticed_by_who_classifies_and_who_learns(run, tmp_path):
     events = listed(read_table(run / "events.csv", text=("daughter_ids",)))
     place = named(events, read_table(run / "detections.csv"))[1].model_dump()
