@@ -13,8 +13,10 @@ export const state = {
   offline: false,
   frame: 0,
   playing: false,
+  loop: null, // { from, to, back }: frames that are played again and again, and the one to go back to
   layer: "dna", // "dna", "phase", "both", or the index of a further channel
   levels: {}, // channel -> [low, high] where they are not the movie's own
+  fitted: false, // the DNA's contrast is that of the selection
   outlines: true,
   tracks: true,
   colour: "lineage", // or "verdict"

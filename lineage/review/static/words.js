@@ -36,6 +36,16 @@ export function ofEvent(event) {
   return seen ? `mitosis, ${seen}` : "mitosis";
 }
 
+const ENDS = { divided: ["mitosis"], slipped: ["mitosis"], died_mitosis: ["mitosis", "death"], died_interphase: ["death"], fused: ["fusion"] };
+
+/** What becomes of a cell, and when: at its event, or where it is last seen. */
+export function ofFate(cell, lineage) {
+  const words = FATES[cell.fate] ?? plain(cell.fate);
+  if (cell.fate === "end_of_movie") return words;
+  const event = (lineage.eventsOfMother.get(cell.tracklet_id) ?? []).filter(e => ENDS[cell.fate]?.includes(e.event_type)).at(-1);
+  return `${words} ${event || !(cell.fate in ENDS) ? "at" : "after"} ${hours(event?.time_min ?? cell.end_min)} h`;
+}
+
 /** What a correction says, as a sentence without its end. */
 export function ofLine(line, hoursOf) {
   const at = nucleus => hoursOf(nucleus.frame);

@@ -1,7 +1,7 @@
 // What to look at next, the most valuable first, or all events; with filters, and how many are left.
 
 import { byId, el, onceAFrame } from "./dom.js";
-import { goToItem } from "./find.js";
+import { goToCell, goToItem } from "./find.js";
 import { longList } from "./lists.js";
 import { isInView } from "./movie.js";
 import { fresh, verdictOf } from "./said.js";
@@ -10,17 +10,18 @@ import { KINDS, VERDICTS, capital, hours, ofEvent, placesOf, plain } from "./wor
 
 const ROW = 44;
 const filter = { what: "doubtful", open: "open", text: "", kind: "", verdict: "", reason: "", from: "", to: "", inView: false };
-let list, form, left;
+let list, form, left, empty;
 let showing = []; // the items that the filters let through, in order
 let place = 0; // of the item at hand among them: from there it goes on, whatever becomes of the item
 
 export function mount() {
   list = longList(ROW, row);
   form = el("form", { class: "filters", onsubmit: event => event.preventDefault() });
-  left = el("span", { title: "What may move the fraction abnormal most comes first; up and down take turns" });
+  left = el("span", { title: "What may raise the fraction abnormal and what may lower it take turns; of each what counts most comes first" });
+  empty = el("p", { class: "empty", hidden: true });
   const inView = el("input", { type: "checkbox", onchange: event => { filter.inView = event.target.checked; draw(); } });
   byId("panel-worklist").append(form, el("div", { class: "left soft" }, left,
-    el("label", { class: "onward", title: "Only what lies in the part of the field that is seen" }, inView, "in view")), list.element);
+    el("label", { class: "onward", title: "Only what lies in the part of the field that is seen" }, inView, "in view")), empty, list.element);
   fields();
   const refresh = onceAFrame(draw);
   on(["worklist", "lineage", "item", "corrections", "movie"], refresh);
@@ -39,10 +40,21 @@ function fields() {
     type: "number", min: 0, step: "any", placeholder: hint, class: "hours", "data-name": name, "aria-label": `${hint} hours`, oninput: change(name),
   });
   form.append(
-    segments("what", [["doubtful", "Doubtful"], ["all", "All events"]]),
-    segments("open", [["open", "Open"], ["done", "Done"], ["", "All"]]),
-    el("input", { type: "search", id: "filter", placeholder: "Filter  ( / )", "aria-label": "Filter by words or number", oninput: change("text") }),
-    choose("kind", "Kind"), choose("verdict", "Verdict"), choose("reason", "Reason"), hoursField("from", "from h"), hoursField("to", "to h"));
+    el("div", {}, segments("what", [["doubtful", "Doubtful"], ["all", "All events"]]),
+    el("input", { type: "search", id: "filter", placeholder: "Filter  ( / )", title: "Words to filter by; a number and Enter go to that cell", "aria-label": "Filter by words, or go to a cell by number",
+      oninput: change("text"), onkeydown: jump }),
+    segments("open", [["open", "Open"], ["done", "Done"], ["", "All"]])),
+    el("div", {}, choose("kind", "Kind"), choose("verdict", "Verdict"), choose("reason", "Reason"), hoursField("from", "from h"), hoursField("to", "to h")));
+}
+
+/** Enter after a number goes to the cell of that number. */
+function jump(event) {
+  const cell = /^\d+$/.test(filter.text.trim()) ? Number(filter.text) : -1;
+  if (event.key !== "Enter" || cell < 0) return;
+  if (!state.lineage.cells.has(cell)) return notify(`There is no cell ${cell}.`, true);
+  filter.text = event.target.value = "";
+  again();
+  goToCell(cell, state.frame, { closely: true });
 }
 
 function segments(name, choices) {
@@ -125,8 +137,10 @@ function draw() {
   showing = fitting.filter(i => filter.open === "" || isOpen(i) === (filter.open === "open"));
   keepPlace(fitting.find(i => i.key === state.item));
   const nOpen = fitting.filter(isOpen).length;
-  const order = filter.what === "doubtful" ? "; the most valuable first" : "";
+  const order = filter.what === "doubtful" ? "; in turns what may raise and may lower the fraction" : "";
   left.textContent = fitting.length ? `${nOpen} left, ${fitting.length - nOpen} done${order}` : nothing(all);
+  empty.hidden = !fitting.length || showing.length > 0;
+  empty.textContent = filter.open === "open" ? "Nothing of this is open any more: Done and All show the rest." : "Nothing of this is done yet.";
   list.show(showing);
   list.reveal(showing.findIndex(i => i.key === state.item));
 }
@@ -153,7 +167,8 @@ function row(item) {
   const reasons = item.reasons.map(plain).join(", ");
   const time = hours(item.frame * state.movie.minutes_per_frame);
   return el("button", {
-    class: "item", type: "button", tabIndex: -1, "aria-current": String(item.key === state.item), onclick: () => go(item), title: item.words,
+    class: `item ${item.done && filter.open === "open" ? "done" : ""}`, type: "button", tabIndex: -1, "aria-current": String(item.key === state.item), onclick: () => go(item),
+    title: item.done && filter.open === "open" ? `${item.words} (Done: it goes from this list with the next item.)` : item.words,
   }, dot,
   el("span", { class: "what" }, el("b", {}, capital(heading(item, said))), el("small", {}, item.event_id === null ? item.words : reasons || item.words)),
   el("span", { class: "when" }, `${time} h`, el("small", {}, `cell ${item.cell}`)),
@@ -182,9 +197,12 @@ export function step(by) {
   go(showing[next]);
 }
 
+/** The item at hand, whatever is selected. */
+export const atItem = () => state.worklist.items.find(i => i.key === state.item) ?? items().find(i => i.key === state.item) ?? null;
+
 /** The item at hand, if it is about a cell or a nucleus, not about an event, and that is still what is selected. */
 export function ofCell() {
-  const item = showing.find(i => i.key === state.item);
+  const item = atItem();
   return item && item.event_id === null && item.cell === state.selected?.cell ? item : null;
 }
 
