@@ -1,7 +1,7 @@
 // The contrast of what is selected: chromatin of a mitosis is so bright that the movie's own contrast shows it as white.
 
 import { getPicture } from "./api.js";
-import { on, notify, remember, remembered, set, state } from "./store.js";
+import { failed, on, notify, remember, remembered, set, state } from "./store.js";
 
 const RANGE = 16; // how much brighter than the movie's white is still told apart
 const ROOM = 1.15; // the brightest pixel is a little below white
@@ -43,7 +43,7 @@ async function fit() {
     const fitted = Math.max(low + ROOM * (high - low), low + LEAST * (white - low));
     set({ levels: { ...state.levels, [channel]: [low, Number(fitted.toPrecision(3))] }, fitted: true });
   } catch (error) {
-    notify(error.message, true);
+    failed(error);
   }
 }
 

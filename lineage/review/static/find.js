@@ -1,6 +1,7 @@
 // Going places: to a nucleus, a cell, an event or an item of the work list; and finding the selection again.
 
 import { set, state } from "./store.js";
+import { hours, ofLine } from "./words.js";
 
 const NEAR_MIN = 60; // an event is near what is shown within an hour
 let show = () => {}; // set by the movie: (place, closely) => void
@@ -16,6 +17,9 @@ export function cellAt(place) {
   const i = state.lineage.near(place.frame, place.y_px, place.x_px, 1.5);
   return i < 0 ? -1 : state.lineage.cell[i];
 }
+
+/** What a line says, with the times and the numbers that the movie has now. */
+export const inWords = line => ofLine(line, frame => `${hours(frame * state.movie.minutes_per_frame)} h`, cellAt);
 
 /** The event of a cell that is meant at a time: far from it, none. */
 function eventNear(cell, frame) {

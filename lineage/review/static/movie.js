@@ -5,7 +5,7 @@ import * as draw from "./draw.js";
 import { selectNucleus, whoShows } from "./find.js";
 import * as frames from "./frames.js";
 import { pending, verdictOf } from "./said.js";
-import { notify, on, set, state } from "./store.js";
+import { failed, notify, on, set, state } from "./store.js";
 import * as tools from "./tools.js";
 import { VERDICTS, ofFate, placesOf } from "./words.js";
 
@@ -75,7 +75,7 @@ async function load() {
     canvas.dataset.frame = frame;
     paint();
   } catch (error) {
-    if (error.name !== "AbortError" && isStill()) notify(error.message, true);
+    if (error.name !== "AbortError" && isStill()) failed(error);
   }
 }
 

@@ -49,6 +49,13 @@ export function notify(words, bad = false) {
   set({ notice: { words, bad } });
 }
 
+/** What went wrong; that the server does not answer stands in the line at the bottom, and is not said again. */
+export function failed(error, what = "") {
+  if (error.status === 0) set({ offline: true });
+  if (error.status !== 0) notify(error.message, true);
+  else if (what) notify(`${what}.`, true);
+}
+
 /** A choice of this person, kept by the browser. */
 export function remembered(key, otherwise) {
   return localStorage.getItem(`review-${key}`) ?? otherwise;
