@@ -5,12 +5,12 @@ import { failed, on, notify, remember, remembered, set, state } from "./store.js
 
 const RANGE = 16; // how much brighter than the movie's white is still told apart
 const ROOM = 1.15; // the brightest pixel is a little below white
-const LEAST = 0.3; // of the movie's own range: less would show noise
+const LEAST = 0.3; // of the movie's own range: less would show noise; by itself the contrast only gets lower
 const RADII = 1.7; // half the side of the square that is looked at
 const reader = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 
 export function mount() {
-  on("item", () => state.item !== null && isAutomatic() && fit());
+  on("item", () => state.item !== null && isAutomatic() && fit(1));
 }
 
 export const isAutomatic = () => remembered("contrast", "true") === "true";
@@ -20,7 +20,7 @@ export function toggle() {
   remember("contrast", String(!state.fitted));
   if (state.fitted) return back();
   if (!state.selected) return notify("Contrast of the selection: select a cell first.", true);
-  fit();
+  fit(LEAST);
 }
 
 /** The movie's own contrast of the DNA. */
@@ -31,7 +31,7 @@ export function back() {
 
 const nucleus = () => state.movie.channels.find(c => c.role === "nucleus")?.index;
 
-async function fit() {
+async function fit(least) {
   await Promise.resolve(); // until what is selected with the item is so, too
   const { selected, movie, m } = state;
   const channel = movie && nucleus();
@@ -40,7 +40,7 @@ async function fit() {
     const high = await brightest(selected.place, channel);
     if (state.m !== m || state.selected !== selected) return;
     const [low, white] = movie.levels[channel];
-    const fitted = Math.max(low + ROOM * (high - low), low + LEAST * (white - low));
+    const fitted = Math.max(low + ROOM * (high - low), low + least * (white - low));
     set({ levels: { ...state.levels, [channel]: [low, Number(fitted.toPrecision(3))] }, fitted: true });
   } catch (error) {
     failed(error);

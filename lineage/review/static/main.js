@@ -78,7 +78,7 @@ function tabs() {
 }
 
 function counts() {
-  const numbers = { worklist: state.worklist.n_left, corrections: standing().length };
+  const numbers = { worklist: worklist.counted()[0], corrections: standing().length };
   for (const tab of byId("tabs").children)
     tab.replaceChildren(TABS[tab.dataset.tab], numbers[tab.dataset.tab] ? el("small", {}, numbers[tab.dataset.tab]) : "");
 }

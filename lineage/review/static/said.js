@@ -87,6 +87,13 @@ export const pending = () => state.corrections.lines.filter(isPending);
 /** The same, with those that say that something is right: the work list may not know of them yet. */
 export const fresh = () => state.corrections.lines.filter(isNew);
 
+/** The lines that were undone, while the results may hold them still. */
+export function takenBack() {
+  const { progress, corrections } = state;
+  const isWhole = progress && !progress.working && progress.holds === progress.applied && progress.lines >= corrections.lines.length;
+  return isWhole ? [] : corrections.lines.filter(line => !line.standing && line.what !== "undo");
+}
+
 /** Those that the results cannot hold, with the reason. */
 export const notApplied = () => state.corrections.lines.filter(line => line.standing && line.not_applied);
 

@@ -42,7 +42,8 @@ const ENDS = { divided: ["mitosis"], slipped: ["mitosis"], died_mitosis: ["mitos
 export function ofFate(cell, lineage) {
   const words = FATES[cell.fate] ?? plain(cell.fate);
   if (cell.fate === "end_of_movie") return words;
-  const event = (lineage.eventsOfMother.get(cell.tracklet_id) ?? []).filter(e => ENDS[cell.fate]?.includes(e.event_type)).at(-1);
+  const isOwn = e => e.mother === cell.tracklet_id || (cell.fate === "fused" && e.daughters.some(d => cell.daughters.includes(d)));
+  const event = lineage.events.filter(e => ENDS[cell.fate]?.includes(e.event_type) && isOwn(e)).at(-1);
   return `${words} ${event || !(cell.fate in ENDS) ? "at" : "after"} ${hours(event?.time_min ?? cell.end_min)} h`;
 }
 

@@ -4,7 +4,7 @@ import { byId, el, onceAFrame } from "./dom.js";
 import { goToCell, goToItem } from "./find.js";
 import { longList } from "./lists.js";
 import { isInView } from "./movie.js";
-import { fresh, verdictOf } from "./said.js";
+import { fresh, takenBack, verdictOf } from "./said.js";
 import { notify, on, set, state } from "./store.js";
 import { KINDS, VERDICTS, capital, hours, ofEvent, placesOf, plain } from "./words.js";
 
@@ -12,6 +12,7 @@ const ROW = 44;
 const filter = { what: "doubtful", open: "open", text: "", kind: "", verdict: "", reason: "", from: "", to: "", inView: false };
 let list, form, left, empty;
 let showing = []; // the items that the filters let through, in order
+let behind = null; // the item that was left last
 let place = 0; // of the item at hand among them: from there it goes on, whatever becomes of the item
 
 export function mount() {
@@ -105,10 +106,19 @@ function verdictOfItem(item) {
   return event?.event_type === "mitosis" ? verdictOf(event) : null;
 }
 
-/** Whether something was said about it that the server's list may not know yet. */
-function isDone(item, said) {
-  return item.done || said.some(place => Math.abs(place.frame - item.frame) <= 3
-    && Math.hypot(place.y_px - item.y_px, place.x_px - item.x_px) <= state.movie.diameter_px);
+/** Whether it is done, as the server's list will have it: what was said or undone may not be in it yet. */
+function doneNow() {
+  const [said, undone] = [fresh().flatMap(placesOf), takenBack().flatMap(placesOf)];
+  const [isAbout, isUndone] = [said, undone].map(places => item => places.some(place => Math.abs(place.frame - item.frame) <= 3
+    && Math.hypot(place.y_px - item.y_px, place.x_px - item.x_px) <= state.movie.diameter_px));
+  return item => isAbout(item) || (item.done && !isUndone(item));
+}
+
+/** How many items of the list are left, and how many are done. */
+export function counted() {
+  if (!state.movie) return [0, 0];
+  const n = state.worklist.items.filter(doneNow()).length;
+  return [state.worklist.items.length - n, n];
 }
 
 /** What an item is: the type of its event, or what happens to its cell. */
@@ -127,12 +137,12 @@ function fits(item) {
 
 function draw() {
   if (!state.movie || !state.lineage) return;
-  const said = fresh().flatMap(placesOf);
+  const isDone = doneNow();
   const all = items();
   offer("kind", "any kind", [...new Set(all.map(kindOf))].sort(), k => KINDS[k] ?? plain(k));
   offer("verdict", "any verdict", Object.keys(VERDICTS), v => VERDICTS[v]);
   offer("reason", "any reason", [...new Set(all.flatMap(i => i.reasons))].sort(), plain);
-  const fitting = all.filter(fits).map(item => ({ ...item, done: isDone(item, said) }));
+  const fitting = all.filter(fits).map(item => ({ ...item, done: isDone(item) }));
   const isOpen = item => !item.done;
   showing = fitting.filter(i => filter.open === "" || isOpen(i) === (filter.open === "open"));
   keepPlace(fitting.find(i => i.key === state.item));
@@ -189,11 +199,19 @@ function go(item) {
   goToItem(item);
 }
 
-/** The next item (or the one before, for -1) of those that the filters let through. */
+/** The next item (or the one before, for -1) of those that the filters let through; back also to one that was just done. */
 export function step(by) {
+  const here = atItem();
+  const isGone = behind && behind.key !== here?.key && !showing.some(i => i.key === behind.key);
+  if (by < 0 && isGone) {
+    const item = behind;
+    behind = null;
+    return goToItem(item);
+  }
+  behind = here;
   const at = showing.findIndex(i => i.key === state.item);
   const next = at < 0 && by > 0 ? place : (at < 0 ? place : at) + by; // what follows an item that is gone has its place
-  if (!showing[next]) return notify(showing.length ? "That was the last one of the list." : "Nothing is left in the list.");
+  if (!showing[next]) return notify(showing.length ? `That was the ${by > 0 ? "last" : "first"} one of the list.` : "Nothing is left in the list.");
   go(showing[next]);
 }
 
