@@ -1,6 +1,7 @@
 // The contrast of what is selected: chromatin of a mitosis is so bright that the movie's own contrast shows it as white.
 
 import { getPicture } from "./api.js";
+import { onceAFrame } from "./dom.js";
 import { failed, on, notify, remember, remembered, set, state } from "./store.js";
 
 const RANGE = 16; // how much brighter than the movie's white is still told apart
@@ -10,10 +11,19 @@ const RADII = 1.7; // half the side of the square that is looked at
 const reader = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 
 export function mount() {
-  on("item", () => state.item !== null && isAutomatic() && fit(1));
+  on(["item", "eventId"], onceAFrame(follow));
 }
 
-export const isAutomatic = () => remembered("contrast", "true") === "true";
+let lastItem = null;
+
+/** An item that is opened, or an event that is chosen, gets its contrast by itself. */
+function follow() {
+  const isWanted = state.item !== lastItem || state.eventId !== null;
+  lastItem = state.item;
+  if (isWanted && state.movie && isAutomatic()) fit(1);
+}
+
+const isAutomatic = () => remembered("contrast", "true") === "true";
 
 /** To the contrast of the selection, or back; what was chosen last holds for the items that are opened next. */
 export function toggle() {
@@ -24,15 +34,20 @@ export function toggle() {
 }
 
 /** The movie's own contrast of the DNA. */
-export function back() {
+function back() {
   const { [nucleus()]: _, ...others } = state.levels;
   set({ levels: others, fitted: false });
+}
+
+/** By hand: it stays until it is asked for again. */
+export function byHand(levels) {
+  remember("contrast", "false");
+  set({ levels, fitted: false });
 }
 
 const nucleus = () => state.movie.channels.find(c => c.role === "nucleus")?.index;
 
 async function fit(least) {
-  await Promise.resolve(); // until what is selected with the item is so, too
   const { selected, movie, m } = state;
   const channel = movie && nucleus();
   if (!selected || !movie?.has_pixels || channel === undefined) return;

@@ -120,7 +120,7 @@ function shownChannels() {
 /** Two sliders a channel: what is black, and what is white. */
 function sliders() {
   if (byId("levels").contains(document.activeElement) && document.activeElement.type === "range") return;
-  byId("levels").replaceChildren(...shownChannels().map(one), el("button", { onclick: () => set({ levels: {}, fitted: false }) }, "As they were"));
+  byId("levels").replaceChildren(...shownChannels().map(one), el("button", { onclick: () => contrast.byHand({}) }, "As they were"));
 }
 
 function one({ index, name, role }) {
@@ -137,7 +137,7 @@ function one({ index, name, role }) {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
       const [black, white] = inputs.map(input => Number(input.value));
-      set({ levels: { ...state.levels, [index]: [black, Math.max(white, black + span / 200)] }, fitted: false });
+      contrast.byHand({ ...state.levels, [index]: [black, Math.max(white, black + span / 200)] });
     }, 60);
   }
   const title = { nucleus: "DNA", phase: "Phase" }[role] ?? name;
