@@ -128,6 +128,8 @@ def to_the_first_event(page: Page) -> None:
     page.keyboard.press("n")
     page.keyboard.press("q")
     page.wait_for_selector("#panel-cell .verdict")
+    if (goes_on := page.locator("#panel-cell .goes-on")).count():
+        goes_on.uncheck()  # after a verdict the page stays here
 
 
 def events_of(run: Path) -> pd.DataFrame:
@@ -155,13 +157,16 @@ def test_what_is_corrected_counts_and_outlives_a_killed_server(corner, run, brow
         assert "token" not in page.evaluate("location.href")
         to_the_first_event(page)
         pressed = page.locator("#panel-cell .verdict[aria-pressed=true]")
-        expect(pressed).to_contain_text("normal")
+        expect(pressed).to_have_count(0)  # nobody has said anything: what was found is only marked
+        expect(page.locator("#panel-cell .verdict.found")).to_contain_text("normal")
         press_and_save(page, "2")
         expect(pressed).to_contain_text("abnormal")  # at once, marked as one that is not worked in yet
         expect(page.locator("#panel-cell .verdict.pending")).to_have_count(1)
         expect(page.locator("#saved")).to_contain_text("1 correction; worked in", timeout=REDONE_MS)
         expect(pressed).to_contain_text("abnormal")
         expect(page.locator("#panel-cell .verdict.pending")).to_have_count(0)
+        expect(page.locator("#panel-cell .verdict.found")).to_have_count(0)
+        expect(page.locator("#panel-cell .source")).to_have_text("said by Ada")
         again = events_of(run).iloc[0]
         assert (again["frame"], again["verdict"], again["verdict_because"]) == (
             first["frame"],
@@ -171,7 +176,7 @@ def test_what_is_corrected_counts_and_outlives_a_killed_server(corner, run, brow
 
         expect(page.locator("#panel-cell")).to_contain_text("divides")
         page.keyboard.press("Shift+Y")
-        expect(page.locator("#hint")).to_contain_text("Enter: this division is none")
+        expect(page.locator("#hint")).to_contain_text("this division is none")
         press_and_save(page, "Enter")
         press_and_save(page, "u")
         press_and_save(page, "Shift+U")
@@ -195,8 +200,8 @@ def test_what_is_corrected_counts_and_outlives_a_killed_server(corner, run, brow
         page.get_by_role("tab", name="Corrections").click()
         rows = page.locator("#panel-corrections .said")
         expect(rows).to_have_count(2)
-        expect(rows.filter(has_text="No division at")).to_contain_text("applied")
-        expect(rows.filter(has_text="is abnormal")).to_have_count(1)
+        expect(rows.filter(has_text="No division of")).to_contain_text("applied")
+        expect(rows.filter(has_text=": abnormal")).to_have_count(1)
         expect(page.locator("#panel-corrections .undone")).to_have_count(0)
     assert len(pd.read_csv(run / "tracklets.csv")) < n_cells
     of_mother = events_of(run).query("frame == @first.frame and mother_id == @first.mother_id")
@@ -213,8 +218,10 @@ def test_what_is_corrected_counts_and_outlives_a_killed_server(corner, run, brow
 def test_what_is_right_is_done(shared, finished, browser):
     run, address = shared
     with added(run) as lines, opened(browser, address) as page:
-        page.get_by_label("Kind").select_option("track")
+        page.get_by_label("Kind", exact=True).select_option("track")
         page.keyboard.press("n")
+        page.keyboard.press("2")  # no mitosis is at hand, whatever the cell does at another time
+        expect(page.locator("#notice")).to_contain_text("verdicts on a mitosis")
         item = page.locator("#panel-worklist .item[aria-current=true]")
         expect(item.locator(".tick")).to_have_text("")
         left = page.locator("#left-to-do").inner_text()
@@ -223,18 +230,91 @@ def test_what_is_right_is_done(shared, finished, browser):
         expect(page.locator("#left-to-do")).not_to_have_text(left)
         expect(page.locator("#saved")).to_have_text("No corrections yet")
         page.get_by_role("tab", name="Corrections").click()
-        expect(page.locator("#panel-corrections .said").first).to_contain_text("Right as it is at")
+        expect(page.locator("#panel-corrections .said").first).to_contain_text("right as it is")
         press_and_save(page, "u")
         expect(page.locator("#left-to-do")).to_have_text(left)
 
         page.get_by_role("tab", name="Work list").click()
-        page.get_by_label("Kind").select_option("")
+        page.get_by_label("Kind", exact=True).select_option("")
         to_the_first_event(page)
         with undone(page):
             page.keyboard.press("g")  # of a mitosis it is its verdict, said by a person
     right, _, verdict, _ = lines
     assert (right["what"], set(right["nucleus"])) == ("right", {"frame", "y_px", "x_px"})
     assert (verdict["what"], verdict["verdict"]) == ("verdict", events_of(finished)["verdict"].iloc[0])
+
+
+SELECT_LONG_BEFORE_ITS_MITOSIS = """async () => {
+    const { state, set } = await import('/static/store.js');
+    const { selectNucleus } = await import('/static/find.js');
+    const { events, frame } = state.lineage;
+    const born = e => state.lineage.first(e.mother);
+    const minutes = e => (e.frame - frame[born(e)]) * state.movie.minutes_per_frame;
+    const event = events.find(e => e.event_type === "mitosis" && born(e) >= 0 && minutes(e) > 90);
+    set({ frame: frame[born(event)] });
+    selectNucleus(born(event));
+    return state.selected.cell === event.mother;
+}"""
+
+
+def state_of(page: Page, what: str) -> object:
+    return page.evaluate(f"async () => (await import('/static/store.js')).state.{what}")
+
+
+def test_a_verdict_needs_a_mitosis_that_is_near(shared, browser):
+    """A cell is not judged long before its mitosis; the mitosis is, from the work list as well."""
+    run, address = shared
+    with added(run) as lines, opened(browser, address) as page:
+        to_the_first_event(page)
+        page.keyboard.press("q")
+        page.keyboard.press("q")
+        expect(page.locator("#at-hand .verdict")).to_have_count(4)
+        expect(page.locator("#at-hand .film canvas")).to_be_visible()
+        with undone(page):
+            page.locator("#at-hand .verdict").nth(1).click()
+        page.keyboard.press("n")  # another item
+        assert page.evaluate(SELECT_LONG_BEFORE_ITS_MITOSIS)
+        expect(page.locator("#at-hand")).to_be_hidden()
+        page.keyboard.press("2")
+        expect(page.locator("#notice")).to_contain_text("verdicts on a mitosis")
+    assert [line["what"] for line in lines] == ["verdict", "undo"]
+
+
+def test_an_event_is_played_in_a_loop(shared, browser):
+    _, address = shared
+    with opened(browser, address) as page:
+        to_the_first_event(page)
+        frame = state_of(page, "frame")
+        page.keyboard.press("l")
+        expect(page.get_by_label("The event in a loop")).to_have_attribute("aria-pressed", "true")
+        loop = state_of(page, "loop")
+        assert loop["from"] < frame < loop["to"]
+        seen = set()
+        wait_for(page, lambda: seen.add(state_of(page, "frame")) or {loop["from"], loop["to"]} <= seen)
+        assert (min(seen), max(seen)) == (loop["from"], loop["to"])
+        page.keyboard.press("l")
+        expect(page.get_by_label("The event in a loop")).to_have_attribute("aria-pressed", "false")
+        assert state_of(page, "frame") == frame
+
+
+def test_tools_refuse_what_makes_no_sense(shared, browser):
+    run, address = shared
+    with added(run) as lines, opened(browser, address) as page:
+        to_the_first_event(page)
+        box = page.locator("#movie").bounding_box()
+        page.route("**/candidate", lambda _: None)  # the network does not answer yet
+        page.keyboard.press("a")
+        page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        expect(page.locator("#hint")).to_contain_text("looks")
+        page.keyboard.press("Enter")
+        expect(page.locator("#notice")).to_contain_text("still looks")
+        page.keyboard.press("Escape")
+
+        page.keyboard.press("ArrowLeft")
+        page.keyboard.press("j")  # takes the selected nucleus, and goes one frame on
+        page.keyboard.press("i")
+        expect(page.locator("#notice")).to_contain_text("one cell already")
+    assert not lines
 
 
 def test_tools_take_what_is_clicked(shared, finished, browser):

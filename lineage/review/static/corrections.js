@@ -1,11 +1,11 @@
 // What was said of this movie, the newest first: by whom, whether the results hold it, and undo.
 
 import { byId, el, onceAFrame } from "./dom.js";
-import { goToPlace } from "./find.js";
+import { goToPlace, inWords } from "./find.js";
 import { corrections, isCorrection, isPending, notApplied, redo, steps, undo } from "./said.js";
 import { longList } from "./lists.js";
 import { on, state } from "./store.js";
-import { capital, count, hours, ofLine, placesOf } from "./words.js";
+import { capital, count, placesOf } from "./words.js";
 
 let list, summary, buttons;
 
@@ -14,11 +14,11 @@ export function mount() {
   summary = el("p", { class: "left soft" });
   buttons = el("div", { class: "buttons" });
   byId("panel-corrections").append(buttons, summary, list.element);
-  on(["corrections", "movie", "who", "session", "progress"], onceAFrame(draw));
+  on(["corrections", "movie", "who", "session", "progress", "lineage"], onceAFrame(draw));
 }
 
 function draw() {
-  if (!state.movie) return;
+  if (!state.movie || !state.lineage) return;
   const { lines, unreadable } = state.corrections;
   const said = lines.filter(line => line.what !== "undo").reverse();
   const standing = said.filter(line => line.standing);
@@ -36,13 +36,11 @@ function draw() {
 }
 
 function row(line) {
-  const hoursOf = frame => `${hours(frame * state.movie.minutes_per_frame)} h`;
-  const words = ofLine(line, hoursOf);
   const when = new Date(line.at);
   const by = [line.who, Number.isNaN(when.valueOf()) ? "" : when.toLocaleString([], { dateStyle: "short", timeStyle: "short" }), line.why];
   return el("div", { class: `said ${line.standing ? "" : "undone"}` },
     el("button", { class: "item", type: "button", onclick: () => goToPlace(placesOf(line)[0]), title: "Go there" },
-      el("span", { class: "what" }, el("b", {}, capital(words)),
+      el("span", { class: "what" }, el("b", {}, capital(inWords(line))),
         line.not_applied && line.standing ? el("small", { class: "bad", title: line.not_applied }, line.not_applied) : el("small", {}, by.filter(Boolean).join(" · ")))),
     el("span", { class: `mark ${stateOf(line).replaceAll(" ", "-")}` }, stateOf(line)),
     line.standing && !state.session.read_only ? el("button", { class: "quiet", onclick: () => undo(line), title: "Undo this one" }, "undo") : null);

@@ -176,4 +176,22 @@ export function label(context, text, { y, x }, k) {
   context.fillText(text, x, y);
 }
 
+/** A round number of micrometres, at the lower left; in pixels of the screen. */
+export function scaleBar(context, { k, pixel, bottom }) {
+  const most = 130 * pixel / k;
+  const ten = 10 ** Math.floor(Math.log10(most));
+  const um = ten * [5, 2, 1].find(n => n * ten <= most);
+  const wide = um * k / pixel;
+  const text = `${Number(um.toPrecision(2))} µm`;
+  context.font = "12px system-ui, sans-serif";
+  const plate = Math.max(wide, context.measureText(text).width) + 16;
+  context.fillStyle = "rgba(10, 12, 16, 0.6)";
+  context.fillRect(10, bottom - 40, plate, 30);
+  context.fillStyle = "#fff";
+  context.fillRect(10 + (plate - wide) / 2, bottom - 18, wide, 3);
+  context.textAlign = "center";
+  context.fillText(text, 10 + plate / 2, bottom - 24);
+  context.textAlign = "left";
+}
+
 const seen = ({ x0, y0, x1, y1 }, x, y) => x >= x0 && x <= x1 && y >= y0 && y <= y1;

@@ -1,11 +1,30 @@
 // Going places: to a nucleus, a cell, an event or an item of the work list; and finding the selection again.
 
 import { set, state } from "./store.js";
+import { hours, ofLine } from "./words.js";
 
+const NEAR_MIN = 60; // an event is near what is shown within an hour
 let show = () => {}; // set by the movie: (place, closely) => void
 
 export function whoShows(how) {
   show = how;
+}
+
+export const isNear = (one, other) => Math.abs(one - other) * state.movie.minutes_per_frame <= NEAR_MIN;
+
+/** The cell at a place, -1 for none. */
+export function cellAt(place) {
+  const i = state.lineage.near(place.frame, place.y_px, place.x_px, 1.5);
+  return i < 0 ? -1 : state.lineage.cell[i];
+}
+
+/** What a line says, with the times and the numbers that the movie has now. */
+export const inWords = line => ofLine(line, frame => `${hours(frame * state.movie.minutes_per_frame)} h`, cellAt);
+
+/** The event of a cell that is meant at a time: far from it, none. */
+function eventNear(cell, frame) {
+  const found = cell >= 0 ? state.lineage.nearestEvent(cell, frame) : null;
+  return found && isNear(found.frame, frame) ? found : null;
 }
 
 /** Select a nucleus by its number in the table; none for -1. */
@@ -13,15 +32,15 @@ export function selectNucleus(i) {
   const { lineage, frame } = state;
   if (i < 0) return set({ selected: null, eventId: null });
   const cell = lineage.cell[i];
-  const event = cell >= 0 ? lineage.eventOf(cell, frame) : null;
+  const event = eventNear(cell, frame);
   set({ selected: { cell, place: lineage.place(i) }, eventId: event?.event_id ?? null });
 }
 
-/** Select a cell and go where it is at that time, or at the nearest time of its life. */
-export function goToCell(cell, frame = state.frame, { closely = false, event = null } = {}) {
+/** Select a cell and go where it is at that time, or at the nearest time of its life; `event` is null where none is meant. */
+export function goToCell(cell, frame = state.frame, { closely = false, event = undefined } = {}) {
   const place = state.lineage.placeOf(cell, frame);
   if (!place) return;
-  const own = event ?? state.lineage.eventOf(cell, frame);
+  const own = event === undefined ? eventNear(cell, place.frame) : event;
   set({ frame: place.frame, playing: false, selected: { cell, place }, eventId: own?.event_id ?? null });
   show(place, closely);
 }
@@ -43,8 +62,9 @@ export function goToItem(item) {
   set({ item: item.key });
   const event = item.event_id === null ? null : state.lineage.eventById.get(item.event_id);
   if (event) return goToEvent(event);
-  if (item.cell !== null && item.cell >= 0) return goToCell(item.cell, item.frame, { closely: true });
+  if (item.cell !== null && item.cell >= 0) return goToCell(item.cell, item.frame, { closely: true, event: null });
   goToPlace(item);
+  set({ eventId: null });
 }
 
 /** What is selected, in terms that hold when everything is numbered anew. */
@@ -71,6 +91,8 @@ export function recall({ place, event }) {
   const far = e => Math.hypot(e.ref.mother.y_px - event.y, e.ref.mother.x_px - event.x) + 3 * Math.abs(e.frame - event.frame);
   const same = event ? lineage.events.filter(e => e.event_type === event.type && Math.abs(e.frame - event.frame) <= 3) : [];
   const nearest = same.sort((a, b) => far(a) - far(b))[0];
-  const found = nearest && far(nearest) < 20 ? nearest : cell >= 0 ? lineage.eventOf(cell, state.frame) : null;
+  const item = state.worklist.items.find(one => one.key === state.item);
+  const isOfCell = item && item.event_id === null && item.cell === cell;
+  const found = nearest && far(nearest) < 20 ? nearest : isOfCell ? null : eventNear(cell, state.frame);
   set({ selected: i >= 0 ? { cell, place } : null, eventId: found?.event_id ?? null });
 }

@@ -1,14 +1,15 @@
 // The keyboard: every key, what it does, and the sheet that lists them.
 
+import * as contrast from "./contrast.js";
 import { redo, undo } from "./said.js";
-import { judge, right } from "./details.js";
 import { byId, el } from "./dom.js";
 import { goToCell, selectNucleus } from "./find.js";
+import { judge, middle, right } from "./judge.js";
 import { fit, zoomBy } from "./movie.js";
 import { notify, set, state } from "./store.js";
 import * as tools from "./tools.js";
 import { colour, furtherChannel, levels, setLayer, toggle } from "./toolbar.js";
-import { goTo, togglePlay } from "./transport.js";
+import { goTo, playAround, togglePlay } from "./transport.js";
 import { find, step } from "./worklist.js";
 
 const TABS = ["worklist", "cell", "corrections"];
@@ -18,7 +19,7 @@ const move = by => () => goTo(state.frame + by);
 
 const GROUPS = [
   ["Time", [
-    [["Space"], "play, stop", togglePlay],
+    [["Space"], "play, stop", togglePlay], [["l"], "play the event in a loop, an hour before and after", () => playAround(middle())],
     [["ArrowRight"], "one frame on", move(1)], [["ArrowLeft"], "one frame back", move(-1)],
     [["Shift+ArrowRight"], "ten frames on", move(10)], [["Shift+ArrowLeft"], "ten frames back", move(-10)],
     [["Home"], "first frame", () => goTo(0)], [["End"], "last frame", () => goTo(state.movie.n_frames - 1)],
@@ -43,7 +44,7 @@ const GROUPS = [
     [["Shift+D"], "further channels", furtherChannel],
     [["o"], "outlines", () => toggle("outlines")], [["t"], "tracks", () => toggle("tracks")],
     [["c"], "colour by lineage or verdict", colour], [["h"], "keep the selected cell in the middle", () => toggle("follow")],
-    [["e"], "contrast", levels],
+    [["e"], "contrast", levels], [["Shift+E"], "contrast of the selection, and back", contrast.toggle],
     [["+", "="], "nearer", () => zoomBy(1.4)], [["-"], "farther", () => zoomBy(1 / 1.4)], [["z"], "all of the field", fit],
   ]],
   ["Tools", [

@@ -94,7 +94,13 @@ export class Lineage {
     return this.place(this.latest(cell, Math.min(Math.max(frame, this.frame[first]), this.frame[last])));
   }
 
-  /** The event that a verdict on a cell would be about: the mother's own, nearest in time, or that of its birth. */
+  /** The event of a cell that is nearest in time, its birth among them. */
+  nearestEvent(cell, frame) {
+    const all = this.events.filter(e => e.mother === cell || e.daughters.includes(cell));
+    return all.sort((a, b) => Math.abs(a.frame - frame) - Math.abs(b.frame - frame))[0] ?? null;
+  }
+
+  /** The event that a cell's table shows: the mother's own, nearest in time, or that of its birth. */
   eventOf(cell, frame) {
     const near = list => [...list].sort((a, b) => Math.abs(a.frame - frame) - Math.abs(b.frame - frame))[0];
     const born = this.events.filter(e => e.daughters.includes(cell));

@@ -11,6 +11,7 @@ export function longList(rowHeight, row) {
   const element = el("div", { class: "list", tabIndex: 0 }, room);
   let things = [];
   let made = new Map();
+  let revealed = -1;
 
   function draw() {
     const first = Math.max(0, Math.floor(element.scrollTop / rowHeight) - 4);
@@ -27,8 +28,19 @@ export function longList(rowHeight, row) {
     return made;
   }
 
+  function reveal(k) {
+    revealed = k;
+    if (k < 0) return;
+    const [top, bottom] = [k * rowHeight, (k + 1) * rowHeight];
+    if (top < element.scrollTop) element.scrollTop = top;
+    else if (bottom > element.scrollTop + element.clientHeight) element.scrollTop = bottom - element.clientHeight;
+  }
+
   element.addEventListener("scroll", draw);
-  new ResizeObserver(draw).observe(element);
+  new ResizeObserver(() => {
+    draw();
+    reveal(revealed); // it stays in sight when there is less room
+  }).observe(element);
   return {
     element,
     show(all) {
@@ -37,11 +49,6 @@ export function longList(rowHeight, row) {
       room.style.height = `${rowHeight * things.length}px`;
       draw();
     },
-    reveal(k) {
-      if (k < 0) return;
-      const [top, bottom] = [k * rowHeight, (k + 1) * rowHeight];
-      if (top < element.scrollTop) element.scrollTop = top;
-      else if (bottom > element.scrollTop + element.clientHeight) element.scrollTop = bottom - element.clientHeight;
-    },
+    reveal,
   };
 }

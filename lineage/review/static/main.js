@@ -1,10 +1,13 @@
 // The page: which movie is open, what is loaded when, and everything put in its place.
 
 import { ApiError, getBuffer, getJson, takeToken } from "./api.js";
+import * as contrast from "./contrast.js";
 import * as corrections from "./corrections.js";
 import * as details from "./details.js";
 import { byId, el, icon } from "./dom.js";
 import { recall, remembered as selection } from "./find.js";
+import * as film from "./film.js";
+import * as judge from "./judge.js";
 import * as keys from "./keys.js";
 import { Lineage } from "./lineage.js";
 import * as movie from "./movie.js";
@@ -57,7 +60,7 @@ function message(words) {
 function mount() {
   tree.mount(byId("tree"));
   movie.mount(byId("movie"));
-  for (const part of [toolbar, transport, worklist, details, corrections, status, keys]) part.mount();
+  for (const part of [toolbar, transport, worklist, film, judge, contrast, details, corrections, status, keys]) part.mount();
   byId("tabs").append(...Object.entries(TABS).map(([tab, words]) =>
     el("button", { role: "tab", "data-tab": tab, onclick: () => set({ tab }) }, words)));
   on("tab", tabs);
@@ -75,7 +78,7 @@ function tabs() {
 }
 
 function counts() {
-  const numbers = { worklist: state.worklist.n_left, corrections: standing().length };
+  const numbers = { worklist: worklist.counted()[0], corrections: standing().length };
   for (const tab of byId("tabs").children)
     tab.replaceChildren(TABS[tab.dataset.tab], numbers[tab.dataset.tab] ? el("small", {}, numbers[tab.dataset.tab]) : "");
 }
@@ -141,7 +144,7 @@ async function recount() {
 async function open(m) {
   byId("movies").hidden = true;
   byId("desk").hidden = byId("status").hidden = false;
-  set({ m, movie: null, lineage: null, selected: null, eventId: null, item: null, edit: null, levels: {}, frame: 0, playing: false,
+  set({ m, movie: null, lineage: null, selected: null, eventId: null, item: null, edit: null, levels: {}, fitted: false, frame: 0, playing: false,
     corrections: { lines: [], unreadable: [] }, progress: null });
   await finished(m);
   if (state.m !== m) return; // another was opened meanwhile

@@ -5,9 +5,9 @@ import * as draw from "./draw.js";
 import { selectNucleus, whoShows } from "./find.js";
 import * as frames from "./frames.js";
 import { pending, verdictOf } from "./said.js";
-import { notify, on, set, state } from "./store.js";
+import { failed, notify, on, set, state } from "./store.js";
 import * as tools from "./tools.js";
-import { FATES, VERDICTS, hours, placesOf } from "./words.js";
+import { VERDICTS, ofFate, placesOf } from "./words.js";
 
 const FPS = 12;
 const CLOSELY = 9; // diameters of a nucleus in the height of the canvas, where one is looked at closely
@@ -38,7 +38,7 @@ export function mount(element) {
   whoShows(centre);
   on(["frame", "layer", "levels"], load);
   on("frame", () => state.follow && followSelected());
-  on("playing", () => state.playing && play());
+  on("playing", () => (state.playing ? play() : set({ loop: null })));
   on(["lineage", "outlines", "tracks", "colour", "selected", "edit", "corrections"], paint);
 }
 
@@ -75,18 +75,19 @@ async function load() {
     canvas.dataset.frame = frame;
     paint();
   } catch (error) {
-    if (error.name !== "AbortError" && isStill()) notify(error.message, true);
+    if (error.name !== "AbortError" && isStill()) failed(error);
   }
 }
 
 async function play() {
   while (state.playing && state.movie) {
-    const [began, next] = [performance.now(), state.frame + 1];
+    const [began, { frame, loop }] = [performance.now(), state];
+    const next = loop && frame >= loop.to ? loop.from : frame + 1;
     if (next >= state.movie.n_frames) return set({ playing: false });
     frames.ahead(next, 1);
     await frames.whole(next).catch(() => {});
     await new Promise(go => setTimeout(go, Math.max(0, 1000 / FPS - (performance.now() - began))));
-    if (state.playing && state.frame === next - 1) set({ frame: next });
+    if (state.playing && state.frame === frame) set({ frame: next });
   }
 }
 
@@ -110,7 +111,7 @@ function mix([grey, coloured]) {
 // Drawing
 
 function render() {
-  const { context, width, height } = sharp(canvas);
+  const { context, width, height, ratio } = sharp(canvas);
   context.fillStyle = "#0b0d10";
   context.fillRect(0, 0, width, height);
   if (!state.movie || shown.frame < 0) return;
@@ -118,6 +119,12 @@ function render() {
   context.translate(x, y);
   context.scale(k, k);
   background(context, k);
+  overlay(context, k, width, height);
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  draw.scaleBar(context, { k, pixel: state.movie.pixel_size_um, bottom: height });
+}
+
+function overlay(context, k, width, height) {
   const { lineage } = state;
   if (!lineage) return;
   const box = visible(width, height);
@@ -181,7 +188,7 @@ function about(i) {
   if (!cell) return "in no cell";
   const event = state.lineage.eventsOfMother.get(cell.tracklet_id)?.find(e => e.event_type === "mitosis");
   const verdict = event ? `, ${VERDICTS[verdictOf(event).verdict]}` : "";
-  return `${cell.tracklet_id}  ${FATES[cell.fate] ?? ""} ${cell.fate === "end_of_movie" ? "" : hours(cell.end_min)}${verdict}`;
+  return `${cell.tracklet_id}  ${ofFate(cell, state.lineage)}${verdict}`;
 }
 
 // Zoom

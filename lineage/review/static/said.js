@@ -1,7 +1,9 @@
 // What was said of the movie: lines added, undone and redone, and which of them the results do not hold yet.
 
 import { getJson, post } from "./api.js";
-import { notify, set, state } from "./store.js";
+import { goToPlace, inWords } from "./find.js";
+import { failed, notify, set, state } from "./store.js";
+import { placesOf } from "./words.js";
 
 let settled = new Set(); // ids of lines that the results hold
 
@@ -22,9 +24,10 @@ async function send(line, why) {
   try {
     const answer = await post(`movies/${m}/corrections`, { say: line, who: state.who, why });
     if (state.m === m) added(answer);
+    count(m);
     return true;
   } catch (error) {
-    notify(error.message, true);
+    failed(error, "Not saved");
     return false;
   }
 }
@@ -33,6 +36,13 @@ function added({ id, line }) {
   const lines = state.corrections.lines.filter(known => known.id !== id);
   const fresh = { standing: true, not_applied: null, ...line, id };
   set({ corrections: { ...state.corrections, lines: standing([...lines, fresh]) } });
+}
+
+/** What is left and done follows at once; where it does not, the next look at the server brings it. */
+async function count(m) {
+  const results = state.progress?.results;
+  const worklist = await getJson(`movies/${m}/worklist`).catch(() => null);
+  if (worklist && state.m === m && state.progress?.results === results) set({ worklist });
 }
 
 /** Which lines stand after an undo: the same rule as the server's. */
@@ -77,6 +87,13 @@ export const pending = () => state.corrections.lines.filter(isPending);
 /** The same, with those that say that something is right: the work list may not know of them yet. */
 export const fresh = () => state.corrections.lines.filter(isNew);
 
+/** The lines that were undone, while the results may hold them still. */
+export function takenBack() {
+  const { progress, corrections } = state;
+  const isWhole = progress && !progress.working && progress.holds === progress.applied && progress.lines >= corrections.lines.length;
+  return isWhole ? [] : corrections.lines.filter(line => !line.standing && line.what !== "undo");
+}
+
 /** Those that the results cannot hold, with the reason. */
 export const notApplied = () => state.corrections.lines.filter(line => line.standing && line.not_applied);
 
@@ -104,14 +121,20 @@ export async function undo(line = null) {
   await before;
   line ??= steps().undo;
   if (!line) return notify("Nothing of yours to undo.");
-  if (await say({ what: "undo", line: line.id })) notify("Undone.");
+  if (await say({ what: "undo", line: line.id })) told("Undone", line);
+}
+
+/** Say what was undone, and show it. */
+function told(what, line) {
+  notify(`${what}: ${inWords(line)}`);
+  if (placesOf(line)[0]) goToPlace(placesOf(line)[0]);
 }
 
 export async function redo() {
   await before;
   const { redo: line } = steps();
   if (!line) return notify("Nothing to redo.");
-  if (await say({ what: "undo", line: line.id })) notify("Done again.");
+  if (await say({ what: "undo", line: line.id })) told("Done again", steps().undo ?? line);
 }
 
 /** The verdict of an event as it will be, and whether the results hold it yet. */

@@ -4,15 +4,16 @@ import { byId, el } from "./dom.js";
 import { corrections, notApplied, pending } from "./said.js";
 import { on, state } from "./store.js";
 import { count } from "./words.js";
+import { counted } from "./worklist.js";
 
 let fading = 0;
 
 export function mount() {
   on(["progress", "offline", "corrections", "session"], saved);
   on("notice", notice);
-  on("worklist", () => {
-    const { n_left, n_done } = state.worklist;
-    byId("left-to-do").textContent = `${n_left} left, ${n_done} done`;
+  on(["worklist", "corrections", "progress"], () => {
+    const [left, done] = counted();
+    byId("left-to-do").textContent = `${left} left, ${done} done`;
   });
   on("who", () => { byId("who").textContent = state.who; });
 }

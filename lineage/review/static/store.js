@@ -13,8 +13,10 @@ export const state = {
   offline: false,
   frame: 0,
   playing: false,
+  loop: null, // { from, to, back }: frames that are played again and again, and the one to go back to
   layer: "dna", // "dna", "phase", "both", or the index of a further channel
   levels: {}, // channel -> [low, high] where they are not the movie's own
+  fitted: false, // the DNA's contrast is that of the selection
   outlines: true,
   tracks: true,
   colour: "lineage", // or "verdict"
@@ -45,6 +47,13 @@ export function set(changes) {
 /** One line about what just happened. */
 export function notify(words, bad = false) {
   set({ notice: { words, bad } });
+}
+
+/** What went wrong; that the server does not answer stands in the line at the bottom, and is not said again. */
+export function failed(error, what = "") {
+  if (error.status === 0) set({ offline: true });
+  if (error.status !== 0) notify(error.message, true);
+  else if (what) notify(`${what}.`, true);
 }
 
 /** A choice of this person, kept by the browser. */

@@ -1,5 +1,6 @@
 // Above the movie: what is shown, and the tools; and the line that says what a tool wants next.
 
+import * as contrast from "./contrast.js";
 import { byId, el, icon } from "./dom.js";
 import { fit } from "./movie.js";
 import { on, remember, set, state } from "./store.js";
@@ -16,6 +17,8 @@ const VIEWS = [
     icon: ["M8 1v4M8 11v4M1 8h4M11 8h4", "M8 7.5v1"] },
   { key: "levels", name: "Contrast", on: () => !byId("levels").hidden, press: levels, keys: "e",
     icon: ["M8 2a6 6 0 1 0 .01 0", "M8 2v12M10 4v8M12 6v4"] },
+  { key: "contrast", name: "Contrast of the selection", on: () => state.fitted, press: () => contrast.toggle(), keys: "Shift+E",
+    icon: ["M3 6V3h3M10 3h3v3M13 10v3h-3M6 13H3v-3", "M8 5.5a2.5 2.5 0 1 0 .01 0M8 5.5v5M9 6.5v3"] },
   { key: "fit", name: "All of the field", on: () => false, press: () => fit(), keys: "z",
     icon: ["M2 6V2h4M10 2h4v4M14 10v4h-4M6 14H2v-4"] },
 ];
@@ -23,7 +26,7 @@ const VIEWS = [
 export function mount() {
   on(["movie", "layer", "levels"], layers);
   on(["session", "movie"], draw);
-  on(["outlines", "tracks", "colour", "follow", "edit", "layer"], pressed);
+  on(["outlines", "tracks", "colour", "follow", "edit", "layer", "fitted"], pressed);
   on("edit", hint);
 }
 
@@ -117,7 +120,7 @@ function shownChannels() {
 /** Two sliders a channel: what is black, and what is white. */
 function sliders() {
   if (byId("levels").contains(document.activeElement) && document.activeElement.type === "range") return;
-  byId("levels").replaceChildren(...shownChannels().map(one), el("button", { onclick: () => set({ levels: {} }) }, "As they were"));
+  byId("levels").replaceChildren(...shownChannels().map(one), el("button", { onclick: () => contrast.byHand({}) }, "As they were"));
 }
 
 function one({ index, name, role }) {
@@ -134,7 +137,7 @@ function one({ index, name, role }) {
     clearTimeout(waiting);
     waiting = setTimeout(() => {
       const [black, white] = inputs.map(input => Number(input.value));
-      set({ levels: { ...state.levels, [index]: [black, Math.max(white, black + span / 200)] } });
+      contrast.byHand({ ...state.levels, [index]: [black, Math.max(white, black + span / 200)] });
     }, 60);
   }
   const title = { nucleus: "DNA", phase: "Phase" }[role] ?? name;

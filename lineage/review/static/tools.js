@@ -3,7 +3,7 @@
 import { post } from "./api.js";
 import { forgetOutlines } from "./frames.js";
 import { say } from "./said.js";
-import { notify, set, state } from "./store.js";
+import { failed, notify, set, state } from "./store.js";
 
 const at = i => state.lineage.place(i);
 const cellOf = i => state.lineage.cell[i];
@@ -30,6 +30,8 @@ function before(i) {
 const later = (picks, i) => frameOf(i) > Math.max(...picks.map(frameOf)) || "go forward first: this must be later";
 const sameFrame = (picks, i) => frameOf(i) === frameOf(picks[0]) || "these must lie in one frame";
 
+const marked = does => `Enter, or a click on it: ${does}. Or click another.`;
+
 // takes: what a click gives; needs: how many picks Enter wants; most: how many there can be (then it is said at once);
 // forward: after how many picks the movie goes one frame on; alone: whether the selected nucleus is taken at the start.
 export const TOOLS = [
@@ -43,14 +45,14 @@ export const TOOLS = [
   },
   {
     id: "no_division", key: "Y", name: "No division", group: "tracks", takes: "nuclei", needs: 1, most: 1, alone: true,
-    hint: n => (n ? "Enter: this division is none. Or click another." : "Click the mother or one of her daughters."),
+    hint: n => (n ? marked("this division is none") : "Click the mother or one of her daughters."),
     allows: (_, i) => dividing(i) >= 0 || "this cell neither divides nor comes from a division",
     line: ([i]) => ({ what: "no_division", mother: at(dividing(i)) }),
     icon: ["M8 1v7M8 8l-5 6M8 8l5 6", "M3 3l10 9"],
   },
   {
     id: "cut", key: "x", name: "Cut track", group: "tracks", takes: "nuclei", needs: 1, most: 1, alone: true,
-    hint: n => (n ? "Enter: cut before this nucleus. Or click another." : "Click the first nucleus that is another cell."),
+    hint: n => (n ? marked("cut before this nucleus") : "Click the first nucleus that is another cell."),
     allows: (_, i) => before(i) >= 0 || "nothing comes before this nucleus",
     line: ([i]) => ({ what: "cut", before: at(before(i)), after: at(i) }),
     icon: ["M8 1v4M8 11v4", "M4 6l8 4M12 6l-8 4"],
@@ -58,7 +60,7 @@ export const TOOLS = [
   {
     id: "join", key: "j", name: "Join tracks", group: "tracks", takes: "nuclei", needs: 2, most: 2, forward: 1, alone: true,
     hint: n => (n ? "Go to where it is seen again, and click it." : "Click the last nucleus of the first piece."),
-    allows: (picks, i) => !picks.length || later(picks, i),
+    allows: (picks, i) => !picks.length || (cellOf(i) >= 0 && cellOf(i) === cellOf(picks[0]) ? "these are one cell already" : later(picks, i)),
     line: ([first, second]) => ({ what: "join", before: at(first), after: at(second) }),
     icon: ["M8 1v5M8 10v5", "M8 6a2 2 0 1 0 .01 0M6 8h4"],
   },
@@ -71,26 +73,25 @@ export const TOOLS = [
   },
   {
     id: "death", key: "k", name: "Dies here", group: "tracks", takes: "nuclei", needs: 1, most: 1, alone: true,
-    hint: n => (n ? "Enter: this is its last nucleus. Or click another." : "Click the last nucleus of the cell."),
+    hint: n => (n ? marked("this is its last nucleus") : "Click the last nucleus of the cell."),
     line: ([i]) => ({ what: "death", nucleus: at(i) }),
     icon: ["M8 1v7M5 9l6 6M11 9l-6 6"],
   },
   {
     id: "no_death", key: "K", name: "Does not die", group: "tracks", takes: "nuclei", needs: 1, most: 1, alone: true,
-    hint: n => (n ? "Enter: this cell does not die. Or click another." : "Click a nucleus of the cell."),
+    hint: n => (n ? marked("this cell does not die") : "Click a nucleus of the cell."),
     line: ([i]) => ({ what: "no_death", nucleus: at(i) }),
     icon: ["M8 1v13", "M4 10l4 4 4-4"],
   },
   {
     id: "mitosis", key: "m", name: "Mitosis here", group: "tracks", takes: "nuclei", needs: 1, most: 1, alone: true,
-    hint: n => (n ? "Enter, or 1 normal, 2 abnormal, 0 undecided. Or click another." : "Click the nucleus in mitosis."),
+    hint: n => (n ? "1 normal, 2 abnormal; Enter or a click on it: undecided. Or click another." : "Click the nucleus in mitosis."),
     line: ([i], { verdict = "undecided" }) => ({ what: "mitosis", nucleus: at(i), verdict }),
     icon: ["M8 1a7 7 0 1 0 .01 0", "M5 8h6M6.5 6v4M9.5 6v4"],
   },
   {
     id: "false_nuclei", key: "r", name: "False nucleus", group: "outlines", takes: "nuclei", needs: 1, most: 1, alone: true,
-    hint: n => (n ? "Enter: remove it here; Shift+Enter: all of its track. Or click another."
-      : "Click what is no nucleus; with Shift, all of its track goes."),
+    hint: n => (n ? `${marked("remove it")} With Shift: its whole track.` : "Click what is no nucleus."),
     line: ([i], { all }) => ({ what: "false_nuclei", nuclei: (all ? whole(i) : [i]).map(at) }),
     icon: ["M8 2a6 6 0 1 0 .01 0", "M5.5 5.5l5 5M10.5 5.5l-5 5"],
   },
@@ -152,16 +153,20 @@ export function ofSelection() {
   return selected.place.frame === frame ? lineage.near(frame, selected.place.y_px, selected.place.x_px) : -1;
 }
 
-/** Take a nucleus; `byHand` says it at once where the tool needs no more. */
+/**
+ * Take a nucleus. Where a tool takes one, a click marks it, and Enter or a click on the marked one says it; where it takes
+ * several, it is said at once when no more can come (`byHand`).
+ */
 export function pick(i, extra = {}, byHand = true) {
   const { tool, picks } = state.edit;
+  if (byHand && tool.most === 1 && picks[0] === i) return finish(extra);
   const taken = tool.most === 1 ? [] : picks;
   if (taken.includes(i)) return set({ edit: { ...state.edit, picks: taken.filter(p => p !== i) } });
   const allowed = tool.allows?.(taken, i) ?? true;
   if (allowed !== true) return notify(`${tool.name}: ${allowed}.`, true);
   const next = [...taken, i];
   set({ edit: { ...state.edit, picks: next } });
-  if (byHand && next.length >= tool.most) return finish(extra);
+  if (byHand && tool.most > 1 && next.length >= tool.most) return finish(extra);
   if (next.length === tool.forward && state.frame + 1 < state.movie.n_frames) set({ frame: state.frame + 1 });
 }
 
@@ -186,10 +191,10 @@ async function candidate(y, x) {
     const answer = await post(`movies/${state.m}/candidate`, { frame, y_px: y, x_px: x });
     if (state.edit?.tool.id !== "candidate" || state.frame !== frame) return;
     if (!answer.polygon) notify("The network sees no nucleus there: draw it (w).", true);
-    else notify(`The network's outline; probability ${answer.probability.toFixed(2)}.`);
+    else notify(`The network's outline; probability ${answer.probability.toFixed(2)}. Enter takes it.`);
     set({ edit: { ...state.edit, frame, picks: answer.polygon ?? [], asking: false } });
   } catch (error) {
-    notify(error.message, true);
+    failed(error);
     if (state.edit) set({ edit: { ...state.edit, asking: false } });
   }
 }
@@ -202,6 +207,7 @@ export function takeBack() {
 export async function finish(extra) {
   const { edit } = state;
   const { tool, picks, frame } = edit;
+  if (edit.asking) return notify(`${tool.name}: the network still looks. Enter takes its outline once it is there.`);
   if (picks.length < tool.needs) return notify(`${tool.name}: ${tool.hint(picks.length)}`);
   const refused = tool.refuses?.(picks);
   if (refused) {

@@ -2,15 +2,18 @@
 
 import { ofPage } from "./colours.js";
 import { byId, el, icon, onceAFrame, sharp } from "./dom.js";
+import { middle } from "./judge.js";
 import { verdictOf } from "./said.js";
-import { on, set, state } from "./store.js";
+import { notify, on, set, state } from "./store.js";
 import { hours } from "./words.js";
 
-let slider, strip, time, play;
+let slider, strip, time, play, loop;
 
 export function mount() {
   const step = by => () => goTo(state.frame + by);
   play = el("button", { class: "square", onclick: togglePlay, "data-tip": "Play  (Space)", "aria-label": "Play" });
+  loop = el("button", { class: "square", onclick: () => playAround(middle()), "data-tip": "The event in a loop  (l)", "aria-label": "The event in a loop" },
+    icon("M3 8a5 5 0 0 1 5-5h4M10 1l2 2-2 2", "M13 8a5 5 0 0 1-5 5H4M6 15l-2-2 2-2"));
   slider = el("input", { type: "range", min: 0, step: 1, value: 0, "aria-label": "Frame" });
   slider.addEventListener("input", () => set({ frame: Number(slider.value), playing: false }));
   strip = el("canvas", { "aria-hidden": "true" });
@@ -19,17 +22,27 @@ export function mount() {
     el("button", { class: "square", onclick: step(-1), "data-tip": "One frame back  (←)", "aria-label": "One frame back" }, icon("M10 3L5 8l5 5")),
     play,
     el("button", { class: "square", onclick: step(1), "data-tip": "One frame on  (→)", "aria-label": "One frame on" }, icon("M6 3l5 5-5 5")),
+    loop,
     el("div", { id: "line" }, strip, slider),
     time);
   const draw = onceAFrame(marks);
   new ResizeObserver(draw).observe(strip);
   on(["movie", "lineage", "theme", "corrections"], draw);
   on(["frame", "movie"], now);
-  on("playing", playing);
+  on(["playing", "loop"], playing);
   playing();
 }
 
 export const goTo = frame => set({ frame: Math.max(0, Math.min(state.movie.n_frames - 1, frame)), playing: false });
+
+/** An hour before a frame to an hour after it, again and again; a second time stops, where it was. */
+export function playAround(frame) {
+  if (state.loop) return set({ frame: state.loop.back, playing: false });
+  if (frame === null) return notify("Select a cell first, or press n.", true);
+  const n = Math.max(1, Math.round(60 / state.movie.minutes_per_frame));
+  const [from, to] = [Math.max(0, frame - n), Math.min(state.movie.n_frames - 1, frame + n)];
+  set({ loop: { from, to, back: state.frame }, frame: from, playing: true });
+}
 
 export function togglePlay() {
   const atEnd = state.frame >= state.movie.n_frames - 1;
@@ -39,6 +52,7 @@ export function togglePlay() {
 function playing() {
   play.replaceChildren(state.playing ? icon("M5 3v10M11 3v10") : icon("M5 2.5v11l8-5.5z"));
   play.setAttribute("aria-pressed", String(state.playing));
+  loop.setAttribute("aria-pressed", String(state.loop !== null));
 }
 
 function now() {

@@ -5,7 +5,7 @@ import { onceAFrame, sharp } from "./dom.js";
 import { goToCell } from "./find.js";
 import { verdictOf } from "./said.js";
 import { on, set, state } from "./store.js";
-import { FATES, VERDICTS, hours } from "./words.js";
+import { VERDICTS, hours, ofFate } from "./words.js";
 
 const COLUMN = 15, LONE = 7, GAP = 12; // pixels between cells of a family, of cells alone, between families
 const TOP = 18, BOTTOM = 8, AXIS = 42;
@@ -327,5 +327,5 @@ function about(id) {
   const cell = state.lineage.cells.get(id);
   const event = state.lineage.eventsOfMother.get(id)?.find(e => e.event_type === "mitosis");
   const verdict = event ? `; mitosis: ${VERDICTS[verdictOf(event).verdict]}` : "";
-  return `cell ${id}, from ${hours(cell.birth_min)} h, ${FATES[cell.fate] ?? cell.fate}${verdict}`;
+  return `cell ${id}, from ${hours(cell.birth_min)} h, ${ofFate(cell, state.lineage)}${verdict}`;
 }

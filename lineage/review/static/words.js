@@ -36,27 +36,44 @@ export function ofEvent(event) {
   return seen ? `mitosis, ${seen}` : "mitosis";
 }
 
-/** What a correction says, as a sentence without its end. */
-export function ofLine(line, hoursOf) {
+const ENDS = { divided: ["mitosis"], slipped: ["mitosis"], died_mitosis: ["mitosis", "death"], died_interphase: ["death"], fused: ["fusion"] };
+
+/** What becomes of a cell, and when: at its event, or where it is last seen. */
+export function ofFate(cell, lineage) {
+  const words = FATES[cell.fate] ?? plain(cell.fate);
+  if (cell.fate === "end_of_movie") return words;
+  const isOwn = e => e.mother === cell.tracklet_id || (cell.fate === "fused" && e.daughters.some(d => cell.daughters.includes(d)));
+  const event = lineage.events.filter(e => ENDS[cell.fate]?.includes(e.event_type) && isOwn(e)).at(-1);
+  return `${words} ${event || !(cell.fate in ENDS) ? "at" : "after"} ${hours(event?.time_min ?? cell.end_min)} h`;
+}
+
+/**
+ * What a correction says, as a sentence without its end.
+ * @param {(frame: number) => string} hoursOf
+ * @param {(nucleus: object) => number} cellOf number of the cell at a place, as cells are numbered now; -1 if there is none
+ */
+export function ofLine(line, hoursOf, cellOf) {
   const at = nucleus => hoursOf(nucleus.frame);
+  const cell = nucleus => (cellOf(nucleus) < 0 ? "a cell" : `cell ${cellOf(nucleus)}`);
+  const both = nuclei => nuclei.map(cell).join(" and ");
   switch (line.what) {
     case "verdict": {
       const kind = line.subtype ? `, ${SUBTYPES[line.subtype] ?? plain(line.subtype)}` : "";
-      return `${line.event.event_type} at ${hoursOf(line.event.frame)} is ${VERDICTS[line.verdict]}${kind}`;
+      return `${line.event.event_type} of ${cell(line.event.mother)} at ${hoursOf(line.event.frame)}: ${VERDICTS[line.verdict]}${kind}`;
     }
-    case "division": return `a cell divides into ${line.daughters.length} after ${at(line.mother)}`;
-    case "no_division": return `no division at ${at(line.mother)}`;
-    case "cut": return `track cut before ${at(line.after)}`;
-    case "join": return `tracks joined, ${at(line.before)} to ${at(line.after)}`;
-    case "fusion": return `two cells are one at ${at(line.fused)}`;
-    case "death": return `a cell dies at ${at(line.nucleus)}`;
-    case "no_death": return `no death at ${at(line.nucleus)}`;
-    case "mitosis": return `mitosis at ${at(line.nucleus)}: ${VERDICTS[line.verdict ?? "undecided"]}`;
+    case "division": return `${cell(line.mother)} divides into ${line.daughters.length} after ${at(line.mother)}`;
+    case "no_division": return `no division of ${cell(line.mother)} at ${at(line.mother)}`;
+    case "cut": return `track cut before ${at(line.after)}: ${both([line.before, line.after])}`;
+    case "join": return `tracks joined, ${at(line.before)} to ${at(line.after)}: ${cell(line.after)}`;
+    case "fusion": return `${both(line.parents)} are one at ${at(line.fused)}`;
+    case "death": return `${cell(line.nucleus)} dies at ${at(line.nucleus)}`;
+    case "no_death": return `no death of ${cell(line.nucleus)} at ${at(line.nucleus)}`;
+    case "mitosis": return `mitosis of ${cell(line.nucleus)} at ${at(line.nucleus)}: ${VERDICTS[line.verdict ?? "undecided"]}`;
     case "false_nuclei": return `${count(line.nuclei.length, "false nucleus", "false nuclei")} at ${at(line.nuclei[0])}`;
-    case "merge_outlines": return `${line.nuclei.length} outlines are one nucleus at ${at(line.nuclei[0])}`;
-    case "split_outline": return `outline split at ${at(line.nucleus)}`;
+    case "merge_outlines": return `${line.nuclei.length} outlines are one nucleus at ${at(line.nuclei[0])}: ${cell(line.nuclei[0])}`;
+    case "split_outline": return `outline split at ${at(line.nucleus)}: ${cell(line.nucleus)}`;
     case "draw_outline": return `outline drawn at ${hoursOf(line.frame)}`;
-    case "right": return `right as it is at ${at(line.nucleus)}`;
+    case "right": return `${cell(line.nucleus)} at ${at(line.nucleus)}: right as it is`;
     default: return plain(line.what);
   }
 }
