@@ -8,7 +8,10 @@ import tifffile
 from typer.testing import CliRunner
 
 from lineage.command import app
+from lineage.config import Config
+from lineage.run import reopen
 from lineage.schema import InputError
+from lineage.stages.movie import facts
 from lineage.video import open_parts
 from lineage.video.parts import open_video
 
@@ -71,6 +74,21 @@ def test_parts_of_another_kind_are_refused(parts, tmp_path, change, words):
 def test_a_gap_that_is_none_is_refused(parts):
     with pytest.raises(InputError, match="with --gap-min"):
         open_parts(parts, gap_min=-20.0)
+
+
+def test_the_movie_of_a_run_of_parts_is_opened_again_also_where_it_was_moved(parts, tmp_path):
+    video = open_parts(parts, gap_min=40.0)
+    record = {"video": facts(video), "settings": Config().model_dump(mode="json")}
+    again, _ = reopen(tmp_path / "m.lineage", json.loads(json.dumps(record)))
+    assert (again.n_frames, again.missing, again.inputs) == (video.n_frames, video.missing, video.inputs)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    moved = [part.rename(elsewhere / part.name) for part in parts]
+    again, _ = reopen(elsewhere / "m.lineage", record)
+    assert again.inputs == tuple(moved)
+    moved[1].unlink()
+    with pytest.raises(InputError, match=r"part2\.tif is not there, nor is it beside m\.lineage"):
+        reopen(elsewhere / "m.lineage", record)
 
 
 def test_a_run_of_parts_has_the_time_between_them(tmp_path):
