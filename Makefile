@@ -1,14 +1,17 @@
-# `make demo`: from a fresh clone to a report of the example movie. `make plate-demo`: a
-# simulated plate whose truth is known. `make test`: everything that CI checks.
+# `make demo`: from a fresh clone to a report of the example movie. `make review`: look at that run, and
+# correct it. `make plate-demo`: a simulated plate whose truth is known. `make test`: everything that CI checks.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo plate-demo test install clean
+.PHONY: demo review plate-demo test install clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m lineage.run examples/demo.tif
-	@echo "Open examples/demo.lineage/report.html in a browser."
+	@echo "Open examples/demo.lineage/report.html in a browser; make review shows the movie, to correct it."
+
+review: demo $(VENV)/installed-review
+	$(BIN)/python -m lineage.review examples/demo.lineage
 
 plate-demo: $(VENV)/installed-plates
 	$(BIN)/python examples/plate_demo.py build/plate-demo
@@ -44,9 +47,13 @@ $(VENV)/installed-plates: pyproject.toml $(VENV)/torch
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[plates]"
 	@touch $@ $(VENV)/installed
 
+$(VENV)/installed-review: pyproject.toml $(VENV)/torch
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[review]"
+	@touch $@ $(VENV)/installed
+
 $(VENV)/installed-test: pyproject.toml $(VENV)/torch
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[test,plates]"
-	@touch $@ $(VENV)/installed $(VENV)/installed-plates
+	@touch $@ $(VENV)/installed $(VENV)/installed-plates $(VENV)/installed-review
 
 clean:
 	rm -rf $(VENV) build examples/demo.lineage
