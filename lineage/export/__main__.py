@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,12 +17,18 @@ from lineage.schema import DETECTION_COLUMNS, InputError
 if TYPE_CHECKING:
     import networkx as nx
 
+    from lineage.io.labels import Frames
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__)
 REMEDY = f"delete it, {RUN_AGAIN}, and it is made anew"  # for a graph that lacks what a lineage has
 
 RunDir = Annotated[Path, typer.Argument(help="The folder of a finished run, VIDEO.lineage.")]
 OutDir = Annotated[Path, typer.Argument(help="Made if it is not there.")]
 OutPath = Annotated[Path, typer.Argument(help="The file or folder to write.")]
+ColourChoice = StrEnum("ColourChoice", ["LINEAGE", "VERDICT"])
+ColourBy = Annotated[
+    ColourChoice, typer.Option("--colour-by", help="One colour a founder, or that of each cell's verdict.")
+]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
@@ -30,13 +37,10 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def ctc(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: Debug = False) -> None:
     """Cell Tracking Challenge: 01_RES/mask000.tif ... and res_track.txt."""
     from lineage.export import ctc
-    from lineage.io import labels
 
     with one_line_errors(debug=debug):
         refuse_existing(out_dir / ctc.RESULT, out_dir / ctc.KEY, overwrite=overwrite)
-        run = RunFolder(run_dir)
-        tracked = labels.open_array(found(run.labels / labels.TRACKED, run_dir).parent, labels.TRACKED)
-        remarks = ctc.write(tree_of(run_dir), tracked, out_dir)
+        remarks = ctc.write(tree_of(run_dir), labels_of(run_dir), out_dir)
         for remark in remarks:
             typer.echo(f"Note: {remark}; see {ctc.KEY}")
         typer.echo(f"Wrote {out_dir / ctc.RESULT}")
@@ -98,6 +102,41 @@ def nhx(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, debug:
         _trees(run_dir, out_file, annotated=True, overwrite=overwrite)
 
 
+@app.command()
+def rois(
+    run_dir: RunDir,
+    out_file: OutPath,
+    colour_by: ColourBy = ColourChoice.LINEAGE,
+    hyperstack: Annotated[
+        bool | None,
+        typer.Option(
+            "--hyperstack/--stack",
+            help="The movie, as ImageJ opens it, has channels or planes of z beside time, or has time alone; "
+            "as the run found it, if left out.",
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """ImageJ ROIs in a ZIP, for the ROI Manager: the outline of each nucleus in each frame."""
+    from lineage.export import rois
+
+    with one_line_errors(debug=debug):
+        wanted_suffix(out_file, ".zip")
+        refuse_existing(out_file, overwrite=overwrite)
+        tracked, tree = labels_of(run_dir), tree_of(run_dir)
+        is_hyper = _is_hyperstack(run_dir) if hyperstack is None else hyperstack
+        with reading(RunFolder(run_dir).graphml, REMEDY):
+            n = rois.write(tree, tracked, out_file, colour_by=colour_by, hyperstack=is_hyper)
+        typer.echo(f"Wrote {out_file}: {n} outlines, for a {'hyperstack' if is_hyper else 'plain stack'}")
+
+
+def wanted_suffix(path: Path, *suffixes: str) -> None:
+    """Raise InputError unless the path ends in one of the suffixes."""
+    if path.suffix.lower() not in suffixes:
+        raise InputError(f"{path} does not end in {' or '.join(suffixes)}, by which programs know the format")
+
+
 def refuse_existing(*paths: Path, overwrite: bool) -> None:
     """Raise InputError if one of the paths is taken and may not be replaced."""
     if not overwrite and (taken := [p for p in paths if p.exists()]):
@@ -118,6 +157,21 @@ def tree_of(run_dir: Path) -> nx.DiGraph:
     from lineage.export import graphml
 
     return graphml.read(found(RunFolder(run_dir).graphml, run_dir))
+
+
+def _is_hyperstack(run_dir: Path) -> bool:
+    """Whether ImageJ opens the run's movie with further axes beside time; no, where nothing says so."""
+    record = read_record(run_dir) if (run_dir / RECORD).exists() else {"video": {}}
+    settings = record.get("settings", {}).get("video", {})
+    return len(record["video"].get("channels", ())) > 1 or settings.get("z") not in (None, "")
+
+
+def labels_of(run_dir: Path) -> Frames:
+    """The run's labels, numbered by cell."""
+    from lineage.io import labels
+
+    path = found(RunFolder(run_dir).labels / labels.TRACKED, run_dir)
+    return labels.open_array(path.parent, path.name)
 
 
 def _trees(run_dir: Path, out_file: Path, *, annotated: bool, overwrite: bool) -> None:
