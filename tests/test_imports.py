@@ -28,7 +28,7 @@ ARROWS = {
     "tree": {"mitosis"},
     "tables": {"tree", "mitosis"},
     "signal_courses": {"tree"},
-    "export": {"io", "console"},
+    "export": {"io", "console", "run"},
     "report": {"io", "tree", "mitosis"},
     "console": {"tracking"},
     "simulate": {"tree", "export", "processes", "console", "progress"},

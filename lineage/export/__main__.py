@@ -12,7 +12,7 @@ from lineage.console import one_line_errors
 from lineage.io.files import read_table
 from lineage.io.integrity import RECORD, RUN_AGAIN, check, read_record, reading
 from lineage.io.run_folder import RunFolder
-from lineage.schema import DETECTION_COLUMNS, InputError
+from lineage.schema import DETECTION_COLUMNS, EVENT_COLUMNS, InputError
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -129,6 +129,56 @@ def rois(
         with reading(RunFolder(run_dir).graphml, REMEDY):
             n = rois.write(tree, tracked, out_file, colour_by=colour_by, hyperstack=is_hyper)
         typer.echo(f"Wrote {out_file}: {n} outlines, for a {'hyperstack' if is_hyper else 'plain stack'}")
+
+
+@app.command()
+def movie(
+    run_dir: RunDir,
+    out_file: OutPath,
+    first: Annotated[int, typer.Option("--from", min=0, help="The first frame, counted from 0.")] = 0,
+    last: Annotated[
+        int | None, typer.Option("--to", min=0, help="The last frame; the movie's last, if left out.")
+    ] = None,
+    fps: Annotated[float, typer.Option(min=0.1, max=50, help="Frames a second.")] = 10.0,
+    scale: Annotated[
+        float | None,
+        typer.Option(
+            min=0.05,
+            max=16,
+            help="Pixels for one of the movie's; 600 (GIF) or 1080 pixels across, if left out.",
+        ),
+    ] = None,
+    colour_by: ColourBy = ColourChoice.LINEAGE,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """A film to show, .gif or, if long, .mp4: DNA, outlined cells, ringed mitoses, time and scale bar."""
+    from lineage.export import movie
+    from lineage.run import reopen
+
+    with one_line_errors(debug=debug):
+        wanted_suffix(out_file, *movie.USUAL_SIDE)
+        refuse_existing(out_file, overwrite=overwrite)
+        run, tracked, tree = RunFolder(run_dir), labels_of(run_dir), tree_of(run_dir)
+        words = ("daughter_ids", "verdict")
+        events = read_table(found(run.events, run_dir), text=words, columns=EVENT_COLUMNS)
+        detections = read_table(found(run.detections, run_dir), columns=DETECTION_COLUMNS)
+        video, _ = reopen(run_dir, read_record(run_dir))
+        frames = _frames(first, last, video.n_frames)
+        with reading(run.graphml, REMEDY):
+            width, height = movie.write(
+                video, tracked, tree, events, detections, out_file,
+                frames=frames, fps=fps, scale=scale, colour_by=colour_by,
+            )  # fmt: skip
+        typer.echo(f"Wrote {out_file}: {len(frames)} frames of {width} x {height} px")
+
+
+def _frames(first: int, last: int | None, n_frames: int) -> range:
+    """The frames from `first` to `last`, which is one of them. Raises InputError if the movie lacks them."""
+    stop = n_frames if last is None else last + 1
+    if not first < stop <= n_frames:
+        raise InputError(f"frames {first} to {stop - 1} are not there: the movie has 0 to {n_frames - 1}")
+    return range(first, stop)
 
 
 def wanted_suffix(path: Path, *suffixes: str) -> None:
