@@ -103,6 +103,20 @@ def nhx(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, debug:
 
 
 @app.command()
+def parquet(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: Debug = False) -> None:
+    """The tidy tables as Parquet, typed: for pandas, polars, DuckDB and R's arrow."""
+    from lineage.export import csv, parquet
+
+    with one_line_errors(debug=debug):
+        tables = [name for name in (*csv.COLUMNS, *csv.WHERE_MEASURED) if (run_dir / name).exists()]
+        refuse_existing(*(out_dir / parquet.name_of(name) for name in tables), overwrite=overwrite)
+        for name in (*csv.COLUMNS, *tables):
+            found(run_dir / name, run_dir)
+        written = parquet.write(run_dir, out_dir)
+        typer.echo(f"Wrote {', '.join(written)} in {out_dir}")
+
+
+@app.command()
 def rois(
     run_dir: RunDir,
     out_file: OutPath,
