@@ -325,12 +325,12 @@ TEXT_COLUMNS = tuple(sorted(_WORDS | set(_ONE_OF)))
 def column_type(name: str) -> str:
     """What pandas calls the type of a column of ours, whatever a table holds in it; of others, "".
 
-    >>> [column_type(c) for c in ("event_id", "n_micronuclei", "time_min", "p53_mean")]
+    >>> [column_type(c) for c in ("event_id", "n_micronuclei", "time_min", "n_cadherin_mean")]
     ['Int64', 'string', 'Float64', '']
     """
     if name in TEXT_COLUMNS:
         return "string"
-    if name in _WHOLE or name.startswith("n_") or name.endswith("event_id"):
+    if name in _WHOLE or (name in _KNOWN and name.startswith(("n_", "event_id", "linked_event_id"))):
         return "Int64"
     return "boolean" if name in _YES_OR_NO else "Float64" if name in _KNOWN else ""
 

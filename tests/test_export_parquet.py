@@ -33,7 +33,7 @@ def test_pandas_reads_the_tables_back(run_dir, tmp_path):  # noqa: F811
         )
         pd.testing.assert_frame_equal(back, typed(written))
         for column in written:
-            there = written[column].replace("", np.nan).notna()
+            there = written[column].notna() & (written[column] != "")
             assert (back[column].notna() == there).all()
             assert back[column][there].tolist() == written[column][there].tolist(), column
 

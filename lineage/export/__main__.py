@@ -12,7 +12,7 @@ from lineage.console import one_line_errors
 from lineage.io.files import read_table
 from lineage.io.integrity import RECORD, RUN_AGAIN, check, read_record, reading
 from lineage.io.run_folder import RunFolder
-from lineage.schema import DETECTION_COLUMNS, EVENT_COLUMNS, InputError
+from lineage.schema import DETECTION_COLUMNS, EVENT_COLUMNS, TEXT_COLUMNS, TRACKLET_COLUMNS, InputError
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -114,6 +114,22 @@ def parquet(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debu
             found(run_dir / name, run_dir)
         written = parquet.write(run_dir, out_dir)
         typer.echo(f"Wrote {', '.join(written)} in {out_dir}")
+
+
+@app.command()
+def anndata(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, debug: Debug = False) -> None:
+    """AnnData (.h5ad), for scanpy and others: cells by measures, with who became whom."""
+    from lineage.export import anndata
+
+    with one_line_errors(debug=debug):
+        wanted_suffix(out_file, ".h5ad")
+        refuse_existing(out_file, overwrite=overwrite)
+        run, tree = RunFolder(run_dir), tree_of(run_dir)
+        detections = read_table(found(run.detections, run_dir), columns=DETECTION_COLUMNS)
+        path = found(run.tracklets, run_dir)
+        tracklets = read_table(path, text=TEXT_COLUMNS, columns=TRACKLET_COLUMNS)
+        n_cells, n_measures = anndata.write(tree, detections, tracklets, out_file)
+        typer.echo(f"Wrote {out_file}: {n_cells} cells, {n_measures} measures")
 
 
 @app.command()

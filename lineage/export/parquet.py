@@ -52,6 +52,9 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
 
     An empty text is missing. Other columns, measurements of further channels, stay as they were read.
     """
+    import pandas as pd
+
     types = {name: kind for name in map(str, table) if (kind := column_type(name))}
+    table = table.astype(types)
     texts = [name for name, kind in types.items() if kind == "string"]
-    return table.assign(**{name: table[name].replace("", None) for name in texts}).astype(types)
+    return table.assign(**{name: table[name].replace("", pd.NA) for name in texts})
