@@ -17,7 +17,7 @@ COLOUR_BY = ("lineage", "verdict")
 # Bright enough to be seen on black, and told apart by those who do not see red or green (after Okabe & Ito).
 FOUNDERS = ("#56B4E9", "#E69F00", "#2BC48A", "#F0E442", "#CC79A7", "#FF8A65", "#9FA8FF", "#B5E550")
 VERDICTS = {Decision.NORMAL: "#56B4E9", Decision.ABNORMAL: "#FF6A1A", Decision.UNDECIDED: "#F0E442"}
-PLAIN = "#B8BEC7"  # cells whose life holds no mitosis that counts
+PLAIN = "#B49CF0"  # cells whose life holds no mitosis that counts; no grey, for nuclei are
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))  # (x, y): right, down, left, up
 
 
