@@ -319,6 +319,21 @@ _KNOWN = frozenset({
     *DETECTION_COLUMNS, *TRACKLET_COLUMNS, *LINEAGE_COLUMNS, *EVENT_COLUMNS, *QUALITY_COLUMNS, "log_odds",
 })  # fmt: skip
 
+TEXT_COLUMNS = tuple(sorted(_WORDS | set(_ONE_OF)))
+
+
+def column_type(name: str) -> str:
+    """What pandas calls the type of a column of ours, whatever a table holds in it; of others, "".
+
+    >>> [column_type(c) for c in ("event_id", "n_micronuclei", "time_min", "n_cadherin_mean")]
+    ['Int64', 'string', 'Float64', '']
+    """
+    if name in TEXT_COLUMNS:
+        return "string"
+    if name in _WHOLE or (name in _KNOWN and name.startswith(("n_", "event_id", "linked_event_id"))):
+        return "Int64"
+    return "boolean" if name in _YES_OR_NO else "Float64" if name in _KNOWN else ""
+
 
 @dataclass(frozen=True)
 class Geometry:

@@ -13,7 +13,7 @@ COMMANDS = {
     "dose": ("pipelines.dose", "run folders and a plate map -> what a dose does"),
     "evaluate": ("lineage.evaluate", "a run against ground truth"),
     "simulate": ("lineage.simulate", "a movie of irradiated cells whose truth is known"),
-    "export": ("lineage.export", "a run -> GraphML, GEFF, Newick, Cell Tracking Challenge, CSV"),
+    "export": ("lineage.export", "a run -> GraphML, GEFF, Newick, ImageJ, a film, CSV, ..."),
     "predict": ("classifier.predict", "crops of mitoses -> normal or abnormal"),
     "train": ("classifier.train", "labelled clips -> a classifier"),
     "nuclei": ("lineage.stardist", "images -> label images of nuclei; training of the network"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import networkx as nx
 import numpy as np
@@ -48,6 +49,10 @@ def run_dir(tmp_path):
     for name, table in zip(csv.COLUMNS, (lineage.detections, tracklets, events, lineages), strict=True):
         table.to_csv(folder / name, index=False)
     return folder
+
+
+def needs(package: str):
+    return pytest.mark.skipif(not find_spec(package), reason=f"needs {package}, of the extra exports")
 
 
 def command(*words: object):
@@ -257,6 +262,9 @@ def test_csv_refuses_a_table_that_is_not_what_its_name_says(run_dir, tmp_path):
         ("newick", "out.nwk"),
         ("nhx", "out.nhx"),
         ("trackmate", "out.xml"),
+        pytest.param("rois", "out.zip", marks=needs("roifile")),
+        pytest.param("parquet", "out", marks=needs("pyarrow")),
+        pytest.param("anndata", "out.h5ad", marks=needs("anndata")),
     ],
 )
 def test_command_exports_and_overwrites_only_when_told(run_dir, tmp_path, export, out):
@@ -272,10 +280,13 @@ def test_command_exports_and_overwrites_only_when_told(run_dir, tmp_path, export
     assert not list(tmp_path.rglob("*.part")) + list(tmp_path.rglob("*.old"))
 
 
-@pytest.mark.parametrize("export", ["ctc", "graphml", "geff", "csv", "newick", "nhx", "trackmate"])
+ENDS = {"rois": "zip", "movie": "gif", "anndata": "h5ad", "trackmate": "xml"}  # the others take .geff
+
+
+@pytest.mark.parametrize("export", ["ctc", "graphml", "geff", "csv", "newick", "nhx", "parquet", *ENDS])
 def test_command_refuses_a_folder_that_is_no_run(tmp_path, export):
     (tmp_path / "empty").mkdir()
-    out = tmp_path / ("out.xml" if export == "trackmate" else "out.geff")
+    out = tmp_path / f"out.{ENDS.get(export, 'geff')}"
 
     result = command(export, tmp_path / "empty", out)
 

@@ -29,7 +29,7 @@ ARROWS = {
     "tree": {"mitosis"},
     "tables": {"tree", "mitosis"},
     "signal_courses": {"tree"},
-    "export": {"io", "console", "outlines"},
+    "export": {"io", "console", "outlines", "run"},
     "report": {"io", "tree", "mitosis"},
     "console": {"tracking"},
     "simulate": {"tree", "export", "processes", "console", "progress"},
