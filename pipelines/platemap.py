@@ -128,11 +128,15 @@ def read_copy(folder: Path) -> pd.DataFrame:
     path = folder / COPY
     if not path.is_file():
         raise InputError(
-            f"{path} is not there; give the folder that `python -m pipelines.plate run --out` wrote"
+            f"{path} is not there; give the folder that `python -m pipelines.plate run --out` wrote, "
+            "or your own plate map with --plate"
         )
     sheet = read_sheet(path)
     if missing := [c for c in (*REQUIRED, RUN_FOLDER) if c not in sheet.columns]:
-        raise InputError(f"{path} has no column {', '.join(missing)}; it is no copy of a checked plate map")
+        raise InputError(
+            f"{path} has no column {', '.join(missing)}; it is no copy of a checked plate map: "
+            "give your own with --plate"
+        )
     rows = sheet.rows
     mistakes = [*sheet.mistakes, *([] if rows else ["no row: wanted one a movie"])]
     mistakes += [f"{row.where}: {text}" for row in rows for text in wrong_cells(row.cells)]

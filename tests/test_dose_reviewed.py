@@ -154,7 +154,7 @@ def test_events_are_found_in_runs_that_were_numbered_anew(plate, drawn, tmp_path
     judge(drawn, "anna", enumerate(verdicts(plate, drawn)))
     code, output = invoke(runs, "--out", tmp_path / "out", "--reviewed", drawn)
     assert code == 0, output
-    assert "1 reviewed events are left out: the runs do not hold them any more" in output
+    assert "1 reviewed event is left out: the runs do not hold them any more" in output
     found = json.loads((tmp_path / "out" / "analysis.json").read_text())["reviewed"]
     assert (found["n_used"], found["n_gone"]) == (len(sample.read(drawn).items) - 1, 1)
 

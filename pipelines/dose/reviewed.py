@@ -78,14 +78,23 @@ class Review:
         notes = [str(a) for a in self.agreement]
         if self.n_disagreed:
             notes.append(
-                f"{self.n_disagreed} reviewed events are left out: people disagree on them, or one of them "
+                f"{_events(self.n_disagreed)} left out: people disagree on them, or one of them "
                 "could not decide."
             )
         if self.n_unreadable:
             notes.append(f"{self.n_unreadable} lines of judgements cannot be read and are left out.")
         if self.n_gone:
-            notes.append(f"{self.n_gone} reviewed events are left out: the runs do not hold them any more.")
+            notes.append(f"{_events(self.n_gone)} left out: the runs do not hold them any more.")
         return notes
+
+
+def _events(n: int) -> str:
+    """So many, and the verb.
+
+    >>> _events(1), _events(4)
+    ('1 reviewed event is', '4 reviewed events are')
+    """
+    return f"{n} reviewed event is" if n == 1 else f"{n} reviewed events are"
 
 
 def read(folder: Path) -> Review:
