@@ -15,7 +15,7 @@ from PIL import Image
 from test_export import command, run_dir  # noqa: F401
 from worlds import as_lineage
 
-from lineage.export.outlines import FOUNDERS, VERDICTS
+from lineage.export.colours import FOUNDERS, VERDICTS
 from lineage.export.overlay import rings, size_of
 from lineage.io.files import read_table, write_table
 from lineage.io.integrity import dumps

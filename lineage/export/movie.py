@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.export.outlines import FOUNDERS, PLAIN, VERDICTS, colours
+from lineage.export.colours import FOUNDERS, PLAIN, VERDICTS, colours
 from lineage.export.overlay import Look, picture, rings, size_of
 from lineage.io.files import atomic_write
 from lineage.schema import InputError
@@ -56,7 +56,7 @@ def write(
         frames: those that are shown.
         fps: frames a second.
         scale: pixels of the film for one of the movie; the longer side is USUAL_SIDE if left out.
-        colour_by: one of `outlines.COLOUR_BY`.
+        colour_by: one of `colours.COLOUR_BY`.
 
     Returns:
         (width, height) of the film.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lineage.export.outlines import PLAIN, VERDICTS, polygons
+from lineage.export.colours import PLAIN, VERDICTS
+from lineage.outlines import polygons
 from lineage.schema import Decision, EventType
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 
-from lineage.export.outlines import colours, polygons
+from lineage.export.colours import colours
 from lineage.io.files import atomic_write
+from lineage.outlines import polygons
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def write(
         tree: annotated tree.
         tracked: (T, Y, X) array of cell ids, 0 for background; read a frame at a time.
         path: a file `*.zip`; replaced if it is there.
-        colour_by: one of `outlines.COLOUR_BY`.
+        colour_by: one of `colours.COLOUR_BY`.
         hyperstack: the movie, as ImageJ opens it, has channels or planes of z beside time; else it is a plain
             stack. ImageJ counts them differently.
 
