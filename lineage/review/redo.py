@@ -123,11 +123,11 @@ class Redo:
     def _next(self) -> tuple[Movie, bool] | None:
         """What is to be done next, and whether only its report is; None once the server ends."""
         while not self._is_closed:
-            todo = self._waiting or self._without_report
+            due = self._waiting or self._without_report
             pause = PAUSE_S if self._waiting else REPORT_PAUSE_S
-            left = self._last_line + pause - time.monotonic() if todo else None
+            left = self._last_line + pause - time.monotonic() if due else None
             if left is not None and left <= 0:
-                return todo.pop(next(iter(todo))), todo is self._without_report
+                return due.pop(next(iter(due))), due is self._without_report
             self._condition.wait(left)
         return None
 
