@@ -1,6 +1,6 @@
 """How long until results hold a correction: `python benchmarks/review_redo.py RUN_DIR`.
 
-RUN_DIR is a copy, for it is corrected. A server is started, the process that redoes runs is given time to load,
+RUN_DIR is a copy, for it is corrected. A server is started, its worker process is given time to load,
 then two verdicts and a division that is none are said, each once the results hold the one before.
 """
 
