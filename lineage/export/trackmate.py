@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape, quoteattr
 import numpy as np
 import pandas as pd
 
+from lineage.export import colours
 from lineage.export.geff import components, links
 from lineage.export.graphml import FORBIDDEN
 from lineage.io.files import atomic_write
@@ -45,16 +46,16 @@ ANALYZERS = {
 NO_COST = -1.0  # as TrackMate has it of links that a person draws
 
 
-def _argb(red: int, green: int, blue: int) -> int:
-    """A colour as Java packs it: 32 bits with a sign, opaque."""
-    return (255 << 24 | red << 16 | green << 8 | blue) - 2**32
+def _argb(colour: str) -> int:
+    """`#RRGGBB` as Java packs it: 32 bits with a sign, opaque.
+
+    >>> _argb("#FFFFFF"), _argb("#000000")
+    (-1, -16777216)
+    """
+    return int(colour[1:], 16) - 2**24
 
 
-COLOURS = {
-    Decision.NORMAL.value: _argb(30, 140, 90),
-    Decision.ABNORMAL.value: _argb(214, 40, 40),
-    Decision.UNDECIDED.value: _argb(244, 160, 0),
-}
+COLOURS = {verdict.value: _argb(colour) for verdict, colour in colours.VERDICTS.items()}
 
 
 class Feature(NamedTuple):
