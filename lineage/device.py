@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineage.schema import InputError
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 
 AUTO, CPU = "auto", "cpu"
 WORDS = r"auto|cpu|mps|cuda(:\d+)?"
+DRIVERS = (
+    "/dev/nvidiactl",
+    "/dev/kfd",
+    "/dev/dxg",
+)  # of NVIDIA, AMD and Windows' Linux, where there is a GPU
 HELP = "where torch computes: auto (a GPU if there is one), cpu, cuda, cuda:1, mps (Apple's GPU)"
 
 
@@ -75,6 +82,17 @@ def works(word: str) -> bool:
         return bool(torch.nn.functional.conv2d(x, x[..., :3, :3]).cpu().eq(9).all())
     except RuntimeError:
         return False
+
+
+def may_be_gpu(word: str) -> bool:
+    """Whether it could be a GPU, without loading torch; `auto` could where the system has a driver of one.
+
+    Args:
+        word: as `device_of` knows it.
+    """
+    if word != AUTO:
+        return word != CPU
+    return sys.platform != "linux" or any(Path(name).exists() for name in DRIVERS)
 
 
 def is_gpu(word: str) -> bool:
