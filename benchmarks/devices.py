@@ -83,11 +83,9 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     words = args.devices.split(",")
     runs = [made(args.movie, args.out / f"{word.replace(':', '')}.lineage", word) for word in words]
-    print(
-        "| device | nuclei of both | in both, IoU 0.5 | IoU 0.9 | pixels that differ | cells | events | same |",
-        end="",
-    )
-    print(" same verdict |\n|---|---|---|---|---|---|---|---|---|")
+    names = ("devices", "nuclei of both", "both, IoU 0.5", "IoU 0.9", "pixels that differ", "cells", "events")
+    names = (*names, "same", "same verdict")
+    print(f"| {' | '.join(names)} |\n{'|---' * len(names)}|")
     for word, other in zip(words[1:], runs[1:], strict=True):
         print(f"| {words[0]}, {word} | {compared(runs[0], other)} |")
 
