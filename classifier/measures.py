@@ -10,6 +10,7 @@ import numpy as np
 
 from classifier.nuclei import N_NUCLEUS_MEASURES, nuclei_measures
 from classifier.pixels import BODIES_PX, DNA, at_scale, by_percentiles, resample
+from lineage.device import AUTO
 
 LEVELS = (0.3, 0.5, 0.75)  # shares of the brightest chromatin
 MIN_BODY_PX = 12  # smaller bodies are left out
@@ -17,12 +18,13 @@ REACH = 0.42  # share of the side; what lies farther from the middle belongs to 
 N_MEASURES = N_NUCLEUS_MEASURES + 28  # in each frame
 
 
-def measures(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
+def measures(pixels: np.ndarray, pixel_size_um: float, *, device: str = AUTO) -> np.ndarray:
     """Measure a crop.
 
     Args:
         pixels: (T, 2, H, W), channels (phase, DNA), raw intensities; the phase is not used.
         pixel_size_um: side of a pixel.
+        device: as `lineage.device.device_of` knows it.
 
     Returns:
         (T, N_MEASURES) float32; all 0 where the DNA channel is constant.
@@ -30,7 +32,8 @@ def measures(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
     if np.ptp(pixels[:, DNA]) == 0:
         return np.zeros((len(pixels), N_MEASURES), np.float32)
     view = resample(at_scale(pixels, pixel_size_um), (BODIES_PX, BODIES_PX))
-    return np.concatenate([nuclei_measures(pixels, pixel_size_um), bodies(by_percentiles(view))], axis=1)
+    of_nuclei = nuclei_measures(pixels, pixel_size_um, device=device)
+    return np.concatenate([of_nuclei, bodies(by_percentiles(view))], axis=1)
 
 
 def bodies(crop: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.device import AUTO
 from lineage.schema import LOOKS
 
 if TYPE_CHECKING:
@@ -28,20 +29,21 @@ FILTERS = (16, 32, 64)
 BATCH = 256  # nuclei at a time
 
 
-def looks(above: np.ndarray, labels: np.ndarray, found: Measures) -> np.ndarray:
+def looks(above: np.ndarray, labels: np.ndarray, found: Measures, *, device: str = AUTO) -> np.ndarray:
     """Judge each nucleus by its pixels.
 
     Args:
         above: (Y, X) grey levels above the background.
         labels: (Y, X), 0 is background.
         found: the labels' measures.
+        device: as `lineage.device.device_of` knows it.
 
     Returns:
         (N, len(LOOKS)) float32 probabilities, as if all looks were equally frequent; rows sum to 1.
     """
     if not len(found.label):
         return np.zeros((0, len(LOOKS)), np.float32)
-    return probabilities(network(), crops(above, labels, found))
+    return probabilities(network(device), crops(above, labels, found))
 
 
 def crops(
@@ -95,8 +97,11 @@ def probabilities(net: torch.nn.Module, seen: np.ndarray) -> np.ndarray:
     """(N, len(LOOKS)) probabilities from (N, 2, SIDE, SIDE)."""
     import torch
 
-    with torch.inference_mode():
-        parts = [net(part).softmax(dim=1) for part in torch.from_numpy(seen).split(BATCH)]
+    from lineage.device import computing
+
+    device = next(net.parameters()).device
+    with torch.inference_mode(), computing(device):
+        parts = [net(part.to(device)).softmax(dim=1).cpu() for part in torch.from_numpy(seen).split(BATCH)]
     return torch.cat(parts).numpy()
 
 
@@ -122,10 +127,13 @@ def digest() -> str:
 
 
 @lru_cache(maxsize=1)
-def network() -> torch.nn.Module:
-    """The bundled one."""
+def network(device: str = AUTO) -> torch.nn.Module:
+    """The bundled one, on a device that `lineage.device.device_of` knows."""
     from safetensors.torch import load_file
+
+    from lineage.device import computing, device_of
 
     net = new_network()
     net.load_state_dict(load_file(PATH))
-    return net.eval()
+    with computing(device_of(device)):
+        return net.eval().to(device_of(device))

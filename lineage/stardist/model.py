@@ -67,15 +67,16 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
 
     Args:
         name: a folder, or what `find` knows.
-        device: CUDA, MPS or CPU; the best available if None.
+        device: as `lineage.device.device_of` gives it; a GPU if there is one if None.
 
     Raises:
-        InputError: no such model, or its files do not fit together.
+        InputError: no such model, its files do not fit together, or it does not fit into the GPU.
     """
     import torch
 
+    from lineage.device import AUTO, computing, device_of
     from lineage.stardist import keras
-    from lineage.stardist.network import StarDist, StarDistConfig, best_device, ready
+    from lineage.stardist.network import StarDist, StarDistConfig, ready
 
     folder = find(name)
     if not (folder / TENSORS).exists():
@@ -108,7 +109,9 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
         network.load_state_dict(weights)
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: the weights do not fit {CONFIG}; copy the folder again") from error
-    return Model(ready(network, device or best_device()), prob, nms, **options)
+    device = device or device_of(AUTO)
+    with computing(device):
+        return Model(ready(network, device), prob, nms, **options)
 
 
 def _check(prob: float, nms: float, *, normalisation: Any, diameters_px: Any, half: Any) -> None:
@@ -125,12 +128,19 @@ def _check(prob: float, nms: float, *, normalisation: Any, diameters_px: Any, ha
 
 
 @lru_cache(1)
-def of_this_process(name: str) -> Model:
-    """The model, read once; one thread, so that labels do not depend on how many processes there are."""
+def of_this_process(name: str, device: str = "auto") -> Model:
+    """The model, read once; one thread, so that labels do not depend on how many processes there are.
+
+    Args:
+        name: what `find` knows.
+        device: as `lineage.device.device_of` knows it.
+    """
     import torch
 
+    from lineage.device import device_of
+
     torch.set_num_threads(1)
-    return load(name)
+    return load(name, device_of(device))
 
 
 def save(model: Model, folder: Path) -> None:

@@ -227,10 +227,3 @@ def half_precision(device: torch.device, *, allowed: bool = True) -> torch.autoc
     """bfloat16 where the processor computes in it; emulated, it is several times slower than float32."""
     has = device.type == "cuda" or (device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return torch.autocast(device.type, torch.bfloat16, enabled=has and allowed)
-
-
-def best_device() -> torch.device:
-    """CUDA, else Apple's GPU, else the processor."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
