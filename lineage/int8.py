@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 LEVELS = 255
 WEIGHT_LEVELS = 127  # on either side of 0
+USUAL = 0.99  # of the images
 
 
 def is_fast(device: torch.device) -> bool:
@@ -102,19 +104,20 @@ class Convolution:
 
 
 @contextmanager
-def watched(layers: Sequence[nn.Module]) -> Iterator[list[float]]:
-    """Note the highest number that each layer gives out while the block runs; at least 0."""
-    highest = [0.0] * len(layers)
-
-    def note(k: int, given: Tensor) -> None:
-        highest[k] = max(highest[k], float(given.max()))
-
+def watched(layers: Sequence[nn.Module]) -> Iterator[list[list[float]]]:
+    """Note the highest number that each layer gives out, each time it is called while the block runs."""
+    highest: list[list[float]] = [[] for _ in layers]
     hooks = [
-        layer.register_forward_hook(lambda _layer, _read, given, k=k: note(k, given))
-        for k, layer in enumerate(layers)
+        layer.register_forward_hook(lambda _layer, _read, given, own=own: own.append(float(given.max())))
+        for layer, own in zip(layers, highest, strict=True)
     ]
     try:
         yield highest
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def usual(highest: Sequence[float]) -> float:
+    """A range from the highest numbers of many images: one in a hundred is cut off somewhere."""
+    return round(max(0.0, float(np.quantile(highest, USUAL))), 4)

@@ -9,14 +9,14 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lineage.int8 import Convolution, Scale, halved, scale_of, watched, whole
+from lineage.int8 import Convolution, Scale, halved, scale_of, usual, watched, whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from torch import Tensor
 
-    from lineage.stardist.network import StarDist
+    from lineage.stardist.network import StarDist, StarDistConfig
 
 
 class UNet:
@@ -26,7 +26,7 @@ class UNet:
         """Round a network's weights.
 
         Args:
-            network: as `is_possible` wants it, batch norm folded in.
+            network: of a kind that is possible, batch norm folded in.
             ranges: as `ranges_of` measured them.
         """
         blocks = _blocks(network)
@@ -70,20 +70,20 @@ def _through(block: list[Convolution], x: Tensor) -> Tensor:
     return x
 
 
-def is_possible(network: StarDist) -> bool:
-    """Whether the U-Net is of the kind that `UNet` computes: all ReLU, no batch norm, an unshuffled grid."""
-    c = network.config
+def is_possible(c: StarDistConfig) -> bool:
+    """Whether a U-Net is of the kind that `UNet` computes: all ReLU, no batch norm, an unshuffled grid."""
     return (
         c.unshuffle
+        and c.sparse
         and not c.unet_batch_norm
         and (c.unet_activation, c.unet_last_activation) == ("relu", "relu")
         and c.unet_n_depth > 0
     )
 
 
-def n_ranges(network: StarDist) -> int:
+def n_ranges(c: StarDistConfig) -> int:
     """How many numbers `ranges_of` gives for a network."""
-    return 2 + sum(map(len, _blocks(network)))
+    return 2 + (2 * c.unet_n_depth + 1) * c.unet_n_conv_per_depth
 
 
 def ranges_of(network: StarDist, images: Iterable[np.ndarray]) -> tuple[float, ...]:
@@ -98,7 +98,7 @@ def ranges_of(network: StarDist, images: Iterable[np.ndarray]) -> tuple[float, .
     """
     layers = [layer for block in _blocks(network) for layer in block]
     multiple = network.config.multiple
-    low = high = 0.0
+    lows, highs = [0.0], [0.0]
     with watched(layers) as tops, torch.inference_mode():
         for image in images:
             cut = image[tuple(slice(n // multiple * multiple) for n in image.shape[:2])]
@@ -106,8 +106,9 @@ def ranges_of(network: StarDist, images: Iterable[np.ndarray]) -> tuple[float, .
                 continue
             x = torch.from_numpy(np.ascontiguousarray(cut)).reshape(1, *cut.shape[:2], -1)
             network.unet(x.permute(0, 3, 1, 2).to(network.prob.weight.device))
-            low, high = min(low, float(cut.min())), max(high, float(cut.max()))
-    return tuple(round(n, 4) for n in (low, high, *tops))
+            lows.append(-float(cut.min()))
+            highs.append(float(cut.max()))
+    return (-usual(lows), usual(highs), *map(usual, tops))
 
 
 def _blocks(network: StarDist) -> list[list[nn.Conv2d]]:
