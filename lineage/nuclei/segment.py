@@ -123,7 +123,7 @@ def segment(
 
     label_store.create(labels, video.geometry)
     raw = label_store.open_array(labels, label_store.RAW, mode="r+")
-    tables = [journal / f"{t:06d}.csv" for t in range(video.n_frames)]
+    tables = [journal / f"{t:06d}.npz" for t in range(video.n_frames)]
     missing = [
         t
         for t, table in enumerate(tables)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path  # noqa: TC003
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich import print as log
 
 from lineage.console import one_line_errors
-from lineage.device import AUTO, HELP, description, device_of, one_line_failures
+from lineage.device import AUTO, CPU, HELP, description, device_of, one_line_failures
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -101,6 +106,38 @@ def train(
         )
         model.save(trained, out)
         log(f"validation {scores}, thresholds {trained.prob_threshold}, {trained.nms_threshold}: {out}")
+
+
+@app.command()
+def ranges(
+    model_dir: Annotated[Path, typer.Argument(help="a model's folder")],
+    images: Annotated[Path, typer.Argument(help="folder of TIFF images like those that it will see")],
+    debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
+) -> None:
+    """Measure the ranges of a model's numbers, so that it may compute in eight bits; `train` does it too."""
+    from lineage.progress import Screen
+
+    screen = Screen()
+    with one_line_errors(debug=debug), screen.stage("ranges") as progress:
+        from dataclasses import replace
+
+        from lineage.schema import InputError
+        from lineage.stardist import int8, model
+        from lineage.stardist.images import read, tiffs
+
+        given = replace(model.load(str(model_dir), device_of(CPU)), ranges=None)
+        given.network.int8 = None  # ranges that are there already are not believed
+        if not int8.is_possible(given.network.config):
+            raise InputError(f"{model_dir}: a network of this kind does not compute in eight bits")
+        paths = tiffs(images)
+
+        def seen() -> Iterator[np.ndarray]:
+            for done, path in enumerate(paths):
+                yield read(path, given)
+                progress(done + 1, len(paths))
+
+        model.save(model.with_ranges(given, seen()), model_dir)
+    screen.log(f"ranges of {len(paths)} images: {model_dir / model.CONFIG}")
 
 
 @app.command()

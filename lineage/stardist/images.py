@@ -52,11 +52,7 @@ def label_images(
     from lineage.stardist.model import find
 
     find(model)
-    images = (
-        [source] if source.is_file() else sorted(p for p in source.glob("*") if p.suffix.lower() in SUFFIXES)
-    )
-    if not images:
-        raise InputError(f"{source}: no TIFF there; give an image or a folder of them")
+    images = tiffs(source)
     if out.resolve() == images[0].parent.resolve():
         raise InputError(f"{out} holds the images themselves; give another folder for the labels")
     existing = [p.name for p in images if (out / p.name).exists()]
@@ -78,6 +74,18 @@ def label_images(
             out.rmdir()
         raise
     return total
+
+
+def tiffs(source: Path) -> list[Path]:
+    """An image, or those of a folder by name.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = [source] if source.is_file() else sorted(source.glob("*"))
+    if images := [p for p in found if p == source or p.suffix.lower() in SUFFIXES]:
+        return images
+    raise InputError(f"{source}: no TIFF there; give an image or a folder of them")
 
 
 def _label(path: Path, out: Path, name: str, diameter: float | None, device: str) -> int:

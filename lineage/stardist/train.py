@@ -15,7 +15,7 @@ from lineage.device import AUTO, device_of
 from lineage.simulate.nuclei import nucleus_field
 from lineage.stardist import normalise
 from lineage.stardist.data import DIAMETER_RANGE_PX, disturb, patch, targets
-from lineage.stardist.model import Model
+from lineage.stardist.model import Model, with_ranges
 from lineage.stardist.network import StarDist, StarDistConfig, half_precision, ready
 from lineage.stardist.predict import predict
 from lineage.stardist.thresholds import average_precisions, with_best_thresholds
@@ -170,7 +170,8 @@ def train(
                 f"step {step} of {schedule.steps}, loss {running.item():.3f}, "
                 f"AP@0.5 {score:.3f}, {left:.0f} min left"
             )
-    return with_best_thresholds(learner.model(device), validation)
+    with_int8 = with_ranges(learner.model(device), [pair.image for pair in validation])
+    return with_best_thresholds(with_int8, validation)
 
 
 def _learner(
