@@ -14,6 +14,7 @@ from classifier.data import CLASSES, data_hash, find_clips, folds
 from classifier.model import DEFAULT
 from classifier.out_of_fold import COLUMNS, DECOY, PROBABILITIES
 from lineage.console import one_line_errors
+from lineage.io.spreadsheets import bare_table, guarded_table
 from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:
@@ -205,11 +206,11 @@ def main(
                     rows = held_out_rows(material, held_out, model, plan, seed=seed, start=start)
                     rows.insert(0, "seed", seed)
                     rows.insert(0, "held_out", name)
-                    rows.to_csv(path, index=False, float_format="%.5f")
+                    guarded_table(rows).to_csv(path, index=False, float_format="%.5f")
                     path.with_suffix(".pt").unlink(missing_ok=True)
-                tables.append(pd.read_csv(path, dtype={"held_out": str}))
+                tables.append(bare_table(pd.read_csv(path, dtype={"held_out": str})))
         table = _concatenated(tables)[list(COLUMNS)]
-        table.to_csv(out / "out_of_fold.csv", index=False, float_format="%.5f")
+        guarded_table(table).to_csv(out / "out_of_fold.csv", index=False, float_format="%.5f")
         typer.echo(f"-> {out / 'out_of_fold.csv'}")
 
 

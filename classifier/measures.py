@@ -15,6 +15,7 @@ LEVELS = (0.3, 0.5, 0.75)  # shares of the brightest chromatin
 MIN_BODY_PX = 12  # smaller bodies are left out
 REACH = 0.42  # share of the side; what lies farther from the middle belongs to neighbours
 N_MEASURES = N_NUCLEUS_MEASURES + 28  # in each frame
+N_SUMMARY = 8 * N_MEASURES  # of a crop, see `time_summary`
 
 
 def measures(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:

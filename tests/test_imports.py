@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 # Room of `lineage` -> the rooms and modules of it that its files may import, at any depth; `schema` all may.
 ARROWS = {
     "schema": set(),
-    "config": set(),
+    "config": {"io"},
     "progress": set(),
     "processes": set(),
     "compiled": set(),
@@ -31,8 +31,8 @@ ARROWS = {
     "signal_courses": {"tree"},
     "export": {"io", "console", "outlines", "run"},
     "report": {"io", "tree", "mitosis"},
-    "console": {"tracking"},
-    "simulate": {"tree", "export", "processes", "console", "progress"},
+    "console": {"tracking", "progress"},
+    "simulate": {"io", "tree", "export", "processes", "console", "progress"},
     "evaluate": {
         "io", "corrections", "video", "mitosis", "tree", "export", "report", "console", "progress", "run",
     },

@@ -162,7 +162,7 @@ def digest(name: str | Path = BUNDLED) -> str:
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}); copy the model's folder again") from error
 
 
