@@ -31,7 +31,6 @@ from lineage.config import Config
 from lineage.config import read as read_settings
 from lineage.io.files import read_table, write_table
 from lineage.io.integrity import dumps, read_record
-from lineage.io.run_folder import RunFolder
 from lineage.io.spreadsheets import bare, guarded
 from lineage.progress import Screen, printable
 from lineage.run import run
@@ -41,6 +40,8 @@ from lineage.video.formats import positions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from lineage.io.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 STARDIST = Path(__file__).parent / "fixtures" / "stardist" / "grid4"
@@ -274,8 +275,9 @@ def test_an_external_document_type_is_not_fetched(tmp_path: Path) -> None:
 
 def test_ome_xml_of_more_planes_than_any_movie_has_is_refused(tmp_path: Path) -> None:
     described = (
-        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels ID="Pixels:0" '
-        'DimensionOrder="XYCZT" Type="uint8" SizeX="40" SizeY="48" SizeC="1" SizeZ="1" SizeT="2000000000">'
+        '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        '<Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="40" SizeY="48" SizeC="1" '
+        'SizeZ="1" SizeT="2000000000">'
         "<TiffData/></Pixels></Image></OME>"
     )
     path = _ome(tmp_path / "m.ome.tif", described)
@@ -545,7 +547,7 @@ def test_a_plate_map_cannot_name_a_run_folder_elsewhere(tmp_path: Path, name: st
     from pipelines import platemap
 
     assert len(platemap.check(_plate(tmp_path)).movies) == 1
-    with pytest.raises(InputError, match="(?s)run_folder = .*wanted a name such as"):
+    with pytest.raises(InputError, match=r"(?s)run_folder = .*wanted a name such as"):
         platemap.check(_plate(tmp_path, run_folder=name))
 
 
@@ -556,7 +558,7 @@ def test_a_plate_map_cannot_name_a_run_folder_elsewhere(tmp_path: Path, name: st
 def test_a_movie_in_a_plate_map_is_a_file_on_this_machine(tmp_path: Path, movie: str) -> None:
     from pipelines import platemap
 
-    with pytest.raises(InputError, match="is not there|is not an image"):
+    with pytest.raises(InputError, match=r"is not there|is not an image"):
         platemap.check(_plate(tmp_path, movie=movie))
     path = _plate(tmp_path)
     path.write_bytes(path.read_bytes().replace(b"m.tif", b"m\0.tif"))
@@ -763,6 +765,65 @@ def test_tables_of_a_run_of_others_are_exported_by_the_rule(hostile: Path, tmp_p
     export.copy(copy, tmp_path / "out")
     assert ",'=1+1," in (tmp_path / "out" / "events.csv").read_text(encoding="utf-8")
     assert (tmp_path / "out" / "lineages.csv").read_bytes() == (copy / "lineages.csv").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def hostile_plate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An analysis of a plate whose cell line, treatment and note try everything, $ of mathtext included."""
+    from dose_plates import write_plate
+
+    from pipelines.dose.__main__ import app
+
+    folder = tmp_path_factory.mktemp("plate")
+    plate = write_plate(folder / "runs", doses=(0, 4), wells=2, founders=4, frames=60)
+    names = {"cell_line": f"=U251{SCRIPT}", "treatment": "+$\\frac{$ <b onload=x>&\"'", "note": "@SUM(1)"}
+    write_table(plate.assign(**names), folder / "runs" / "plate.csv")
+    result = CliRunner().invoke(app, [str(folder / "runs"), "--out", str(folder / "out")])
+    assert result.exit_code == 0, result.output
+    return folder / "out"
+
+
+def test_names_in_a_plate_map_stay_names_in_the_dose_report(hostile_plate: Path) -> None:
+    page = Page((hostile_plate / "dose_report.html").read_text(encoding="utf-8"))
+    assert f"=U251{SCRIPT}" in page.text
+    assert not page.having("script")
+    assert not [1 for _, a in page.elements if any(name.startswith("on") for name in a)]
+    for path in (hostile_plate / "figures").glob("*.svg"):
+        assert not [e for e in ElementTree.parse(path).iter() if e.tag.endswith("script")]
+    tables = sorted(hostile_plate.rglob("*.csv"))
+    assert len(tables) > 20
+    texts = set()
+    for path in tables:
+        with path.open(newline="", encoding="utf-8") as file:
+            cells = {cell for row in csv.reader(file) for cell in row}
+        texts |= cells
+        assert not any(map(_is_run, cells)), path
+    assert f"'=U251{SCRIPT}" in texts
+
+
+def test_names_stay_names_on_the_evaluations_page_and_the_classifiers() -> None:
+    """Both are made by templates that escape what they are given; what they take as it is, is drawn by us."""
+    import re
+
+    from classifier import page as of_classifier
+    from lineage.report.page import template
+    from pipelines.report import page as of_dose
+
+    environments = [template("evaluation.html.j2").environment, of_dose.template().environment]
+    assert all(e.autoescape is True for e in environments)
+    assert "autoescape=True" in Path(of_classifier.__file__).read_text(encoding="utf-8")
+    for environment in environments:
+        shown = environment.from_string("<p title='{{ name }}'>{{ name }}</p>").render(name=f"'{SCRIPT}")
+        assert Page(shown).elements == [("p", {"title": f"'{SCRIPT}"})]
+    drawn = {
+        "card.strip", "chart", "drawing", "f.svg", "figure.svg", "reliability", "sign", "strip.figure.svg",
+        "subtypes",
+    }  # fmt: skip
+    for path in [p for d in ("lineage", "classifier", "pipelines") for p in (ROOT / d).rglob("*.j2")]:
+        for name in re.findall(r"{{\s*([^}|]+?)\s*\|\s*safe", path.read_text(encoding="utf-8")):
+            assert (
+                name.removesuffix(f".{name.rpartition('.')[2]}" if name.startswith("sign.") else "") in drawn
+            )
 
 
 # --- Run folders that somebody else made

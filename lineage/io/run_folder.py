@@ -235,5 +235,5 @@ def _check_links(root: Path) -> None:
                 elif not path.resolve().is_relative_to(inside):
                     raise InputError(
                         f"{path} is a link to {path.resolve()}, outside the run folder, and a run writes "
-                        "into its folder only: put a copy in the place of the link, or give another folder with --out"
+                        "into its folder only: put a copy in its place, or give another folder with --out"
                     )
