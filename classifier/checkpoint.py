@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from classifier.calibrate import Calibration
 from classifier.forest import Forest
+from classifier.measures import N_SUMMARY
 from classifier.nuclei import model_digests
 from classifier.pixels import NORMALISATIONS
 from classifier.pretrained import sha256
@@ -90,8 +91,13 @@ def read_card(path: Path) -> Card:
         card = json.loads(header["card"])
         for name in ("calibration", "without_dna", "none"):
             card[name] = Calibration(**card[name])
-        return Card(**{**card, "classes": tuple(card["classes"])})
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+        classes = tuple(card["classes"])
+        if not {"normal", "abnormal"} <= set(classes) <= {"normal", "abnormal", "none"}:
+            raise ValueError(f"classes {str(classes)[:100]}")
+        return Card(**{**card, "classes": classes})
+    except (SafetensorError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{path.name} is damaged or not a classifier's .safetensors ({error})") from error
 
 
@@ -102,6 +108,7 @@ def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
         InputError: no such file, no checkpoint of this software, or one of a version with other networks,
             normalisations or models of nuclei.
     """
+    import torch
     from safetensors.torch import load_file
 
     from classifier.model import build
@@ -125,6 +132,12 @@ def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
     try:
         for i in range(card.members):
             own = {n.removeprefix(f"{i}."): p for n, p in tensors.items() if n.startswith(f"{i}.")}
+            with torch.device("meta"):  # takes no memory, whatever sizes the card asks for
+                wanted = build(
+                    card.model, len(card.classes), side_px=card.side_px, **card.options
+                ).state_dict()
+            if {n: p.shape for n, p in wanted.items()} != {n: p.shape for n, p in own.items()}:
+                raise ValueError("other shapes")
             model = build(card.model, len(card.classes), side_px=card.side_px, **card.options)
             model.load_state_dict({n: p.float() if p.is_floating_point() else p for n, p in own.items()})
             models.append(model.eval())
@@ -134,6 +147,9 @@ def load(path: Path) -> tuple[list[Network], Forest | None, Card]:
         ) from error
     trees = {n.removeprefix(FOREST): p.numpy() for n, p in tensors.items() if n.startswith(FOREST)}
     try:
-        return models, Forest(**trees) if trees else None, card
+        forest = Forest(**trees) if trees else None
+        if forest and len(forest.measure) and forest.measure.max() >= N_SUMMARY:
+            raise ValueError("a feature that does not exist")
+        return models, forest, card
     except (TypeError, ValueError) as error:
         raise InputError(f"{path.name} is damaged (its forest: {error}); copy it again") from error

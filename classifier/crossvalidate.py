@@ -15,6 +15,7 @@ from classifier.model import DEFAULT
 from classifier.out_of_fold import COLUMNS, DECOY, PROBABILITIES
 from lineage.console import one_line_errors
 from lineage.device import AUTO, HELP, device_of, one_line_failures
+from lineage.io.spreadsheets import bare_table, guarded_table
 from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:
@@ -208,11 +209,11 @@ def main(
                         rows = held_out_rows(material, held_out, model, plan, seed=seed, start=start)
                     rows.insert(0, "seed", seed)
                     rows.insert(0, "held_out", name)
-                    rows.to_csv(path, index=False, float_format="%.5f")
+                    guarded_table(rows).to_csv(path, index=False, float_format="%.5f")
                     path.with_suffix(".pt").unlink(missing_ok=True)
-                tables.append(pd.read_csv(path, dtype={"held_out": str}))
+                tables.append(bare_table(pd.read_csv(path, dtype={"held_out": str})))
         table = _concatenated(tables)[list(COLUMNS)]
-        table.to_csv(out / "out_of_fold.csv", index=False, float_format="%.5f")
+        guarded_table(table).to_csv(out / "out_of_fold.csv", index=False, float_format="%.5f")
         typer.echo(f"-> {out / 'out_of_fold.csv'}")
 
 

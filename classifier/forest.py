@@ -24,6 +24,10 @@ class Forest:
         n = len(self.share)
         if any(len(a) != n for a in (self.measure, self.threshold, self.left, self.right)):
             raise ValueError("its arrays differ in length")
+        if any(a.ndim != 1 for a in (self.roots, self.share)) or any(
+            a.dtype.kind != "i" for a in (self.roots, self.measure, self.left, self.right)
+        ):
+            raise ValueError("its nodes are no whole numbers in a row")
         if (self.roots < 0).any() or (self.roots >= n).any() or (self.measure < 0).any():
             raise ValueError("a root or a feature that does not exist")
         own = np.arange(n)

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from classifier.nuclei import N_NUCLEUS_MEASURES, nuclei_measures
+from classifier.nuclei import N_NUCLEUS_MEASURES, measures_of, nuclei_measures
 from classifier.pixels import BODIES_PX, DNA, at_scale, by_percentiles, resample
 from lineage.device import AUTO
-from lineage.nuclei.measure import measures_of
 
 LEVELS = (0.3, 0.5, 0.75)  # shares of the brightest chromatin
 MIN_BODY_PX = 12  # smaller bodies are left out
 REACH = 0.42  # share of the side; what lies farther from the middle belongs to neighbours
 N_MEASURES = N_NUCLEUS_MEASURES + 28  # in each frame
+N_SUMMARY = 8 * N_MEASURES  # of a crop, see `time_summary`
 
 
 def measures(pixels: np.ndarray, pixel_size_um: float, *, device: str = AUTO) -> np.ndarray:

@@ -20,6 +20,8 @@ from lineage.schema import LOOKS
 from lineage.stardist import model as stardist
 from lineage.stardist.predict import predict
 
+__all__ = ["find_nuclei", "measures_of", "model_digests", "nuclei_measures"]
+
 GAP_PX = 8  # between the frames that are laid side by side
 COLUMNS = 4  # frames in a row
 RADII_PX = (8, 14, 22)  # 9, 16 and 25 um from the middle: the cell, its daughters, their surroundings

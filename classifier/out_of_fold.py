@@ -9,6 +9,7 @@ import numpy as np
 from classifier.calibrate import Calibration, cross_fitted, fit
 from classifier.data import CLASSES
 from classifier.trial import UNCHANGED
+from lineage.io.spreadsheets import bare_table
 from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def read(path: Path) -> pd.DataFrame:
 
     if not path.is_file():
         raise InputError(f"{path}: no such file; wanted a table written by classifier.crossvalidate")
-    table = pd.read_csv(path, dtype={"held_out": str})
+    table = bare_table(pd.read_csv(path, dtype={"held_out": str}))
     if tuple(table.columns) != COLUMNS:
         raise InputError(
             f"{path.name} has the columns {', '.join(table.columns)}; wanted {', '.join(COLUMNS)}"

@@ -17,6 +17,7 @@ from classifier.pixels import PIXEL_UM, normalised, pixel_size, read_clip
 from lineage.console import one_line_errors
 from lineage.device import AUTO, CPU, HELP, computing, device_of
 from lineage.io.integrity import check, read_record
+from lineage.io.spreadsheets import guarded
 from lineage.progress import Screen
 from lineage.schema import InputError, MitosisClass, Predictions, mitosis_class, p_abnormal
 
@@ -212,7 +213,8 @@ def main(
         classifier = load(model, device)
         rows = rows_of(tiff_paths(clips_folder(clips_or_run)), classifier)
         with out.open("w", newline="") as file:
-            csv.writer(file).writerows([COLUMNS, *rows])
+            shown = ([guarded(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
+            csv.writer(file).writerows([COLUMNS, *shown])
         typer.echo(f"{len(rows)} clips -> {out}")
 
 

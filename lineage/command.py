@@ -202,13 +202,14 @@ def run_parts(
 
 def print_contents(movie: Path, config: Config) -> None:
     """Print what a file holds, and what would be assumed."""
+    from lineage.progress import printable
     from lineage.video import list_contents
     from lineage.video.selection import Selection
 
     given = config.video.model_dump()
     selection = Selection(*(given.pop(name) for name in ("position", "well", "z", "axes")))
     for line in list_contents(movie, selection=selection, **given):
-        typer.echo(line)
+        typer.echo(printable(line))
 
 
 def default_out(video: Path, position: str | None = None) -> Path:

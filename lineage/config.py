@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from lineage.device import AUTO, WORDS
+from lineage.io.toml import read_toml
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 class _Settings(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class VideoSettings(_Settings):
     """How the movie is read; what is left out is taken from its metadata."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)  # position = 1
+    model_config = ConfigDict(coerce_numbers_to_str=True)  # position = 1
 
     position: str | None = Field(None, description="which of several: name, or number from 0 as listed")
     well: str | None = Field(None, description="the well of the position")
@@ -52,7 +52,7 @@ class QualitySettings(_Settings):
     min_relative_focus: float = Field(
         0.6, ge=0, description="out of focus below this share of its neighbours'"
     )
-    window_frames: int = Field(51, ge=3, description="how many frames are its neighbours")
+    window_frames: int = Field(51, ge=3, le=100_001, description="how many frames are its neighbours")
     max_jump_px: float = Field(100.0, gt=0, description="the stage may jump this far, by y and by x")
     min_shift_px: float = Field(0.25, ge=0, description="smaller displacements are taken for none")
 
@@ -66,7 +66,7 @@ class SegmentSettings(_Settings):
     nucleus_diameter_um: float | None = Field(
         None, gt=0, description="of an interphase nucleus; estimated from the movie if left out"
     )
-    workers: int | None = Field(None, ge=1, description="processes; all cores if left out")
+    workers: int | None = Field(None, ge=1, le=1024, description="processes; all cores if left out")
     min_area: float = Field(
         0.08, ge=0, le=0.5, description="objects below this share of the median nucleus's area are left out"
     )
@@ -207,12 +207,7 @@ def read(
     """
     settings: dict[str, Any] = {}
     if path is not None:
-        try:
-            settings = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"the settings {path} cannot be read ({error}); give a TOML file") from error
-        except tomllib.TOMLDecodeError as error:
-            raise InputError(f"{path.name} is not TOML: {error}") from error
+        settings = read_toml(path, "the settings")
     _rename(settings, warn)
     for name, value in options.items():
         if value is not None:

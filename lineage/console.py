@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from lineage.progress import printable
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def one_line_errors(*, debug: bool, stopped: str = "what was finished is kept") 
     except (InputError, OSError, Unsolved) as error:
         if debug:
             raise
-        typer.echo(f"error: {_in_words(error)}", err=True)
+        typer.echo(f"error: {printable(_in_words(error))}", err=True)
         raise typer.Exit(2) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 LOG_EVERY_S = 30.0
+_COMMANDS = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
 class Screen:
@@ -30,7 +32,7 @@ class Screen:
 
     def log(self, text: str, style: str | None = None) -> None:
         """Print one line."""
-        self.console.print(text, style=style, markup=False)
+        self.console.print(printable(text), style=style, markup=False)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[Callable[[int, int], None]]:
@@ -68,6 +70,18 @@ class Screen:
                 self.log(f"{name:<10} {done} of {total}, {duration(left)} left")
 
         return report
+
+
+def printable(text: str) -> str:
+    r"""Text for a terminal, which takes control characters for commands; names come from files of others.
+
+    Line breaks and tabs stay; other control characters, and those that turn the direction of writing, are
+    shown as their numbers.
+
+    >>> printable("a\x1b[2Jb") == "a" + chr(92) + "x1b[2Jb"
+    True
+    """
+    return _COMMANDS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def duration(seconds: float) -> str:

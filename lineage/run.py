@@ -15,7 +15,13 @@ from lineage.stages.cells import propose, track
 from lineage.stages.movie import check_inputs, open_movie, start, with_channels
 from lineage.stages.nuclei import assess, light, segment
 from lineage.stages.outlines import outlines
-from lineage.stages.results import annotate, forget_report, record_corrections, write_report
+from lineage.stages.results import (
+    annotate,
+    forget_report,
+    record_corrections,
+    record_discarded,
+    write_report,
+)
 from lineage.stages.verdicts import classify, crop, decide, reject
 
 if TYPE_CHECKING:
@@ -120,6 +126,7 @@ def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen,
         verdicts = decide(job, lineage, events, predictions)
         lineage, events = reject(job, lineage, events, verdicts, outlined)
         tree = annotate(job, quality, lineage, events, verdicts)
+        record_discarded(job, quality, lineage)
         record_corrections(job)
         if report:
             write_report(job, quality, seen, tree)

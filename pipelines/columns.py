@@ -17,6 +17,9 @@ NUMBERS = (
     "exposure_ms",
 )
 OPTIONAL = (*NUMBERS[1:], "control", "note")
+MAX_NAME = (
+    200  # bytes of a run folder's name; file systems hold 255, and what is written gets a longer one first
+)
 RUN_FOLDER = "run_folder"  # STEM.lineage if left out
 PLATE_COLUMNS = (*REQUIRED[:1], RUN_FOLDER, *REQUIRED[1:], *OPTIONAL)
 # All movies of a well share these, since a well is irradiated and treated as one.

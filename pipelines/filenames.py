@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineage.io.files import atomic_write
+from lineage.io.spreadsheets import guarded_table
 from lineage.schema import InputError
 from lineage.video import files_of, open_video, positions
 from lineage.video.names import Kind
@@ -249,7 +250,7 @@ def write(draft: Draft, path: Path, *, folder: Path) -> None:
     if path.resolve().parent != folder.resolve():
         table["movie"] = [str((folder / movie).absolute()) for movie in table["movie"]]
     with atomic_write(path) as part:
-        table.to_csv(part, index=False, lineterminator="\n")
+        guarded_table(table).to_csv(part, index=False, lineterminator="\n")
 
 
 def _gaps(rows: Sequence[dict[str, str]]) -> Iterator[str]:

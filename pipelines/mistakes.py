@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.columns import (
     CONTROLS,
+    MAX_NAME,
     NOT_A_COLUMN,
     NUMBERS,
     OPTIONS,
@@ -84,7 +84,9 @@ def wrong_cells(cells: Mapping[str, str], *, required: Sequence[str] = REQUIRED)
     if "dye-free" in controls and numbers.get("dye_nM"):
         yield f"control = dye-free, but dye_nM = {cells['dye_nM']}"
     run_folder = cells.get(RUN_FOLDER, "a.lineage")
-    if Path(run_folder).name != run_folder or not re.fullmatch(r"[^.\\].*\.lineage", run_folder):
+    if not re.fullmatch(r'[^.\\/:*?"<>|][^\\/:*?"<>|]*\.lineage', run_folder) or not (
+        run_folder.isprintable() and len(run_folder.encode()) <= MAX_NAME
+    ):
         yield f"{RUN_FOLDER} = {run_folder}: wanted a name such as day2_p1.lineage, without a folder"
 
 

@@ -34,6 +34,7 @@ def draft_map(
     debug: Debug = False,
 ) -> None:
     """Draft a plate map from the movies' names; what they do not tell stays empty, and is listed."""
+    from lineage.progress import printable
     from pipelines import filenames
     from pipelines.columns import COPY
 
@@ -43,7 +44,7 @@ def draft_map(
         draft = filenames.draft(movies)
         filenames.write(draft, path, folder=filenames.home_of(movies))
         for remark in draft.remarks:
-            typer.echo(remark)
+            typer.echo(printable(remark))
         typer.echo(f"{len(draft.rows)} movies in {path}: look it over, and fill in what is empty")
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lineage.io.spreadsheets import bare
+from lineage.io.toml import parse_toml
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _csv(text: str, name: str) -> Sheet:
     if not lines:
         raise InputError(f"{name} is empty; wanted a header and one row a movie")
     (header_line, header), *body = lines
-    columns = tuple(map(column_name, header))
+    columns = tuple(column_name(bare(name)) for name in header)
     mistakes = [f"line {header_line}: the column {c} is there twice" for c in _twice(columns)]
     rows = []
     for line, cells in body:
@@ -94,7 +95,7 @@ def _csv(text: str, name: str) -> Sheet:
                 f"line {line}: {len(cells)} cells under {len(columns)} columns; "
                 "name the column, or put text that holds the separator in quotes"
             )
-        given = {c: cell.strip() for c, cell in zip(columns, cells, strict=False) if cell.strip()}
+        given = {c: bare(cell.strip()) for c, cell in zip(columns, cells, strict=False) if cell.strip()}
         rows.append(Row(f"line {line}", given))
     return Sheet(columns, tuple(rows), tuple(mistakes))
 
@@ -140,10 +141,7 @@ def _twice(columns: tuple[str, ...]) -> list[str]:
 
 
 def _toml(text: str, name: str) -> Sheet:
-    try:
-        table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InputError(f"{name} is not TOML: {error}") from error
+    table = parse_toml(text, name)
     tables = table.pop(ROWS, None)
     if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
         raise InputError(f"{name} has no tables [[{ROWS}]]; wanted one for each movie")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from lineage.io.toml import read_toml
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -42,11 +42,7 @@ def read_profile(path: Path) -> SlurmProfile:
         InputError: no such file, no TOML, or a setting that is unknown or out of bounds.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"the SLURM profile {path} cannot be read as TOML ({error})") from error
-    try:
-        profile = SlurmProfile.model_validate(table)
+        profile = SlurmProfile.model_validate(read_toml(path, "the SLURM profile"))
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         known = ", ".join(SlurmProfile.model_fields)

@@ -12,9 +12,10 @@ ROOT = Path(__file__).parents[1]
 # Room of `lineage` -> the rooms and modules of it that its files may import, at any depth; `schema` all may.
 ARROWS = {
     "schema": set(),
-    "config": {"device"},
+    "config": {"device", "io"},
     "device": set(),
     "progress": set(),
+    "int8": set(),
     "processes": set(),
     "compiled": set(),
     "blur": {"compiled"},
@@ -22,9 +23,11 @@ ARROWS = {
     "io": set(),
     "corrections": set(),
     "video": {"io"},
-    "quality": {"blur"},
-    "stardist": {"device", "io", "processes", "compiled", "simulate", "console", "progress"},  # drawn fields
-    "nuclei": {"device", "io", "corrections", "video", "stardist", "processes", "compiled", "blur"},
+    "quality": {"blur", "processes"},
+    "stardist": {
+        "device", "int8", "io", "processes", "compiled", "simulate", "console", "progress",  # drawn fields
+    },
+    "nuclei": {"device", "int8", "io", "corrections", "video", "stardist", "processes", "compiled", "blur"},
     "tracking": {"processes", "corrections"},
     "mitosis": {"io", "tracking", "corrections"},
     "tree": {"mitosis"},
@@ -32,8 +35,8 @@ ARROWS = {
     "signal_courses": {"tree"},
     "export": {"io", "console", "outlines", "run"},
     "report": {"io", "tree", "mitosis"},
-    "console": {"tracking"},
-    "simulate": {"tree", "export", "processes", "console", "progress"},
+    "console": {"tracking", "progress"},
+    "simulate": {"io", "tree", "export", "processes", "console", "progress"},
     "evaluate": {
         "io", "corrections", "video", "mitosis", "tree", "export", "report", "console", "progress", "run",
     },

@@ -20,7 +20,8 @@ from lineage import int8
 from lineage.int8 import Convolution, Scale, halved, scale_of, whole
 from lineage.nuclei import appearance
 from lineage.schema import InputError
-from lineage.stardist import model, network
+from lineage.stardist import int8 as stardist_int8
+from lineage.stardist import model
 from lineage.stardist.__main__ import app
 from lineage.stardist.int8 import n_ranges, ranges_of
 from lineage.stardist.predict import predict
@@ -38,7 +39,7 @@ def frame():
 @pytest.fixture
 def in_float(monkeypatch):
     """The bundled model as a processor without VNNI loads it."""
-    monkeypatch.setattr(network, "is_fast", lambda _: False)
+    monkeypatch.setattr(stardist_int8, "is_fast", lambda _: False)
     return model.load(device=CPU)
 
 

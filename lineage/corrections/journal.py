@@ -93,7 +93,12 @@ def append(path: Path, *lines: Line) -> None:
     Args:
         path: `corrections.jsonl`; made if it is not there.
         lines: to be added, in order.
+
+    Raises:
+        InputError: it is a link, which may lead to any file.
     """
+    if path.is_symlink():
+        raise InputError(f"{path} is a link, and lines are added to files only: put a copy in its place")
     is_new = not path.exists()
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o644)
     with os.fdopen(descriptor, "rb+") as file, _held(file.fileno()):

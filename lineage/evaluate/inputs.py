@@ -311,7 +311,7 @@ def _read_settings(path: Path) -> dict[str, Any]:
             raise ValueError(f"dose_gy is {dose}")
         if not isinstance(blank, list) or not all(type(t) is int for t in blank):
             raise ValueError(f"blank_frames is {blank}")
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise InputError(f"{path} is not the simulator's settings ({error}); copy the truth again") from None
     return settings
 

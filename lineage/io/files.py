@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from lineage.io.integrity import RUN_AGAIN, reading
+from lineage.io.spreadsheets import bare_table, guarded, guarded_table
 from lineage.schema import InputError, check_values
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def part_of(path: Path) -> Path:
 
 def remove(path: Path) -> None:
     """Delete a file or a folder; nothing if it is not there."""
-    if path.is_dir():
+    if path.is_dir() and not path.is_symlink():  # of a link the link goes, and what it leads to stays
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -67,15 +68,16 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
     Args:
         table: columns of numbers, yes or no, or text.
-        path: `.csv` for people, with seven digits, more than any measurement here has; `.npz` for tables of
-            many rows that stages hand on: typed, exact, and read twenty times as fast.
+        path: `.csv` for people, with seven digits, more than any measurement here has, and no text that a
+            spreadsheet would run (see `lineage.io.spreadsheets`); `.npz` for tables of many rows that stages
+            hand on: typed, exact, and read twenty times as fast.
     """
     with atomic_write(path) as part:
         if path.suffix == TYPED:
             with part.open("wb") as file:
                 np.savez(file, **{str(name): _typed(column) for name, column in table.items()})  # type: ignore[arg-type]
         else:
-            with_seven_digits(table).to_csv(part, index=False, lineterminator="\n")
+            with_seven_digits(guarded_table(table)).to_csv(part, index=False, lineterminator="\n")
 
 
 def with_seven_digits(table: pd.DataFrame) -> pd.DataFrame:
@@ -120,7 +122,9 @@ def read_table(path: Path, *, text: tuple[str, ...] = (), columns: tuple[str, ..
         if path.suffix == TYPED:
             table = _read_typed(path)
         else:
-            table = pd.read_csv(path, float_precision="round_trip", dtype=dict.fromkeys(text, str))
+            table = bare_table(
+                pd.read_csv(path, float_precision="round_trip", dtype={guarded(c): str for c in text})
+            )
         table = table.fillna(dict.fromkeys(text, ""))
         check_values(table)
     if missing := [c for c in columns if c not in table]:

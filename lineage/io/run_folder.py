@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lineage.io.files import atomic_write, content_sha256, part_of, peak_memory_mb, remove
@@ -24,7 +26,6 @@ from lineage.schema import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 CORRECTIONS = "corrections.jsonl"
@@ -91,8 +92,8 @@ class RunFolder:
             position: which of several in it.
 
         Raises:
-            InputError: it is a file, holds something that is no run, the run of another movie, or a person's
-                corrections of one.
+            InputError: it is a file, holds something that is no run, the run of another movie, a person's
+                corrections of one, or a link that leads out of it.
         """
         if root.exists() and not root.is_dir():
             raise InputError(f"{root} is a file; give a folder with --out")
@@ -101,6 +102,7 @@ class RunFolder:
         no_run = {part_of(folder.json).name, CORRECTIONS}
         if not root.exists() or not {p.name for p in root.iterdir()} - no_run:
             return folder
+        _check_links(root)
         record: dict[str, Any] = {}
         try:
             record = read_record(root)
@@ -179,7 +181,8 @@ class RunFolder:
         return [
             name
             for name in done.get("files", ())
-            if not (
+            if _leads_out(name)
+            or not (
                 is_as_written(self.root / name, sums[name]) if name in sums else (self.root / name).exists()
             )
         ]
@@ -217,3 +220,28 @@ class RunFolder:
     def warnings(self) -> list[str]:
         """Every stage's, in order."""
         return [w for stage in self.record["warnings"].values() for w in stage]
+
+
+def _leads_out(name: str) -> bool:
+    """Whether the name of a stage's file leads out of the run folder: no run of ours wrote it."""
+    return Path(name).is_absolute() or ".." in Path(name).parts
+
+
+def _check_links(root: Path) -> None:
+    """Raise InputError for a link that leads out of a run folder: what is written there would lie elsewhere.
+
+    A folder that somebody else made may hold any.
+    """
+    inside, folders = root.resolve(), [root]
+    while folders:
+        with os.scandir(folders.pop()) as entries:
+            for entry in entries:
+                path = Path(entry.path)
+                if not entry.is_symlink():
+                    if entry.is_dir():
+                        folders.append(path)
+                elif not path.resolve().is_relative_to(inside):
+                    raise InputError(
+                        f"{path} is a link to {path.resolve()}, outside the run folder, and a run writes "
+                        "into its folder only: put a copy in its place, or give another folder with --out"
+                    )

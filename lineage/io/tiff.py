@@ -8,6 +8,7 @@ its directories end where it should, and is every byte there that they point to?
 from __future__ import annotations
 
 import logging
+import math
 import struct
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ SUFFIXES = (".tif", ".tiff")
 _TYPE_BYTES = {
     1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
 }  # fmt: skip
+_MOST_PLANES = 10**7
 _MOST_BYTES = 2**32  # of one plane: more is a damaged size
 
 
@@ -203,20 +205,25 @@ def _errors_are_damage(path: Path) -> Iterator[None]:
 
 
 def _check_xml(tif: TiffFile, path: Path) -> None:
-    """Raise if the description is XML that attacks its readers: tifffile's own parser trusts it."""
+    """Raise if the description is XML that attacks its readers: tifffile trusts it."""
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import ParseError, fromstring
 
-    text = tif.pages.first.description.strip()
+    text = (tif.ome_metadata or tif.pages.first.description).strip()
     if text.startswith("<"):
         try:
-            fromstring(text)
+            root = fromstring(text)
         except DefusedXmlException as error:
             raise InputError(
                 f"{path.name} has XML that defines entities ({error}): export it again"
             ) from error
         except ParseError:
             return  # no XML, or broken: only who needs what stands in it minds
+        for pixels in root.iterfind("{*}Image/{*}Pixels"):
+            sizes = [pixels.get(f"Size{axis}", "1") for axis in "TCZ"]
+            # tifffile makes a list of all planes that are described, before it looks which of them are there.
+            if math.prod(int(n) if n.isdecimal() else 1 for n in sizes) > _MOST_PLANES:
+                raise damaged(path, f"its OME-XML describes {' x '.join(sizes)} planes")
 
 
 def _check_chain(tif: TiffFile, path: Path) -> None:

@@ -213,6 +213,8 @@ def _whole_numbers(mask: np.ndarray, name: str, t: int, shape: tuple[int, ...]) 
 def _zarr(path: Path) -> Masks:
     import zarr
 
+    from lineage.video.ngff import check_array
+
     try:
         node = zarr.open(path, mode="r")
         array = node if isinstance(node, zarr.Array) else next(a for _, a in sorted(node.arrays()))
@@ -222,6 +224,7 @@ def _zarr(path: Path) -> Masks:
     middle = (0,) * (array.ndim - 3)
     if array.ndim < 3 or any(n != 1 for n in array.shape[1:-2]):
         raise InputError(f"{path.name}: masks are {array.shape}; wanted (T, Y, X)")
+    check_array(array, f"T{'Q' * len(middle)}YX", path.name)
 
     def read(t: int) -> np.ndarray:
         try:

@@ -68,7 +68,7 @@ def _without_drift(detections: pd.DataFrame, quality: FrameQuality) -> pd.DataFr
 def _around_the_middle(table: pd.DataFrame) -> pd.DataFrame:
     """The nuclei in so large a part of the field around its middle that there are _MAX_NUCLEI a frame."""
     share = _MAX_NUCLEI * table["frame"].nunique() / max(len(table), 1)
-    if share >= 1:
+    if share >= 1 or table.empty:
         return table
     positions = table[["y", "x"]].to_numpy()
     low, high = positions.min(axis=0), positions.max(axis=0)

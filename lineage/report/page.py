@@ -102,7 +102,7 @@ def write_report(
         cautions=_cautions(run, quality),
         tables=[(name, words) for name, words in TABLES.items() if (path.parent / name).exists()],
         facts=facts(tree),
-        left_out=discarded.in_words(run["discarded"]) if run.get("discarded") else "",
+        left_out=discarded.rows(run.get("discarded", {})),
         corrected=corrected(run.get("corrections", {}), events),
         n=count(mitoses),
         limits=limits(weights.get("held_out")),

@@ -105,17 +105,13 @@ def read(path: Path | None, given: dict[str, Any]) -> Settings:
     Raises:
         InputError: the file cannot be read, or a setting is unknown or out of its bounds.
     """
-    import tomllib
-
     from pydantic import ValidationError
 
+    from lineage.io.toml import read_toml
     from lineage.schema import InputError
     from lineage.simulate.settings import Settings
 
-    try:
-        from_file = tomllib.loads(path.read_text(encoding="utf-8")) if path else {}
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as TOML: {error}") from error
+    from_file = read_toml(path, "the settings") if path else {}
     try:
         return Settings(**from_file | {k: v for k, v in given.items() if v is not None})
     except ValidationError as error:

@@ -9,7 +9,7 @@ from lineage.corrections.journal import OVERRULED
 from lineage.export import graphml
 from lineage.io import labels
 from lineage.io.files import read_table, remove, write_table
-from lineage.mitosis import verdict
+from lineage.mitosis import discarded, verdict
 from lineage.mitosis.event_table import event_table
 from lineage.schema import EVENT_COLUMNS, signal_names
 
@@ -77,6 +77,24 @@ def annotate(
     depends_on = [dose_gy, video.path.name, EVENT_COLUMNS, verdict.digest(), said]
     job.run_stage("tree", work, after=("reject", "classify"), depends_on=depends_on, files=files)
     return graphml.read(folder.graphml)
+
+
+def record_discarded(job: Job, quality: FrameQuality, lineage: Lineage) -> None:
+    """Record what of the frames, nuclei, events and crops is left out, and why."""
+    folder = job.folder
+    folder.record["discarded"] |= discarded.account(
+        folder.record["discarded"],
+        quality=quality.table,
+        detections=lineage.detections,
+        events=read_table(
+            folder.events, text=("source", "verdict", "verdict_because", "flags", "event_type")
+        ),
+    )
+    for row in discarded.rows(folder.record["discarded"]):
+        if row.left_out and row.what != "nuclei":  # of which the stage track says it
+            job.screen.log(
+                f"{row.what}: {row.kept} of {row.found + row.added_by_person}; left out: {row.words}"
+            )
 
 
 def record_corrections(job: Job) -> None:

@@ -9,7 +9,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lineage.int8 import Convolution, Scale, halved, scale_of, usual, watched, whole
+from lineage.int8 import Convolution, Scale, halved, is_fast, scale_of, usual, watched, whole
+from lineage.stardist.network import ready as in_floating_point
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -62,6 +63,20 @@ class UNet:
         for block, skip in zip(self.blocks[self.depth + 1 :], reversed(skips), strict=True):
             x = _through(block, torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
         return x
+
+
+def ready(network: StarDist, device: torch.device, ranges: tuple[float, ...] | None) -> StarDist:
+    """A copy for predicting that computes in eight bits where that is faster.
+
+    Args:
+        network: as it was trained.
+        device: where it will compute.
+        ranges: as `ranges_of` measured them; None for floating point.
+    """
+    copy = in_floating_point(network, device)
+    if ranges and is_fast(device):
+        copy.int8 = UNet(copy, ranges)
+    return copy
 
 
 def _through(block: list[Convolution], x: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Layer = list[np.ndarray]  # a convolution's kernel and bias; a batch norm's gamma, beta, mean, variance
 
+_MAX_BYTES = 2**30  # of one array of weights; StarDist's own have some MB in all
 DEFAULT_THRESHOLDS = {"prob": 0.5, "nms": 0.4}  # StarDist's own
 
 # What the network is built for; StarDist's defaults, so that `config.json` may leave them out.
@@ -88,7 +89,7 @@ def _json(path: Path) -> dict[str, Any]:
         raise InputError(
             f"{path.parent} is no StarDist model: it has no {path.name}; give the folder that StarDist saved"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is damaged ({error}); copy it anew") from error
     if not isinstance(found, dict):
         raise InputError(f"{path} holds no settings by name; give the folder that StarDist saved")
@@ -198,13 +199,22 @@ def _layers(path: Path) -> list[Layer]:
         with h5py.File(path) as file:
             root = file.get("model_weights", file)
             groups = _by_name(root) if "layer_names" in root.attrs else _by_number(root["layers"])
-            read = [[dataset[()].astype(np.float32) for dataset in group] for group in groups]
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+            read = [[_values(dataset, file) for dataset in group] for group in groups]
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
         raise InputError(
-            f"{path} cannot be read as the weights of a Keras model (it is damaged, or something else); "
-            f"copy it anew from where the model was trained"
+            f"{path} cannot be read as the weights of a Keras model (it is damaged, or something else: "
+            f"{' '.join(str(error).split())[:200]}); copy it anew from where the model was trained"
         ) from error
     return [layer for layer in read if layer]
+
+
+def _values(dataset: h5py.Dataset, file: h5py.File) -> np.ndarray:
+    """The numbers of a dataset, if they lie in this very file and are no more than a network's."""
+    if dataset.file.filename != file.filename or dataset.external or dataset.is_virtual:
+        raise ValueError(f"{dataset.name} lies in another file")
+    if dataset.nbytes > _MAX_BYTES:
+        raise ValueError(f"{dataset.name} would have {dataset.nbytes} bytes")
+    return np.asarray(dataset[()], np.float32)
 
 
 def _check_length(path: Path) -> None:

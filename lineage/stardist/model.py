@@ -78,7 +78,8 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
 
     from lineage.device import AUTO, computing, device_of
     from lineage.stardist import keras
-    from lineage.stardist.network import StarDist, StarDistConfig, ready
+    from lineage.stardist.int8 import ready
+    from lineage.stardist.network import StarDist, StarDistConfig
 
     folder = find(name)
     if not (folder / TENSORS).exists():
@@ -125,13 +126,12 @@ def with_ranges(model: Model, images: Iterable[np.ndarray]) -> Model:
         images: (Y, X) grey levels like those that it will see; some tens do.
     """
     from lineage.stardist import int8, normalise
-    from lineage.stardist.network import ready
 
     if not int8.is_possible(model.network.config):
         return model
     seen = (getattr(normalise, model.normalisation)(image) for image in images)
     ranges = int8.ranges_of(model.network, seen)
-    return replace(model, network=ready(model.network, model.device, ranges), ranges=ranges)
+    return replace(model, network=int8.ready(model.network, model.device, ranges), ranges=ranges)
 
 
 def _ranges(stated: Any) -> tuple[float, ...] | None:
@@ -212,7 +212,7 @@ def digest(name: str | Path = BUNDLED) -> str:
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}); copy the model's folder again") from error
 
 

@@ -12,9 +12,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lineage.int8 import is_fast
-from lineage.stardist import int8
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -76,7 +73,7 @@ class StarDist(nn.Module):
     def __init__(self, config: StarDistConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.int8: int8.UNet | None = None  # in place of the U-Net's layers, for prediction
+        self.int8: Callable[[Tensor], Tensor] | None = None  # in place of `unet`, for prediction
         depth, base, repeats = c.unet_n_depth, c.unet_n_filter_base, c.unet_n_conv_per_depth
         width = c.n_channel_in * (c.grid**2 if c.unshuffle else 1)
         self.to_grid = nn.ModuleList()
@@ -185,14 +182,8 @@ def _above(logits: Tensor, min_logit: float, edge: int = 2) -> Tensor:
     return torch.nonzero(above) + edge
 
 
-def ready(network: StarDist, device: torch.device, ranges: tuple[float, ...] | None = None) -> StarDist:
-    """A copy for predicting: batch norm folded into the convolutions before it, channels last.
-
-    Args:
-        network: as it was trained.
-        device: where it will compute.
-        ranges: of the numbers in its U-Net, which then computes in eight bits where that is faster.
-    """
+def ready(network: StarDist, device: torch.device) -> StarDist:
+    """A copy for predicting: batch norm folded into the convolutions before it, channels last."""
     folded = StarDist(replace(network.config, unet_batch_norm=False))
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
     convolutions = [m for m in folded.modules() if isinstance(m, nn.Conv2d)]
@@ -202,10 +193,7 @@ def ready(network: StarDist, device: torch.device, ranges: tuple[float, ...] | N
             norm = following.get(id(layer))
             fused = nn.utils.fuse_conv_bn_eval(deepcopy(layer).eval(), norm.eval()) if norm else layer
             convolutions.pop(0).load_state_dict(fused.state_dict())
-    folded = folded.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if ranges and is_fast(device):
-        folded.int8 = int8.UNet(folded, ranges)
-    return folded
+    return folded.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def half_precision(device: torch.device, *, allowed: bool = True) -> torch.autocast:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 MAX_CHANNELS = 4  # an axis without a name that is no longer than this may hold channels, not frames
+# More is what only a damaged or made-up description claims; checked before memory is asked for.
+MAX_PLANES, MAX_SIDE, MAX_PIXELS = 10**7, 2**17, 2**30
 _PLACES = "PRVM"  # axes of positions, regions, views, tiles: never time, never channels
 
 
@@ -91,6 +94,7 @@ def read_axes(
     >>> read_axes("ZCYX", (60, 2, 64, 64), "movie.tif").time   # ImageJ's favourite mistake
     0
     """
+    check_sizes(names, sizes, file)
     found = " x ".join(f"{n} {a}" for a, n in zip(names, sizes, strict=True))
     notes: tuple[str, ...] = ()
     if given := selection.axes:
@@ -128,6 +132,24 @@ def read_axes(
             "or select one Z plane, position or mosaic tile and save that"
         )
     return Axes(names, sizes, time, channel, z, tuple(assumed), notes, unnamed)
+
+
+def check_sizes(names: str, sizes: Sequence[int], file: str) -> None:
+    """Raise InputError for sizes that only a damaged or made-up file claims.
+
+    Args:
+        names: a letter an axis.
+        sizes: the length of each axis.
+        file: its name, for the message.
+    """
+    sides = [n for a, n in zip(names, sizes, strict=True) if a in "YX"]
+    planes = math.prod(n for a, n in zip(names, sizes, strict=True) if a not in "YX")
+    if planes > MAX_PLANES or max(sides, default=0) > MAX_SIDE or math.prod(sides) > MAX_PIXELS:
+        claimed = " x ".join(f"{n} {a}" for a, n in zip(names, sizes, strict=True))
+        raise InputError(
+            f"{file} is damaged: by its own description its axes are {claimed}, and at most {MAX_PLANES} "
+            f"planes of {MAX_SIDE} px a side are read; copy or export it again"
+        )
 
 
 def are_names(channels: Sequence[str]) -> bool:

@@ -213,7 +213,7 @@ def _micro_manager(folder: Path) -> Metadata:
             for key, frame in content.items()
             if key.startswith("FrameKey-") and key.endswith("-0-0") and "ElapsedTime-ms" in frame
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError):
         return Metadata()  # another program's notes, or broken off: the images do not need it
     interval, notes, warnings = settle_interval(found.interval, times)
     return replace(found, interval=interval, notes=notes, warnings=warnings)

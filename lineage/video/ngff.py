@@ -11,7 +11,7 @@ import numpy as np
 
 from lineage.schema import InputError
 from lineage.video.arrange import Position
-from lineage.video.axes import are_names, read_axes
+from lineage.video.axes import MAX_PLANES, are_names, check_sizes, read_axes
 from lineage.video.ome import read_images
 from lineage.video.places import choose_position, name_positions, well_name
 from lineage.video.selection import NO_CHOICE, Selection
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     import zarr
 
+_MAX_CHUNK_BYTES = 2**32
 _MARKERS = (".zgroup", ".zarray", ".zattrs", "zarr.json")
 
 
@@ -132,11 +133,12 @@ def _describe(image: Any, path: Path, selection: Selection) -> Source:
     multiscale = attributes["multiscales"][0]
     level = multiscale["datasets"][0]
     array: Any = image[level["path"]]
-    if not array.nchunks_initialized:
-        raise InputError(f"{path.name} holds no pixels: all chunks are missing; copy or export it again")
     names, units = _read_axis_names(multiscale, array.ndim)
     if len(names) != array.ndim:
         raise InputError(f"{path.name} names {len(names)} axes for {array.ndim}: export it again")
+    check_array(array, names, path.name)
+    if not array.nchunks_initialized:
+        raise InputError(f"{path.name} holds no pixels: all chunks are missing; copy or export it again")
     labels = tuple(str(c.get("label", "")) for c in attributes.get("omero", {}).get("channels", []))
     axes = read_axes(names, array.shape, path.name, selection, named_channels=are_names(labels))
     step = dict(zip(axes.names, _read_scale(multiscale, level, array.ndim), strict=True))
@@ -174,6 +176,25 @@ def _measure(read: Callable[[object, str | None], Measure], value: float | None,
     return SILENT if value is None or (unit is None and value in (0.0, 1.0)) else read(value, unit)
 
 
+def check_array(array: Any, names: str, file: str) -> None:
+    """Raise InputError for sizes that only a damaged or made-up array states, before it is looked at.
+
+    Args:
+        array: a Zarr array.
+        names: a letter an axis.
+        file: its name, for the message.
+    """
+    check_sizes(names, array.shape, file)
+    chunk = array.metadata.chunk_grid.chunk_shape
+    n_chunks = prod(-(-n // c) for n, c in zip(array.shape, chunk, strict=True))
+    n_bytes = prod(chunk) * array.dtype.itemsize
+    if n_chunks > MAX_PLANES or n_bytes > _MAX_CHUNK_BYTES:
+        raise InputError(
+            f"{file} is damaged: by its own description it has {n_chunks} chunks of {n_bytes} bytes; "
+            "export it again"
+        )
+
+
 def lost_frames(array: Any, time: int) -> list[int]:
     """Frames with a chunk that should be there and is not.
 
@@ -185,13 +206,24 @@ def lost_frames(array: Any, time: int) -> list[int]:
 
     Returns:
         The frames, in order.
+
+    Raises:
+        InputError: a chunk's file is larger than its pixels can be: it would unpack to far more than them.
     """
     grid = array.metadata.chunk_grid.chunk_shape
     counts = tuple(-(-n // c) for n, c in zip(array.shape, grid, strict=True))
     there = np.zeros(counts, bool)
+    # Of packed pixels; what is packed anew never gets much larger than it was.
+    largest = 2 * prod(grid) * array.dtype.itemsize + 2**16
     folder = array.store_path.store.root / array.store_path.path
     for chunk in np.ndindex(*counts):
-        there[chunk] = (folder / array.metadata.encode_chunk_key(chunk)).is_file()
+        file = folder / array.metadata.encode_chunk_key(chunk)
+        there[chunk] = file.is_file()
+        if there[chunk] and file.stat().st_size > largest:
+            raise InputError(
+                f"{array.store_path.store.root.name} is damaged: its chunk {file.relative_to(folder)} has "
+                f"{file.stat().st_size} bytes, more than its pixels: copy or export it again"
+            )
     lost = ~there & (there.mean(axis=time, keepdims=True) >= 0.5)
     chunks = np.flatnonzero(lost.any(axis=tuple(i for i in range(lost.ndim) if i != time)))
     frames = (range(k * grid[time], (k + 1) * grid[time]) for k in chunks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,14 +32,16 @@ def read_images(text: str, file: str) -> list[OmeImage]:
     """The images of an OME-XML document, as far as they have planes.
 
     Raises:
-        InputError: the XML is broken, or defines entities, as an attack would.
+        InputError: the XML is broken, defines entities, as an attack would, or names files elsewhere.
     """
     root = _parsed(text, file)
     places = _places(root)
     found = []
     images = _with_planes(root)
     for image in images:
-        named = (u.get("FileName", "") for u in image.iterfind("{*}Pixels/{*}TiffData/{*}UUID"))
+        named = [u.get("FileName", "") for u in image.iterfind("{*}Pixels/{*}TiffData/{*}UUID")]
+        for other in dict.fromkeys(named):
+            _check_beside(other, file)
         name = image.get("Name", "")
         # The name of a movie by itself may be anything: C2-movie.tif is a channel.
         told = place_of(name) if len(images) > 1 else ("", "")
@@ -62,7 +65,9 @@ def only_image(text: str, number: int, file: str) -> str:
 def metadata_file(text: str, file: str) -> str:
     """The name of the file that holds the document, for one that only refers to it; else empty."""
     reference = _parsed(text, file).find("{*}BinaryOnly")
-    return "" if reference is None else reference.get("MetadataFile", "")
+    name = "" if reference is None else reference.get("MetadataFile", "")
+    _check_beside(name, file)
+    return name
 
 
 def read_ome_xml(text: str, file: str) -> Metadata:
@@ -87,6 +92,15 @@ def read_ome_xml(text: str, file: str) -> Metadata:
         notes=notes,
         warnings=warnings,
     )
+
+
+def _check_beside(name: str, file: str) -> None:
+    """Raise InputError for the name of a file elsewhere: a set of files lies in one folder, or below it."""
+    parts = re.split(r"[/\\]", name)
+    if ".." in parts or name.startswith(("/", "\\")) or ":" in parts[0] or not name.isprintable():
+        raise InputError(
+            f"{file} refers to {name!r}, which is not in its folder: copy that file beside it, export again"
+        )
 
 
 def _parsed(text: str, file: str) -> Element:

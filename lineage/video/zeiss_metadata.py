@@ -112,6 +112,8 @@ def time_stamps(path: Path) -> tuple[float, ...]:
             start = directory + _SEGMENT_BYTES + _ATTACHMENTS_BYTES
             for i in range(n_entries if directory else 0):
                 entry = _read_at(file, start + i * _ENTRY_BYTES, _ENTRY_BYTES)
+                if len(entry) < _ENTRY_BYTES:  # it counts more of them than there are
+                    return ()
                 if entry[40:48].rstrip(b"\0") == b"CZTIMS":
                     (attached,) = struct.unpack_from("<q", entry, 12)
                     return _stamps(file, attached + _SEGMENT_BYTES + _ATTACHMENT_BYTES)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage.io.files import atomic_write, write_table
 from lineage.schema import InputError
-from pipelines.dose import corrections, movies, reviewed
+from pipelines.dose import corrections, left_out, movies, reviewed
 from pipelines.dose.analyses import ANALYSES
 from pipelines.dose.collect import collect, together
 from pipelines.dose.prepare import prepare
@@ -54,7 +54,8 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
         raise InputError(f"{out} holds an analysis already; give another folder, or say --overwrite")
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is a file; give a folder with --out")
-    found, missing = movies.find(folder, movies.read_map(folder, options.plate))
+    plate = movies.read_map(folder, options.plate)
+    found, missing = movies.find(folder, plate)
     for sentence in missing:
         screen.log(sentence, "yellow")
     corrections.check_held(found)
@@ -66,6 +67,7 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
     with screen.stage("analyse") as progress:
         results = results_of(rows, options, progress, review)
     results.record["left_out"] = missing
+    results.record["discarded"] = left_out.account(plate, found, folder, rows)
     results.record["run_versions"] = sorted({str(dict(movies.run_versions(root))) for root, _ in found})
     for sentence in results.record["notes"]:
         screen.log(sentence, "yellow")

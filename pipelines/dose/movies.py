@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIX = ".lineage"
+NO_FOLDER, NOT_FINISHED, UNREADABLE = "no_run", "not_finished", "unreadable"  # why a run is left out
 EVENTS_TEXT = (
     "daughter_ids",
     "event_type",
@@ -100,9 +101,8 @@ def find(folder: Path, plate: pd.DataFrame) -> tuple[list[tuple[Path, dict[str, 
     for row in plate.to_dict("records"):
         root = Path(row[RUN_FOLDER])
         named.add(root.name)
-        reason = _unfinished(root)
-        if reason:
-            missing.append(f"{Path(row['movie']).name} is left out: {reason}")
+        if unusable := why_unusable(root):
+            missing.append(f"{Path(row['movie']).name} is left out: {unusable[1]}")
         else:
             # The run's name is as unique as the path, and shorter.
             columns = {str(k): v for k, v in row.items() if k != RUN_FOLDER}
@@ -119,16 +119,17 @@ def find(folder: Path, plate: pd.DataFrame) -> tuple[list[tuple[Path, dict[str, 
     return found, missing
 
 
-def _unfinished(root: Path) -> str:
+def why_unusable(root: Path) -> tuple[str, str] | None:
+    """Why a run cannot be analysed: NO_FOLDER, UNREADABLE or NOT_FINISHED, and in words; None if it can."""
     if not root.is_dir():
-        return f"no folder {root.name}"
+        return NO_FOLDER, f"no folder {root.name}"
     try:
         record = read_record(root)
     except InputError as error:
-        return str(error)
+        return UNREADABLE, str(error)
     if "tree" not in record["stages"]:
-        return "its run is not finished"
-    return ""
+        return NOT_FINISHED, "its run is not finished"
+    return None
 
 
 def read(root: Path, row: Mapping[str, Any]) -> Movie:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lineage.io.files import atomic_write, write_table
+from lineage.mitosis import discarded
 from lineage.report.forest import COLOURS, mark
 from lineage.report.svg import picture
+from pipelines.dose import left_out
 from pipelines.dose.columns import SERIES, series_name
 from pipelines.dose.fates import CLOCKS
 from pipelines.report import against_control, fates, over_dose, over_time, panels, signal_courses, words
@@ -77,6 +79,7 @@ def write_report(
         record=record,
         facts=_facts(tables["movies"], tables["mitoses"]),
         levels=_levels(record),
+        left_out=discarded.rows(record.get("discarded", {}), left_out.WORDS),
         dye=dye,
         dye_warns=warns,
         cautions=words.cautions(records, record),

@@ -1,0 +1,182 @@
+"""Nothing is lost without a word: what was found is what is kept and what is left out, and pages say it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+import worlds
+from dose_plates import write_plate
+from drawn_run import DIVIDES_AT, FRAMES, PLACES, SIDE, _mask
+from pages import Page, quality
+from test_tree import event_table
+from typer.testing import CliRunner
+
+from lineage.config import Config
+from lineage.corrections import journal
+from lineage.corrections.lines import make
+from lineage.io.files import read_table
+from lineage.mitosis.discarded import ADDED, FOUND, KEPT, account, adds_up, rows
+from lineage.progress import Screen
+from lineage.run import run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BLANK, SPECKS = 3, (10, 11, 12)  # frames
+EXPLAINED = {"frames", "nuclei", "events", "classified", "crops"}
+
+
+def counts_of(root: Path) -> dict[str, dict[str, int]]:
+    """The account in run.json, which has to add up and to be what the tables hold."""
+    found = json.loads((root / "run.json").read_text(encoding="utf-8"))["discarded"]
+    counted = {kind: found[kind] for kind in EXPLAINED}
+    for kind, counts in counted.items():
+        assert adds_up(counts), (kind, counts)
+        assert all(n >= 0 for why, n in counts.items() if why != ADDED)
+    detections, events = pd.read_csv(root / "detections.csv"), pd.read_csv(root / "events.csv")
+    assert counted["nuclei"][KEPT] == (detections["tracklet_id"] > 0).sum()
+    assert len(detections) == counted["nuclei"][KEPT] + counted["nuclei"]["debris"]
+    assert counted["events"][KEPT] == (events["verdict"] != "not_a_mitosis").sum()
+    assert counted["events"][FOUND] + counted["events"][ADDED] == len(events)
+    frames = pd.read_csv(root / "stages" / "quality.csv")
+    assert counted["frames"][KEPT] == frames["usable"].sum()
+    assert counted["classified"][KEPT] == len(pd.read_csv(root / "stages" / "predictions.csv"))
+    assert counted["crops"][FOUND] == len(list((root / "crops").glob("*.tif")))
+    return counted
+
+
+def shown(root: Path) -> str:
+    return Page((root / "report.html").read_text(encoding="utf-8")).text
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a blank frame, and specks that are too small to be nuclei."""
+    folder = tmp_path_factory.mktemp("drawn")
+    masks = np.stack([_mask(t) for t in range(FRAMES)]).astype(np.uint16)
+    for t in SPECKS:
+        masks[t, 3:5, 3:5] = 50
+    rng = np.random.default_rng(5)
+    dna = np.where(masks > 0, 900, 100) + rng.normal(0, 20, masks.shape)
+    dna[DIVIDES_AT - 2 : DIVIDES_AT][masks[DIVIDES_AT - 2 : DIVIDES_AT] == 5] += 1500
+    dna[BLANK] = 100
+    pixels = np.stack([rng.normal(500, 20, masks.shape), dna], axis=1).astype(np.uint16)
+    tifffile.imwrite(
+        folder / "drawn.tif", pixels, imagej=True, resolution=(1, 1),
+        metadata={"axes": "TCYX", "unit": "um", "finterval": 600, "Labels": ["phase", "SiR-DNA"] * FRAMES},
+    )  # fmt: skip
+    tifffile.imwrite(folder / "masks.tif", masks)
+    again(folder / "drawn.lineage")
+    return folder / "drawn.lineage"
+
+
+def again(root: Path) -> None:
+    folder = root.parent
+    run(folder / "drawn.tif", root, Config(labels=folder / "masks.tif"), screen=Screen(quiet=True))
+
+
+def test_a_drawn_run_accounts_for_all_it_found(drawn: Path) -> None:
+    counted = counts_of(drawn)
+    assert counted["frames"] == {FOUND: FRAMES, KEPT: FRAMES - 1, "blank": 1}
+    assert counted["nuclei"]["too_small"] == len(SPECKS)
+    daughters = FRAMES - DIVIDES_AT
+    assert counted["nuclei"][FOUND] == len(PLACES) * (FRAMES - 1) + daughters + len(SPECKS)
+    assert counted["events"][FOUND] == 1
+    assert counted["crops"]["window_padded"] == 1
+    text = shown(drawn)
+    assert f"frames {FRAMES} {FRAMES - 1} 1 blank" in text
+    assert "3 too small" in text
+    assert "1 in part before or after the movie" in text
+    assert max(max(PLACES)) < SIDE
+
+
+def test_what_a_person_overrules_is_counted_as_theirs(drawn: Path, tmp_path: Path) -> None:
+    shutil.copytree(drawn.parent, tmp_path / "copy")
+    root = tmp_path / "copy" / drawn.name
+    before = counts_of(root)
+    event = read_table(root / "events.csv").iloc[0]
+    nuclei = read_table(root / "detections.csv")
+    mother = nuclei[nuclei["tracklet_id"] == event["mother_id"]].iloc[-1]
+    at: dict[str, Any] = {"frame": int(mother["frame"]), "y_px": mother["y_px"], "x_px": mother["x_px"]}
+    named = {"mother": at, "frame": int(event["frame"])}
+    other = nuclei[(nuclei["frame"] == 12) & (nuclei["tracklet_id"] > 0)].iloc[0]
+    seen = {"frame": 12, "y_px": float(other["y_px"]), "x_px": float(other["x_px"])}
+    journal.append(
+        root / "corrections.jsonl",
+        make({"what": "verdict", "event": named, "verdict": "not_a_mitosis"}, who="anna"),
+        make({"what": "mitosis", "nucleus": seen}, who="anna"),
+    )
+    again(root)
+    counted = counts_of(root)
+    assert before["events"]["rejected_by_person"] == before["events"][ADDED] == 0
+    assert counted["events"] | {"rejected": 0} == {
+        FOUND: 1, ADDED: 1, KEPT: 1, "rejected": 0, "rejected_by_person": 1,
+    }  # fmt: skip
+    assert "1 +1 by a person" in shown(root)
+    assert "1 no mitosis, says a person" in shown(root)
+
+
+def test_a_part_of_the_example_accounts_for_all_it_found(finished: Path) -> None:
+    counted = counts_of(finished)
+    assert counted["frames"][FOUND] == 30
+    assert counted["nuclei"]["debris"] > 0
+    assert counted["events"][FOUND] >= 7
+    text = shown(finished)
+    for row in rows(counted):
+        assert f"{row.what} {row.found} {row.kept} {row.words or 'none'}" in text
+
+
+def test_every_reason_is_counted_once() -> None:
+    lineage, events, predictions = worlds.every_verdict()
+    first, second, third, fourth, fifth = [e.event_id for e in events][:5]
+    flags = {first: "square_padded window_padded", second: "frame_replaced", third: "interval_too_long"}
+    flags[fourth] = "no_phase"
+    sides = {e.event_id: 80.0 for e in events if e.event_id != fifth}
+    table = event_table(lineage, events, predictions, side_um=sides, flags=flags)
+    detections = pd.DataFrame({"tracklet_id": [1, 1, 2, -1]})
+    counted = account(
+        {"measured": 5, "too_small": 1}, quality=quality([3, 4]).table, detections=detections, events=table
+    )
+    assert all(map(adds_up, counted.values()))
+    assert counted["frames"]["blank"] == 2
+    assert counted["events"]["rejected"] == 8  # every kind of event under `none`
+    assert counted["classified"] == {
+        FOUND: len(events), KEPT: len(events) - 2, "interval_too_long": 1, "no_intensities": 1,
+    }  # fmt: skip
+    assert counted["crops"]["square_padded"] == counted["crops"]["frame_replaced"] == 1
+    assert counted["crops"]["window_padded"] == 0
+    assert not adds_up(counted["nuclei"] | {"debris": 7})
+    assert rows({"measured": 5, "too_small": 1}) == []  # of an earlier version
+
+
+def test_an_analysis_accounts_for_movies_wells_and_cells(tmp_path: Path) -> None:
+    from pipelines.dose.__main__ import app
+
+    runs = tmp_path / "runs"
+    plate = write_plate(runs, doses=(0, 4), wells=2, founders=4, frames=60)
+    gone = plate.iloc[[0]].assign(movie="/movies/gone.tif", run_folder="gone.lineage", well="H9")
+    pd.concat([plate.iloc[:-1], gone]).to_csv(runs / "plate.csv", index=False)
+    record = json.loads((runs / "A2_p1.lineage" / "run.json").read_text())
+    (runs / "A2_p1.lineage" / "run.json").write_text(json.dumps(record | {"stages": {}}))
+    result = CliRunner().invoke(app, [str(runs), "--out", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    counted = json.loads((tmp_path / "out" / "analysis.json").read_text())["discarded"]
+    for kind, counts in counted.items():
+        assert adds_up(counts), (kind, counts)
+    assert counted["movies"] == {FOUND: 4, KEPT: 2, "no_run": 1, "not_finished": 1}
+    assert counted["runs"] == {FOUND: 4, KEPT: 2, "not_finished": 1, "not_in_map": 1}
+    assert counted["wells"] == {FOUND: 4, KEPT: 2, "no_movie_left": 2}
+    assert counted["cells"][FOUND] == len(pd.read_csv(tmp_path / "out" / "fates.csv"))
+    mitoses = sum(
+        len(pd.read_csv(runs / f"{w}_p1.lineage" / "events.csv").query("event_type == 'mitosis'"))
+        for w in ("A1", "A3")
+    )
+    assert counted["mitoses"][FOUND] == mitoses > 0
+    text = Page((tmp_path / "out" / "dose_report.html").read_text(encoding="utf-8")).text
+    assert "movies of the plate map 4 2 1 not run, 1 run not finished" in text
