@@ -195,7 +195,7 @@ def main(
             raise InputError(f"{out} is already there; give another --out or --overwrite")
         classifier = load(model)
         rows = rows_of(tiff_paths(clips_folder(clips_or_run)), classifier)
-        with out.open("w", newline="") as file:
+        with out.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([COLUMNS, *rows])
         typer.echo(f"{len(rows)} clips -> {out}")
 

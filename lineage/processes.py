@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor
 from itertools import starmap
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
 Result = TypeVar("Result")
+MAX_WORKERS = 61 if sys.platform == "win32" else None  # Windows waits for no more at once
 
 
 def cores() -> int:
@@ -38,6 +40,7 @@ def in_order(
         begin: called once in each process, with `shared`.
         shared: what is sent once to each process, not with each task.
     """
+    workers = min(workers, MAX_WORKERS or workers)
     if workers == 1:
         if begin:
             begin(*shared)
