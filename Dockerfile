@@ -19,8 +19,9 @@ RUN pip install ".[plates,formats,exports]"
 
 FROM python:3.12-slim-bookworm
 COPY --from=build /opt/venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH MPLBACKEND=Agg HOME=/home/mitosis \
-    MPLCONFIGDIR=/tmp/matplotlib NUMBA_CACHE_DIR=/tmp/numba
+# With `docker run --user` the user has no name, and no home that it may write to.
+ENV PATH=/opt/venv/bin:$PATH MPLBACKEND=Agg HOME=/home/mitosis LOGNAME=mitosis \
+    MPLCONFIGDIR=/tmp/matplotlib NUMBA_CACHE_DIR=/tmp/numba XDG_CACHE_HOME=/tmp/cache
 RUN useradd --create-home --home-dir /home/mitosis mitosis && mkdir /data && chown mitosis /data
 USER mitosis
 WORKDIR /data
