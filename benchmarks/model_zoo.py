@@ -45,8 +45,8 @@ STARDIST = {
 }
 PAPER = {
     "text": "Delgado-Rodriguez et al. 2024, Automatic classification of normal and abnormal cell division "
-    "using deep learning, Scientific Reports",
-    "url": "https://www.nature.com/srep/",
+    "using deep learning, Scientific Reports; its clips",
+    "doi": "10.5281/zenodo.7788748",
 }
 
 
@@ -301,8 +301,7 @@ has not seen, stand in `docs/benchmarks.md` of mitosis-lineage.
 ## Limits
 
 Images of a microscope or a stain that it has not seen may need thresholds of their own. In a run
-bfloat16 is used where the processor has it; here it is float32, which moves outlines by a tenth of
-a pixel. No tiles: the normalisation is of the whole image.
+bfloat16 is used where the processor has it, here float32: outlines may differ a little. No tiles: the normalisation is of the whole image.
 
 ## Data and licence
 
