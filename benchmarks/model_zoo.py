@@ -301,7 +301,8 @@ has not seen, stand in `docs/benchmarks.md` of mitosis-lineage.
 ## Limits
 
 Images of a microscope or a stain that it has not seen may need thresholds of their own. In a run
-bfloat16 is used where the processor has it, here float32: outlines may differ a little. No tiles: the normalisation is of the whole image.
+bfloat16 is used where the processor has it, here float32: outlines may differ a little. No tiles:
+the normalisation is of the whole image.
 
 ## Data and licence
 
