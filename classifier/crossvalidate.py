@@ -157,8 +157,8 @@ def prepare_folder(out: Path, identity: dict[str, str | None]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     path = out / "settings.json"
     if not path.exists():
-        path.write_text(json.dumps(identity, indent=1))
-    elif json.loads(path.read_text()) != identity:
+        path.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+    elif json.loads(path.read_text(encoding="utf-8")) != identity:
         raise InputError(f"{out} holds a cross-validation of other clips or settings; give another --out")
 
 

@@ -58,7 +58,7 @@ def write(classified: ClassifiedClips, classifier: Classifier, path: Path, *, un
             describe_mistake(classified.clips[i], p[i], classifier) for i in worst_mistakes(classified)
         ],
     )
-    path.write_text(html)
+    path.write_text(html, encoding="utf-8")
 
 
 def confusion(classified: ClassifiedClips) -> dict[str, dict[str, int]]:

@@ -212,7 +212,7 @@ def main(
             raise InputError(f"{out} is already there; give another --out or --overwrite")
         classifier = load(model, device)
         rows = rows_of(tiff_paths(clips_folder(clips_or_run)), classifier)
-        with out.open("w", newline="") as file:
+        with out.open("w", newline="", encoding="utf-8") as file:
             shown = ([guarded(cell) if isinstance(cell, str) else cell for cell in row] for row in rows)
             csv.writer(file).writerows([COLUMNS, *shown])
         typer.echo(f"{len(rows)} clips -> {out}")

@@ -122,7 +122,7 @@ def main(
         device_of(device)  # one that is not there is refused before clips are read
         sources = published(pretrained or [])
         found, tested = find_clips(clips), find_clips(test) if test else []
-        done = json.loads(out.read_text()) if out.exists() else {}
+        done = json.loads(out.read_text(encoding="utf-8")) if out.exists() else {}
         rows: dict[str, list[dict[str, Any]]] = {}
         for name in models.split(","):
             plan = recipe(name, pretrained=name in sources).shortened(epochs, patience)
@@ -135,7 +135,7 @@ def main(
                     typer.echo(f"{name}, repeat {seed + 1}/{repeats}")
                     done[key] = repeat(found, tested, name, plan, seed=seed, weights=weights, device=device)
                     part = out.with_name(f"{out.name}.part")
-                    part.write_text(json.dumps(done, indent=1))
+                    part.write_text(json.dumps(done, indent=1), encoding="utf-8")
                     os.replace(part, out)
                 rows.setdefault(name, []).append(done[key])
         for part_name in ("validation", "test"):

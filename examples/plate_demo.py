@@ -7,7 +7,7 @@ corrects the fractions. What is there already is not made again.
 
 from __future__ import annotations
 
-import resource
+import os
 import shutil
 import subprocess
 import sys
@@ -58,8 +58,8 @@ def main(folder: Path) -> None:
         "a dose; visible: the same without micronuclei and lagging chromatin, which 1.15 um a pixel does not "
         "show, and what the intervals should hold; in_movies: all, of these movies"
     )
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    cpu = sum(u.ru_utime for u in used)
+    used = os.times()
+    cpu = used.user + used.children_user  # Windows knows none of children
     print(f"{time.monotonic() - start:.0f} s, {cpu:.0f} s of them computing (user, all cores)")
     print(f"Open {out / 'dose_report.html'} in a browser.")
 

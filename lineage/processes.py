@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from itertools import starmap
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+MAX_WORKERS = 61 if sys.platform == "win32" else None  # Windows waits for no more at once
 
 
 def cores() -> int:
@@ -39,6 +41,7 @@ def in_order(
         begin: called once in each process, with `shared`.
         shared: what is sent once to each process, not with each task.
     """
+    workers = min(workers, MAX_WORKERS or workers)
     if workers == 1:
         if begin:
             begin(*shared)

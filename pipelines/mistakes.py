@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 from typing import TYPE_CHECKING
 
 from pipelines.columns import (
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pipelines.sheet import Row
+
+IS_WINDOWS = sys.platform == "win32"
+_DEVICES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{n}" for port in ("COM", "LPT") for n in "123456789")}
 
 
 def wrong_columns(columns: Sequence[str]) -> Iterator[str]:
@@ -88,6 +92,18 @@ def wrong_cells(cells: Mapping[str, str], *, required: Sequence[str] = REQUIRED)
         run_folder.isprintable() and len(run_folder.encode()) <= MAX_NAME
     ):
         yield f"{RUN_FOLDER} = {run_folder}: wanted a name such as day2_p1.lineage, without a folder"
+    elif IS_WINDOWS and refused_by_windows(run_folder):
+        yield f"{RUN_FOLDER} = {run_folder}: Windows has no such name; name another in a column {RUN_FOLDER}"
+
+
+def refused_by_windows(name: str) -> bool:
+    """Whether Windows has no file of that name, or means a device by it, whatever the ending.
+
+    >>> [refused_by_windows(name) for name in ("con.lineage", "12:30.lineage", "day2.", "console.lineage")]
+    [True, True, True, False]
+    """
+    is_device = name.partition(".")[0].rstrip().upper() in _DEVICES
+    return is_device or re.search(r'[<>:"/\\|?*\x00-\x1f]|[ .]$', name) is not None
 
 
 def conflicts(rows: Sequence[Row]) -> Iterator[str]:

@@ -264,7 +264,8 @@ def _slurm(*command: str, stdin: str = "") -> str:
             command,
             input=stdin,
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=TIMEOUT_S,
             start_new_session=True,
         )

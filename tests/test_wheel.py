@@ -6,13 +6,16 @@ of the tests, so that it takes seconds and no network.
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import sysconfig
 import tarfile
+import tomllib
 import venv
 import zipfile
+from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
@@ -122,6 +125,72 @@ def test_the_sdist_has_every_file_of_the_packages_and_no_half_of_the_tests(sdist
     assert files == of_the_packages(own_files())
     assert {"pyproject.toml", "README.md", "LICENSE"} <= set(names)
     assert not [name for name in names if name.startswith("tests")]
+
+
+def test_the_sdist_has_no_scratch(sdist):
+    with tarfile.open(sdist) as packed:
+        names = [name.split("/", 1)[1] for name in packed.getnames() if "/" in name]
+    others = {n.split("/")[0] for n in names} - set(PACKAGES)
+    built = {"PKG-INFO", "setup.cfg", "mitosis_lineage.egg-info"}
+    assert others == built | {"LICENSE", "MANIFEST.in", "README.md", "pyproject.toml"}
+    assert not [n for n in names if re.search(r"__pycache__|\.pyc$|\.lineage|~$|\.(orig|part|log)$", n)]
+    assert sdist.stat().st_size < 20_000_000
+
+
+def described(wheel: Path):
+    """The wheel's METADATA, and the names of all its files."""
+    with zipfile.ZipFile(wheel) as packed:
+        (name,) = [n for n in packed.namelist() if n.endswith(".dist-info/METADATA")]
+        return HeaderParser().parsestr(packed.read(name).decode("utf-8")), packed.namelist()
+
+
+def test_the_wheel_says_what_it_is(wheel):
+    about, names = described(wheel)
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert about["License-Expression"] == "MIT"
+    assert [n for n in names if n.endswith("licenses/LICENSE")]
+    assert [n for n in names if n.endswith("vendor/d3.LICENSE.txt")]
+    assert set(about.get_all("Provides-Extra")) == set(settings["optional-dependencies"])
+    # From any page that shows the README, links lead to files of the repository.
+    assert {u.split(",")[0] for u in about.get_all("Project-URL") or ()} == set(settings.get("urls", {}))
+    assert about["Summary"] == settings["description"]
+
+
+def test_one_version_everywhere(wheel, sdist):
+    from lineage import __version__
+
+    about, _ = described(wheel)
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert about["Version"] == __version__
+    assert sdist.name == f"mitosis_lineage-{__version__}.tar.gz"
+    assert wheel.name == f"mitosis_lineage-{__version__}-py3-none-any.whl"
+    assert re.search(r"^version: (.+)$", citation, re.MULTILINE)[1] == __version__
+    assert f"## {__version__}" in changes
+
+
+def test_conda_and_docker_install_what_pyproject_names():
+    """What `conda env create` hands to pip is the list of pyproject.toml; both take its Pythons."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    conda = (ROOT / "environment.yml").read_text(encoding="utf-8")
+    assert re.findall(r'^      - "(.+)"$', conda, re.MULTILINE) == settings["dependencies"]
+    assert f"  - python{settings['requires-python']}" in conda
+    docker = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    pythons = {c.rpartition(" ")[2] for c in settings["classifiers"] if "Python :: 3." in c}
+    images = set(re.findall(r"^FROM python:([\d.]+)-", docker, re.MULTILINE))
+    assert len(images) == 1
+    assert images < pythons
+    (extras,) = re.findall(r'pip install "\.\[(.+)\]"', docker)
+    assert set(extras.split(",")) < set(settings["optional-dependencies"])
+    torch = re.findall(r"torch==[\d.]+", docker + conda + (ROOT / "Makefile").read_text(encoding="utf-8"))
+    assert len(torch) >= 3
+    assert len(set(torch)) == 1
+    # What is copied is what the wheel is built from, and the filter of the build lets it through.
+    copied = set(re.findall(r"^COPY (?!--)(.+) \S+$", docker, re.MULTILINE))
+    let_through = set(
+        re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert {name for line in copied for name in line.split()} == let_through
 
 
 def test_what_is_imported_is_the_wheel(run, python):

@@ -68,7 +68,9 @@ def write(tree: nx.DiGraph, tracked: Any, out_dir: Path) -> list[str]:
                 label_of[line.cell] = line.label
             _write_mask(folder / f"mask{t:0{digits}}.tif", label_of[np.asarray(tracked[t])])
         (folder / "res_track.txt").write_text(
-            "".join(f"{k.label} {k.first_frame} {k.last_frame} {k.parent}\n" for k in lines)
+            "".join(f"{k.label} {k.first_frame} {k.last_frame} {k.parent}\n" for k in lines),
+            encoding="utf-8",
+            newline="\n",
         )
     with atomic_write(out_dir / KEY) as part:
         pd.DataFrame(lines, columns=list(Track.__dataclass_fields__)).to_csv(part, index=False)

@@ -6,7 +6,8 @@ import hashlib
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -26,6 +27,8 @@ MIN_BYTES = 20_000_000
 TYPED = ".npz"
 # Every position of a file is a run of its own, and each would read all of the file for its sum.
 LARGE_BYTES = 2**33
+IS_WINDOWS = sys.platform == "win32"
+BUSY_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # a virus scanner, or a server that reads a table, is soon done
 _N_SAMPLES, _SAMPLE_BYTES = 64, 2**20
 
 
@@ -43,11 +46,33 @@ def atomic_write(path: Path) -> Iterator[Path]:
         yield part
         if path.is_dir():  # a folder cannot be replaced in one step
             remove(old)
-            os.replace(path, old)
-        os.replace(part, path)
+            _replace(path, old)
+        _replace(part, path)
     finally:
         remove(part)
         remove(old)
+
+
+def _replace(source: Path, target: Path) -> None:
+    """Rename a file or a folder; on Windows as soon as no other program has what is replaced open.
+
+    Raises:
+        InputError: one has it open for longer.
+    """
+    for pause_s in BUSY_S if IS_WINDOWS else ():
+        with suppress(PermissionError):
+            os.replace(source, target)
+            return
+        time.sleep(pause_s)
+    try:
+        os.replace(source, target)
+    except PermissionError as error:
+        if not IS_WINDOWS:
+            raise
+        raise InputError(
+            f"{target} cannot be replaced: another program (a spreadsheet?) has it open; close it there, and "
+            "give the same command again"
+        ) from error
 
 
 def part_of(path: Path) -> Path:
@@ -165,7 +190,8 @@ def content_sha256(*paths: Path) -> str:
             if os.fstat(f.fileno()).st_size > LARGE_BYTES:
                 return _sha256_of_samples(f)
             return hashlib.file_digest(f, "sha256").hexdigest()
-    files = sorted(f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file())
+    files = [f for p in paths for f in (p.rglob("*") if p.is_dir() else [p]) if f.is_file()]
+    files.sort(key=lambda f: f.parts)  # paths themselves are sorted without case on Windows
     sums = [content_sha256(f) for f in files]
     return hashlib.sha256("\n".join(sums).encode()).hexdigest()
 

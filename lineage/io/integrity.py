@@ -125,7 +125,7 @@ def fingerprint(*paths: Path) -> dict[str, Any]:
     found = [(f, p) for p in paths for f in _files(p)]
     stats = [f.stat() for f, _ in found]
     # A movie that is moved or renamed is the same; within a folder names tell frames.
-    inner = [f.relative_to(p) if f != p else f.name if len(paths) > 1 else "." for f, p in found]
+    inner = [f.relative_to(p).as_posix() if f != p else f.name if len(paths) > 1 else "." for f, p in found]
     names = "\n".join(f"{name} {s.st_size}" for name, s in zip(inner, stats, strict=True))
     return {
         "bytes": sum(s.st_size for s in stats),
@@ -149,7 +149,10 @@ def _content(path: Path) -> str:
 
 
 def _files(path: Path) -> list[Path]:
-    return sorted(f for f in path.rglob("*") if f.is_file()) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    # By parts as they are: paths themselves are sorted without case on Windows, and sums would differ.
+    return sorted((f for f in path.rglob("*") if f.is_file()), key=lambda f: f.parts)
 
 
 def is_as_written(path: Path, recorded: dict[str, Any]) -> bool:

@@ -170,7 +170,7 @@ def write_tracked(
         raw = open_array(path, RAW)
     # Written anew: they may be what is damaged.
     (path / ".zattrs").unlink(missing_ok=True)
-    (path / ".zgroup").write_text(json.dumps({"zarr_format": 2}))
+    (path / ".zgroup").write_text(json.dumps({"zarr_format": 2}), encoding="utf-8")
     group = zarr.open_group(path, mode="r+")
     partial = TRACKED + ".partial"
     shutil.rmtree(path / partial, ignore_errors=True)

@@ -182,13 +182,13 @@ class TruthWriter:
     def finish(self, movie_name: str) -> None:
         """Write the tables."""
         lines = (" ".join(map(str, line)) + "\n" for line in self.chronicle.tracks().tolist())
-        (self.folder / "TRA" / "man_track.txt").write_text("".join(lines))
-        with (self.folder / "events.csv").open("w", newline="") as file:
+        (self.folder / "TRA" / "man_track.txt").write_text("".join(lines), encoding="utf-8")
+        with (self.folder / "events.csv").open("w", newline="", encoding="utf-8") as file:
             table = csv.DictWriter(file, TRUE_EVENT_COLUMNS)
             table.writeheader()
             table.writerows(self.chronicle.events)
         if self.settings.fucci:
-            with (self.folder / "phases.csv").open("w", newline="") as file:
+            with (self.folder / "phases.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([("frame", "label", "phase"), *self.phases])
         graph = self.chronicle.graph()
         graph.graph |= {"video": movie_name, "units": UNITS}
@@ -198,7 +198,9 @@ class TruthWriter:
             "blurred_frames": tuple(sorted(self.microscope.blurred)),
         }
         settings = self.settings.model_copy(update=bad)
-        (self.folder / "settings.json").write_text(settings.model_dump_json(indent=2) + "\n")
+        (self.folder / "settings.json").write_text(
+            settings.model_dump_json(indent=2) + "\n", encoding="utf-8"
+        )
 
 
 def in_view(masks: np.ndarray) -> list[int]:

@@ -52,7 +52,7 @@ def scale(job: Job, quality: FrameQuality) -> Scale:
             video, quality, model=settings.model, diameter_um=settings.nucleus_diameter_um, device=device
         )
         with atomic_write(path) as part:
-            part.write_text(json.dumps(found.as_dict()) + "\n")
+            part.write_text(json.dumps(found.as_dict()) + "\n", encoding="utf-8")
         return found.warnings(video.pixel_size_um)
 
     depends_on = [model.digest(settings.model), settings.nucleus_diameter_um]
@@ -144,7 +144,7 @@ def light(job: Job) -> Light:
     def work(_: Progress) -> Iterable[str]:
         found = estimate_light(read_table(job.folder.nuclei), job.video, correct=correct)
         with atomic_write(path) as part:
-            part.write_text(json.dumps(found.as_dict()) + "\n")
+            part.write_text(json.dumps(found.as_dict()) + "\n", encoding="utf-8")
         job.folder.record.setdefault("notes", {})["light"] = list(found.notes)
         return found.warnings
 

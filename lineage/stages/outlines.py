@@ -80,7 +80,8 @@ def outlines(job: Job, quality: FrameQuality) -> Outlined:
         write_table(_together([found[~found["frame"].isin(list(said))], *rows], like=found), files[0])
         with atomic_write(files[1]) as part:
             segmented = folder.record["stages"]["segment"]["key"]
-            part.write_text(json.dumps({"segment": segmented, "frames": dict(sorted(frames.items()))}) + "\n")
+            about = {"segment": segmented, "frames": dict(sorted(frames.items()))}
+            part.write_text(json.dumps(about) + "\n", encoding="utf-8")
         added, removed = (sum(f[k] for f in frames.values()) for k in ("added", "removed"))
         folder.record.setdefault("discarded", {})["by_person"] = added - removed
         folder.record.setdefault("notes", {})["outlines"] = [

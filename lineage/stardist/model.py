@@ -200,7 +200,7 @@ def save(model: Model, folder: Path) -> None:
     } | ({"ranges": model.ranges} if model.ranges else {})
     thresholds = {"prob": model.prob_threshold, "nms": model.nms_threshold}
     for name, content in ((CONFIG, settings), (FACTS, model.facts), (THRESHOLDS, thresholds)):
-        (folder / name).write_text(json.dumps(content, indent=1) + "\n")
+        (folder / name).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 def digest(name: str | Path = BUNDLED) -> str:
@@ -211,7 +211,7 @@ def digest(name: str | Path = BUNDLED) -> str:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read ({error}); copy the model's folder again") from error
 

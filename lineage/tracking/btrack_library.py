@@ -31,7 +31,7 @@ def install() -> None:
 
 
 def _load(stem: str | Path) -> ctypes.CDLL:
-    suffix = {"Linux": ".so", "Darwin": ".dylib", "Windows": ".DLL"}[platform.system()]
+    suffix = {"Linux": ".so", "Darwin": ".dylib", "Windows": ".DLL"}.get(platform.system(), ".so")
     path = Path(stem).with_suffix(suffix)
     try:
         return ctypes.CDLL(str(path))
