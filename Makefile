@@ -1,10 +1,11 @@
 # `make demo`: from a fresh clone to a report of the example movie. `make review`: look at that run, and
-# correct it. `make plate-demo`: a simulated plate whose truth is known. `make test`: everything that CI checks.
+# correct it. `make plate-demo`: a simulated plate whose truth is known. `make docs`: the site of the documents.
+# `make test`: everything that CI checks.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo review plate-demo test install clean
+.PHONY: demo review plate-demo docs test install clean
 
 demo: $(VENV)/installed
 	$(BIN)/python -m lineage.run examples/demo.tif
@@ -15,6 +16,10 @@ review: demo $(VENV)/installed-review
 
 plate-demo: $(VENV)/installed-plates
 	$(BIN)/python examples/plate_demo.py build/plate-demo
+
+docs: $(VENV)/installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html in a browser."
 
 test: $(VENV)/installed-test
 	$(BIN)/ruff check .
@@ -49,6 +54,10 @@ $(VENV)/installed-plates: pyproject.toml $(VENV)/torch
 
 $(VENV)/installed-review: pyproject.toml $(VENV)/torch
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[review]"
+	@touch $@ $(VENV)/installed
+
+$(VENV)/installed-docs: pyproject.toml $(VENV)/torch
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -e ".[docs]"
 	@touch $@ $(VENV)/installed
 
 $(VENV)/installed-test: pyproject.toml $(VENV)/torch

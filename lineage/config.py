@@ -25,36 +25,52 @@ class VideoSettings(_Settings):
 
     model_config = ConfigDict(coerce_numbers_to_str=True)  # position = 1
 
-    position: str | None = Field(None, description="which of several: name, or number from 0 as listed")
-    well: str | None = Field(None, description="the well of the position")
+    position: str | None = Field(
+        None, description="which of several positions: its name, or its number from 0 as `--list` shows it"
+    )
+    well: str | None = Field(None, description="the well of the position, as A1")
     z: int | str | None = Field(
-        None, description="of a z-stack: max or mean of its planes, the one in best focus, or one, from 0"
+        None,
+        description='of a z-stack: "max" or "mean" of its planes, the sharpest ("focus"), or one, from 0',
     )
     axes: str | None = Field(None, description="what the axes of a TIFF or Zarr are, as TCYX")
-    nucleus_channel: int | None = Field(None, ge=0, description="index of the DNA stain's channel, from 0")
-    phase_channel: int | None = Field(None, ge=0, description="index of the phase-contrast channel, from 0")
-    pixel_size_um: float | None = Field(None, gt=0, description="side of a pixel")
-    minutes_per_frame: float | None = Field(None, gt=0, description="time from frame to frame")
+    nucleus_channel: int | None = Field(None, ge=0, description="number of the DNA stain's channel, from 0")
+    phase_channel: int | None = Field(None, ge=0, description="number of the phase-contrast channel, from 0")
+    pixel_size_um: float | None = Field(None, gt=0, description="side of a pixel, micrometres")
+    minutes_per_frame: float | None = Field(
+        None, gt=0, description="time from one frame to the next, minutes"
+    )
 
 
 class QualitySettings(_Settings):
     """Which frames can be used, and where the stage was."""
 
     min_peak_snr: float = Field(
-        8.0, ge=0, description="blank if nothing of a nucleus's size stands out by this"
+        8.0,
+        ge=0,
+        description="a frame is blank if nothing of a nucleus's size stands out by this, over noise",
     )
     min_relative_contrast: float = Field(
-        0.1, ge=0, description="blank below this share of its neighbours' contrast"
+        0.1, ge=0, description="a frame is blank below this share of its neighbours' contrast"
     )
     max_saturated_fraction: float = Field(
-        0.02, ge=0, le=1, description="saturated above this share more pixels"
+        0.02,
+        ge=0,
+        le=1,
+        description="a frame is saturated if more of its pixels than its neighbours' are, by this share",
     )
     min_relative_focus: float = Field(
-        0.6, ge=0, description="out of focus below this share of its neighbours'"
+        0.6, ge=0, description="a frame is out of focus below this share of its neighbours' sharpness"
     )
-    window_frames: int = Field(51, ge=3, le=100_001, description="how many frames are its neighbours")
-    max_jump_px: float = Field(100.0, gt=0, description="the stage may jump this far, by y and by x")
-    min_shift_px: float = Field(0.25, ge=0, description="smaller displacements are taken for none")
+    window_frames: int = Field(
+        51, ge=3, le=100_001, description="how many frames around it are a frame's neighbours"
+    )
+    max_jump_px: float = Field(
+        100.0, gt=0, description="the stage may jump this far from frame to frame, in pixels, by y and by x"
+    )
+    min_shift_px: float = Field(
+        0.25, ge=0, description="smaller displacements of the stage, in pixels, are taken for none"
+    )
 
 
 class SegmentSettings(_Settings):
@@ -64,9 +80,14 @@ class SegmentSettings(_Settings):
         "sir-dna", description="StarDist model: the bundled one, a folder, or a name of StarDist's own"
     )
     nucleus_diameter_um: float | None = Field(
-        None, gt=0, description="of an interphase nucleus; estimated from the movie if left out"
+        None, gt=0, description="usual diameter of an interphase nucleus, micrometres; estimated if left out"
     )
-    workers: int | None = Field(None, ge=1, le=1024, description="processes; all cores if left out")
+    workers: int | None = Field(
+        None,
+        ge=1,
+        le=1024,
+        description="how many processes find nuclei; as many as there are cores if left out",
+    )
     min_area: float = Field(
         0.08, ge=0, le=0.5, description="objects below this share of the median nucleus's area are left out"
     )
@@ -91,25 +112,33 @@ class LightSettings(_Settings):
     """Whether uneven light and bleaching of the DNA stain are taken out of what is measured."""
 
     correct: bool = Field(
-        True, description="where they can be told; false leaves DNA mass and intensity as measured"
+        True, description="take them out where they can be told; false leaves all as measured"
     )
 
 
 class TrackSettings(_Settings):
     """Who is who in the next frame, who divides and who fuses; lengths are in diameters of a nucleus."""
 
-    max_speed: float = Field(0.08, gt=0, description="of a nucleus, in its diameters a minute")
-    min_step: float = Field(0.4, gt=0, description="a nucleus may always seem to move this far")
-    division_reach: float = Field(2.0, gt=0, description="from a mother to a daughter's first position")
-    fusion_reach: float = Field(1.5, gt=0, description="from a parent to the fused cell's first position")
-    max_gap_frames: int = Field(
-        3, ge=1, le=9, description="for so many frames in a row a cell may go without a nucleus"
+    max_speed: float = Field(
+        0.08, gt=0, description="the fastest that a nucleus moves, in diameters a minute"
     )
-    miss_rate: float = Field(0.01, gt=0, lt=1, description="share of nuclei missed or made up")
+    min_step: float = Field(0.4, gt=0, description="a nucleus may always move this far from frame to frame")
+    division_reach: float = Field(
+        2.0, gt=0, description="how far a daughter may first be seen from where her mother was last seen"
+    )
+    fusion_reach: float = Field(
+        1.5, gt=0, description="how far a fused cell may first be seen from where a parent was last seen"
+    )
+    max_gap_frames: int = Field(
+        3, ge=1, le=9, description="for how many frames in a row a cell may go without a nucleus"
+    )
+    miss_rate: float = Field(
+        0.01, gt=0, lt=1, description="the share of nuclei that the segmentation misses, or makes up"
+    )
     time_limit_s: float = Field(
         600.0,
         gt=0,
-        description="for each part of the integer program; after it the best lineage found is taken",
+        description="seconds for each part of the integer program; then the best lineage found is taken",
     )
 
 
@@ -117,25 +146,29 @@ class EventsSettings(_Settings):
     """What counts as an event."""
 
     regression_min: float = Field(
-        120.0, ge=0, description="after a separation, in which a fusion is a regression of the furrow"
+        120.0,
+        ge=0,
+        description="minutes after a separation in which a fusion of the daughters is a furrow regression",
     )
     min_log_odds: float = Field(
         -4.0,
-        description="from which a condensed stretch without division is proposed, if it is classified",
+        description="log-odds from which a condensed stretch without division is proposed as a mitosis",
     )
     min_log_odds_unclassified: float = Field(
-        0.0, description="likewise, without intensities or at too long an interval"
+        0.0, description="the same where nothing is classified: masks alone, or too long an interval"
     )
 
 
 class CropSettings(_Settings):
     """What the classifier sees of an event."""
 
-    min_side_um: float = Field(58.0, gt=0, description="smallest side")
-    max_side_um: float = Field(190.0, gt=0, description="largest side")
-    margin_um: float = Field(12.0, ge=0, description="around the outermost nuclei")
-    max_interval_min: float = Field(20.0, gt=0, description="above it events stay unclassified")
-    size_px: int = Field(96, ge=32, le=512, description="side of the crops as saved")
+    min_side_um: float = Field(58.0, gt=0, description="smallest side of the square, micrometres")
+    max_side_um: float = Field(190.0, gt=0, description="largest side of the square, micrometres")
+    margin_um: float = Field(12.0, ge=0, description="room around the outermost nuclei, micrometres")
+    max_interval_min: float = Field(
+        20.0, gt=0, description="minutes from frame to frame, above which nothing is classified"
+    )
+    size_px: int = Field(96, ge=32, le=512, description="side of the crops as saved, pixels")
 
 
 class ClassifySettings(_Settings):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LIMITS = Path(__file__).with_name("micronuclei.json")
 # At 1.15 um a pixel real clips show more than drawn ones say: of the normal divisions, 3 of 36 got a
-# micronucleus and 4 or 5 of some 25 a bridge (`docs/benchmarks.md`). Coarser pixels than this tell nothing.
+# micronucleus and 4 or 5 of some 25 a bridge (docs/lab/micronuclei.md). Coarser pixels tell nothing.
 COARSEST_UM = 1.0
 COMMON_UM = 3.0  # most micronuclei are 1 to 3 um across: zero is an answer only where these are found
 COMMON_SHARE = 0.08  # ... of the DNA lies between the daughters at most, in the simulator: likewise

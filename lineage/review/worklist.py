@@ -34,7 +34,7 @@ MARGIN = 2.0  # diameters: nearer to the edge a cell may have come in
 MIN_CYCLES = 5  # whose birth and division were both seen, from which a typical time is taken
 NEAR_FRAMES = 3  # a line is about an item if it names its cell within so many frames
 MISSED = {"lost_before_division": 0.3, "begins_in_the_field": 0.25, "lost_in_the_field": 0.1, "short": 0.05}
-# Shares of mitoses that nobody proposes, on mosaics of real ones (docs/benchmarks.md, "Verdicts").
+# Shares of mitoses that nobody proposes, on mosaics of real ones (docs/lab/verdicts.md).
 MISSED_NORMAL, MISSED_ABNORMAL = 0.04, 0.15
 OTHER_EVENTS = 0.1  # what a doubtful fusion or death counts, beside a mitosis
 _LOOKED_AT = {
