@@ -1,8 +1,8 @@
 """How much results depend on where torch computes: `python benchmarks/devices.py MOVIE OUT`.
 
-Runs a movie on each of `--devices`, of which `float32` is the processor without bfloat16, and compares each
-Runs a movie on each of `--devices` (`float32`: the processor without bfloat16), and compares each
-the other, cells, events of one kind in one frame, and those with the same verdict.
+Runs a movie on each of `--devices` (`float32`: the processor without eight bits and bfloat16), and compares
+each with the first: nuclei that both find, cells, events of one kind in one frame, and those with the same
+verdict.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ import numpy as np
 import pandas as pd
 import torch
 
+import classifier.nuclei
 from lineage import config
+from lineage import int8 as layers
 from lineage.io import labels
+from lineage.nuclei import appearance
 from lineage.progress import Screen
 from lineage.run import run
-from lineage.stardist import network
+from lineage.stardist import int8, network
+from lineage.stardist.model import of_this_process
 
 if TYPE_CHECKING:
     from lineage.io.run_folder import RunFolder
@@ -35,7 +39,13 @@ def made(movie: Path, out: Path, word: str) -> RunFolder:
     exact = torch.autocast("cpu", torch.bfloat16, enabled=False)
     if word != FLOAT32:
         return run(movie, out, settings, screen=Screen())
-    with patch.object(network, "half_precision", lambda *_, **__: exact):
+    with (
+        patch.object(network, "half_precision", lambda *_, **__: exact),
+        patch.object(layers, "is_fast", lambda _: False),
+        patch.object(int8, "is_fast", lambda _: False),
+    ):
+        for kept in (of_this_process, appearance.network, classifier.nuclei._model):
+            kept.cache_clear()
         return run(movie, out, settings, screen=Screen())
 
 

@@ -41,8 +41,8 @@ class Scale(NamedTuple):
 def scale_of(low: float, high: float) -> Scale:
     """The scale of numbers between two, 0 among them.
 
-    >>> scale_of(-1.0, 4.1)
-    Scale(step=0.02, zero=50)
+    >>> scale_of(-51.0, 204.0)
+    Scale(step=1.0, zero=51)
     """
     low, high = min(low, 0.0), max(high, 1e-6)
     step = (high - low) / LEVELS
