@@ -1,9 +1,9 @@
 """What a run costs against frames, nuclei and events: `python benchmarks/scaling.py OUT`.
 
 The example, laid side by side and played forth and back (`stages.make`), becomes longer (`--frames`, at
-1024 x 1024) and larger (`--sizes`, 60 frames each). Each movie is run from nothing in processes of its own. *Memory* is
-the peak of what all processes hold, shared pages in equal parts, looked at every half second. The exponent is
-that of seconds against what grows, fitted to the logarithms: 1 is in proportion.
+1024 x 1024) and larger (`--sizes`, 60 frames each). Each movie is run from nothing in processes of its own.
+*Memory* is the peak of what all processes hold, shared pages in equal parts, looked at every half second. The
+exponent is that of seconds against what grows, fitted to the logarithms: 1 is in proportion.
 """
 
 from __future__ import annotations
