@@ -26,6 +26,7 @@ ARROWS = {
     "nuclei": {"io", "corrections", "video", "stardist", "processes", "compiled", "blur"},
     "tracking": {"processes", "corrections"},
     "mitosis": {"io", "tracking", "corrections"},
+    "imports": {"io", "nuclei", "tracking"},
     "tree": {"mitosis"},
     "tables": {"tree", "mitosis"},
     "signal_courses": {"tree"},
@@ -38,7 +39,7 @@ ARROWS = {
     },
     "stages": {
         "config", "progress", "processes", "io", "corrections", "video", "quality", "stardist", "nuclei",
-        "tracking", "mitosis", "tree", "tables", "signal_courses", "export", "report",
+        "tracking", "imports", "mitosis", "tree", "tables", "signal_courses", "export", "report",
     },
     "run": {"config", "progress", "io", "corrections", "video", "stages", "command", "mitosis"},
     "review": {
@@ -46,8 +47,8 @@ ARROWS = {
         "mitosis", "tree", "report", "export", "run",
     },
     "api": {
-        "config", "progress", "io", "video", "quality", "nuclei", "tracking", "mitosis", "tree", "tables",
-        "export", "run",
+        "config", "progress", "io", "video", "quality", "nuclei", "tracking", "imports", "mitosis", "tree",
+        "tables", "export", "run",
     },
     "command": {"config", "progress", "io", "video", "run", "mitosis", "console"},
 }  # fmt: skip

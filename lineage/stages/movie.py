@@ -57,7 +57,8 @@ def with_channels(video: Video, config: Config) -> Video:
 
 
 def check_inputs(video: Video, config: Config) -> None:
-    """Raise InputError if masks, a model or a channel cannot be used, before anything is read or written."""
+    """Raise InputError if masks, tracks, a model or a channel cannot be used, before anything is written."""
+    from lineage.imports import check_movie, read_tracks
     from lineage.nuclei import signals
     from lineage.nuclei.masks import open_masks
     from lineage.stardist import model
@@ -68,11 +69,13 @@ def check_inputs(video: Video, config: Config) -> None:
         open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)
     else:
         model.find(config.segment.model)
+    if config.tracks:
+        check_movie(read_tracks(config.tracks), video.geometry)
 
 
 def _check_files(config: Config) -> None:
     """Raise InputError if a file that the settings name is not there."""
-    for given in (config.labels, config.classify.model):
+    for given in (config.labels, config.tracks, config.classify.model):
         if given and not given.exists():
             raise InputError(f"{given} is not there: check the name")
 
