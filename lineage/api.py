@@ -507,7 +507,7 @@ def load(
     root = Path(path)
     if root.exists() and not _is_run(root):
         return _given_tracks(root, movie, masks, pixel_size_um, minutes_per_frame, quiet=quiet)
-    if any(given is not None for given in (movie, masks, pixel_size_um, minutes_per_frame)):
+    if root.exists() and any(x is not None for x in (movie, masks, pixel_size_um, minutes_per_frame)):
         raise InputError(f"{root} is a run, which has its own movie: leave movie, masks and units out")
     return _run_of(root)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from itertools import pairwise
 from pathlib import Path
 
@@ -19,11 +20,14 @@ from test_tree import annotate
 from worlds import as_lineage
 
 import lineage
+from lineage.corrections import journal
+from lineage.corrections.lines import make
 from lineage.export import ctc, geff, trackmate
 from lineage.imports import Placed, place, read_tracks
 from lineage.imports.alone import geometry_of, lineage_alone
 from lineage.imports.record import GivenTracks, table
 from lineage.schema import NUCLEUS_COLUMNS, Geometry, InputError
+from lineage.stages.cells import NOT_OURS
 
 FAKE = Path(__file__).parent / "fixtures" / "tracks" / "FakeTracks.xml.gz"
 UNITS = {"pixel_size_um": worlds.PIXEL_UM, "minutes_per_frame": worlds.MINUTES}
@@ -482,6 +486,18 @@ def test_a_run_is_not_done_again_unless_its_tracks_change(drawn, given_run):
     assert not (given_run / "given_spots.csv").exists()
     data.to_csv(drawn / "tracks.csv", index=False)
     assert run_it(drawn).exit_code == 0
+
+
+def test_corrections_of_tracks_are_not_applied_to_given_ones_and_it_is_said(drawn, given_run, tmp_path):
+    out = tmp_path / "given.lineage"
+    shutil.copytree(given_run, out)
+    line = make({"what": "no_division", "mother": {"frame": 7, "y_px": 82.1, "x_px": 80.0}}, who="R")
+    journal.append(out / journal.NAME, line)
+    files = "--tracks", drawn / "tracks.csv", "--labels", drawn / "masks.tif"
+    result = start(drawn / "drawn.tif", *files, "--out", out)
+    assert result.exit_code == 0, result.output
+    assert "correct them where they were made" in result.output.replace("\n", " ")
+    assert lineage.load(out).record["corrections"]["not_applied"] == {line.id: NOT_OURS}
 
 
 def test_dose_reads_a_run_with_given_tracks(given_run):

@@ -76,6 +76,7 @@ def place(
     cell = detections["detection_id"].map(cell_of).fillna(NONE).astype(np.int64)
     detections = detections.assign(tracklet_id=cell)
     lineage = renumbered(detections, _with_deaths(detections, graph))
+    spots = spots[list(PLACED_COLUMNS)]
     n, left_out = len(spots), int((spots["detection_id"] == NONE).sum())
     if left_out > MANY * n:
         warnings.append(
