@@ -112,6 +112,34 @@ def test_a_folder_of_the_challenge_brings_its_masks(tmp_path):
         lineage.load(path, quiet=True)
 
 
+@pytest.mark.parametrize(
+    ("unit", "scale", "scaled_unit", "wanted"),
+    [
+        ("pixel", 2.0, "micrometer", ("px", 2.0, 100.0)),
+        ("pixel", None, None, ("px", None, 100.0)),
+        (None, None, None, ("px", None, 100.0)),
+        ("micrometer", 1000.0, "nanometer", ("um", None, 100.0)),
+        ("nanometer", 0.001, "micrometer", ("um", None, 0.1)),
+        ("nanometer", None, None, "positions are in 'nanometer'"),
+    ],
+)
+def test_geff_says_its_unit_and_what_it_is_scaled_to(tmp_path, unit, scale, scaled_unit, wanted):
+    from geff_spec import GeffMetadata
+
+    path = exported("geff", as_lineage(worlds.lone_cell()), tmp_path)
+    metadata = GeffMetadata.read(path)
+    for axis in metadata.axes[1:]:
+        axis.scaled_unit = axis.scale = axis.unit = None
+        axis.unit, axis.scale, axis.scaled_unit = unit, scale, scaled_unit
+    metadata.write(path)
+    if isinstance(wanted, str):
+        with pytest.raises(InputError, match=wanted):
+            read_tracks(path)
+        return
+    given = read_tracks(path)
+    assert (given.unit, given.pixel_size_um, round(given.spots["y"].iloc[0], 6)) == wanted
+
+
 # --- Files that other programs wrote
 
 

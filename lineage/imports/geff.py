@@ -98,12 +98,13 @@ def _space(y: Any, x: Any, name: str) -> tuple[str, float | None, tuple[float, f
     """The unit of positions, the pixel size as far as it is stated, and what positions are multiplied by."""
     word = (x.unit or "pixel").lower()
     unit = record.length_unit(word)
+    # `scale` leads from `unit` to `scaled_unit`.
+    is_scaled = bool(x.scale and y.scale) and record.length_unit(x.scaled_unit or "") == record.MICROMETRES
+    if unit is None and is_scaled:
+        return record.MICROMETRES, None, (y.scale, x.scale)
     if unit is None:
         raise InputError(f"{name}: positions are in {word!r}; wanted are pixels or micrometres")
-    if unit == record.MICROMETRES:
-        return unit, None, (y.scale or 1.0, x.scale or 1.0)
-    scaled = record.length_unit(x.scaled_unit or "") == record.MICROMETRES
-    return unit, float(x.scale) if scaled and x.scale else None, (1.0, 1.0)
+    return unit, float(x.scale) if is_scaled and unit == record.PIXELS else None, (1.0, 1.0)
 
 
 def _interval(axis: Any) -> float | None:
