@@ -18,13 +18,14 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from lineage.schema import InputError, Predictions, Video
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from lineage.nuclei.segment import Finder
     from lineage.nuclei.signals import Signals
     from lineage.progress import Screen
-    from lineage.schema import FrameQuality, Geometry
+    from lineage.schema import FrameQuality, Geometry, Lineage
 
 
 class _Store:
@@ -179,7 +180,7 @@ class Result:
             raise InputError(f"{path} is there already; give another path, or overwrite=True")
         with atomic_write(path) as part:
             shutil.copytree(self.path, part)
-        self._folder = load(path)._folder
+        self._folder = _run_of(path)._folder
         return path
 
     def _read(self, path: Path, *text: str) -> pd.DataFrame:
@@ -370,6 +371,18 @@ def track(
     Raises:
         Unsolved: no lineage was found within the time limit.
     """
+    from lineage.tracking.track import track
+
+    screen = _screen(quiet)
+    with screen.stage("track"):
+        lineage = track(
+            nuclei.table, usable=nuclei.quality.usable, geometry=nuclei.geometry, **settings or {}
+        )
+    return _tracks(lineage, nuclei, movie, screen)
+
+
+def _tracks(lineage: Lineage, nuclei: Nuclei, movie: str | Path | Video | None, screen: Screen) -> Tracks:
+    """A lineage, with its events and their verdicts as far as no classifier is needed."""
     import numpy as np
 
     from lineage import tables
@@ -377,12 +390,9 @@ def track(
     from lineage.mitosis.events import propose
     from lineage.mitosis.micronuclei import look_beside_daughters
     from lineage.mitosis.verdict import decide_all
-    from lineage.tracking.track import track
     from lineage.tree import annotate
 
-    quality, geometry, screen = nuclei.quality, nuclei.geometry, _screen(quiet)
-    with screen.stage("track"):
-        lineage = track(nuclei.table, usable=quality.usable, geometry=geometry, **settings or {})
+    quality, geometry = nuclei.quality, nuclei.geometry
     events = propose(lineage, geometry=geometry, last_frames=quality.last_frames, classified=False)
     if movie is not None:
         with screen.stage("events") as progress:
@@ -454,19 +464,124 @@ def analyse(
     return Result(done, store)
 
 
-def load(path: str | Path) -> Result:
-    """Read a run folder.
+@overload
+def load(path: str | Path) -> Result: ...
+
+
+@overload
+def load(
+    path: str | Path,
+    *,
+    movie: str | Path | Video | None = None,
+    masks: str | Path | np.ndarray | None = None,
+    pixel_size_um: float | None = None,
+    minutes_per_frame: float | None = None,
+    quiet: bool = False,
+) -> Any: ...
+
+
+def load(
+    path: str | Path,
+    *,
+    movie: str | Path | Video | None = None,
+    masks: str | Path | np.ndarray | None = None,
+    pixel_size_um: float | None = None,
+    minutes_per_frame: float | None = None,
+    quiet: bool = False,
+) -> Result | Tracks:
+    """Read a run folder, or tracks that another program made.
+
+    Given tracks become cells with events and verdicts without a classifier, as of `track`. For the
+    classifier's verdicts, a report and a dose report give them to a run:
+    `analyse(movie, settings={"tracks": path})`.
 
     Args:
-        path: what `python -m lineage.run`, `analyse` or `Result.save` wrote.
+        path: what `python -m lineage.run`, `analyse` or `Result.save` wrote; or TrackMate's XML, a folder of
+            the Cell Tracking Challenge, GEFF, btrack's HDF5 or CSV, napari's tracks as CSV or NPY.
+        movie: of given tracks; its nuclei are segmented, and each spot is put on the nucleus it lies on.
+        masks: of given tracks, in place of a segmentation. Those of the Challenge are in the folder. Without
+            movie and masks nothing is known of the nuclei but where they are.
+        pixel_size_um: of given tracks without a movie, where their file does not say it.
+        minutes_per_frame: likewise.
+        quiet: show no progress.
+
+    Returns:
+        Result of a run folder, Tracks of given tracks; their `notes` count what is not in the lineage.
 
     Raises:
-        InputError: it is no run, its run has not ended, or files were changed since it was written.
+        InputError: it is no run and no known format, its run has not ended, files were changed since it was
+            written, or the tracks are not of this movie.
     """
+    root = Path(path)
+    if root.exists() and not _is_run(root):
+        return _given_tracks(root, movie, masks, pixel_size_um, minutes_per_frame, quiet=quiet)
+    if root.exists() and any(x is not None for x in (movie, masks, pixel_size_um, minutes_per_frame)):
+        raise InputError(f"{root} is a run, which has its own movie: leave movie, masks and units out")
+    return _run_of(root)
+
+
+def _is_run(path: Path) -> bool:
+    """Whether it is, or is meant to be, a run folder: what a folder holds is else a known format's."""
+    from lineage.imports.read import is_known
+    from lineage.io.integrity import RECORD
+
+    return (path / RECORD).exists() or (path.is_dir() and not is_known(path))
+
+
+def _given_tracks(
+    path: Path,
+    movie: str | Path | Video | None,
+    masks: str | Path | np.ndarray | None,
+    pixel_size_um: float | None,
+    minutes_per_frame: float | None,
+    *,
+    quiet: bool,
+) -> Tracks:
+    """Tracks that another program made, on the nuclei of a movie or of masks, or by themselves."""
+    from lineage.imports import place, read_tracks
+    from lineage.imports.alone import as_nuclei, geometry_of, lineage_alone
+
+    given, screen = read_tracks(path), _screen(quiet)
+    if movie is None and masks is None and given.spots["y"].notna().all():
+        geometry, notes = geometry_of(given, pixel_size_um=pixel_size_um, minutes_per_frame=minutes_per_frame)
+        alone = lineage_alone(given, geometry)
+        table, quality = as_nuclei(alone, geometry)
+        nothing: Any = None  # nobody looks at labels without a movie
+        nuclei = Nuclei(table, nothing, quality, geometry)
+        with warnings.catch_warnings():
+            # Of what is not known there is no median.
+            warnings.filterwarnings("ignore", "Mean of empty slice", RuntimeWarning)
+            found = _tracks(alone.lineage, nuclei, None, screen)
+        return replace(found, notes=(*found.notes, *notes))
+    own = given.masks if movie is None and masks is None else masks
+    if movie is not None:
+        movie = _opened(movie)
+        nuclei = segment(movie, quiet=quiet) if own is None else from_masks(own, movie=movie, quiet=quiet)
+    elif own is None:
+        raise InputError(f"{path} says of no spot where it is: give the movie or the masks")
+    else:
+        nuclei = from_masks(
+            own,
+            pixel_size_um=pixel_size_um or given.pixel_size_um,
+            minutes_per_frame=minutes_per_frame or given.minutes_per_frame,
+            quiet=quiet,
+        )
+    placed = place(
+        given,
+        nuclei.table,
+        labels=nuclei.labels,
+        geometry=nuclei.geometry,
+        usable=nuclei.quality.usable,
+        masks=Path(own) if isinstance(own, (str, Path)) else None,
+    )
+    found = _tracks(placed.lineage, nuclei, movie, screen)
+    return replace(found, warnings=(*nuclei.warnings, *found.warnings))
+
+
+def _run_of(root: Path) -> Result:
     from lineage.io.integrity import check, read_record
     from lineage.io.run_folder import RunFolder
 
-    root = Path(path)
     record = read_record(root)
     if "tree" not in record["stages"]:
         raise InputError(f"the run in {root} has not ended: give the same `python -m lineage.run` again")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lineage.io.run_folder import RunFolder
     from lineage.progress import Screen
 
+_HOLDS = {"labels": "masks", "tracks": "tracks"}  # option -> what its file holds
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -59,6 +60,13 @@ def main(
         Path | None,
         typer.Option(help="existing masks in place of a segmentation; may hold {position}, for its name"),
     ] = None,
+    tracks: Annotated[
+        Path | None,
+        typer.Option(
+            help="existing tracks in place of our own: TrackMate XML, CTC folder, GEFF, btrack or napari; "
+            "may hold {position}, for its name"
+        ),
+    ] = None,
     nucleus_diameter_um: Annotated[
         float | None, typer.Option(help="of an interphase nucleus; estimated from the movie if left out")
     ] = None,
@@ -92,6 +100,7 @@ def main(
             "video.pixel_size_um": pixel_size_um,
             "video.minutes_per_frame": minutes_per_frame,
             "labels": labels,
+            "tracks": tracks,
             "segment.nucleus_diameter_um": nucleus_diameter_um,
             "segment.measure": tuple(measure) if measure else None,
             "dose_gy": dose_gy,
@@ -142,13 +151,15 @@ def run_positions(
     from lineage.video.places import ALL
 
     given, masks = config.video.position, config.labels
+    files = {"labels": masks, "tracks": config.tracks}
     every = given == ALL
     names = [""] if movie == masks else chosen_positions(movie, given, config.video.well)
-    if len(names) > 1 and masks and "{position}" not in str(masks):
-        raise InputError(
-            f"{masks} would be the masks of all {len(names)} positions: give --labels with "
-            "{position} in it, which stands for the name of each"
-        )
+    for option, file in files.items() if len(names) > 1 else ():
+        if file and "{position}" not in str(file):
+            raise InputError(
+                f"{file} would be the {_HOLDS[option]} of all {len(names)} positions: give --{option} with "
+                "{position} in it, which stands for the name of each"
+            )
     failed = []
     for name in names:
         # A name in place of a number, a well or `all`, so that each position has one run folder only.
@@ -157,8 +168,8 @@ def run_positions(
         beside = default_out(movie, position)
         place = beside if out is None else out / beside.name if every else out
         try:
-            own = Path(str(masks).replace("{position}", name)) if masks else None
-            one = config.model_copy(update={"video": video, "labels": own})
+            own = {k: Path(str(f).replace("{position}", name)) for k, f in files.items() if f}
+            one = config.model_copy(update={"video": video, **own})
             print_result(run(movie, place, one, screen=screen, overwrite=overwrite), screen)
         except InputError as error:
             if len(names) == 1:

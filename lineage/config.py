@@ -186,6 +186,7 @@ class Config(_Settings):
         None, ge=0, description="dose the cells were given; carried into the results"
     )
     labels: Path | None = Field(None, description="existing masks in place of a segmentation")
+    tracks: Path | None = Field(None, description="existing tracks in place of our own tracking")
     device: str = Field(
         AUTO,
         pattern=f"^({WORDS})$",

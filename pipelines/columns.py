@@ -37,6 +37,7 @@ OPTIONS = {
     "pixel_size_um": "video.pixel_size_um",
     "minutes_per_frame": "video.minutes_per_frame",
     "labels": "labels",
+    "tracks": "tracks",
     "nucleus_diameter_um": "segment.nucleus_diameter_um",
     "measure": "segment.measure",
     "dose_gy": "dose_gy",
@@ -50,7 +51,7 @@ NOT_A_COLUMN = {
     "overwrite": "delete a movie's run folder to begin it anew",
     "debug": "--debug holds for the whole plate",
 }
-PATHS = ("labels", "classify.model", CONFIG)
+PATHS = ("labels", "tracks", "classify.model", CONFIG)
 
 
 def setting_of(column: str) -> str | None:

@@ -212,7 +212,7 @@ def _open_movie(cells: Mapping[str, str]) -> tuple[Movie | None, list[str]]:
     if "movie" not in cells or mistakes:
         return None, mistakes
     config = settings.read(toml, given)
-    for needed in (config.labels, config.classify.model):
+    for needed in (config.labels, config.tracks, config.classify.model):
         if needed and not needed.exists():
             mistakes.append(f"{needed} is not there: check the name")
     path, opened = Path(cells["movie"]), []

@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 
 from lineage import schema
+from lineage.imports import PLACED_COLUMNS
 
 SECTIONS = {
     "events.csv": schema.EVENT_COLUMNS,
     "detections.csv": schema.DETECTION_COLUMNS,
+    "given_spots.csv": PLACED_COLUMNS,
     "signals.csv": schema.SIGNAL_COLUMNS,
     "tracklets.csv": schema.TRACKLET_COLUMNS,
     "lineages.csv": schema.LINEAGE_COLUMNS,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.util import find_spec
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 import pytest
 import worlds
 import zarr
@@ -166,6 +168,91 @@ def test_geff_leaves_out_detections_of_no_cell(tmp_path):
     assert len(graph) == (lineage.detections["tracklet_id"] != -1).sum() == 20
     # One mother, one daughter: one chain, which GEFF calls one tracklet.
     assert set(dict(graph.nodes("tracklet")).values()) == {1}
+
+
+def everything(folder, *, binary: bool):
+    """Every subtype, each with a probability and a log-odds, as GEFF; the graph, the table and what is "
+    "left out."""
+    import geff as reader
+    from geff.validate.data import ValidationConfig
+
+    lineage, events, _ = worlds.every_subtype()
+    events = [replace(e, confidence=float(e.event_id)) for e in events]
+    predictions = predictions_of({e.event_id: (0.25, 0.75) for e in events})
+    tree = annotate(lineage, events, predictions)
+    table = event_table(lineage, events, predictions)
+    path = folder / "a.geff"
+    labels = folder / "l.zarr" / "tracked"
+    geff.write(tree, lineage.detections, path, labels=labels, events=table, binary=binary)
+    every = ValidationConfig(graph=True, sphere=True, ellipsoid=True, lineage=True, tracklet=True)
+    graph, metadata = reader.read(path, data_validation=every)
+    beside = geff.left_out_beside(path)
+    return tree, graph, metadata, pd.read_csv(beside) if beside.exists() else None
+
+
+def test_geff_says_of_each_nucleus_what_became_of_its_cells_mitosis(tmp_path):
+    tree, graph, _, left_out = everything(tmp_path, binary=False)
+    assert left_out is None
+    assert len({life["subtype"] for _, life in tree.nodes(data=True) if "subtype" in life}) == 8
+    for _, nucleus in graph.nodes.items():
+        life = tree.nodes[int(nucleus["seg_id"])]
+        for name in ("subtype", "verdict", "p_verdict", "p_abnormal"):
+            assert nucleus.get(name) == life.get(name)
+        assert nucleus.get("confidence") == life.get("event_id")  # as `everything` has it
+        assert nucleus["generation"] == life["generation"]
+
+
+def test_geff_leaves_out_a_property_that_no_nucleus_has(tmp_path):
+    import geff as reader
+
+    lineage = as_lineage(worlds.one_division())
+    geff.write(annotate(lineage), lineage.detections, tmp_path / "a.geff", labels=tmp_path / "l.zarr/tracked")
+    _, metadata = reader.read(tmp_path / "a.geff")
+    assert {"p_abnormal", "confidence"} & set(metadata.node_props_metadata) == set()
+    assert {"verdict", "p_verdict"} <= set(metadata.node_props_metadata)
+
+
+def test_geff_for_two_daughters_lists_what_it_leaves_out(tmp_path):
+    tree, graph, metadata, left_out = everything(tmp_path, binary=True)
+    assert max(d for _, d in tree.out_degree) == 4
+    assert max(d for _, d in tree.in_degree) == 2
+    assert max(d for _, d in graph.out_degree) == 2
+    assert max(d for _, d in graph.in_degree) == 1
+    seg_id = dict(graph.nodes("seg_id"))
+    kept = {(int(seg_id[a]), int(seg_id[b])) for a, b in graph.edges if seg_id[a] != seg_id[b]}
+    lost = set(zip(left_out["mother_id"], left_out["daughter_id"], strict=True))
+    assert kept | lost == set(tree.edges)
+    assert not kept & lost
+    assert left_out["kind"].tolist() == ["fusion", "division", "division", "division"]
+    for row in left_out.itertuples():
+        assert (seg_id[row.source_node], seg_id[row.target_node]) == (row.mother_id, row.daughter_id)
+        assert graph.nodes[row.target_node]["t"] == row.frame
+    known = metadata.extra["lineage"]["codes"]
+    for _, nucleus in graph.nodes.items():
+        assert all(isinstance(value, (int, float, np.number)) for value in nucleus.values())
+        life = tree.nodes[int(nucleus["seg_id"])]
+        for name in ("subtype", "verdict", "fate"):
+            assert nucleus.get(name) == known[name].get(life.get(name))
+
+
+@pytest.mark.parametrize("more", [(), ("--binary",)])
+def test_geffs_labels_lie_where_its_nuclei_are(run_dir, tmp_path, more):
+    from geff.core_io import read_to_memory
+    from geff.validate import segmentation as valid
+
+    result = command("geff", run_dir, tmp_path / "a.geff", *more)
+    assert result.exit_code == 0, result.stderr
+    assert ("relations left out: 0; see a.left_out.csv" in result.stdout) == bool(more)
+    found = read_to_memory(tmp_path / "a.geff")
+    (related,) = found["metadata"].related_objects
+    masks = zarr.open_array(tmp_path / "a.geff" / related.path, mode="r")[:]
+    props = {name: found["node_props"][name]["values"] for name in ("t", "y", "x", related.node_prop)}
+    at = np.column_stack([props["t"], props["y"], props["x"]])
+    assert valid.has_valid_seg_id(found, related.node_prop)[0]
+    assert valid.axes_match_seg_dims(found, masks)[0]
+    assert valid.graph_is_in_seg_bounds(found, masks)[0]
+    assert valid.has_seg_ids_at_coords(masks, at, props["seg_id"])[0]
+    assert not valid.has_seg_ids_at_coords(masks, at, props["seg_id"] + 1)[0]
 
 
 # --- Newick and NHX

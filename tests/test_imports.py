@@ -30,6 +30,7 @@ ARROWS = {
     "nuclei": {"device", "int8", "io", "corrections", "video", "stardist", "processes", "compiled", "blur"},
     "tracking": {"processes", "corrections"},
     "mitosis": {"io", "tracking", "corrections"},
+    "imports": {"io", "nuclei", "tracking"},
     "tree": {"mitosis"},
     "tables": {"tree", "mitosis"},
     "signal_courses": {"tree"},
@@ -42,7 +43,7 @@ ARROWS = {
     },
     "stages": {
         "config", "device", "progress", "processes", "io", "corrections", "video", "quality", "stardist",
-        "nuclei", "tracking", "mitosis", "tree", "tables", "signal_courses", "export", "report",
+        "nuclei", "tracking", "imports", "mitosis", "tree", "tables", "signal_courses", "export", "report",
     },
     "run": {"config", "device", "progress", "io", "corrections", "video", "stages", "command", "mitosis"},
     "review": {
@@ -50,8 +51,8 @@ ARROWS = {
         "mitosis", "tree", "report", "export", "run",
     },
     "api": {
-        "config", "progress", "io", "video", "quality", "nuclei", "tracking", "mitosis", "tree", "tables",
-        "export", "run",
+        "config", "progress", "io", "video", "quality", "nuclei", "tracking", "imports", "mitosis", "tree",
+        "tables", "export", "run",
     },
     "command": {"config", "device", "progress", "io", "video", "run", "mitosis", "console"},
 }  # fmt: skip

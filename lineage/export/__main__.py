@@ -60,7 +60,20 @@ def graphml(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, de
 
 
 @app.command()
-def geff(run_dir: RunDir, out_dir: OutPath, overwrite: Overwrite = False, debug: Debug = False) -> None:
+def geff(
+    run_dir: RunDir,
+    out_dir: OutPath,
+    binary: Annotated[
+        bool,
+        typer.Option(
+            "--binary",
+            help="For programs that know of two daughters and one parent at most, and of numbers only: what "
+            "is left out is listed beside.",
+        ),
+    ] = False,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
     """GEFF, for napari, motile, traccuracy and others: one node for each nucleus in each frame."""
     from lineage.export import geff
     from lineage.io import labels
@@ -68,12 +81,16 @@ def geff(run_dir: RunDir, out_dir: OutPath, overwrite: Overwrite = False, debug:
     with one_line_errors(debug=debug):
         if out_dir.suffix != ".geff":
             raise InputError(f"{out_dir} does not end in .geff, by which other programs know the format")
-        refuse_existing(out_dir, overwrite=overwrite)
+        beside = (geff.left_out_beside(out_dir),) if binary else ()
+        refuse_existing(out_dir, *beside, overwrite=overwrite)
         run = RunFolder(run_dir)
         detections = read_table(found(run.detections, run_dir), columns=DETECTION_COLUMNS)
+        events = read_table(found(run.events, run_dir), text=("verdict",), columns=EVENT_COLUMNS)
         tracked, tree = found(run.labels / labels.TRACKED, run_dir), tree_of(run_dir)
         with reading(run.graphml, REMEDY):
-            geff.write(tree, detections, out_dir, labels=tracked)
+            geff.write(tree, detections, out_dir, labels=tracked, events=events, binary=binary)
+        for table in beside:
+            typer.echo(f"Note: relations left out: {len(read_table(table))}; see {table.name}")
         typer.echo(f"Wrote {out_dir}")
 
 

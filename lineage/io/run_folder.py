@@ -55,6 +55,7 @@ class RunFolder:
         self.tracklets = root / "tracklets.csv"
         self.events = root / "events.csv"
         self.lineages = root / "lineages.csv"
+        self.given_spots = root / "given_spots.csv"  # only where tracks of another program were given
         self.signals = root / "signals.csv"  # this and the next only where further channels are measured
         self.cell_signals = root / "cell_signals.csv"
         self.graphml = root / "lineage.graphml"

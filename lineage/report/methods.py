@@ -94,7 +94,14 @@ def _light(run: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _tracking(run: Mapping[str, Any]) -> Iterator[str]:
-    track = run.get("settings", {}).get("track")
+    track, given = (run.get("settings", {}).get(name) for name in ("track", "tracks"))
+    if given:
+        yield (
+            f"Tracks were taken from {given.rsplit('/', 1)[-1]}, which another program made, with its "
+            "divisions and "
+            "fusions, and put on these nuclei; how sure it was of them is not known."
+        )
+        return
     limits = (
         f"; steps up to {track['max_speed']:g} nuclear diameters a minute, gaps up to "
         f"{track['max_gap_frames']} frames"

@@ -10,19 +10,23 @@ import numpy as np
 from lineage.corrections.journal import digest
 from lineage.corrections.lines import Mitosis, OfTracks
 from lineage.io import records
-from lineage.io.files import read_table, write_table
-from lineage.io.integrity import RUN_AGAIN, reading
+from lineage.io.files import read_table, remove, write_table
+from lineage.io.integrity import RUN_AGAIN, fingerprint, reading
 from lineage.mitosis import discarded
 from lineage.mitosis.event_table import event_table, events_of
 from lineage.schema import EVENT_COLUMNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
     from lineage.nuclei.light import Light
     from lineage.schema import FrameQuality, Lineage, MitosisEvent
     from lineage.stages.job import Job, Progress
     from lineage.stages.outlines import Outlined
+
+
+NOT_OURS = "the tracks were given with --tracks: correct them where they were made"
 
 
 def track(job: Job, quality: FrameQuality, light: Light, outlined: Outlined) -> Lineage:
@@ -31,6 +35,8 @@ def track(job: Job, quality: FrameQuality, light: Light, outlined: Outlined) -> 
     from lineage.tracking.constraints import constraints_of
     from lineage.tracking.track import track
 
+    if job.config.tracks:
+        return _given(job, quality, light, outlined, job.config.tracks)
     folder, settings = job.folder, job.config.track.model_dump()
     said = job.said(OfTracks)
 
@@ -49,7 +55,8 @@ def track(job: Job, quality: FrameQuality, light: Light, outlined: Outlined) -> 
         constraints = constraints.checked(lineage.detections, lineage.graph)
         job.note_not_applied("track", constraints.not_applied)
         folder.record.setdefault("notes", {})["track"] = list(lineage.notes)
-        folder.record["discarded"]["debris"] = int((lineage.detections["tracklet_id"] < 0).sum())
+        folder.record["discarded"]["debris"] = _in_no_cell(lineage)
+        folder.record["discarded"].pop("given", None)  # of an earlier run with --tracks
         records.write_lineage(lineage, **folder.tracked)
         return [*lineage.warnings, *discarded.warnings(folder.record["discarded"])]
 
@@ -57,6 +64,48 @@ def track(job: Job, quality: FrameQuality, light: Light, outlined: Outlined) -> 
     job.run_stage(
         "track", work, after=outlined.stages, depends_on=depends_on, files=tuple(folder.tracked.values())
     )
+    remove(folder.given_spots)
+    return _tracked(job, light, outlined)
+
+
+def _given(job: Job, quality: FrameQuality, light: Light, outlined: Outlined, tracks: Path) -> Lineage:
+    """Put tracks that another program made on the nuclei, in place of our own."""
+    from lineage.imports import place, read_tracks
+    from lineage.tracking import likelihoods
+
+    folder = job.folder
+    said = job.said(OfTracks)
+
+    def work(_: Progress) -> Iterable[str]:
+        placed = place(
+            read_tracks(tracks),
+            light.correct(read_table(outlined.nuclei)),
+            labels=outlined.labels(),
+            geometry=job.video.geometry,
+            usable=quality.usable,
+            masks=job.config.labels,
+        )
+        lineage = placed.lineage
+        job.note_not_applied("track", {line.id: NOT_OURS for line in said})
+        folder.record.setdefault("notes", {})["track"] = list(lineage.notes)
+        folder.record["discarded"] |= {"debris": _in_no_cell(lineage), "given": 1}
+        records.write_lineage(lineage, **folder.tracked)
+        write_table(placed.spots, folder.given_spots)
+        return [*lineage.warnings, *discarded.warnings(folder.record["discarded"])]
+
+    depends_on = [likelihoods.digest(), str(tracks), fingerprint(tracks), *([digest(said)] if said else [])]
+    files = (*folder.tracked.values(), folder.given_spots)
+    job.run_stage("track", work, after=outlined.stages, depends_on=depends_on, files=files)
+    return _tracked(job, light, outlined)
+
+
+def _in_no_cell(lineage: Lineage) -> int:
+    return int((lineage.detections["tracklet_id"] < 0).sum())
+
+
+def _tracked(job: Job, light: Light, outlined: Outlined) -> Lineage:
+    """Say what was tracked, and read it."""
+    folder = job.folder
     for note in folder.record.get("notes", {}).get("track", []):
         job.screen.log(note)
     job.screen.log(discarded.in_words(folder.record["discarded"]))

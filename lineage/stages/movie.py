@@ -58,7 +58,8 @@ def with_channels(video: Video, config: Config) -> Video:
 
 
 def check_inputs(video: Video, config: Config) -> None:
-    """Raise InputError if masks, a model, a channel or the device cannot be used; nothing is written yet."""
+    """Raise InputError if masks, tracks, a model, a channel or the device cannot be used, before writing."""
+    from lineage.imports import check_movie, read_tracks
     from lineage.nuclei import signals
     from lineage.nuclei.masks import open_masks
     from lineage.stardist import model
@@ -71,11 +72,13 @@ def check_inputs(video: Video, config: Config) -> None:
         open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)
     else:
         model.find(config.segment.model)
+    if config.tracks:
+        check_movie(read_tracks(config.tracks), video.geometry)
 
 
 def _check_files(config: Config) -> None:
     """Raise InputError if a file that the settings name is not there."""
-    for given in (config.labels, config.classify.model):
+    for given in (config.labels, config.tracks, config.classify.model):
         if given and not given.exists():
             raise InputError(f"{given} is not there: check the name")
 

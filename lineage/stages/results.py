@@ -67,7 +67,8 @@ def annotate(
         write_table(lineages, folder.lineages)
         for path, made in of_signals.items():
             write_table(made(lineage.detections, tree, of_events), path)
-        geff.write(tree, lineage.detections, folder.geff, labels=folder.labels / labels.TRACKED)
+        tracked = folder.labels / labels.TRACKED
+        geff.write(tree, lineage.detections, folder.geff, labels=tracked, events=of_events)
         graphml.write(tree, folder.graphml)
         return ()
 

@@ -137,13 +137,24 @@ def _analysis(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             f"{_values(records, 'settings', 'segment', 'model')}, torch "
             f"{_values(records, 'versions', 'torch')}), their usual diameter {size}."
         )
-    yield (
-        f"They were followed with btrack {_values(records, 'versions', 'btrack')} (Ulicna et al. 2021; steps "
-        f"up to {_values(records, 'settings', 'track', 'max_speed')} nuclear diameters a minute, gaps up to "
-        f"{_values(records, 'settings', 'track', 'max_gap_frames')} frames), and the likeliest lineage was "
-        "chosen among its hypotheses and those of divisions, fusions and deaths by integer programming "
-        f"(HiGHS, scipy {_values(records, 'versions', 'scipy')})."
-    )
+    given = [bool(_at(r, "settings", "tracks")) for r in records]
+    if any(given):
+        which = "all movies" if all(given) else f"{sum(given)} of {len(given)} movies"
+        yield (
+            f"In {which} tracks that another program made were put on these nuclei, with their divisions "
+            "and fusions."
+        )
+    if not all(given):
+        yield (
+            f"They were followed with btrack {_values(records, 'versions', 'btrack')} (Ulicna et al. "
+            "2021; steps "
+            f"up to {_values(records, 'settings', 'track', 'max_speed')} nuclear diameters a minute, "
+            "gaps up to "
+            f"{_values(records, 'settings', 'track', 'max_gap_frames')} frames), and the likeliest "
+            "lineage was "
+            "chosen among its hypotheses and those of divisions, fusions and deaths by integer programming "
+            f"(HiGHS, scipy {_values(records, 'versions', 'scipy')})."
+        )
     model = _values(records, "settings", "classify", "model")
     classifier = "the bundled classifier" if model in ("", "None") else model.rsplit("/", 1)[-1]
     yield (
