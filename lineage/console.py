@@ -1,9 +1,11 @@
-"""What every command does with an error: one clear line, and an exit code that scripts can read."""
+"""What every command does with an error or a signal: one clear line, and an exit code for scripts."""
 
 from __future__ import annotations
 
 import errno
-from contextlib import contextmanager
+import signal
+from contextlib import contextmanager, suppress
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 
 import typer
@@ -13,30 +15,84 @@ from lineage.schema import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# Ctrl-C, `kill`, and a terminal that closes (there is no such signal on Windows).
+ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+# What libraries that have no MemoryError say instead: torch, and the system's loader of libraries.
+_NO_MEMORY = (
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "failed to map segment",
+    "Unable to allocate",
+)
+
+_NO_MEMORY_LEFT = "memory ran out; close other programs, or give the command on a machine with more of it"
+
 
 @contextmanager
 def one_line_errors(*, debug: bool, stopped: str = "what was finished is kept") -> Iterator[None]:
-    """Exit code 2 for input and disk, 130 for Ctrl-C, with what `stopped` says; with `debug` the traceback.
+    """Exit code 2 for input, disk and memory, 130 for Ctrl-C, with what `stopped` says.
 
-    A lineage that the solver cannot find within its time is the settings' matter, and so exit code 2 too.
+    `kill` and a terminal that closes do what Ctrl-C does. A lineage that the solver cannot find within its
+    time is the settings' matter, and so exit code 2 too. With `debug` errors have their traceback.
     """
     from lineage.tracking.resolve import Unsolved
 
     try:
-        yield
+        with ended_by_signals():
+            yield
     except KeyboardInterrupt:
-        typer.echo(f"stopped; {stopped}", err=True)
+        _say(f"stopped; {stopped}")
         raise typer.Exit(130) from None
     except (InputError, OSError, Unsolved) as error:
         if debug:
             raise
-        typer.echo(f"error: {_in_words(error)}", err=True)
+        _say(f"error: {_in_words(error)}")
+        raise typer.Exit(2) from error
+    except (MemoryError, RuntimeError, ImportError) as error:
+        if debug or not _is_of_memory(error):
+            raise
+        _say(f"error: {_NO_MEMORY_LEFT}")
         raise typer.Exit(2) from error
 
 
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """Let `kill` and a closing terminal act like Ctrl-C; signals that are ignored stay so (nohup)."""
+    if current_thread() is not main_thread():  # which alone may say what signals do
+        yield
+        return
+    before = {s: signal.getsignal(s) for s in ENDING}
+    try:
+        for number, handler in before.items():
+            if handler != signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(line: str) -> None:
+    with suppress(OSError):  # where the terminal has closed there is nobody to read it
+        typer.echo(line, err=True)
+
+
+def _is_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
+
+
 def _in_words(error: Exception) -> str:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if not isinstance(error, OSError):
+        return str(error)
+    if error.errno in _FULL:
         return "the disk is full; make room and give the same command again"
+    if error.errno == errno.ENOMEM:
+        return _NO_MEMORY_LEFT
+    if error.errno == errno.EROFS:
+        return f"{error.filename} may not be written: its disk is read-only; give another place"
     if isinstance(error, PermissionError):
-        return f"{error.filename} may not be written; give another place"
+        return f"{error.filename} may not be read or written; look at its rights, or give another place"
+    if isinstance(error, FileNotFoundError) and error.filename is not None:
+        return f"{error.filename} is not there: check the name, and whether its disk is there"
     return str(error)

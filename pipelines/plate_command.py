@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lineage.console import one_line_errors
+from lineage.console import ended_by_signals, one_line_errors
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -66,7 +66,7 @@ def run(
     from lineage.schema import InputError
     from pipelines import platemap
     from pipelines.plate import run
-    from pipelines.signals import ended_by_signals, undisturbed_afterwards
+    from pipelines.signals import undisturbed_afterwards
 
     screen = Screen()
     with one_line_errors(debug=debug, stopped="what was finished is kept, and the next start goes on"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import shutil
 import sys
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ MIN_BYTES = 20_000_000
 TYPED = ".npz"
 # Every position of a file is a run of its own, and each would read all of the file for its sum.
 LARGE_BYTES = 2**33
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 _N_SAMPLES, _SAMPLE_BYTES = 64, 2**20
 
 
@@ -44,6 +47,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
             remove(old)
             os.replace(path, old)
         os.replace(part, path)
+    except OSError as error:
+        if error.errno is None and _SHORT_WRITE.search(str(error)):  # numpy does not say why
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
     finally:
         remove(part)
         remove(old)

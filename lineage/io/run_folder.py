@@ -190,10 +190,14 @@ class RunFolder:
         """
         self.record["stages"].pop(stage, None)
         self.record["warnings"].pop(stage, None)
+        self._check_is_there()
         self.save()
         warnings: list[str] = []
         start = time.monotonic()
-        yield warnings
+        try:
+            yield warnings
+        finally:
+            self._check_is_there()
         self.record["stages"][stage] = {
             "key": key,
             "files": [f.relative_to(self.root).as_posix() for f in files],
@@ -204,6 +208,20 @@ class RunFolder:
         if warnings:
             self.record["warnings"][stage] = warnings
         self.save()
+
+    def _check_is_there(self) -> None:
+        """Raise InputError if somebody deleted or moved the folder while it is written.
+
+        What was written since lies in a new folder of that name, so that a record is left in it: of no stage.
+        """
+        if self.json.exists():
+            return
+        self.record["stages"] = {}
+        self.save()
+        raise InputError(
+            f"{self.root} was deleted or moved while it was written, or its disk was taken away: "
+            "give the same command again, which begins anew"
+        )
 
     @property
     def warnings(self) -> list[str]:
