@@ -56,7 +56,6 @@ FIRST, LAST = 0.03, 0.97  # of a run's processor time
 FIRST_ANEW = 0.2  # where Python starts anew, and loads its libraries before
 REAL_EVERY = 10  # kill
 TWO_WORKERS = Settings("two.toml", "[segment]\nworkers = 2\n")
-NOBODY = 65534
 YEAR_NS = 365 * 24 * 3600 * 10**9
 OLDER = "0332c43"  # of 29 November 2026, 385 commits before this benchmark was written
 STOPPED = "stopped; "
@@ -97,8 +96,9 @@ def disturbed(
             if isinstance(word, Settings):
                 (at / word).write_text(word.text)
         case(at)
+        seconds = moment(world, rng, *words, last=last, real=real)
         command = run(at, *words, real=real, **how)
-        if wait_for_moment(command, moment(world, rng, *words, last=last, real=real)):
+        if wait_for_moment(command, seconds):
             return at, command
         ended_well(command.wait())
     raise Wrong("it always ended before the moment")
@@ -121,8 +121,9 @@ def kill(world: World, name: str, rng: np.random.Generator, number: int) -> Endi
     at, command = disturbed(world, name, rng, real=real)
     for n in range(1 + number % 3):
         if n:
+            seconds = moment(world, rng, real=real) / 2
             command = run(at, real=real)
-            wait_for_moment(command, moment(world, rng, real=real) / 2)
+            wait_for_moment(command, seconds)
         command.end(signal.SIGKILL)
         command.wait()
         if left := orphans(command):
@@ -173,9 +174,9 @@ def full_disk(world: World, name: str, rng: np.random.Generator, _: int) -> Endi
     """The disk of the run folder fills."""
     at = world.case(name)
     with small_disk(at) as disk:
-        words = ("--out", disk / OUT)
+        words, seconds = ("--out", disk / OUT), moment(world, rng)
         command = run(at, *words)
-        if not wait_for_moment(command, moment(world, rng)):
+        if not wait_for_moment(command, seconds):
             raise Wrong(f"it ended before the moment: {command.wait().said}")
         filler = disk / "filler"
         fill(filler, leave=int(rng.integers(0, 200_000)))
@@ -205,9 +206,9 @@ def read_only(world: World, name: str, rng: np.random.Generator, number: int) ->
         return read_only_rights(world, name, rng)
     at = world.case(name)
     with small_disk(at) as disk:
-        words = ("--out", disk / OUT)
+        words, seconds = ("--out", disk / OUT), moment(world, rng)
         command = run(at, *words)
-        wait_for_moment(command, moment(world, rng))
+        wait_for_moment(command, seconds)
         command.end(signal.SIGKILL)
         command.wait()
         subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
@@ -218,31 +219,25 @@ def read_only(world: World, name: str, rng: np.random.Generator, number: int) ->
 
 
 def read_only_rights(world: World, name: str, rng: np.random.Generator) -> Ending:
-    """While it runs, its folder's rights to be written are taken away."""
-    if os.getuid():
-        raise Skipped("another user's rights are for root to take")
-
-    def give(at: Path) -> None:
-        at.parent.chmod(0o755)
-        os.chown(at, NOBODY, NOBODY)
-
-    at, command = disturbed(world, name, rng, case=give, before=as_nobody, last=0.8)
-    for path in [at, *at.rglob("*")]:
-        with suppress(FileNotFoundError):
-            if path.is_dir():
-                path.chmod(0o555)
-    line = one_line(command, names=("may not be written",)) if command.wait().code else ""
-    for path in [at, *at.rglob("*")]:
-        path.chmod(0o755 if path.is_dir() else 0o644)
-    ended_well(run(at, before=as_nobody).wait())
+    """While it runs, nothing in its folders may be made, deleted or renamed any more."""
+    at, command = disturbed(world, name, rng, last=0.8)
+    folders = [at / OUT, *(p for p in (at / OUT).rglob("*") if p.is_dir())]
+    try:
+        if not shutil.which("chattr") or any(_attribute("+i", p) for p in folders if p.exists()):
+            command.end(signal.SIGKILL)
+            command.wait()
+            raise Skipped("no folder can be made immutable here")
+        line = one_line(command, names=("may not be read or written",)) if command.wait().code else ""
+    finally:
+        for path in folders:
+            _attribute("-i", path)
+    ended_well(run(at).wait())
     return Ending(same(world, at), line)
 
 
-def as_nobody() -> None:
-    """Be a user who may write what is theirs only."""
-    os.setgroups([])
-    os.setgid(NOBODY)
-    os.setuid(NOBODY)
+def _attribute(word: str, path: Path) -> int:
+    """Give or take an attribute of ext4; other than 0 where it may not be."""
+    return subprocess.run(["chattr", word, str(path)], check=False, capture_output=True).returncode
 
 
 def vanishing(world: World, name: str, rng: np.random.Generator, number: int) -> Ending:
@@ -258,9 +253,9 @@ def vanishing(world: World, name: str, rng: np.random.Generator, number: int) ->
         return Ending(same(world, at), line)
     at = world.case(name)
     with small_disk(at) as disk:
-        out = disk / "runs" / OUT
+        out, seconds = disk / "runs" / OUT, moment(world, rng, last=0.8)
         command = run(at, "--out", out)
-        if not wait_for_moment(command, moment(world, rng, last=0.8)):
+        if not wait_for_moment(command, seconds):
             raise Wrong(f"it ended before the moment: {command.wait().said}")
         subprocess.run(["umount", "-l", str(disk)], check=True)
         line = one_line(command.wait(), names=(OUT,))
@@ -330,10 +325,10 @@ def broken(world: World, name: str, rng: np.random.Generator, number: int, *, be
 
 def two_starts(world: World, name: str, rng: np.random.Generator, number: int) -> Ending:
     """The same command twice: at once, or the second at a random moment of the first."""
-    at = world.case(name)
+    at, seconds = world.case(name), moment(world, rng, last=0.8)
     first = run(at)
     if number % 2:
-        wait_for_moment(first, moment(world, rng, last=0.8))
+        wait_for_moment(first, seconds)
     second = run(at)
     ended = [first.wait(), second.wait()]
     failed = [c for c in ended if c.code]
@@ -425,7 +420,7 @@ def gone_on(world: World, at: Path, command: Command, *words: object) -> Ending:
 
 def closed_terminal(world: World, name: str, rng: np.random.Generator, _: int) -> Ending:
     """It runs in a terminal, which closes: there is nobody to say a line to."""
-    at = world.case(name)
+    at, seconds = world.case(name), moment(world, rng, real=True)
     child, terminal = pty.fork()
     if child == 0:
         os.chdir(at)
@@ -434,7 +429,7 @@ def closed_terminal(world: World, name: str, rng: np.random.Generator, _: int) -
             signal.signal(number, signal.SIG_DFL)
         os.execv(sys.executable, [sys.executable, "-m", "lineage.run", NAME, "--out", OUT])
     status = 0
-    seconds, begun = moment(world, rng, real=True), time.monotonic()
+    begun = time.monotonic()
     try:
         os.set_blocking(terminal, False)
         while time.monotonic() - begun < LIMIT_S:

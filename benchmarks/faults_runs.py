@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 NAME = "m.ome.tif"
 OUT = "m.lineage"
+MASKS = "masks.tif"  # in a case that has them they take the place of a segmentation
 # Frames, rows and columns of examples/demo.tif: a dozen cells and three mitoses.
 PART = slice(18, 32), slice(190, 290), slice(180, 280)
 OTHER_PART = slice(17, 31), slice(190, 290), slice(180, 280)
@@ -139,9 +140,12 @@ def start(
         with _STARTING:
             process = _LOADED.Process(target=_in_loaded_process, args=arguments)
             process.start()
-        while not said_at.with_suffix(".err").exists() and process.pid:  # it may be signalled from here on
+        command = Command(process, said_at)
+        while not said_at.with_suffix(".err").exists():  # before, it is not in its own session
+            if command.has_ended:
+                raise Wrong(f"it did not start: {process}")
             time.sleep(POLL_S)
-        return Command(process, said_at)
+        return command
 
     def prepare() -> None:
         heed_signals()
@@ -197,7 +201,8 @@ def run(at: Path, *words: object, **how: Any) -> Command:
     """Start the run of a case's movie; of another if `words` begin with its path."""
     movie = () if words and str(words[0]).endswith(".tif") else (NAME,)
     out = () if "--out" in words else ("--out", OUT)
-    return start("lineage.run", *movie, *words, *out, at=at, **how)
+    masks = ("--labels", MASKS) if (at / MASKS).exists() else ()
+    return start("lineage.run", *movie, *words, *out, *masks, at=at, **how)
 
 
 def cpu_s(pid: int) -> float:
@@ -336,6 +341,7 @@ class World:
     """Where cases lie, and what undisturbed runs come to."""
 
     folder: Path
+    movies: dict[str, Path] = field(default_factory=dict)  # in place of a part of the example, and masks
     references: dict[Any, tuple[dict[str, str], float, Path]] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     making: threading.Lock = field(default_factory=threading.Lock)
@@ -345,7 +351,9 @@ class World:
         at = self.folder / name
         shutil.rmtree(at, ignore_errors=True)
         at.mkdir(parents=True)
-        shutil.copy2(self.movie(part), at / NAME)
+        shutil.copy2(self.movies.get(NAME) or self.movie(part), at / NAME)
+        if MASKS in self.movies:
+            shutil.copy2(self.movies[MASKS], at / MASKS)
         return at
 
     def movie(self, part: tuple[slice, slice, slice]) -> Path:

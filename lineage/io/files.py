@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
@@ -47,13 +47,16 @@ def atomic_write(path: Path) -> Iterator[Path]:
             remove(old)
             os.replace(path, old)
         os.replace(part, path)
-    except OSError as error:
-        if error.errno is None and _SHORT_WRITE.search(str(error)):  # numpy does not say why
+    except BaseException as error:
+        with suppress(OSError):  # what cannot be tidied up is not what went wrong
+            if old.exists() and not path.exists():
+                os.replace(old, path)
+            remove(part)
+        if isinstance(error, OSError) and error.errno is None and _SHORT_WRITE.search(str(error)):
+            # numpy does not say why
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
         raise
-    finally:
-        remove(part)
-        remove(old)
+    remove(old)
 
 
 def part_of(path: Path) -> Path:
