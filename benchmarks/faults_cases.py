@@ -515,7 +515,7 @@ def corrupt(world: World, name: str, rng: np.random.Generator, number: int) -> E
             return Ending(same(world, at), line)
         ended_well(command)
         of = [line for line in command.said.splitlines() if "changed since it was written" in line]
-        if len(of) != 1 or not any(chosen.startswith(n.strip()) for n in of[0].split(":")[0].split(",")):
+        if not of or not any(chosen.startswith(n.strip()) for n in of[0].split(":")[0].split(",")):
             raise Wrong(f"not named: {command.said}")
         return Ending(same(world, at), of[0])
     except Wrong as wrong:

@@ -38,36 +38,46 @@ def one_line_errors(*, debug: bool, stopped: str = "what was finished is kept") 
     """
     from lineage.tracking.resolve import Unsolved
 
+    heard: list[int] = []
     try:
-        with ended_by_signals():
+        with ended_by_signals() as heard:
             yield
-    except KeyboardInterrupt:
-        _say(f"stopped; {stopped}")
-        raise typer.Exit(130) from None
-    except (InputError, OSError, Unsolved) as error:
-        if debug:
+    except typer.Exit:
+        raise
+    except (KeyboardInterrupt, Exception) as error:
+        # What goes wrong after a signal does so because of it: a closed terminal cannot be written to either.
+        if heard or isinstance(error, KeyboardInterrupt):
+            _say(f"stopped; {stopped}")
+            raise typer.Exit(130) from None
+        is_clear = isinstance(error, InputError | OSError | Unsolved) or _is_of_memory(error)
+        if debug or not is_clear:
             raise
-        _say(f"error: {_in_words(error)}")
-        raise typer.Exit(2) from error
-    except (MemoryError, RuntimeError, ImportError) as error:
-        if debug or not _is_of_memory(error):
-            raise
-        _say(f"error: {_NO_MEMORY_LEFT}")
+        _say(f"error: {_NO_MEMORY_LEFT if _is_of_memory(error) else _in_words(error)}")
         raise typer.Exit(2) from error
 
 
 @contextmanager
-def ended_by_signals() -> Iterator[None]:
-    """Let `kill` and a closing terminal act like Ctrl-C; signals that are ignored stay so (nohup)."""
+def ended_by_signals() -> Iterator[list[int]]:
+    """Let `kill` and a closing terminal act like Ctrl-C; signals that are ignored stay so (nohup).
+
+    Yields:
+        The signals that were heard, by number.
+    """
+    heard: list[int] = []
     if current_thread() is not main_thread():  # which alone may say what signals do
-        yield
+        yield heard
         return
+
+    def stop(number: int, _: object) -> None:
+        heard.append(number)
+        raise KeyboardInterrupt
+
     before = {s: signal.getsignal(s) for s in ENDING}
     try:
         for number, handler in before.items():
             if handler != signal.SIG_IGN:
-                signal.signal(number, signal.default_int_handler)
-        yield
+                signal.signal(number, stop)
+        yield heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -79,6 +89,9 @@ def _say(line: str) -> None:
 
 
 def _is_of_memory(error: Exception) -> bool:
+    """Whether it says so; InputErrors have words of their own."""
+    if isinstance(error, InputError):
+        return False
     return isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY)
 
 
@@ -87,8 +100,6 @@ def _in_words(error: Exception) -> str:
         return str(error)
     if error.errno in _FULL:
         return "the disk is full; make room and give the same command again"
-    if error.errno == errno.ENOMEM:
-        return _NO_MEMORY_LEFT
     if error.errno == errno.EROFS:
         return f"{error.filename} may not be written: its disk is read-only; give another place"
     if isinstance(error, PermissionError):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lineage.console import ended_by_signals, one_line_errors
+from lineage.console import one_line_errors
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -76,7 +76,6 @@ def run(
         screen.log(f"{plate.name}: {len(checked.movies)} movies, no mistake")
         refuse_own_map(plate, out)
         with (
-            ended_by_signals(),
             backend_of(len(checked.movies), workers, scheduler, slurm, screen) as backend,
             undisturbed_afterwards(),
         ):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def undisturbed_afterwards() -> Iterator[None]:
     """Ignore signals once the block has ended, so that a second Ctrl-C does not stop the cancelling of jobs.
 
-    To be used within `lineage.console.ended_by_signals`, which brings the handlers back.
+    To be used within `lineage.console.one_line_errors`, which brings the handlers back.
     """
     try:
         yield

@@ -14,7 +14,9 @@ import pandas as pd
 import plates
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from lineage.command import app
 from lineage.console import one_line_errors
 from lineage.io import files, labels
 from lineage.io.files import atomic_write
@@ -80,22 +82,22 @@ def test_kill_without_9_is_one_line_and_the_run_goes_on(world):
     assert "stopped; what was finished is kept" in ending.line or not ending.line
 
 
-@linux
-def test_a_movie_that_another_one_replaces_is_not_mixed_with_it(world):
-    import faults_runs
+def test_a_movie_that_changes_in_a_stage_ends_the_run_and_the_stage_does_not_count(tmp_path, monkeypatch):
+    from lineage import quality
 
-    other = plates.write_movie(world.folder / "other.tif", seed=1)
-    whole, _, _ = world.undisturbed()
-    at = world.case("replaced")
-    command = faults_runs.run(at)
-    faults_runs.wait_for_moment(command, 0.1)
-    shutil.copyfile(other, at / faults_runs.NAME)
-    if command.wait().code:
-        assert "m.ome.tif was changed while it was run" in faults_runs.one_line(command)
-        shutil.copyfile(world.movies[faults_runs.NAME], at / faults_runs.NAME)
-        faults_runs.ended_well(faults_runs.run(at).wait())
-    found = faults_runs.contents(at / faults_runs.OUT, at)
-    assert {n for n in whole if whole[n] != found[n]} <= {"run.json"}  # which has the movie's time
+    movie, assess = plates.write_movie(tmp_path / "m.tif"), quality.assess
+    words = [str(movie), "--labels", str(movie.with_suffix(".masks.tif")), "--nucleus-channel", "1"]
+
+    def while_it_changes(*given, **how):
+        found = assess(*given, **how)
+        plates.write_movie(movie, seed=1)
+        return found
+
+    monkeypatch.setattr(quality, "assess", while_it_changes)
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 2
+    assert "error: m.tif, m.masks.tif was changed while it was run: give the same" in result.output
+    assert not (tmp_path / "m.lineage").exists()  # nothing was finished
 
 
 # --- Signals and errors as one line
@@ -141,6 +143,20 @@ def test_what_the_system_refuses_is_told_in_words(error, words, capsys):
 def test_an_error_of_ours_keeps_its_traceback():
     with pytest.raises(RuntimeError, match="a mistake"), one_line_errors(debug=False):
         raise RuntimeError("a mistake")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signals")
+def test_what_goes_wrong_after_a_signal_is_because_of_it(capsys):
+    def closed():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(typer.Exit) as ended, one_line_errors(debug=False, stopped="all is kept"):
+        closed()
+    assert ended.value.exit_code == 130
+    assert capsys.readouterr().err == "stopped; all is kept\n"
 
 
 def test_a_line_that_nobody_can_read_is_no_error(monkeypatch):
