@@ -23,6 +23,7 @@ import psutil
 from faults_runs import (
     LIMIT_S,
     NAME,
+    OF_THE_RUN,
     OTHER_PART,
     OUT,
     POLL_S,
@@ -596,7 +597,9 @@ def older_program(world: World, at: Path) -> Ending:
     shutil.rmtree(old)
     command = run(at).wait()
     if command.code:
-        return Ending(line=one_line(command))
+        line = one_line(command, names=("version",))
+        ended_well(run(at, "--overwrite").wait())
+        return Ending(same(world, at), line)
     ended_well(command)
     # Of the same version number stages that have the same keys are kept, so the bytes may be the older ones.
     other = differences(world.undisturbed()[0], contents(at / OUT, at))
@@ -627,9 +630,14 @@ def plate_reference(world: World) -> tuple[dict[str, str], float]:
             write_plate(at)
             begun = time.monotonic()
             ended_well(run_plate(at).wait())
-            found = {f: s for f, s in contents(at / "runs", at).items() if not f.endswith("plate.csv")}
+            found = of_plate(at)
             world.references["plate"] = found, time.monotonic() - begun, at
     return world.references["plate"][:2]
+
+
+def of_plate(at: Path) -> dict[str, str]:
+    """Contents of its run folders; a stage's key holds where the masks lie, and their time."""
+    return contents(at / "runs", at, but=(*OF_THE_RUN, "key"))
 
 
 def run_plate(at: Path, *words: object) -> Command:
@@ -661,8 +669,7 @@ def plate(world: World, name: str, rng: np.random.Generator, number: int) -> End
             one.end(signal.SIGKILL)
             one.wait()
     ended_well(run_plate(at).wait())
-    found = {f: s for f, s in contents(at / "runs", at).items() if not f.endswith("plate.csv")}
-    if other := differences(whole, found):
+    if other := differences(whole, of_plate(at)):
         raise Wrong(f"not as without the fault: {other}")
     return Ending(same=True, line=line)
 

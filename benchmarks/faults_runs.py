@@ -37,7 +37,6 @@ LIMIT_S = 600.0  # for one command
 POLL_S = 0.01
 # What run.json says of the run and not of its results; report.html lists the same.
 OF_THE_RUN = ("seconds", "peak_memory_mb", "modified_ns")
-_IN_REPORT = re.compile(rb"((?:seconds|peak_memory_mb|modified_ns)</td><td>)[\d.]+")
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -248,33 +247,35 @@ def orphans(command: Command, patience_s: float = 20.0) -> str:
 # --- What is left
 
 
-def contents(folder: Path, at: Path) -> dict[str, str]:
+def contents(folder: Path, at: Path, *, but: tuple[str, ...] = OF_THE_RUN) -> dict[str, str]:
     """Name -> checksum of every file of a run folder, without what differs between two undisturbed runs.
 
-    That is, in run.json and in the list of it on the report, the keys `OF_THE_RUN`, and where the case lies.
+    Args:
+        folder: a run folder, or several in a folder.
+        at: of the case; where it lies is left out.
+        but: keys of run.json, and of the list of it on the report, that are left out.
     """
+    in_report = re.compile(rb"((?:%s)</td><td>)[\w.]+" % "|".join(but).encode())
     found = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        name = path.relative_to(folder).as_posix()
         content = path.read_bytes()
-        if name == "run.json":
-            content = json.dumps(_lasting(json.loads(content)), sort_keys=True).encode()
-        if name == "report.html":
-            content = _IN_REPORT.sub(rb"\1", content)
+        if path.name == "run.json":
+            content = json.dumps(_lasting(json.loads(content), but), sort_keys=True).encode()
+        if path.name == "report.html":
+            content = in_report.sub(rb"\1", content)
         content = content.replace(str(at).encode(), b"HERE")
-        found[name] = hashlib.sha256(content).hexdigest()
+        found[path.relative_to(folder).as_posix()] = hashlib.sha256(content).hexdigest()
     return found
 
 
-def _lasting(record: Any, key: str = "") -> Any:
-    if isinstance(record, dict):
-        kept = {k: _lasting(v, k) for k, v in record.items() if k not in OF_THE_RUN}
-        if key == "report.html":  # it holds the times, so that its own size and sum differ
-            return {}
-        if "format_version" in kept:
-            kept.pop("sha256")  # of all the others
-        return kept
-    return [_lasting(v) for v in record] if isinstance(record, list) else record
+def _lasting(record: Any, but: tuple[str, ...]) -> Any:
+    if isinstance(record, list):
+        return [_lasting(v, but) for v in record]
+    if not isinstance(record, dict):
+        return record
+    # The report holds the times, so that its own size and sum differ, and so does the sum of all of run.json.
+    left_out = {*but, "report.html", *(["sha256"] if "format_version" in record else [])}
+    return {k: _lasting(v, but) for k, v in record.items() if k not in left_out}
 
 
 def differences(before: dict[str, str], after: dict[str, str]) -> str:

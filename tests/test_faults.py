@@ -295,3 +295,15 @@ def test_a_run_folder_that_is_deleted_while_it_is_written_begins_anew(tmp_path):
     again = RunFolder.open(tmp_path / "m.lineage", video=movie, overwrite=False)
     assert again.record["stages"] == {}
     assert json.loads(again.json.read_text())["format"] == "lineage-run"
+
+
+def test_a_stage_that_wrote_other_files_in_an_earlier_version_is_not_done(tmp_path):
+    movie = tmp_path / "m.tif"
+    movie.write_bytes(b"pixels")
+    folder = RunFolder.open(tmp_path / "m.lineage", video=movie, overwrite=False)
+    folder.start({"video": {"path": str(movie), "position": ""}, "input": {}})
+    earlier = folder.stages / "nuclei.csv"
+    with folder.record_stage("segment", "key", earlier):
+        earlier.touch()
+    assert folder.is_done("segment", "key", earlier)
+    assert not folder.is_done("segment", "key", folder.nuclei)

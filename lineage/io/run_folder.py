@@ -23,7 +23,7 @@ from lineage.io.integrity import (
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -159,10 +159,23 @@ class RunFolder:
         text = json.dumps([stage, settings, before], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def is_done(self, stage: str, key: str) -> bool:
-        """Whether the stage's results are there and still hold."""
+    def is_done(self, stage: str, key: str, *files: Path) -> bool:
+        """Whether the stage's results are there and still hold.
+
+        Args:
+            stage: its name.
+            key: what its result depends on.
+            files: what it writes; another version may have written others.
+        """
         done = self.record["stages"].get(stage, {})
-        return done.get("key") == key and not self.changed(stage)
+        return (
+            done.get("key") == key
+            and self._names(files) <= set(done.get("files", ()))
+            and not self.changed(stage)
+        )
+
+    def _names(self, files: Iterable[Path]) -> set[str]:
+        return {f.relative_to(self.root).as_posix() for f in files}
 
     def changed(self, stage: str) -> list[str]:
         """A stage's files that are gone, or not as it wrote them."""

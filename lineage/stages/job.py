@@ -75,7 +75,7 @@ class Job:
             Changed: the movie is not what it was when the run began.
         """
         key = self.folder.key(stage, settings=depends_on, after=after)
-        if self.folder.is_done(stage, key):
+        if self.folder.is_done(stage, key, *files):
             return
         if self.folder.record["stages"].get(stage, {}).get("key") == key:
             names = ", ".join(self.folder.changed(stage))
