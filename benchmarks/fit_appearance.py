@@ -18,7 +18,6 @@ import appearance_data
 import numpy as np
 import torch
 from appearance_data import Pictures
-from safetensors.torch import save_file
 from torch.nn import functional
 
 from lineage.nuclei import appearance
@@ -93,7 +92,7 @@ def weights(pictures: list[Pictures]) -> np.ndarray:
     return np.array([share[key] / number[key] for key in keys])
 
 
-def fitted(pictures: list[Pictures], *, steps: int, seed: int = 0) -> torch.nn.Module:
+def fitted(pictures: list[Pictures], *, steps: int, seed: int = 0) -> torch.nn.Sequential:
     """A network trained on them; where several looks are allowed their probabilities are summed."""
     torch.manual_seed(seed)
     random = torch.Generator().manual_seed(seed)
@@ -116,14 +115,19 @@ def fitted(pictures: list[Pictures], *, steps: int, seed: int = 0) -> torch.nn.M
     return net.eval()
 
 
-def judged(net: torch.nn.Module, p: Pictures) -> np.ndarray:
+def judged(net: torch.nn.Sequential, p: Pictures) -> np.ndarray:
     """(N, len(LOOKS)) of pictures as a run would cut them."""
-    edge = (p.seen.shape[-1] - appearance.SIDE) // 2
+    return appearance.probabilities(appearance.ready(net, torch.device("cpu")), as_cut(p.seen))
+
+
+def as_cut(seen: np.ndarray) -> np.ndarray:
+    """The middle of pictures, (N, 2, SIDE, SIDE) float32, which is what a run cuts out."""
+    edge = (seen.shape[-1] - appearance.SIDE) // 2
     inner = slice(edge, edge + appearance.SIDE)
-    return appearance.probabilities(net, p.seen[:, :, inner, inner].astype(np.float32))
+    return seen[:, :, inner, inner].astype(np.float32)
 
 
-def report(net: torch.nn.Module, pictures: Iterable[Pictures]) -> None:
+def report(net: torch.nn.Sequential, pictures: Iterable[Pictures]) -> None:
     """What those left out are taken for."""
     for p in pictures:
         found = judged(net, p)
@@ -173,7 +177,8 @@ def main() -> None:
     net = fitted(learnt, steps=args.steps)
     report(net, tested)
     name = "_".join(["appearance", *(f"without_{n}" for n in args.without)])
-    save_file(net.state_dict(), args.out / f"{name}.safetensors")
+    seen = (as_cut(p.seen[i : i + BATCH]) for p in learnt for i in range(0, len(p.seen), BATCH))
+    appearance.save(net, appearance.ranges_of(net, seen), args.out / f"{name}.safetensors")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
-from nuclei_real_data import BORDER_PX, LEARNT, MARKER_PX, plate_aside
+from nuclei_real_data import BORDER_PX, EVERY, LEARNT, MARKER_PX, plate_aside
 
 from lineage.nuclei.segment import StarDistFinder
 from lineage.processes import cores, in_order
@@ -145,7 +145,7 @@ def main() -> None:
     args = parser.parse_args()
     print("| model | movie, last third | AP 0.5 | AP 0.7 | mothers | daughters | false a frame | shift, px |")
     print("|---|---|---|---|---|---|---|---|")
-    for of in BORDER_PX:
+    for of in EVERY:
         for name in args.model:
             print(movie(args.real / of, name).row(name, of), flush=True)
     print("\n| class | nuclei | " + " | ".join(args.model) + " |")

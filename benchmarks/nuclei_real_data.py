@@ -77,12 +77,12 @@ def main() -> None:
     parser.add_argument("real", type=Path)
     parser.add_argument("out", type=Path)
     args = parser.parse_args()
-    for name, border in BORDER_PX.items():
+    for name, every in EVERY.items():
         folder = args.real / name
         with tifffile.TiffFile(folder / "movie.ome.tif") as movie:
             learnt = int(LEARNT * len(movie.series[0].pages))
-            frames = {t: pair(folder, movie, t, border) for t in range(learnt)}
-        for t in range(0, learnt, EVERY[name]):
+            frames = {t: pair(folder, movie, t, BORDER_PX[name]) for t in range(learnt)}
+        for t in range(0, learnt, every):
             image, mask = frames[t]
             cuts = quarters(mask.shape) if name in QUARTERED else [np.s_[:, :]]
             for q, cut in enumerate(cuts):

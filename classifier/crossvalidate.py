@@ -14,12 +14,14 @@ from classifier.data import CLASSES, data_hash, find_clips, folds
 from classifier.model import DEFAULT
 from classifier.out_of_fold import COLUMNS, DECOY, PROBABILITIES
 from lineage.console import one_line_errors
+from lineage.device import AUTO, HELP, device_of, one_line_failures
 from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    import torch
 
     from classifier.data import Clip
     from classifier.recipes import Recipe
@@ -65,12 +67,10 @@ class Material:
     sources: np.ndarray  # index of the clip that each decoy was cut from
 
 
-def read_material(clips: Sequence[Clip], recipe: Recipe) -> Material:
-    """Read and measure the clips, and cut decoys if the recipe needs them."""
-    from classifier.learn import best_device
+def read_material(clips: Sequence[Clip], recipe: Recipe, device: torch.device) -> Material:
+    """Read and measure the clips, and cut decoys if the recipe needs them; all of it on one device."""
     from classifier.tensors import clip_tensors, decoy_tensors
 
-    device = best_device()
     decoys, sources = decoy_tensors(clips, recipe, device) if recipe.none_share else (None, np.zeros(0, int))
     return Material(list(clips), clip_tensors(clips, recipe, device), decoys, sources)
 
@@ -178,6 +178,7 @@ def main(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="At most so many; by default the recipe's.")
     ] = None,
+    device: Annotated[str, typer.Option(help=HELP)] = AUTO,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Cross-validate, field by field; started again on the same folder, it goes on where it stopped."""
@@ -188,13 +189,14 @@ def main(
     from classifier.trial import Start
 
     with one_line_errors(debug=debug, stopped="the same command goes on"):
+        place = device_of(device)
         found = find_clips(clips)
         plan = recipe(model, pretrained=pretrained is not None).shortened(epochs, None)
         weights = read_weights(fetch(pretrained)) if pretrained else None
         identity = {"model": model, "recipe": repr(plan), "data": data_hash(found), "pretrained": pretrained}
         prepare_folder(out, identity)
         typer.echo(f"reading {len(found)} clips ...")
-        material = read_material(found, plan)
+        material = read_material(found, plan, place)
         tables = []
         for seed in range(seeds):
             for name, held_out in parts(found, by, n_folds).items():
@@ -202,7 +204,8 @@ def main(
                 if not path.exists():
                     typer.echo(f"{name}, seed {seed}: {held_out.sum()} clips held out")
                     start = Start(weights, path.with_suffix(".pt"), identity | {"part": path.stem})
-                    rows = held_out_rows(material, held_out, model, plan, seed=seed, start=start)
+                    with one_line_failures(place):
+                        rows = held_out_rows(material, held_out, model, plan, seed=seed, start=start)
                     rows.insert(0, "seed", seed)
                     rows.insert(0, "held_out", name)
                     rows.to_csv(path, index=False, float_format="%.5f")

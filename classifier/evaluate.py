@@ -17,6 +17,7 @@ from classifier.figures import auc_within, calibration_error, figures, intervals
 from classifier.pixels import pixel_size, read_clip
 from classifier.predict import load
 from lineage.console import one_line_errors
+from lineage.device import AUTO, HELP
 from lineage.schema import InputError, MitosisClass, p_abnormal
 
 if TYPE_CHECKING:
@@ -122,6 +123,7 @@ def main(
         Path | None, typer.Option(help="Table of classifier.crossvalidate: evaluate its predictions.")
     ] = None,
     page: Annotated[Path | None, typer.Option(help="HTML page to write: curves, worst mistakes.")] = None,
+    device: Annotated[str, typer.Option(help=HELP)] = AUTO,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Accuracy, precision, recall and F1 of the abnormal class, in all, by cell line and by dose."""
@@ -131,7 +133,7 @@ def main(
         found = find_clips(clips)
         if fold is not None:
             found = clips_in_fold(found, fold, n_folds)
-        classifier = load(model)
+        classifier = load(model, device)
         if out_of_fold is not None:
             from classifier.out_of_fold import calibrated_predictions, read
 

@@ -29,13 +29,6 @@ if TYPE_CHECKING:
 AUGMENTATIONS = {"ours": vary, "paper": vary_as_the_paper, "measures": vary_measures}
 
 
-def best_device() -> torch.device:
-    """CUDA, else Apple's MPS, else the processor."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-
-
 def autocast(device: torch.device) -> Any:
     """Use bfloat16 where the device has it; emulated, it takes longer than float32."""
     if device.type == "cuda":

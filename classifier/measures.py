@@ -10,6 +10,8 @@ import numpy as np
 
 from classifier.nuclei import N_NUCLEUS_MEASURES, nuclei_measures
 from classifier.pixels import BODIES_PX, DNA, at_scale, by_percentiles, resample
+from lineage.device import AUTO
+from lineage.nuclei.measure import measures_of
 
 LEVELS = (0.3, 0.5, 0.75)  # shares of the brightest chromatin
 MIN_BODY_PX = 12  # smaller bodies are left out
@@ -17,12 +19,13 @@ REACH = 0.42  # share of the side; what lies farther from the middle belongs to 
 N_MEASURES = N_NUCLEUS_MEASURES + 28  # in each frame
 
 
-def measures(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
+def measures(pixels: np.ndarray, pixel_size_um: float, *, device: str = AUTO) -> np.ndarray:
     """Measure a crop.
 
     Args:
         pixels: (T, 2, H, W), channels (phase, DNA), raw intensities; the phase is not used.
         pixel_size_um: side of a pixel.
+        device: as `lineage.device.device_of` knows it.
 
     Returns:
         (T, N_MEASURES) float32; all 0 where the DNA channel is constant.
@@ -30,7 +33,8 @@ def measures(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
     if np.ptp(pixels[:, DNA]) == 0:
         return np.zeros((len(pixels), N_MEASURES), np.float32)
     view = resample(at_scale(pixels, pixel_size_um), (BODIES_PX, BODIES_PX))
-    return np.concatenate([nuclei_measures(pixels, pixel_size_um), bodies(by_percentiles(view))], axis=1)
+    of_nuclei = nuclei_measures(pixels, pixel_size_um, device=device)
+    return np.concatenate([of_nuclei, bodies(by_percentiles(view))], axis=1)
 
 
 def bodies(crop: np.ndarray) -> np.ndarray:
@@ -63,17 +67,18 @@ def _frame_measures(dna: np.ndarray) -> list[float]:
 
 def _bodies(bright: np.ndarray) -> tuple[float, ...]:
     """Number, the three largest areas, the sum of all; shape of the largest, and its distance to the next."""
-    from skimage.measure import label, regionprops
+    from skimage.measure import label
 
     middle = (len(bright) - 1) / 2
-    min_px = MIN_BODY_PX * (len(bright) / 96) ** 2
-    labels = label(bright)
-    small = np.bincount(labels.ravel()) < min_px
-    labels[small[labels]] = 0
-    found = regionprops(labels)
-    bodies = [b for b in found if np.hypot(*np.subtract(b.centroid, middle)) < REACH * len(bright)]
-    bodies.sort(key=lambda b: -b.area)
-    areas = [float(b.area) for b in bodies]
-    form = (float(bodies[0].eccentricity), float(bodies[0].solidity)) if bodies else (0.0, 1.0)
-    apart = float(np.hypot(*np.subtract(bodies[0].centroid, bodies[1].centroid))) if len(bodies) > 1 else 0.0
-    return (float(len(bodies)), *(areas + [0.0] * 3)[:3], sum(areas), *form, apart)
+    found = measures_of(label(bright), bright)
+    near = np.hypot(*(found.position_px - middle).T) < REACH * len(bright)
+    counted = np.flatnonzero(near & (found.area_px >= MIN_BODY_PX * (len(bright) / 96) ** 2))
+    largest = counted[np.argsort(-found.area_px[counted], kind="stable")]
+    areas = found.area_px[largest]
+    form = (0.0, 1.0)
+    if len(largest):
+        form = (float(found.eccentricity[largest[0]]), float(found.solidity[largest[0]]))
+    apart = 0.0
+    if len(largest) > 1:
+        apart = float(np.hypot(*np.subtract(*found.position_px[largest[:2]])))
+    return (float(len(areas)), *[*areas[:3].tolist(), 0.0, 0.0, 0.0][:3], float(areas.sum()), *form, apart)

@@ -12,6 +12,7 @@ from functools import cache
 import numpy as np
 
 from classifier.pixels import DNA, PIXEL_UM, VIEW_PX, at_scale
+from lineage.device import AUTO, device_of
 from lineage.nuclei import appearance
 from lineage.nuclei.background import background
 from lineage.nuclei.measure import Measures, measures_of
@@ -45,12 +46,13 @@ class Nuclei:
         return self.measures.area_px * self.measures.mean / self.brightest
 
 
-def nuclei_measures(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
+def nuclei_measures(pixels: np.ndarray, pixel_size_um: float, *, device: str = AUTO) -> np.ndarray:
     """Measure the nuclei near the middle of a crop.
 
     Args:
         pixels: (T, 2, H, W), channels (phase, DNA), raw intensities; the phase is not used.
         pixel_size_um: side of a pixel.
+        device: as `lineage.device.device_of` knows it.
 
     Returns:
         (T, N_NUCLEUS_MEASURES) float32. Within each radius of the middle: number of nuclei, DNA, area, DNA by
@@ -62,14 +64,14 @@ def nuclei_measures(pixels: np.ndarray, pixel_size_um: float) -> np.ndarray:
     dna = at_scale(pixels, pixel_size_um)[:, DNA]
     if np.ptp(dna) == 0:
         return np.zeros((len(dna), N_NUCLEUS_MEASURES), np.float32)
-    found = find_nuclei(dna)
+    found = find_nuclei(dna, device=device)
     return np.array([_frame_measures(found, t) for t in range(len(dna))], np.float32)
 
 
-def find_nuclei(dna: np.ndarray) -> Nuclei:
-    """Outline and measure the nuclei of all frames, (T, VIEW_PX, VIEW_PX)."""
+def find_nuclei(dna: np.ndarray, *, device: str = AUTO) -> Nuclei:
+    """Outline and measure the nuclei of all frames, (T, VIEW_PX, VIEW_PX), on a device."""
     image = side_by_side(dna)
-    labels, _ = predict(_model(), image)
+    labels, _ = predict(_model(device), image)
     above = image - background(image, labels, pixel_size_um=PIXEL_UM)
     found = measures_of(labels, above)
     pitch = VIEW_PX + GAP_PX
@@ -80,7 +82,7 @@ def find_nuclei(dna: np.ndarray) -> Nuclei:
         cell[:, 0] * COLUMNS + cell[:, 1],
         position,
         found,
-        appearance.looks(above, labels, found),
+        appearance.looks(above, labels, found, device=device),
         brightest,
     )
 
@@ -101,8 +103,8 @@ def model_digests() -> dict[str, str]:
 
 
 @cache
-def _model() -> stardist.Model:
-    return stardist.load()
+def _model(device: str) -> stardist.Model:
+    return stardist.load(device=device_of(device))
 
 
 def _frame_measures(found: Nuclei, t: int) -> list[float]:

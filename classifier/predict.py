@@ -15,6 +15,7 @@ from classifier.data import tiff_paths
 from classifier.measures import measures, time_summary
 from classifier.pixels import PIXEL_UM, normalised, pixel_size, read_clip
 from lineage.console import one_line_errors
+from lineage.device import AUTO, CPU, HELP, computing, device_of
 from lineage.io.integrity import check, read_record
 from lineage.progress import Screen
 from lineage.schema import InputError, MitosisClass, Predictions, mitosis_class, p_abnormal
@@ -41,11 +42,12 @@ class Classifier:
     forest: Forest | None
     card: checkpoint.Card
     sha256: str = ""
+    device: str = CPU  # where `models` are, as `lineage.device.device_of` knows it
 
     def network_input(self, pixels: np.ndarray, pixel_size_um: float = PIXEL_UM) -> np.ndarray:
         """A crop, (12, 2, H, W) -> what the networks take: measures, (12, F), or pixels, (12, C, S, S)."""
         if self.takes_measures:
-            return measures(pixels, pixel_size_um)
+            return measures(pixels, pixel_size_um, device=self.device)
         return normalised(pixels, side_px=self.card.side_px, normalisation=self.card.normalisation["name"])
 
     @property
@@ -72,8 +74,13 @@ class Classifier:
         from classifier.learn import probabilities
 
         x = self.network_input(pixels, pixel_size_um)
-        by_networks = probabilities(self.models, torch.from_numpy(x)[None], mirrored=True).numpy()
-        rows = x if self.takes_measures else measures(pixels, pixel_size_um) if self.forest else None
+        device = device_of(self.device)
+        with computing(device):
+            seen = torch.from_numpy(x)[None].to(device)
+            by_networks = probabilities(self.models, seen, mirrored=True).cpu().numpy()
+        rows = x if self.takes_measures else None
+        if rows is None and self.forest:
+            rows = measures(pixels, pixel_size_um, device=self.device)
         return calibrated(by_networks, self.forest_probability(rows), self.card)[0]
 
     def forest_probability(self, rows: np.ndarray | None) -> np.ndarray | None:
@@ -123,14 +130,22 @@ def calibrated(rows: np.ndarray, forest: np.ndarray | None, card: checkpoint.Car
     return found
 
 
-def load(weights: Path | None = None) -> Classifier:
-    """Load a checkpoint, by default the bundled one.
+def load(weights: Path | None = None, device: str = AUTO) -> Classifier:
+    """Load a checkpoint.
+
+    Args:
+        weights: its file; the bundled one if None.
+        device: as `lineage.device.device_of` knows it.
 
     Raises:
-        InputError: no such file, or no checkpoint of this software.
+        InputError: no such file, no checkpoint of this software, or no such device.
     """
     path = weights or BUNDLED
-    return Classifier(*checkpoint.load(path), checkpoint.sha256(path))
+    models, forest, card = checkpoint.load(path)
+    place = device_of(device)
+    with computing(place):
+        models = [model.to(place) for model in models]
+    return Classifier(models, forest, card, checkpoint.sha256(path), device)
 
 
 def classify(crops: Crops, *, classifier: Classifier | None = None) -> Predictions:
@@ -186,6 +201,7 @@ def main(
     ],
     out: Annotated[Path, typer.Option(help="Table to write: clip, mitosis_class, p_abnormal, p_none.")],
     model: Annotated[Path | None, typer.Option(help="Checkpoint; by default the bundled one.")] = None,
+    device: Annotated[str, typer.Option(help=HELP)] = AUTO,
     overwrite: Annotated[bool, typer.Option(help="Replace the table if it is there.")] = False,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
@@ -193,7 +209,7 @@ def main(
     with one_line_errors(debug=debug, stopped="nothing was written"):
         if out.exists() and not overwrite:
             raise InputError(f"{out} is already there; give another --out or --overwrite")
-        classifier = load(model)
+        classifier = load(model, device)
         rows = rows_of(tiff_paths(clips_folder(clips_or_run)), classifier)
         with out.open("w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *rows])

@@ -22,6 +22,7 @@ from classifier.evaluate import classify_clips
 from classifier.figures import figures
 from classifier.model import DEFAULT, MODELS
 from lineage.console import one_line_errors
+from lineage.device import AUTO, HELP, device_of
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +38,14 @@ app = typer.Typer(add_completion=False)
 
 
 def repeat(
-    clips: Sequence[Clip], test: Sequence[Clip], name: str, recipe: Recipe, *, seed: int, weights: Any
+    clips: Sequence[Clip],
+    test: Sequence[Clip],
+    name: str,
+    recipe: Recipe,
+    *,
+    seed: int,
+    weights: Any,
+    device: str = AUTO,
 ) -> dict[str, Any]:
     """Train once, and measure.
 
@@ -48,6 +56,7 @@ def repeat(
         recipe: how it is trained.
         seed: of the split and of the training.
         weights: published ones of the backbone; None: random ones.
+        device: that trains, as `lineage.device.device_of` knows it.
 
     Returns:
         `validation` and, if there are test clips, `test` -> figures.
@@ -58,7 +67,9 @@ def repeat(
     chosen = random_split(len(clips), VALIDATION_SHARE, seed)
     training = [c for c, v in zip(clips, chosen, strict=True) if not v]
     stop_by = [c for c, v in zip(clips, chosen, strict=True) if v]
-    trained = train_classifier(training, name, recipe, seed=seed, start=Start(weights), validation=stop_by)
+    trained = train_classifier(
+        training, name, recipe, seed=seed, start=Start(weights), validation=stop_by, device=device
+    )
     found: dict[str, Any] = {}
     for part, members in (("validation", stop_by), ("test", list(test))):
         if members:
@@ -100,6 +111,7 @@ def main(
     out: Annotated[
         Path, typer.Option(help="Figures of each repeat, so that a stopped command goes on.")
     ] = Path("protocol.json"),
+    device: Annotated[str, typer.Option(help=HELP)] = AUTO,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Repeat the paper's protocol and print its tables."""
@@ -107,6 +119,7 @@ def main(
     from classifier.recipes import recipe
 
     with one_line_errors(debug=debug, stopped="the same command goes on"):
+        device_of(device)  # one that is not there is refused before clips are read
         sources = published(pretrained or [])
         found, tested = find_clips(clips), find_clips(test) if test else []
         done = json.loads(out.read_text()) if out.exists() else {}
@@ -120,7 +133,7 @@ def main(
                 key = f"{name} {seed} {data_hash(found)[:8]} {data_hash(tested)[:8]} {plan}"
                 if key not in done:
                     typer.echo(f"{name}, repeat {seed + 1}/{repeats}")
-                    done[key] = repeat(found, tested, name, plan, seed=seed, weights=weights)
+                    done[key] = repeat(found, tested, name, plan, seed=seed, weights=weights, device=device)
                     part = out.with_name(f"{out.name}.part")
                     part.write_text(json.dumps(done, indent=1))
                     os.replace(part, out)

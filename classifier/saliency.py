@@ -33,8 +33,9 @@ def saliency(
     import torch
     from torch.nn.functional import interpolate
 
-    crop = torch.from_numpy(classifier.network_input(pixels, pixel_size_um))  # (12, C, S, S)
     model, classes = classifier.models[0], classifier.card.classes
+    crop = torch.from_numpy(classifier.network_input(pixels, pixel_size_um))  # (12, C, S, S)
+    crop = crop.to(next(model.parameters()).device)
     if classifier.takes_measures:
         return _frame_shares(model, crop, classes), np.zeros((len(crop), 1, 1), np.float32)
     maps: list[torch.Tensor] = []
@@ -58,7 +59,8 @@ def saliency(
     heat = (weights * values).sum(1, keepdim=True).clamp(min=0)  # (12, 1, h, w)
     heat = interpolate(heat, size=crop.shape[-2:], mode="bilinear")[:, 0]
     frames = heat.sum((1, 2))
-    return (frames / frames.sum().clamp(min=1e-12)).numpy(), (heat / heat.max().clamp(min=1e-12)).numpy()
+    shares, heat = frames / frames.sum().clamp(min=1e-12), heat / heat.max().clamp(min=1e-12)
+    return shares.cpu().numpy(), heat.cpu().numpy()
 
 
 def _frame_shares(model: torch.nn.Module, crop: torch.Tensor, classes: tuple[str, ...]) -> np.ndarray:
@@ -71,4 +73,4 @@ def _frame_shares(model: torch.nn.Module, crop: torch.Tensor, classes: tuple[str
     if x.grad is None:
         raise RuntimeError("no gradient reached the measures")
     shares = (x.grad * x.detach()).abs().sum(dim=2)[0]
-    return (shares / shares.sum().clamp(min=1e-12)).numpy()
+    return (shares / shares.sum().clamp(min=1e-12)).cpu().numpy()

@@ -99,7 +99,9 @@ def _prepare(
     """`raw` holds crops and their pixel sizes in micrometres."""
     is_measured = recipe.forest or not recipe.side_px
     rows = torch.tensor(
-        np.array([measures(*crop) for crop in raw]) if is_measured else np.zeros((len(raw), CROP_FRAMES, 0)),
+        np.array([measures(*crop, device=str(device)) for crop in raw])
+        if is_measured
+        else np.zeros((len(raw), CROP_FRAMES, 0)),
         dtype=torch.float32,
     )
     pixels = rows

@@ -22,6 +22,7 @@ from classifier.nuclei import model_digests
 from classifier.pixels import NORMALISATIONS
 from classifier.predict import Classifier
 from lineage.console import one_line_errors
+from lineage.device import AUTO, HELP, description, device_of, one_line_failures
 from lineage.schema import InputError, MitosisClass
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def train_classifier(
     start: Start,
     validation: Sequence[Clip] = (),
     curves: Path | None = None,
+    device: str = AUTO,
 ) -> Classifier:
     """Train the networks of a recipe, one after another, and its forest; nothing is calibrated yet.
 
@@ -64,32 +66,33 @@ def train_classifier(
         start: first weights, and the folder for the states of the trainings.
         validation: the epoch that is best on these is kept; without them, the last.
         curves: PNG of the losses, drawn anew after each network; None: none.
+        device: that trains, as `lineage.device.device_of` knows it.
 
     Returns:
         The classifier, its networks on the processor.
     """
     from classifier.curves import draw
-    from classifier.learn import best_device
     from classifier.tensors import clip_tensors, decoy_tensors
     from classifier.trial import train_forest, train_network
 
-    device = best_device()
-    tensors = clip_tensors(clips, recipe, device)
-    validation_tensors = clip_tensors(validation, recipe, device) if validation else None
-    decoys = decoy_tensors(clips, recipe, device)[0] if recipe.none_share else None
+    place = device_of(device)
+    tensors = clip_tensors(clips, recipe, place)
+    validation_tensors = clip_tensors(validation, recipe, place) if validation else None
+    decoys = decoy_tensors(clips, recipe, place)[0] if recipe.none_share else None
     models, histories = [], []
     for member in range(recipe.members):
         path = start.state_path and start.state_path / f"member_{member}.pt"
-        model, history = train_network(
-            name,
-            tensors,
-            decoys,
-            recipe,
-            seed=seed + member,
-            start=replace(start, state_path=path),
-            validation=validation_tensors,
-            progress=_progress(f"network {member + 1}/{recipe.members}"),
-        )
+        with one_line_failures(place):
+            model, history = train_network(
+                name,
+                tensors,
+                decoys,
+                recipe,
+                seed=seed + member,
+                start=replace(start, state_path=path),
+                validation=validation_tensors,
+                progress=_progress(f"network {member + 1}/{recipe.members}"),
+            )
         models.append(model.cpu())
         histories.append(history)
         if curves:
@@ -230,6 +233,7 @@ def main(
     calibration: Annotated[
         Path | None, typer.Option(help="Table of classifier.crossvalidate on the same clips.")
     ] = None,
+    device: Annotated[str, typer.Option(help=HELP)] = AUTO,
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Train a mitosis classifier; started again on the same folder, a killed training goes on."""
@@ -238,6 +242,7 @@ def main(
     from classifier.trial import Start
 
     with one_line_errors(debug=debug, stopped="the same command goes on from the last epoch"):
+        device_of(device)  # one that is not there is refused before clips are read
         plan = recipe(model, pretrained=pretrained is not None).shortened(epochs, patience)
         plan = replace(plan, members=members or plan.members)
         found = find_clips(clips)
@@ -260,7 +265,14 @@ def main(
         }
         start = Start(read_weights(fetch(pretrained)) if pretrained else None, out, identity)
         trained = train_classifier(
-            training, model, plan, seed=seed, start=start, validation=stop_by, curves=out / "curves.png"
+            training,
+            model,
+            plan,
+            seed=seed,
+            start=start,
+            validation=stop_by,
+            curves=out / "curves.png",
+            device=device,
         )
         record = {
             "seed": seed,
@@ -269,6 +281,7 @@ def main(
             "data_sha256": data_hash(training),
             "clips": dict(Counter(clip.label.value for clip in training)),
             "hold_out_fold": hold_out_fold,
+            "device": description(device),
         }
         trained = replace(trained, card=replace(trained.card, training=record, **calibrated))
         save(trained, held_out, out / "model.safetensors")

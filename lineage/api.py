@@ -247,6 +247,7 @@ def segment(
     fucci: tuple[str | int, str | int] | None = None,
     correct_light: bool = True,
     workers: int | None = None,
+    device: str = "auto",
     quiet: bool = False,
 ) -> Nuclei:
     """Find and measure the nuclei of a movie.
@@ -260,6 +261,7 @@ def segment(
         fucci: of these, the one that is bright in G1, and the one that is bright in S, G2 and M.
         correct_light: take uneven light and bleaching out of DNA mass and intensity, where they can be told.
         workers: processes; as many as pay if left out.
+        device: where torch computes: `"cpu"`, `"cuda"`, `"cuda:1"`, `"mps"`; a GPU, if there is one.
         quiet: show no progress.
 
     Raises:
@@ -272,8 +274,8 @@ def segment(
     measured = signals.choose(video, measure, fucci)
     quality = _assess(video, screen)
     with screen.stage("scale"):
-        scale = estimate_scale(video, quality, model=model, diameter_um=nucleus_diameter_um)
-    find = segment.StarDistFinder(model, scale.zoom)
+        scale = estimate_scale(video, quality, model=model, diameter_um=nucleus_diameter_um, device=device)
+    find = segment.StarDistFinder(model, scale.zoom, device)
     warnings = (*video.warnings, *quality.warnings, *scale.warnings(video.pixel_size_um))
     return _measured(
         video,
@@ -285,6 +287,7 @@ def segment(
         min_area=min_area,
         correct_light=correct_light,
         workers=workers,
+        device=device,
     )
 
 
@@ -298,6 +301,7 @@ def from_masks(
     measure: Sequence[str | int] | None = None,
     fucci: tuple[str | int, str | int] | None = None,
     correct_light: bool = True,
+    device: str = "auto",
     quiet: bool = False,
 ) -> Nuclei:
     """Measure nuclei that another program outlined.
@@ -312,6 +316,7 @@ def from_masks(
         measure: further channels of the movie to measure, as in `segment`.
         fucci: likewise.
         correct_light: as in `segment`.
+        device: as in `segment`.
         quiet: show no progress.
 
     Raises:
@@ -338,6 +343,7 @@ def from_masks(
         min_area=min_area,
         correct_light=correct_light,
         workers=1,
+        device=device,
     )
     return replace(found, warnings=(*found.warnings, *opened.warnings_of(found.labels)))
 
@@ -404,6 +410,7 @@ def analyse(
     out: str | Path | None = None,
     masks: str | Path | None = None,
     dose_gy: float | None = None,
+    device: str | None = None,
     settings: Config | str | Path | Mapping[str, Any] | None = None,
     overwrite: bool = False,
     quiet: bool = False,
@@ -416,6 +423,7 @@ def analyse(
             is gone with the result unless it is saved.
         masks: existing masks in place of a segmentation, a file or folder; an array goes to `from_masks`.
         dose_gy: dose the cells were given; carried into the results.
+        device: as in `segment`.
         settings: a TOML file, or settings by dotted name: `{"segment.model": "2D_versatile_fluo"}`.
         overwrite: throw away an earlier run in `out`.
         quiet: show no progress.
@@ -430,7 +438,7 @@ def analyse(
         raise InputError(
             f"masks are a {type(masks).__name__}; give a file or folder, or use `from_masks` and `track`"
         )
-    arguments = {"dose_gy": dose_gy, "labels": None if masks is None else Path(masks)}
+    arguments = {"dose_gy": dose_gy, "labels": None if masks is None else Path(masks), "device": device}
     given = {name: value for name, value in arguments.items() if value is not None}
     if isinstance(settings, config.Config):
         chosen = config.read(None, settings.model_dump() | given)
@@ -495,6 +503,7 @@ def _measured(
     min_area: float,
     correct_light: bool,
     workers: int | None,
+    device: str,
 ) -> Nuclei:
     """Labels in a temporary folder, so that memory does not grow with the movie, and their measurements."""
     from lineage.io import labels
@@ -514,7 +523,8 @@ def _measured(
             journal=journal,
             min_area=min_area,
             signals=measured,
-            workers=workers or segment.workers_for(video),
+            workers=workers or segment.workers_for(video, device=device),
+            device=device,
             progress=progress,
         )
     shutil.rmtree(journal)

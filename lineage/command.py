@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lineage.console import one_line_errors
+from lineage.device import HELP
 
 if TYPE_CHECKING:
     from lineage.config import Config
@@ -66,6 +67,7 @@ def main(
         typer.Option(help="a further channel to measure, by name or number; may be repeated [all]"),
     ] = None,
     dose_gy: Annotated[float | None, typer.Option(help="dose the cells were given")] = None,
+    device: Annotated[str | None, typer.Option(help=f"{HELP} [auto]")] = None,
     config: Annotated[Path | None, typer.Option(help="settings, a TOML file")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="throw away an earlier run")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="show the traceback of an error")] = False,
@@ -93,6 +95,7 @@ def main(
             "segment.nucleus_diameter_um": nucleus_diameter_um,
             "segment.measure": tuple(measure) if measure else None,
             "dose_gy": dose_gy,
+            "device": device,
         }
         warn = partial(screen.log, style="yellow")
         read = settings.read(config, options, warn=warn)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from lineage.device import AUTO, WORDS
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -152,6 +153,12 @@ class Config(_Settings):
         None, ge=0, description="dose the cells were given; carried into the results"
     )
     labels: Path | None = Field(None, description="existing masks in place of a segmentation")
+    device: str = Field(
+        AUTO,
+        pattern=f"^({WORDS})$",
+        description="where torch computes: auto (a GPU, if there is one), cpu, cuda, cuda:1 or mps; what "
+        "is done is not done again for it",
+    )
     video: VideoSettings = VideoSettings()
     quality: QualitySettings = QualitySettings()
     segment: SegmentSettings = SegmentSettings()

@@ -24,6 +24,7 @@ _NO_MEMORY = (
     "Cannot allocate memory",
     "failed to map segment",
     "Unable to allocate",
+    "std::bad_alloc",
 )
 
 _NO_MEMORY_LEFT = "memory ran out; close other programs, or give the command on a machine with more of it"

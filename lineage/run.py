@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lineage.device import AUTO, CPU, is_there
 from lineage.io.files import check_space
 from lineage.io.lock import locked
 from lineage.io.run_folder import RunFolder
@@ -72,6 +73,8 @@ def reopen(root: Path, record: dict[str, Any]) -> tuple[Video, Config]:
     from lineage.video import open_parts
 
     stated, config = record["video"], Config.model_validate(record.get("settings", {}))
+    if config.device not in (AUTO, CPU) and not is_there(config.device):  # run on another machine
+        config = config.model_copy(update={"device": AUTO})
     paths = [_found(Path(path), root) for path in stated.get("parts") or [stated["path"]]]
     path = paths[0]
     if config.labels and str(config.labels.resolve()) == stated["path"]:
@@ -124,7 +127,7 @@ def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen,
             forget_report(job)
     except (InputError, OSError) as error:
         # Bad masks, a full disk: a folder that this start made, and in which no nuclei lie yet, goes.
-        goes_on = isinstance(error, OSError) and any(folder.journal.glob("*/*.csv"))
+        goes_on = isinstance(error, OSError) and any(folder.journal.glob("*/*.npz"))
         if is_new and "segment" not in folder.record.get("stages", {}) and not goes_on:
             shutil.rmtree(out, ignore_errors=True)
         raise

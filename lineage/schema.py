@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -446,7 +447,7 @@ class FrameQuality:
         if not np.array_equal(self.table["frame"], np.arange(len(self.table))):
             raise ValueError("quality: one row a frame, from 0, in order")
 
-    @property
+    @cached_property
     def usable(self) -> np.ndarray:
         """(T,) bool."""
         return self.table["usable"].to_numpy(bool)
@@ -461,7 +462,7 @@ class FrameQuality:
         before_gaps = long_gaps(self.usable, float(times[1] - times[0]) if len(times) > 1 else 0.0)
         return (*before_gaps.tolist(), int(usable[-1]))
 
-    @property
+    @cached_property
     def drift_px(self) -> np.ndarray:
         """(T, 2) float: y, x."""
         return self.table[["drift_y_px", "drift_x_px"]].to_numpy(float)

@@ -36,8 +36,10 @@ def tables(tree: nx.DiGraph, events: pd.DataFrame) -> tuple[pd.DataFrame, pd.Dat
     ]
     tracklets = pd.DataFrame(rows, columns=list(TRACKLET_COLUMNS)).astype({"event_id": "Int64"})
     mitoses = mitoses_of(events)
+    founder_of = tracklets.set_index("tracklet_id")["founder_id"]
+    by_founder = dict(tuple(mitoses.groupby(mitoses["mother_id"].map(founder_of))))
     lineages = [
-        _lineage_row(founder, cells, mitoses[mitoses["mother_id"].isin(cells["tracklet_id"])])
+        _lineage_row(founder, cells, by_founder.get(founder, mitoses[:0]))
         for founder, cells in tracklets.groupby("founder_id")
     ]
     return tracklets, pd.DataFrame(lineages, columns=list(LINEAGE_COLUMNS))

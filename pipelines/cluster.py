@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lineage.device import AUTO, is_gpu, may_be_gpu
 from lineage.processes import cores
 from lineage.schema import InputError
-from pipelines.signals import start_semaphore_tracker
+from pipelines.signals import start_forkserver, start_semaphore_tracker
 from pipelines.worker import versions
 
 if TYPE_CHECKING:
@@ -33,11 +35,37 @@ SETTINGS = {
     "distributed.worker.memory.target": False,
     "distributed.worker.memory.spill": False,
     "distributed.worker.memory.pause": False,
+    # What dask does many times a second, for tasks of milliseconds, would cost a tenth of a core.
+    "distributed.worker.memory.monitor-interval": "1s",
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.tick.interval": "500ms",
+    "distributed.admin.system-monitor.interval": "5s",
     # So that the longest movie is given out first; it does not matter to which worker.
     "distributed.scheduler.worker-saturation": 1.0,
     # By default dask expects tasks to be short, and would let all movies wait for one SLURM job.
     "distributed.scheduler.default-task-durations": {KEY: "1h"},
 }
+# What a movie needs, in the order of a run: read once, by a process from which the workers are forked.
+PRELOADED = (
+    *("distributed.nanny", "distributed.worker", "torch", "numba", "matplotlib.pyplot", "trackpy", "btrack"),
+    *(
+        "zarr",
+        "lineage.run",
+        "classifier.predict",
+        "classifier.learn",
+        "lineage.nuclei.appearance",
+        "lineage.report",
+    ),
+    *("lineage.stardist.predict", "lineage.stardist.polygons", "lineage.nuclei.measure", "lineage.quality"),
+    *("lineage.tracking.track", "lineage.export.geff", "lineage.export.graphml", "pipelines.plate_command"),
+)
+ENVIRONMENT = {"MPLBACKEND": "Agg"}  # of a worker
+# What dask's nanny sets for a worker unless it is given, which is too late for libraries that have been read.
+OF_NANNY = {
+    "MALLOC_TRIM_THRESHOLD_": "65536",
+    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
+}
+MOVIES_A_GPU = 4  # at a time: each holds networks and a context in its memory, 1 to 2 GB
 EXTRA = "dask or dask-jobqueue is not installed: pip install 'mitosis-lineage[plates]'"
 
 
@@ -56,9 +84,24 @@ class Backend:
     supervise: Callable[[int], str] = _needs_no_supervision
 
 
-def workers_for(n_movies: int) -> int:
-    """How many movies to run at a time on this machine, by its cores and memory."""
-    return max(1, min(cores(), n_movies, int(memory_bytes() * SHARE_OF_MEMORY // BYTES_A_MOVIE)))
+def workers_for(n_movies: int, device: str = AUTO) -> int:
+    """How many movies to run at a time on this machine, by its cores and memory.
+
+    Args:
+        n_movies: of the plate.
+        device: that computes; a GPU is shared by few.
+    """
+    by_memory = int(memory_bytes() * SHARE_OF_MEMORY // BYTES_A_MOVIE)
+    by_gpu = MOVIES_A_GPU if may_be_gpu(device) and is_gpu(device) else n_movies
+    return max(1, min(cores(), n_movies, by_memory, by_gpu))
+
+
+def method() -> str:
+    """How a worker starts: on Linux forked from a process that has its libraries, elsewhere from nothing.
+
+    On macOS libraries of the system do not bear a fork, and Windows has none.
+    """
+    return "forkserver" if sys.platform == "linux" else "spawn"
 
 
 def memory_bytes() -> int:
@@ -80,11 +123,26 @@ def processes_a_movie(workers: int) -> int | None:
 @contextmanager
 def local(workers: int) -> Iterator[Backend]:
     """Start workers on this machine; each is a process of one thread, with its share of the memory."""
+    with _no_semaphore_warnings():
+        if method() == "forkserver":
+            given = {k: os.environ.get(k, v) for k, v in OF_NANNY.items()}
+            start_forkserver(
+                PRELOADED, given | ENVIRONMENT
+            )  # reads libraries while this process reads others
+        with _local_cluster(workers) as (client, memory):
+            description = f"{workers} worker{'s' * (workers > 1)} on this machine, {memory / 1e9:.1f} GB each"
+            yield Backend(
+                client, processes_a_movie(workers), f"{description}; dashboard: {_own_dashboard(client)}"
+            )
+
+
+@contextmanager
+def _local_cluster(workers: int) -> Iterator[tuple[Client, int]]:
+    """The client of a scheduler in this process, and the memory of each of its workers."""
     dask, distributed = _dask()
     memory = int(memory_bytes() * SHARE_OF_MEMORY / workers)
     with (
-        _no_semaphore_warnings(),
-        dask.config.set(SETTINGS),
+        dask.config.set(SETTINGS | {"distributed.worker.multiprocessing-method": method()}),
         distributed.LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
@@ -92,15 +150,12 @@ def local(workers: int) -> Iterator[Backend]:
             host=LOCALHOST,
             dashboard_address=DASHBOARD,
             silence_logs=logging.CRITICAL,
-            env={"MPLBACKEND": "Agg"},
+            env=ENVIRONMENT,
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
         client.register_plugin(_ignore_interrupts(distributed))
-        description = f"{workers} worker{'s' * (workers > 1)} on this machine, {memory / 1e9:.1f} GB each"
-        yield Backend(
-            client, processes_a_movie(workers), f"{description}; dashboard: {_own_dashboard(client)}"
-        )
+        yield client, memory
 
 
 @contextmanager

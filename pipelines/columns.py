@@ -37,6 +37,7 @@ OPTIONS = {
     "nucleus_diameter_um": "segment.nucleus_diameter_um",
     "measure": "segment.measure",
     "dose_gy": "dose_gy",
+    "device": "device",
     CONFIG: CONFIG,
 }
 NOT_A_COLUMN = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lineage.io.files import write_table
@@ -79,7 +79,9 @@ class Tally:
         return sum(self.frames.values()) - sum(self.before.values())
 
 
-def run(plate: PlateMap, out: Path, backend: Backend, *, screen: Screen) -> list[Outcome]:
+def run(
+    plate: PlateMap, out: Path, backend: Backend, *, screen: Screen, device: str | None = None
+) -> list[Outcome]:
     """Run every movie that is not done yet; one that fails stops none of the others.
 
     Args:
@@ -87,6 +89,7 @@ def run(plate: PlateMap, out: Path, backend: Backend, *, screen: Screen) -> list
         out: the folder for the run folders and a copy of the map; made if it is not there.
         backend: where the movies run.
         screen: shows progress.
+        device: where torch computes, for every movie; by the plate map if None.
 
     Returns:
         What became of each movie, in the plate's order.
@@ -95,8 +98,9 @@ def run(plate: PlateMap, out: Path, backend: Backend, *, screen: Screen) -> list
         InputError: `out` cannot be used.
     """
     write_copy(plate, out)
+    movies = [with_device(movie, device) for movie in plate.movies] if device else plate.movies
     with screen.stage("plate") as progress:
-        return run_movies(plate.movies, out, backend, progress, screen)
+        return run_movies(movies, out, backend, progress, screen)
 
 
 def write_copy(plate: PlateMap, out: Path) -> None:
@@ -225,6 +229,11 @@ def with_workers(movie: Movie, processes: int | None) -> Config:
     is_small = movie.n_frames * movie.shape[0] * movie.shape[1] <= WORTH_PROCESSES
     segment = config.segment.model_copy(update={"workers": 1 if is_small else processes})
     return config.model_copy(update={"segment": segment})
+
+
+def with_device(movie: Movie, device: str) -> Movie:
+    """The movie; torch is to compute on a device."""
+    return replace(movie, config=movie.config.model_copy(update={"device": device}))
 
 
 def stages_of(run_folder: Path) -> dict[str, Any]:

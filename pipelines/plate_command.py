@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lineage.console import one_line_errors
+from lineage.device import AUTO, HELP
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -56,6 +57,7 @@ def run(
     ] = None,
     scheduler: Annotated[str | None, typer.Option(help="address of a running dask scheduler")] = None,
     slurm: Annotated[Path | None, typer.Option(help="profile of SLURM jobs, TOML")] = None,
+    device: Annotated[str | None, typer.Option(help=f"{HELP}; by default as the map says, or auto")] = None,
     debug: Debug = False,
 ) -> None:
     """Run every movie of a plate. Movies that are done are left alone; killed, the next start goes on.
@@ -74,18 +76,24 @@ def run(
             raise InputError("--workers, --scheduler and --slurm exclude each other; give one")
         checked = platemap.check(plate)
         screen.log(f"{plate.name}: {len(checked.movies)} movies, no mistake")
+        check_device(device, here=not (scheduler or slurm))
         refuse_own_map(plate, out)
         with (
-            backend_of(len(checked.movies), workers, scheduler, slurm, screen) as backend,
+            backend_of(len(checked.movies), workers, scheduler, slurm, screen, device or AUTO) as backend,
             undisturbed_afterwards(),
         ):
             screen.log(backend.description)
-            outcomes = run(checked, out, backend, screen=screen)
+            outcomes = run(checked, out, backend, screen=screen, device=device)
         raise typer.Exit(report_result(outcomes, out, screen, debug=debug))
 
 
 def backend_of(
-    n_movies: int, workers: int | None, scheduler: str | None, slurm: Path | None, screen: Screen
+    n_movies: int,
+    workers: int | None,
+    scheduler: str | None,
+    slurm: Path | None,
+    screen: Screen,
+    device: str = AUTO,
 ) -> AbstractContextManager[Backend]:
     """Choose where the movies run, by the options of the command.
 
@@ -95,6 +103,7 @@ def backend_of(
         scheduler: `--scheduler`.
         slurm: `--slurm`.
         screen: gets warnings of SLURM's.
+        device: `--device`.
 
     Returns:
         The backend, to be entered.
@@ -105,7 +114,22 @@ def backend_of(
         return cluster.remote(scheduler)
     if slurm:
         return cluster.slurm(slurm, n_movies, screen=screen)
-    return cluster.local(min(workers or cluster.workers_for(n_movies), n_movies))
+    return cluster.local(min(workers or cluster.workers_for(n_movies, device), n_movies))
+
+
+def check_device(device: str | None, *, here: bool) -> None:
+    """Raise InputError for a device that is no device, or is not there.
+
+    Args:
+        device: `--device`.
+        here: the movies run on this machine; of others' devices their workers know.
+    """
+    from lineage.config import read
+    from lineage.device import CPU, device_of
+
+    read(None, {"device": device})
+    if here and device not in (None, AUTO, CPU):
+        device_of(device)
 
 
 def refuse_existing(path: Path, *, overwrite: bool) -> None:

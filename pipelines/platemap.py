@@ -240,7 +240,9 @@ def _errors(do: Callable[[], object]) -> list[str]:
 
 def _settings(cells: Mapping[str, str]) -> dict[str, str]:
     """The cells that are settings of `lineage.run`; a dose that is no number is left to `wrong_cells`."""
-    given = {name: value for name, value in cells.items() if "." in name or name in (*PATHS, "dose_gy")}
+    given = {
+        name: value for name, value in cells.items() if "." in name or name in (*PATHS, "dose_gy", "device")
+    }
     if number_of(given.get("dose_gy", "0")) is None:
         del given["dose_gy"]
     return given

@@ -58,7 +58,7 @@ def test_the_command_line_goes_above_the_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("dosis = 4", "unknown setting dosis; known here: dose_gy, labels, video"),
+        ("dosis = 4", "unknown setting dosis; known here: dose_gy, labels, device, video"),
         ("[track]\nspeed = 4", "unknown setting track.speed; known here: max_speed"),
         ("[video]\npixel_size_um = -1", "video.pixel_size_um = -1: .*greater than 0"),
         ("[video]\nminutes_per_frame = 0", "video.minutes_per_frame"),

@@ -123,6 +123,7 @@ def test_a_signal_is_one_line_and_130(name, capsys):
     [
         (MemoryError(), "memory ran out"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried 8 bytes"), "memory ran out"),
+        (RuntimeError("std::bad_alloc"), "memory ran out"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "memory ran out"),
         (OSError(errno.ENOSPC, "No space left on device"), "the disk is full; make room"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk is full; make room"),
@@ -262,7 +263,7 @@ def frames(tmp_path):
     return journal
 
 
-@pytest.mark.parametrize("name", ["journal/000000.csv", "journal/000000.json", "labels.zarr/raw/0/0/0"])
+@pytest.mark.parametrize("name", ["journal/000000.npz", "journal/000000.json", "labels.zarr/raw/0/0/0"])
 @pytest.mark.parametrize("damage", ["cut", "turn a bit", "delete"])
 def test_a_frame_that_lost_something_is_not_done(frames, tmp_path, name, damage):
     path = tmp_path / name

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[1]
 # Room of `lineage` -> the rooms and modules of it that its files may import, at any depth; `schema` all may.
 ARROWS = {
     "schema": set(),
-    "config": set(),
+    "config": {"device"},
+    "device": set(),
     "progress": set(),
     "processes": set(),
     "compiled": set(),
@@ -22,8 +23,8 @@ ARROWS = {
     "corrections": set(),
     "video": {"io"},
     "quality": {"blur"},
-    "stardist": {"io", "processes", "compiled", "simulate", "console", "progress"},  # drawn fields
-    "nuclei": {"io", "corrections", "video", "stardist", "processes", "compiled", "blur"},
+    "stardist": {"device", "io", "processes", "compiled", "simulate", "console", "progress"},  # drawn fields
+    "nuclei": {"device", "io", "corrections", "video", "stardist", "processes", "compiled", "blur"},
     "tracking": {"processes", "corrections"},
     "mitosis": {"io", "tracking", "corrections"},
     "tree": {"mitosis"},
@@ -37,10 +38,10 @@ ARROWS = {
         "io", "corrections", "video", "mitosis", "tree", "export", "report", "console", "progress", "run",
     },
     "stages": {
-        "config", "progress", "processes", "io", "corrections", "video", "quality", "stardist", "nuclei",
-        "tracking", "mitosis", "tree", "tables", "signal_courses", "export", "report",
+        "config", "device", "progress", "processes", "io", "corrections", "video", "quality", "stardist",
+        "nuclei", "tracking", "mitosis", "tree", "tables", "signal_courses", "export", "report",
     },
-    "run": {"config", "progress", "io", "corrections", "video", "stages", "command", "mitosis"},
+    "run": {"config", "device", "progress", "io", "corrections", "video", "stages", "command", "mitosis"},
     "review": {
         "config", "progress", "processes", "outlines", "console", "io", "corrections", "video", "nuclei",
         "mitosis", "tree", "report", "export", "run",
@@ -49,12 +50,12 @@ ARROWS = {
         "config", "progress", "io", "video", "quality", "nuclei", "tracking", "mitosis", "tree", "tables",
         "export", "run",
     },
-    "command": {"config", "progress", "io", "video", "run", "mitosis", "console"},
+    "command": {"config", "device", "progress", "io", "video", "run", "mitosis", "console"},
 }  # fmt: skip
 # What the classifier knows of the pipeline: its words, files and screen, and what sees the nuclei of a frame.
 KNOWN = {
     "lineage.schema", "lineage.io", "lineage.corrections", "lineage.video", "lineage.console",
-    "lineage.progress",
+    "lineage.progress", "lineage.device",
 }  # fmt: skip
 SEES = {"lineage.stardist", "lineage.nuclei"}
 

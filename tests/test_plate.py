@@ -1,6 +1,7 @@
 """A plate runs to its end: movies fail, processes are killed, people press Ctrl-C, and it goes on."""
 
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -127,6 +128,24 @@ def test_a_killed_worker_costs_nothing_but_time(alone, killed):
     out, tried = killed
     assert [movie for movie, _ in tried].count(tried[0][0]) == 2
     assert contents(out) == contents(alone)
+
+
+def test_what_workers_are_forked_from_is_there_to_be_read():
+    missing = [name for name in cluster.PRELOADED if importlib.util.find_spec(name) is None]
+    assert missing == []  # a module that is not there would be passed over in silence
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_a_worker_is_forked_from_a_process_of_one_thread_that_has_its_libraries(backend):
+    """A fork carries over no other thread, nor what it holds locked; jemalloc's (of pyarrow) sees to that."""
+    assert cluster.method() == "forkserver"
+    for parent in backend.client.run(os.getppid).values():
+        command = Path(f"/proc/{parent}/cmdline").read_bytes()
+        assert b"multiprocessing.forkserver" in command
+        threads = [(t / "comm").read_text().strip() for t in Path(f"/proc/{parent}/task").iterdir()]
+        assert len([name for name in threads if name != "jemalloc_bg_thd"]) == 1, threads
+    loaded = backend.client.run(lambda: sorted({m.split(".")[0] for m in sys.modules}))
+    assert all({"torch", "numba", "trackpy", "zarr", "classifier"} <= set(names) for names in loaded.values())
 
 
 def test_the_dashboard_and_all_else_listens_on_this_machine_only(backend):

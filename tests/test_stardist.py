@@ -14,7 +14,7 @@ from lineage.schema import InputError
 from lineage.simulate.bodies import Body, paint
 from lineage.simulate.nuclei import nucleus_field
 from lineage.stardist import images, model, predict, scale
-from lineage.stardist.network import Block, StarDist, half_precision, ready
+from lineage.stardist.network import StarDist, ready
 
 
 @pytest.fixture(scope="module")
@@ -84,22 +84,6 @@ def test_batch_norm_is_folded_into_the_convolutions():
     with torch.inference_mode():
         for theirs, ours in zip(network(x), folded(x), strict=True):
             assert torch.allclose(theirs, ours, atol=1e-5)
-
-
-def test_a_convolution_fused_with_its_relu_gives_the_same_numbers(bundled, monkeypatch):
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-        pytest.skip("this processor has no bfloat16")
-    x = torch.rand(1, 1, 128, 160, generator=torch.Generator().manual_seed(0))
-    fusible, seen = Block._is_fused, []
-    monkeypatch.setattr(Block, "_is_fused", lambda *told: seen.append(fusible(*told)) or seen[-1])
-    with torch.inference_mode(), half_precision(bundled.device):
-        fused = bundled.network(x)
-    assert seen
-    assert all(seen)
-    monkeypatch.setattr(Block, "_is_fused", lambda self, x: False)
-    with torch.inference_mode(), half_precision(bundled.device):
-        plain = bundled.network(x)
-    assert all(torch.equal(a, b) for a, b in zip(fused, plain, strict=True))
 
 
 def test_the_bundled_model_is_small_and_says_what_it_learned_from():

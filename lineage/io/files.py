@@ -85,7 +85,17 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             with part.open("wb") as file:
                 np.savez(file, **{str(name): _typed(column) for name, column in table.items()})  # type: ignore[arg-type]
         else:
-            table.to_csv(part, index=False, float_format="%.7g", lineterminator="\n")
+            with_seven_digits(table).to_csv(part, index=False, lineterminator="\n")
+
+
+def with_seven_digits(table: pd.DataFrame) -> pd.DataFrame:
+    """Fractions as text of seven digits, as `to_csv` would write them, in a tenth of its time."""
+    fractions = [name for name, dtype in table.dtypes.items() if dtype.kind == "f"]
+    return table.assign(**{str(name): _seven_digits(table[name].to_numpy()) for name in fractions})
+
+
+def _seven_digits(values: np.ndarray) -> list[str]:
+    return ["" if x != x else f"{x:.7g}" for x in values.tolist()]
 
 
 def _typed(column: pd.Series) -> np.ndarray:

@@ -27,7 +27,7 @@ class FrameJournal:
 
     def table(self, t: int) -> Path:
         """Where the nuclei of frame `t` are."""
-        return self.folder / f"{t:06d}.csv"
+        return self.folder / f"{t:06d}.npz"
 
     def write(self, t: int, nuclei: pd.DataFrame) -> None:
         """Note that frame `t` is done; its labels are written."""

@@ -28,7 +28,15 @@ if TYPE_CHECKING:
 
 
 CORRECTIONS = "corrections.jsonl"
-KEPT = ("stages", "warnings", "notes", "discarded", "not_applied", "corrections")  # from start to start
+KEPT = (
+    "stages",
+    "warnings",
+    "notes",
+    "discarded",
+    "not_applied",
+    "corrections",
+    "devices",
+)  # from start to start
 
 
 @dataclass(eq=False)

@@ -111,7 +111,7 @@ def select_windows(
         general.append(Flag.RESAMPLED)
     if minutes_per_frame > max_interval_min:
         general.append(Flag.INTERVAL_TOO_LONG)
-    by_cell = dict(tuple(detections.groupby("tracklet_id")))
+    by_cell = _boxes(detections)
     windows = []
     for event in events:
         wanted = frames_of(event.frame, minutes_per_frame)
@@ -129,16 +129,24 @@ def select_windows(
     return windows
 
 
+def _boxes(detections: pd.DataFrame) -> dict[int, np.ndarray]:
+    """Of each cell (N, 4): frame, y and x, radius in micrometres."""
+    ordered = detections.sort_values("tracklet_id", kind="stable")
+    radius = np.sqrt(ordered["area_um2"].to_numpy(float) / np.pi)
+    rows = np.column_stack([ordered[["frame", "y_um", "x_um"]].to_numpy(float), radius])
+    cells, starts = np.unique(ordered["tracklet_id"].to_numpy(), return_index=True)
+    return dict(zip(cells.tolist(), np.split(rows, starts[1:]), strict=True))
+
+
 def _around(
-    family: list[pd.DataFrame], frames: tuple[int, ...], *, min_um: float, max_um: float, margin_um: float
+    family: list[np.ndarray], frames: tuple[int, ...], *, min_um: float, max_um: float, margin_um: float
 ) -> tuple[float, float, float]:
-    """Centre and side of the square that covers mother and daughters during `frames`."""
+    """Centre and side of the square that covers mother and daughters, by their `_boxes`, during `frames`."""
     boxes = []
     for cell in family:
-        seen = cell[cell["frame"].between(frames[0], frames[-1])]
-        radius = np.sqrt(seen["area_um2"].to_numpy(float) / np.pi)
-        position = seen[["y_um", "x_um"]].to_numpy(float)
-        boxes += [position - radius[:, None], position + radius[:, None]]
+        seen = cell[(cell[:, 0] >= frames[0]) & (cell[:, 0] <= frames[-1])]
+        position, radius = seen[:, 1:3], seen[:, 3:]
+        boxes += [position - radius, position + radius]
     corners = np.concatenate(boxes)
     low, high = corners.min(axis=0), corners.max(axis=0)
     y, x = (low + high) / 2

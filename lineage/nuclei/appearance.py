@@ -7,17 +7,22 @@ rounding are measured, and `state.py` puts both together.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from lineage.device import AUTO
 from lineage.schema import LOOKS
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     import torch
 
+    from lineage.int8 import Convolution
     from lineage.nuclei.measure import Measures
 
 PATH = Path(__file__).with_name("appearance.safetensors")
@@ -26,22 +31,24 @@ DIAMETER = 13.0  # of a usual nucleus of the frame in it, pixels
 BRIGHTEST = 4.0  # grey levels are given over the nucleus's own mean, up to this
 FILTERS = (16, 32, 64)
 BATCH = 256  # nuclei at a time
+RANGES = "ranges"  # beside the weights: the highest number that each convolution gives
 
 
-def looks(above: np.ndarray, labels: np.ndarray, found: Measures) -> np.ndarray:
+def looks(above: np.ndarray, labels: np.ndarray, found: Measures, *, device: str = AUTO) -> np.ndarray:
     """Judge each nucleus by its pixels.
 
     Args:
         above: (Y, X) grey levels above the background.
         labels: (Y, X), 0 is background.
         found: the labels' measures.
+        device: as `lineage.device.device_of` knows it.
 
     Returns:
         (N, len(LOOKS)) float32 probabilities, as if all looks were equally frequent; rows sum to 1.
     """
     if not len(found.label):
         return np.zeros((0, len(LOOKS)), np.float32)
-    return probabilities(network(), crops(above, labels, found))
+    return probabilities(network(device), crops(above, labels, found))
 
 
 def crops(
@@ -91,16 +98,20 @@ def _coarser(image: np.ndarray, by: int) -> np.ndarray:
     return image[: height * by, : width * by].reshape(height, by, width, by).mean(axis=(1, 3))
 
 
-def probabilities(net: torch.nn.Module, seen: np.ndarray) -> np.ndarray:
+def probabilities(net: Network, seen: np.ndarray) -> np.ndarray:
     """(N, len(LOOKS)) probabilities from (N, 2, SIDE, SIDE)."""
     import torch
 
-    with torch.inference_mode():
-        parts = [net(part).softmax(dim=1) for part in torch.from_numpy(seen).split(BATCH)]
+    from lineage.device import computing
+
+    with torch.inference_mode(), computing(net.device):
+        parts = [
+            net(part.to(net.device)).softmax(dim=1).cpu() for part in torch.from_numpy(seen).split(BATCH)
+        ]
     return torch.cat(parts).numpy()
 
 
-def new_network() -> torch.nn.Module:
+def new_network() -> torch.nn.Sequential:
     """The network, with random weights: (N, 2, SIDE, SIDE) -> (N, len(LOOKS)) logits."""
     from torch import nn
 
@@ -114,6 +125,87 @@ def new_network() -> torch.nn.Module:
     return nn.Sequential(*layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(before * side**2, len(LOOKS)))
 
 
+@dataclass(frozen=True, eq=False)
+class Network:
+    """The network ready to predict: in whole numbers of eight bits where that is faster, else in float32."""
+
+    layers: torch.nn.Sequential
+    device: torch.device
+    int8: list[Convolution] | None = None
+
+    def __call__(self, seen: torch.Tensor) -> torch.Tensor:
+        """(N, 2, SIDE, SIDE) -> (N, len(LOOKS)) logits."""
+        from torch.nn import functional
+
+        from lineage.int8 import halved, whole
+
+        if self.int8 is None:
+            return cast("torch.Tensor", self.layers(seen))
+        x = whole(seen, self.int8[0].reads)
+        for k, convolution in enumerate(self.int8):
+            x = convolution(x)
+            if k % 2 and k < len(self.int8) - 1:
+                x = halved(x)
+        return cast("torch.Tensor", self.layers[-1](functional.max_pool2d(x, 2).flatten(1)))
+
+
+def ready(
+    layers: torch.nn.Sequential, device: torch.device, ranges: Sequence[float] | None = None
+) -> Network:
+    """A network for predicting.
+
+    Args:
+        layers: as `new_network` makes them.
+        device: where it computes.
+        ranges: the highest number that each of its convolutions gives, as `ranges_of` measured it.
+    """
+    import torch
+
+    from lineage.int8 import Convolution, is_fast, scale_of
+
+    layers = layers.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if ranges is None or not is_fast(device):
+        return Network(layers, device)
+    scales = [scale_of(0.0, BRIGHTEST), *(scale_of(0.0, top) for top in ranges[:-1])]
+    found = [
+        Convolution.of(layer, reads, gives)
+        for layer, reads, gives in zip(_convolutions(layers), scales, [*scales[1:], None], strict=True)
+    ]
+    return Network(layers, device, found)
+
+
+def ranges_of(layers: torch.nn.Sequential, pictures: Iterable[np.ndarray]) -> list[float]:
+    """Measure the highest number that each convolution gives, for `ready`.
+
+    Args:
+        layers: in float32.
+        pictures: (N, 2, SIDE, SIDE) each, as `crops` cuts them out of an image.
+    """
+    import torch
+
+    from lineage.int8 import usual, watched
+
+    with watched(_convolutions(layers)) as tops, torch.inference_mode():
+        for seen in pictures:
+            layers(torch.from_numpy(seen))
+    return [usual(own) for own in tops]
+
+
+def _convolutions(layers: torch.nn.Sequential) -> list[torch.nn.Conv2d]:
+    from torch import nn
+
+    return [layer for layer in layers if isinstance(layer, nn.Conv2d)]
+
+
+def save(layers: torch.nn.Sequential, ranges: Sequence[float], path: Path) -> None:
+    """Write a network as `network` reads it."""
+    import torch
+    from safetensors.torch import save_file
+
+    weights = {name: tensor.contiguous() for name, tensor in layers.state_dict().items()}
+    save_file(weights | {RANGES: torch.tensor(ranges)}, path)
+
+
 def digest() -> str:
     """SHA-256 of the bundled network's file, for a run's record."""
     import hashlib
@@ -122,10 +214,14 @@ def digest() -> str:
 
 
 @lru_cache(maxsize=1)
-def network() -> torch.nn.Module:
-    """The bundled one."""
+def network(device: str = AUTO) -> Network:
+    """The bundled one, on a device that `lineage.device.device_of` knows."""
     from safetensors.torch import load_file
 
-    net = new_network()
-    net.load_state_dict(load_file(PATH))
-    return net.eval()
+    from lineage.device import computing, device_of
+
+    layers, tensors = new_network(), load_file(PATH)
+    ranges = tensors.pop(RANGES).tolist()
+    layers.load_state_dict(tensors)
+    with computing(device_of(device)):
+        return ready(layers, device_of(device), ranges)

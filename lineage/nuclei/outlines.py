@@ -298,13 +298,14 @@ def candidate(
     """
     from stardist.geometry import dist_to_coord
 
+    from lineage.device import CPU
     from lineage.stardist.model import of_this_process
     from lineage.stardist.predict import candidates
 
     if not (0 <= y_px < image.shape[0] and 0 <= x_px < image.shape[1]):
         return None, 0.0
     found = candidates(
-        of_this_process(model), image, zoom=zoom, min_probability=MIN_CANDIDATE, near=(y_px, x_px)
+        of_this_process(model, CPU), image, zoom=zoom, min_probability=MIN_CANDIDATE, near=(y_px, x_px)
     )
     away = np.array([y_px, x_px]) - found.points
     n_rays = found.rays.shape[1]

@@ -49,7 +49,12 @@ class Scale:
 
 
 def estimate_scale(
-    video: Video, quality: FrameQuality, *, model: str = "sir-dna", diameter_um: float | None = None
+    video: Video,
+    quality: FrameQuality,
+    *,
+    model: str = "sir-dna",
+    diameter_um: float | None = None,
+    device: str = "auto",
 ) -> Scale:
     """Read the size of the nuclei from some frames.
 
@@ -58,12 +63,13 @@ def estimate_scale(
         quality: of its frames; usable ones are read.
         model: StarDist model, as in the settings.
         diameter_um: of an interphase nucleus, where it is known.
+        device: as `lineage.device.device_of` knows it.
     """
     from lineage.stardist.model import of_this_process
     from lineage.stardist.scale import diameter_px, zoom_of
 
     # One thread: five frames take a second; two take thirty where another process needs a core.
-    network = of_this_process(model)
+    network = of_this_process(model, device)
     usable = np.flatnonzero(quality.usable)
     picked = usable[np.linspace(0, len(usable) - 1, min(FRAMES, len(usable))).astype(int)]
     if diameter_um:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineage.device import AUTO, is_gpu
 from lineage.io import labels as label_store
 from lineage.io.files import read_table
 from lineage.io.frame_journal import FrameJournal
@@ -37,13 +38,14 @@ class StarDistFinder:
 
     model: str
     zoom: float
+    device: str = AUTO
 
     def __call__(self, _: int, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Labels and probabilities of one frame."""
         from lineage.stardist.model import of_this_process
         from lineage.stardist.predict import predict
 
-        return predict(of_this_process(self.model), image, zoom=self.zoom)
+        return predict(of_this_process(self.model, self.device), image, zoom=self.zoom)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,13 +71,18 @@ class MaskFinder:
         return mask, np.broadcast_to(1.0, int(mask.max()))  # takes no memory, however large a label is
 
 
-def workers_for(video: Video, n_frames: int | None = None) -> int:
-    """All cores, or one where starting more processes would take longer than it saves.
+def workers_for(video: Video, n_frames: int | None = None, *, device: str = AUTO) -> int:
+    """All cores; one where starting more processes would take longer than it saves, or a GPU computes.
+
+    Each process would hold the networks, and a context of its own, in the GPU's memory, and take turns there.
 
     Args:
         video: the movie.
         n_frames: of it that are to be measured; all if None.
+        device: as `lineage.device.device_of` knows it.
     """
+    if is_gpu(device):
+        return 1
     n_frames = video.n_frames if n_frames is None else n_frames
     return cores() if n_frames * video.shape[0] * video.shape[1] > WORTH_PROCESSES else 1
 
@@ -90,6 +97,7 @@ def segment(
     min_area: float = 0.08,
     signals: Signals = NONE,
     workers: int = 1,
+    device: str = AUTO,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> tuple[pd.DataFrame, int]:
     """Find and measure the nuclei of every usable frame; what a killed run had done is not done again.
@@ -104,6 +112,7 @@ def segment(
             label in the image.
         signals: further channels that are measured as well.
         workers: processes that find and measure, while this one reads and writes.
+        device: that says what nuclei look like, as `lineage.device.device_of` knows it.
         progress: called with (done, total) frames.
 
     Returns:
@@ -121,11 +130,11 @@ def segment(
     def tasks() -> Iterator[tuple]:
         for t in missing:
             if quality.usable[t]:
-                yield _task(video, quality, t, find, signals)
+                yield _task(video, quality, t, find, signals, device)
             else:  # nothing is measured, in columns of the same names
                 image = video.frame(t, video.nucleus)
                 nothing = dict.fromkeys(signals.names, image)
-                yield _nothing, image, None, nothing, _settings(video, quality, t)
+                yield _nothing, image, None, nothing, _settings(video, quality, t, device)
 
     for done, (t, (found, nuclei)) in enumerate(
         zip(missing, in_order(_find_and_measure, tasks(), workers=workers), strict=True)
@@ -148,6 +157,7 @@ def measure_again(
     *,
     signals: Signals = NONE,
     workers: int = 1,
+    device: str = AUTO,
 ) -> Iterator[tuple[int, pd.DataFrame]]:
     """Measure the nuclei of some frames in labels that are given, as `segment` measures those it finds.
 
@@ -157,11 +167,12 @@ def measure_again(
         frames: number and labels (Y, X) int32 of each; usable ones.
         signals: further channels that are measured as well.
         workers: processes that measure.
+        device: as in `segment`.
 
     Yields:
         The number of each frame, and a row for each of its labels, however small; each is certain.
     """
-    tasks = ((t, *_task(video, quality, t, Given(labels), signals)) for t, labels in frames)
+    tasks = ((t, *_task(video, quality, t, Given(labels), signals, device)) for t, labels in frames)
     for t, nuclei in in_order(_measure_frame, tasks, workers=workers):
         yield t, _as_masks_tell(nuclei, video)
 
@@ -171,22 +182,23 @@ def _measure_frame(t: int, *task: Any) -> tuple[int, pd.DataFrame]:
 
 
 def _task(
-    video: Video, quality: FrameQuality, t: int, find: Finder, signals: Signals
+    video: Video, quality: FrameQuality, t: int, find: Finder, signals: Signals, device: str
 ) -> tuple[Finder, np.ndarray, np.ndarray | None, dict[str, np.ndarray], dict[str, Any]]:
     """A frame's pixels, for `_find_and_measure`."""
     image = video.frame(t, video.nucleus)
     phase = None if video.phase is None else video.frame(t, video.phase)
     further = {n: video.frame(t, c) for n, c in zip(signals.names, signals.channels, strict=True)}
-    return find, image, phase, further, _settings(video, quality, t)
+    return find, image, phase, further, _settings(video, quality, t, device)
 
 
-def _settings(video: Video, quality: FrameQuality, t: int) -> dict[str, Any]:
+def _settings(video: Video, quality: FrameQuality, t: int, device: str) -> dict[str, Any]:
     return {
         "frame": t,
         "pixel_size_um": video.pixel_size_um,
         "minutes_per_frame": video.minutes_per_frame,
         "drift_px": quality.drift_px[t],
         "look": video.intensities,
+        "device": device,
     }
 
 
@@ -224,6 +236,7 @@ def measure(
     drift_px: np.ndarray,
     phase: np.ndarray | None = None,
     look: bool = True,
+    device: str = AUTO,
 ) -> pd.DataFrame:
     """Measure each nucleus.
 
@@ -237,6 +250,7 @@ def measure(
         drift_px: (2,) of this frame; taken out of `y_um, x_um`.
         phase: (Y, X), raw grey levels of the phase contrast; None where the movie has none.
         look: whether the grey levels show what nuclei look like; else `look_*` are NaN.
+        device: that says so, as `lineage.device.device_of` knows it.
 
     Returns:
         NUCLEUS_COLUMNS. `dna_mass` is the sum of grey levels above the local background, `mean_intensity`
@@ -253,7 +267,7 @@ def measure(
     above = image.astype(np.float32) - background(image, labels, pixel_size_um=pixel_size_um)
     found = measures_of(labels, above)
     seen = (
-        looks(above, labels, found).round(3)
+        looks(above, labels, found, device=device).round(3)
         if look
         else np.full((len(found.label), len(LOOK_COLUMNS)), np.nan)
     )

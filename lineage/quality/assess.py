@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage.quality.drift import DriftTracker, View, prepare
+from lineage.processes import ahead
+from lineage.quality.drift import DriftTracker, prepare
 from lineage.quality.measures import FrameMeasures, find_bad_frames, measure
 from lineage.schema import FrameQuality
 
@@ -59,9 +60,9 @@ def assess(
     report = progress or (lambda done, total: None)
     total = 2 * video.n_frames
     measures: list[FrameMeasures] = []
-    for t in range(video.n_frames):
-        measures.append(measure(video.frame(t, video.nucleus)))
-        report(t + 1, total)
+    for found in ahead(measure, (video.frame(t, video.nucleus) for t in range(video.n_frames))):
+        measures.append(found)
+        report(len(measures), total)
     table = find_bad_frames(
         measures,
         video.dtype,
@@ -99,9 +100,10 @@ def _follow(
     """(T, 2) drift in y and x, pixels; and the usable frames in which it is not known."""
     drift = np.zeros((video.n_frames, 2))
     unknown: list[int] = []
+    views = ahead(prepare, (_channels(video, t) for t in np.flatnonzero(usable).tolist()))
     for t in range(video.n_frames):
         if usable[t]:
-            drift[t], is_known = tracker.follow(_view(video, t))
+            drift[t], is_known = tracker.follow(next(views))
             unknown += [] if is_known else [t]
         elif t > 0:
             drift[t] = drift[t - 1]
@@ -128,9 +130,9 @@ def _of_masks(video: Video) -> FrameQuality:
     )
 
 
-def _view(video: Video, t: int) -> View:
+def _channels(video: Video, t: int) -> list[np.ndarray]:
     channels = [video.nucleus] if video.phase is None else [video.nucleus, video.phase]
-    return prepare([video.frame(t, c) for c in channels])
+    return [video.frame(t, c) for c in channels]
 
 
 def _warn(quality: pd.DataFrame, unknown: list[int]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import pandas as pd
 if TYPE_CHECKING:
     from lineage.schema import FrameQuality
 
+_MAX_NUCLEI = 100  # a frame, in the mean; where there are more, those around the middle say how all moved
 _MIN_LINKED = 5  # nuclei found in both of two frames, for their mean displacement to count
 _MAX_RANDOM_WALK = 4.0  # standard deviations that the sum of random steps may reach
 
@@ -24,7 +25,7 @@ def check_with_trackpy(
     """Compare the stage drift with the nuclei: after its correction their mean should not move.
 
     Single steps are compared, and the displacement over the movie. The mean of cells that walk at random
-    moves too, and that is allowed for.
+    moves too, and that is allowed for. In a large field the nuclei around its middle are enough.
 
     Args:
         detections: `frame, y_px, x_px`, positions in the images.
@@ -60,7 +61,19 @@ def _without_drift(detections: pd.DataFrame, quality: FrameQuality) -> pd.DataFr
     frames = kept["frame"].to_numpy(int)
     positions = kept[["y_px", "x_px"]].to_numpy(float) - quality.drift_px[frames]
     number = np.cumsum(quality.usable) - 1
-    return pd.DataFrame({"frame": number[frames], "y": positions[:, 0], "x": positions[:, 1]})
+    table = pd.DataFrame({"frame": number[frames], "y": positions[:, 0], "x": positions[:, 1]})
+    return _around_the_middle(table)
+
+
+def _around_the_middle(table: pd.DataFrame) -> pd.DataFrame:
+    """The nuclei in so large a part of the field around its middle that there are _MAX_NUCLEI a frame."""
+    share = _MAX_NUCLEI * table["frame"].nunique() / max(len(table), 1)
+    if share >= 1:
+        return table
+    positions = table[["y", "x"]].to_numpy()
+    low, high = positions.min(axis=0), positions.max(axis=0)
+    inside = np.abs(positions - (low + high) / 2) <= np.sqrt(share) * (high - low) / 2
+    return table[inside.all(axis=1)].reset_index(drop=True)
 
 
 def _linked_nuclei(linked: pd.DataFrame) -> pd.Series:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lineage.device import description
 from lineage.io.files import remove
 from lineage.io.inputs import Changed
 
@@ -52,6 +53,22 @@ class Job:
         noted.pop(stage, None)
         if reasons:
             noted[stage] = dict(reasons)
+
+    def note_device(self, stage: str) -> str:
+        """Record that a stage computes on the settings' device; one that goes on may have begun on another.
+
+        Args:
+            stage: its name.
+
+        Returns:
+            The settings' word for the device.
+        """
+        word = self.config.device
+        known = self.folder.record.setdefault("devices", {}).setdefault(stage, [])
+        if (device := description(word)) not in known:
+            known.append(device)
+        self.folder.save()
+        return word
 
     def run_stage(
         self,

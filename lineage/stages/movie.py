@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lineage import __version__
 from lineage.corrections import journal
+from lineage.device import AUTO, CPU, device_of
 from lineage.io.files import content_sha256
 from lineage.io.inputs import Inputs
 from lineage.io.integrity import fingerprint
@@ -58,12 +59,14 @@ def with_channels(video: Video, config: Config) -> Video:
 
 
 def check_inputs(video: Video, config: Config) -> None:
-    """Raise InputError if masks, a model or a channel cannot be used, before anything is read or written."""
+    """Raise InputError if masks, a model, a channel or the device cannot be used; nothing is written yet."""
     from lineage.nuclei import signals
     from lineage.nuclei.masks import open_masks
     from lineage.stardist import model
 
     _check_files(config)
+    if config.device not in (AUTO, CPU):  # these are everywhere, and torch is not loaded to find out
+        device_of(config.device)
     signals.choose(video, config.segment.measure, config.segment.fucci)
     if config.labels:
         open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)

@@ -47,7 +47,10 @@ def scale(job: Job, quality: FrameQuality) -> Scale:
     path, video, settings = job.folder.scale, job.video, job.config.segment
 
     def work(_: Progress) -> Iterable[str]:
-        found = estimate_scale(video, quality, model=settings.model, diameter_um=settings.nucleus_diameter_um)
+        device = job.note_device("scale")
+        found = estimate_scale(
+            video, quality, model=settings.model, diameter_um=settings.nucleus_diameter_um, device=device
+        )
         with atomic_write(path) as part:
             part.write_text(json.dumps(found.as_dict()) + "\n")
         return found.warnings(video.pixel_size_um)
@@ -79,11 +82,11 @@ def segment(job: Job, quality: FrameQuality) -> None:
     masks: Masks | None = None
     if config.labels:
         masks = open_masks(config.labels, n_frames=video.n_frames, shape=video.shape)
-        find, workers, after = segment.MaskFinder(masks), 1, ("quality",)
+        find, after = segment.MaskFinder(masks), ("quality",)
         depends_on += [fingerprint(config.labels), str(config.labels)]
     else:
-        find = segment.StarDistFinder(config.segment.model, scale(job, quality).zoom)
-        workers, after = config.segment.workers or segment.workers_for(video), ("quality", "scale")
+        find = segment.StarDistFinder(config.segment.model, scale(job, quality).zoom, config.device)
+        after = ("quality", "scale")
         depends_on += [model.digest(config.segment.model)]
     # A journal of other settings is another journal.
     journal = folder.journal / folder.key("segment", settings=depends_on, after=after)
@@ -93,13 +96,17 @@ def segment(job: Job, quality: FrameQuality) -> None:
             shutil.rmtree(folder.labels, ignore_errors=True)
             shutil.rmtree(folder.journal, ignore_errors=True)
             journal.mkdir(parents=True)
+            job.folder.record.get("devices", {}).pop("segment", None)
+        device = job.note_device("segment")
+        workers = config.segment.workers or segment.workers_for(video, device=device)
         nuclei, too_small = segment.segment(
             video,
             quality,
             find,
             labels=folder.labels,
             journal=journal,
-            workers=workers,
+            workers=1 if masks else workers,
+            device=device,
             signals=measured,
             min_area=config.segment.min_area,
             progress=progress,

@@ -135,9 +135,12 @@ def _correct(
             if len(by_person[t]):
                 yield t, after
 
-    workers = config.workers or segment.workers_for(video, len(said))
-    frames = with_new_outlines()
-    for t, table in segment.measure_again(video, quality, frames, signals=measured, workers=workers):
+    device = job.note_device("outlines")
+    workers = config.workers or segment.workers_for(video, len(said), device=device)
+    again = segment.measure_again(
+        video, quality, with_new_outlines(), signals=measured, workers=workers, device=device
+    )
+    for t, table in again:
         new = table[table["label"].isin(by_person[t])]
         rows[t].append(fucci.with_phases(new, measured, told_by=found)[0])
         progress(len(rows), len(said))

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lineage.corrections.lines import Division, OfEvents
+from lineage.device import CPU, is_gpu
 from lineage.io import labels
 from lineage.io.files import read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, reading
@@ -105,8 +106,14 @@ def classify(job: Job) -> Predictions:
             once = earlier.drop(columns="event_id").drop_duplicates(WINDOW)
             known = wanted.merge(once, on=WINDOW, validate="many_to_one")
         new = rows[~rows["event_id"].isin(known["event_id"])]
-        workers = (job.config.segment.workers or cores()) if len(new) > WORTH_PROCESSES else 1
-        predicted = wanted.merge(_predict(new, folder.crops, weights, workers, progress), on="event_id")
+        if known.empty:
+            folder.record.get("devices", {}).pop("classify", None)
+        device = job.note_device("classify") if len(new) else CPU
+        enough = 1 if is_gpu(device) else cores()
+        workers = (job.config.segment.workers or enough) if len(new) > WORTH_PROCESSES else 1
+        predicted = wanted.merge(
+            _predict(new, folder.crops, weights, device, workers, progress), on="event_id"
+        )
         both = pd.concat([t for t in (known, predicted) if len(t)] or [predicted])
         write_table(wanted[["event_id"]].merge(both, on="event_id"), folder.predictions)
         return ()
@@ -120,12 +127,12 @@ def classify(job: Job) -> Predictions:
 
 
 def _predict(
-    rows: pd.DataFrame, folder: Path, weights: Path, workers: int, progress: Progress
+    rows: pd.DataFrame, folder: Path, weights: Path, device: str, workers: int, progress: Progress
 ) -> pd.DataFrame:
     """`event_id` and a column of probabilities for each class, one row a crop."""
-    classes = list(_classifier(weights).card.classes)
+    classes = list(_classifier(weights, device).card.classes)
     found = [np.zeros((0, len(classes)))]
-    tasks = ((rows.iloc[i : i + BATCH], folder, weights) for i in range(0, len(rows), BATCH))
+    tasks = ((rows.iloc[i : i + BATCH], folder, weights, device) for i in range(0, len(rows), BATCH))
     for probabilities in in_order(_predict_batch, tasks, workers=workers):
         found.append(probabilities)
         progress(sum(map(len, found)), len(rows))
@@ -134,23 +141,24 @@ def _predict(
     return table
 
 
-def _predict_batch(rows: pd.DataFrame, folder: Path, weights: Path) -> np.ndarray:
+def _predict_batch(rows: pd.DataFrame, folder: Path, weights: Path, device: str) -> np.ndarray:
     """(N, K) probabilities of some crops."""
     from classifier import predict
     from lineage.mitosis import crops
 
-    return predict.classify(crops.read(folder, rows), classifier=_classifier(weights)).probabilities
+    found = predict.classify(crops.read(folder, rows), classifier=_classifier(weights, device))
+    return found.probabilities
 
 
 @lru_cache(1)
-def _classifier(weights: Path) -> Classifier:
+def _classifier(weights: Path, device: str) -> Classifier:
     """The classifier of this process."""
     import torch
 
     from classifier import predict
 
     torch.set_num_threads(THREADS)
-    return predict.load(weights)
+    return predict.load(weights, device)
 
 
 def decide(

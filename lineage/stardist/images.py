@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.device import AUTO, is_gpu
 from lineage.io.files import atomic_write
 from lineage.io.tiff import SUFFIXES, check_image, finite, read_image
 from lineage.processes import cores, in_order
@@ -25,6 +26,7 @@ def label_images(
     model: str,
     nucleus_diameter_px: float | None = None,
     workers: int | None = None,
+    device: str = AUTO,
     overwrite: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
@@ -35,7 +37,8 @@ def label_images(
         out: the folder; made if it is not there.
         model: as `lineage.stardist.model.find` knows it.
         nucleus_diameter_px: of the nuclei; estimated for each image if None.
-        workers: processes; one for each core if None.
+        workers: processes; if None one for each core, or a single one where a GPU computes.
+        device: as `lineage.device.device_of` knows it.
         overwrite: replace existing labels.
         progress: called with (done, total) images.
 
@@ -49,11 +52,7 @@ def label_images(
     from lineage.stardist.model import find
 
     find(model)
-    images = (
-        [source] if source.is_file() else sorted(p for p in source.glob("*") if p.suffix.lower() in SUFFIXES)
-    )
-    if not images:
-        raise InputError(f"{source}: no TIFF there; give an image or a folder of them")
+    images = tiffs(source)
     if out.resolve() == images[0].parent.resolve():
         raise InputError(f"{out} holds the images themselves; give another folder for the labels")
     existing = [p.name for p in images if (out / p.name).exists()]
@@ -63,8 +62,8 @@ def label_images(
         check_image(path)
     is_new = not out.exists()
     out.mkdir(parents=True, exist_ok=True)
-    n = min(workers or cores(), len(images))
-    tasks = ((path, out / path.name, model, nucleus_diameter_px) for path in images)
+    n = min(workers or (1 if is_gpu(device) else cores()), len(images))
+    tasks = ((path, out / path.name, model, nucleus_diameter_px, device) for path in images)
     total = 0
     try:
         for done, count in enumerate(in_order(_label, tasks, workers=n), start=1):
@@ -77,14 +76,26 @@ def label_images(
     return total
 
 
-def _label(path: Path, out: Path, name: str, diameter: float | None) -> int:
+def tiffs(source: Path) -> list[Path]:
+    """An image, or those of a folder by name.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = [source] if source.is_file() else sorted(source.glob("*"))
+    if images := [p for p in found if p == source or p.suffix.lower() in SUFFIXES]:
+        return images
+    raise InputError(f"{source}: no TIFF there; give an image or a folder of them")
+
+
+def _label(path: Path, out: Path, name: str, diameter: float | None, device: str) -> int:
     import tifffile
 
     from lineage.stardist.model import of_this_process
     from lineage.stardist.predict import predict
     from lineage.stardist.scale import at_own_size, zoom_of
 
-    model = of_this_process(name)
+    model = of_this_process(name, device)
     image = read(path, model)
     if diameter:
         labels, _ = predict(model, image, zoom=zoom_of(model, diameter))

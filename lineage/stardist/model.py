@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import numpy as np
     import torch
 
-    from lineage.stardist.network import StarDist
+    from lineage.stardist.network import StarDist, StarDistConfig
 
 BUNDLED = "sir-dna"
 _WEIGHTS = Path(__file__).parent / "weights"
@@ -33,9 +36,8 @@ class Model:
     nms_threshold: float
     normalisation: Normalisation = "arcsinh"  # see `lineage.stardist.normalise`
     diameters_px: tuple[float, float] | None = None  # of nuclei it was trained on; images are zoomed to them
-    half: bool = (
-        False  # bfloat16 where the processor has it; StarDist's own keep float32, and its very labels
-    )
+    half: bool = False  # bfloat16 where that is faster; StarDist's own keep float32, and its very labels
+    ranges: tuple[float, ...] | None = None  # as `lineage.stardist.int8.ranges_of`; None: no whole numbers
     facts: dict[str, Any] = field(default_factory=dict)  # what it was trained on, and its scores
 
     @property
@@ -67,15 +69,16 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
 
     Args:
         name: a folder, or what `find` knows.
-        device: CUDA, MPS or CPU; the best available if None.
+        device: as `lineage.device.device_of` gives it; a GPU if there is one if None.
 
     Raises:
-        InputError: no such model, or its files do not fit together.
+        InputError: no such model, its files do not fit together, or it does not fit into the GPU.
     """
     import torch
 
+    from lineage.device import AUTO, computing, device_of
     from lineage.stardist import keras
-    from lineage.stardist.network import StarDist, StarDistConfig, best_device, ready
+    from lineage.stardist.network import StarDist, StarDistConfig, ready
 
     folder = find(name)
     if not (folder / TENSORS).exists():
@@ -91,9 +94,10 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
                 "normalisation": settings["normalisation"],
                 "diameters_px": settings["diameters_px"],
                 "half": settings["half"],
+                "ranges": _ranges(settings.get("ranges")),
             }
             prob, nms = (float(_json(folder / THRESHOLDS)[k]) for k in ("prob", "nms"))
-            _check(prob, nms, **options)
+            _check(prob, nms, config=config, **options)
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{folder}: {CONFIG} or {THRESHOLDS} is not one of ours ({error})") from error
         options["facts"] = _json(folder / FACTS) if (folder / FACTS).exists() else {}
@@ -108,10 +112,42 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
         network.load_state_dict(weights)
     except (RuntimeError, KeyError, TypeError, ValueError) as error:
         raise InputError(f"{folder}: the weights do not fit {CONFIG}; copy the folder again") from error
-    return Model(ready(network, device or best_device()), prob, nms, **options)
+    device = device or device_of(AUTO)
+    with computing(device):
+        return Model(ready(network, device, options.get("ranges")), prob, nms, **options)
 
 
-def _check(prob: float, nms: float, *, normalisation: Any, diameters_px: Any, half: Any) -> None:
+def with_ranges(model: Model, images: Iterable[np.ndarray]) -> Model:
+    """The model with the ranges that let its U-Net compute in eight bits, if it is of a kind that can.
+
+    Args:
+        model: in floating point.
+        images: (Y, X) grey levels like those that it will see; some tens do.
+    """
+    from lineage.stardist import int8, normalise
+    from lineage.stardist.network import ready
+
+    if not int8.is_possible(model.network.config):
+        return model
+    seen = (getattr(normalise, model.normalisation)(image) for image in images)
+    ranges = int8.ranges_of(model.network, seen)
+    return replace(model, network=ready(model.network, model.device, ranges), ranges=ranges)
+
+
+def _ranges(stated: Any) -> tuple[float, ...] | None:
+    return None if stated is None else tuple(map(float, stated))
+
+
+def _check(
+    prob: float,
+    nms: float,
+    *,
+    config: StarDistConfig,
+    normalisation: Any,
+    diameters_px: Any,
+    half: Any,
+    ranges: tuple[float, ...] | None,
+) -> None:
     """Raise ValueError for settings that no model of this package has."""
     if not (0 < prob < 1 and 0 < nms < 1):
         raise ValueError(f"thresholds {prob:g} and {nms:g} are not between 0 and 1")
@@ -122,15 +158,29 @@ def _check(prob: float, nms: float, *, normalisation: Any, diameters_px: Any, ha
         raise ValueError(f"diameters_px {diameters_px}")
     if not isinstance(half, bool):
         raise ValueError(f"half {half!r}")
+    if ranges is not None:
+        from lineage.stardist import int8
+
+        if not int8.is_possible(config):
+            raise ValueError("ranges, for a network that does not compute in eight bits")
+        if len(ranges) != int8.n_ranges(config) or not all(map(math.isfinite, ranges)):
+            raise ValueError(f"ranges {ranges}; {int8.n_ranges(config)} numbers are wanted")
 
 
 @lru_cache(1)
-def of_this_process(name: str) -> Model:
-    """The model, read once; one thread, so that labels do not depend on how many processes there are."""
+def of_this_process(name: str, device: str = "auto") -> Model:
+    """The model, read once; one thread, so that labels do not depend on how many processes there are.
+
+    Args:
+        name: what `find` knows.
+        device: as `lineage.device.device_of` knows it.
+    """
     import torch
 
+    from lineage.device import device_of
+
     torch.set_num_threads(1)
-    return load(name)
+    return load(name, device_of(device))
 
 
 def save(model: Model, folder: Path) -> None:
@@ -147,7 +197,7 @@ def save(model: Model, folder: Path) -> None:
         "normalisation": model.normalisation,
         "diameters_px": model.diameters_px,
         "half": model.half,
-    }
+    } | ({"ranges": model.ranges} if model.ranges else {})
     thresholds = {"prob": model.prob_threshold, "nms": model.nms_threshold}
     for name, content in ((CONFIG, settings), (FACTS, model.facts), (THRESHOLDS, thresholds)):
         (folder / name).write_text(json.dumps(content, indent=1) + "\n")

@@ -12,6 +12,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from lineage.int8 import is_fast
+from lineage.stardist import int8
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -67,40 +70,13 @@ class StarDistConfig:
         return self.grid * 2**self.unet_n_depth
 
 
-class Block(nn.Sequential):
-    """Layers in a row; in bfloat16 a convolution and its ReLU are one pass over memory, not two."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, Y, X) -> (B, C', Y, X), the same numbers either way."""
-        if not self._is_fused(x):
-            return cast("Tensor", super().forward(x))
-        x = x.bfloat16()
-        for layer in list(self)[::2]:
-            c = cast("nn.Conv2d", layer)
-            weight = c.weight.bfloat16().contiguous(memory_format=torch.channels_last)
-            bias = cast("Tensor", c.bias).bfloat16()
-            sizes = (list(cast("tuple[int, ...]", n)) for n in (c.padding, c.stride, c.dilation))
-            x = torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *sizes, c.groups, "relu", [], "")
-        return x
-
-    def _is_fused(self, x: Tensor) -> bool:
-        return (
-            x.device.type == "cpu"
-            and torch.is_inference_mode_enabled()
-            and torch.is_autocast_enabled("cpu")
-            and torch.get_autocast_dtype("cpu") == torch.bfloat16
-            and torch.ops.mkldnn._is_mkldnn_bf16_supported()
-            and hasattr(torch.ops.mkldnn, "_convolution_pointwise")
-            and [type(layer) for layer in self] == [nn.Conv2d, nn.ReLU] * (len(self) // 2)
-        )
-
-
 class StarDist(nn.Module):
     """U-Net with two heads, as in the stardist package's `StarDist2D`."""
 
     def __init__(self, config: StarDistConfig) -> None:
         super().__init__()
         self.config = c = config
+        self.int8: int8.UNet | None = None  # in place of the U-Net's layers, for prediction
         depth, base, repeats = c.unet_n_depth, c.unet_n_filter_base, c.unet_n_conv_per_depth
         width = c.n_channel_in * (c.grid**2 if c.unshuffle else 1)
         self.to_grid = nn.ModuleList()
@@ -137,7 +113,7 @@ class StarDist(nn.Module):
                 layers.append(nn.BatchNorm2d(w, eps=BATCH_NORM_EPS))
             layers.append(ACTIVATIONS[name]())
             width = w
-        return Block(*layers)
+        return nn.Sequential(*layers)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, C, Y, X) -> logits (B, 1, Y/grid, X/grid), distances in pixels (B, n_rays, Y/grid, X/grid).
@@ -181,7 +157,7 @@ class StarDist(nn.Module):
             points = _above(logits[0, 0], logit)
             rows, columns = points.T
             return points, logits[0, 0, rows, columns], dist[0].permute(1, 2, 0)[rows, columns]
-        x = self.unet(x)
+        x = self.int8(x) if self.int8 else self.unet(x)
         with torch.autocast(x.device.type, enabled=False):
             x = x.float()
             logits = self.prob(x)[0, 0]
@@ -209,8 +185,14 @@ def _above(logits: Tensor, min_logit: float, edge: int = 2) -> Tensor:
     return torch.nonzero(above) + edge
 
 
-def ready(network: StarDist, device: torch.device) -> StarDist:
-    """A copy for predicting: batch norm folded into the convolutions before it, channels last."""
+def ready(network: StarDist, device: torch.device, ranges: tuple[float, ...] | None = None) -> StarDist:
+    """A copy for predicting: batch norm folded into the convolutions before it, channels last.
+
+    Args:
+        network: as it was trained.
+        device: where it will compute.
+        ranges: of the numbers in its U-Net, which then computes in eight bits where that is faster.
+    """
     folded = StarDist(replace(network.config, unet_batch_norm=False))
     layers = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.BatchNorm2d)]
     convolutions = [m for m in folded.modules() if isinstance(m, nn.Conv2d)]
@@ -220,17 +202,13 @@ def ready(network: StarDist, device: torch.device) -> StarDist:
             norm = following.get(id(layer))
             fused = nn.utils.fuse_conv_bn_eval(deepcopy(layer).eval(), norm.eval()) if norm else layer
             convolutions.pop(0).load_state_dict(fused.state_dict())
-    return folded.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    folded = folded.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if ranges and is_fast(device):
+        folded.int8 = int8.UNet(folded, ranges)
+    return folded
 
 
 def half_precision(device: torch.device, *, allowed: bool = True) -> torch.autocast:
-    """bfloat16 where the processor computes in it; emulated, it is several times slower than float32."""
-    has = device.type == "cuda" or (device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    """bfloat16 where it is faster than float32: on NVIDIA's GPUs, and on processors with AMX."""
+    has = device.type == "cuda" or (device.type == "cpu" and torch.cpu._is_amx_tile_supported())
     return torch.autocast(device.type, torch.bfloat16, enabled=has and allowed)
-
-
-def best_device() -> torch.device:
-    """CUDA, else Apple's GPU, else the processor."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")

@@ -98,6 +98,7 @@ def _tile(
     """The candidates whose middle lies in the square at (y, x): points, probability, rays."""
     import torch
 
+    from lineage.device import computing
     from lineage.stardist.network import half_precision
 
     config = model.network.config
@@ -106,12 +107,12 @@ def _tile(
     cut = image if is_untiled else image[top : y + TILE_PX + HALO_PX, left : x + TILE_PX + HALO_PX]
     margins = [(0, -n % config.multiple) for n in cut.shape[:2]]
     padded = np.pad(cut, margins + [(0, 0)] * (cut.ndim - 2), mode="reflect")
-    planes = torch.from_numpy(padded).to(model.device).reshape(1, *padded.shape[:2], -1)
-    precise = torch.backends.cudnn.flags(enabled=True, allow_tf32=model.half)
-    with torch.inference_mode(), precise, half_precision(model.device, allowed=model.half):
-        min_logit = float(np.log(min_probability / (1 - min_probability)))
-        found = model.network.candidates(planes.permute(0, 3, 1, 2), min_logit)
-    grid_points, logits, rays = (part.cpu().numpy() for part in found)
+    planes = torch.from_numpy(padded).reshape(1, *padded.shape[:2], -1)
+    min_logit = float(np.log(min_probability / (1 - min_probability)))
+    with torch.inference_mode(), computing(model.device, tf32=model.half):
+        with half_precision(model.device, allowed=model.half):
+            found = model.network.candidates(planes.to(model.device).permute(0, 3, 1, 2), min_logit)
+        grid_points, logits, rays = (part.cpu().numpy() for part in found)
     points = grid_points * config.grid + (top, left)
     own = np.ones(len(points), bool) if is_untiled else _between(points, (y, x), (y + TILE_PX, x + TILE_PX))
     probability = 1 / (1 + np.exp(-logits[own]))

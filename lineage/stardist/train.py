@@ -11,11 +11,12 @@ import torch
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from lineage.device import AUTO, device_of
 from lineage.simulate.nuclei import nucleus_field
 from lineage.stardist import normalise
 from lineage.stardist.data import DIAMETER_RANGE_PX, disturb, patch, targets
-from lineage.stardist.model import Model
-from lineage.stardist.network import StarDist, StarDistConfig, best_device, half_precision, ready
+from lineage.stardist.model import Model, with_ranges
+from lineage.stardist.network import StarDist, StarDistConfig, half_precision, ready
 from lineage.stardist.predict import predict
 from lineage.stardist.thresholds import average_precisions, with_best_thresholds
 
@@ -137,13 +138,13 @@ def train(
         teacher: a larger model, whose predictions weigh as much as the truth (distillation).
         start: gives the first weights in place of random ones; `config` may have more filters than this
             model, and must otherwise be the same.
-        device: CUDA, MPS or CPU; the best available if None.
+        device: as `lineage.device.device_of` gives it; a GPU if there is one if None.
         log: called with one line at every report.
 
     Returns:
         The model, with the thresholds that suit it best.
     """
-    device = device or best_device()
+    device = device or device_of(AUTO)
     torch.manual_seed(schedule.seed)
     learner = _learner(config, schedule, start, device)
     first = _resume(checkpoint, vars(learner), device)
@@ -169,7 +170,8 @@ def train(
                 f"step {step} of {schedule.steps}, loss {running.item():.3f}, "
                 f"AP@0.5 {score:.3f}, {left:.0f} min left"
             )
-    return with_best_thresholds(learner.model(device), validation)
+    with_int8 = with_ranges(learner.model(device), [pair.image for pair in validation])
+    return with_best_thresholds(with_int8, validation)
 
 
 def _learner(
