@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from itertools import starmap
 from multiprocessing import get_context, parent_process
 from threading import Thread
@@ -40,6 +43,9 @@ def in_order(
         workers: processes; with one, all is done in this process.
         begin: called once in each process, with `shared`.
         shared: what is sent once to each process, not with each task.
+
+    Raises:
+        ChildProcessError: a process died.
     """
     workers = min(workers, MAX_WORKERS or workers)
     if workers == 1:
@@ -51,13 +57,35 @@ def in_order(
     pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (begin, shared))
     try:
         for task in tasks:
-            under_way.append(pool.submit(work, *task))
+            with _signals_held():
+                under_way.append(pool.submit(work, *task))
             if len(under_way) > 2 * workers:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+    except BrokenProcessPool as error:
+        raise ChildProcessError(
+            f"one of the {workers} processes that worked on the movie died, most likely because memory ran "
+            "out: give the same command again, which goes on, with fewer `workers` under [segment]"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Processes that are started in the block hear neither Ctrl-C nor a closing terminal.
+
+    Both reach every process of a terminal, and only the one that started the others should act on them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:

@@ -132,9 +132,10 @@ def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen,
             write_report(job, quality, seen, tree)
         else:
             forget_report(job)
-    except (InputError, OSError):
+    except (InputError, OSError) as error:
         # Bad masks, a full disk: a folder that this start made, and in which no nuclei lie yet, goes.
-        if is_new and "segment" not in folder.record.get("stages", {}):
+        goes_on = isinstance(error, OSError) and any(folder.journal.glob("*/*.npz"))
+        if is_new and "segment" not in folder.record.get("stages", {}) and not goes_on:
             shutil.rmtree(out, ignore_errors=True)
         raise
 

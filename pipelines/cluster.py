@@ -166,6 +166,8 @@ def remote(address: str) -> Iterator[Backend]:
         InputError: no scheduler answers there, or its workers lack this package.
     """
     _, distributed = _dask()
+    # A scheduler that dies is said of each movie that it loses, in one line.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         client = distributed.Client(address, timeout=10)
     except (OSError, ValueError) as error:

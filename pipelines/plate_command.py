@@ -69,7 +69,7 @@ def run(
     from lineage.schema import InputError
     from pipelines import platemap
     from pipelines.plate import run
-    from pipelines.signals import ended_by_signals, undisturbed_afterwards
+    from pipelines.signals import undisturbed_afterwards
 
     screen = Screen()
     with one_line_errors(debug=debug, stopped="what was finished is kept, and the next start goes on"):
@@ -80,7 +80,6 @@ def run(
         check_device(device, here=not (scheduler or slurm))
         refuse_own_map(plate, out)
         with (
-            ended_by_signals(),
             backend_of(len(checked.movies), workers, scheduler, slurm, screen, device or AUTO) as backend,
             undisturbed_afterwards(),
         ):

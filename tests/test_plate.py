@@ -16,12 +16,12 @@ import pytest
 from plates import HEADER, write_movie, write_plate, write_slurm
 from typer.testing import CliRunner
 
+from lineage.console import ENDING
 from lineage.progress import Screen
 from lineage.run import run
 from lineage.schema import InputError
 from pipelines import cluster, plate, platemap, slurm, slurm_profile, worker
 from pipelines.plate_command import app
-from pipelines.signals import ENDING
 
 TABLES = ("detections.csv", "tracklets.csv", "events.csv", "lineages.csv", "lineage.graphml")
 ROOT = Path(__file__).parents[1]

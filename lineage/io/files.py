@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import re
 import shutil
 import sys
 import time
@@ -29,6 +31,7 @@ TYPED = ".npz"
 LARGE_BYTES = 2**33
 IS_WINDOWS = sys.platform == "win32"
 BUSY_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # a virus scanner, or a server that reads a table, is soon done
+_SHORT_WRITE = re.compile(r"\d+ requested and \d+ written")
 _N_SAMPLES, _SAMPLE_BYTES = 64, 2**20
 
 
@@ -48,9 +51,16 @@ def atomic_write(path: Path) -> Iterator[Path]:
             remove(old)
             _replace(path, old)
         _replace(part, path)
-    finally:
-        remove(part)
-        remove(old)
+    except BaseException as error:
+        with suppress(OSError):  # what cannot be tidied up is not what went wrong
+            if old.exists() and not path.exists():
+                os.replace(old, path)
+            remove(part)
+        if isinstance(error, OSError) and error.errno is None and _SHORT_WRITE.search(str(error)):
+            # numpy does not say why
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
+    remove(old)
 
 
 def _replace(source: Path, target: Path) -> None:

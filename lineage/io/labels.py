@@ -142,7 +142,18 @@ def is_written(path: Path, name: str, t: int) -> bool:
         name: RAW or TRACKED.
         t: the frame.
     """
-    return (path / name / str(t) / "0" / "0").exists()
+    return chunk(path, name, t).exists()
+
+
+def chunk(path: Path, name: str, t: int) -> Path:
+    """The file of frame `t`.
+
+    Args:
+        path: the Zarr group.
+        name: RAW or TRACKED.
+        t: the frame.
+    """
+    return path / name / str(t) / "0" / "0"
 
 
 def write_tracked(

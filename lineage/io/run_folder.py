@@ -25,7 +25,7 @@ from lineage.io.integrity import (
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 
 CORRECTIONS = "corrections.jsonl"
@@ -170,10 +170,23 @@ class RunFolder:
         text = json.dumps([stage, settings, before], sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
-    def is_done(self, stage: str, key: str) -> bool:
-        """Whether the stage's results are there and still hold."""
+    def is_done(self, stage: str, key: str, *files: Path) -> bool:
+        """Whether the stage's results are there and still hold.
+
+        Args:
+            stage: its name.
+            key: what its result depends on.
+            files: what it writes; another version may have written others.
+        """
         done = self.record["stages"].get(stage, {})
-        return done.get("key") == key and not self.changed(stage)
+        return (
+            done.get("key") == key
+            and self._names(files) <= set(done.get("files", ()))
+            and not self.changed(stage)
+        )
+
+    def _names(self, files: Iterable[Path]) -> set[str]:
+        return {f.relative_to(self.root).as_posix() for f in files}
 
     def changed(self, stage: str) -> list[str]:
         """A stage's files that are gone, or not as it wrote them."""
@@ -202,10 +215,14 @@ class RunFolder:
         """
         self.record["stages"].pop(stage, None)
         self.record["warnings"].pop(stage, None)
+        self._check_is_there()
         self.save()
         warnings: list[str] = []
         start = time.monotonic()
-        yield warnings
+        try:
+            yield warnings
+        finally:
+            self._check_is_there()
         self.record["stages"][stage] = {
             "key": key,
             "files": [f.relative_to(self.root).as_posix() for f in files],
@@ -216,6 +233,20 @@ class RunFolder:
         if warnings:
             self.record["warnings"][stage] = warnings
         self.save()
+
+    def _check_is_there(self) -> None:
+        """Raise InputError if somebody deleted or moved the folder while it is written.
+
+        What was written since lies in a new folder of that name, so that a record is left in it: of no stage.
+        """
+        if self.json.exists():
+            return
+        self.record["stages"] = {}
+        self.save()
+        raise InputError(
+            f"{self.root} was deleted or moved while it was written, or its disk was taken away: "
+            "give the same command again, which begins anew"
+        )
 
     @property
     def warnings(self) -> list[str]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from lineage.device import AUTO, is_gpu
 from lineage.io import labels as label_store
-from lineage.io.files import read_table, write_table
+from lineage.io.files import read_table
+from lineage.io.frame_journal import FrameJournal
 from lineage.nuclei.rounding import rounding
 from lineage.nuclei.signals import NONE, measure_signals
 from lineage.processes import cores, in_order
@@ -106,7 +107,7 @@ def segment(
         quality: frames that are not usable get an empty label image.
         find: gives a frame's labels.
         labels: the Zarr group; its array `raw` is written, one chunk a frame.
-        journal: a folder with one table for each finished frame.
+        journal: a folder with one table for each finished frame, and its checksums.
         min_area: objects below this share of the median area are left out of the table; they keep their
             label in the image.
         signals: further channels that are measured as well.
@@ -123,12 +124,8 @@ def segment(
 
     label_store.create(labels, video.geometry)
     raw = label_store.open_array(labels, label_store.RAW, mode="r+")
-    tables = [journal / f"{t:06d}.npz" for t in range(video.n_frames)]
-    missing = [
-        t
-        for t, table in enumerate(tables)
-        if not (table.exists() and label_store.is_written(labels, label_store.RAW, t))
-    ]
+    frames = FrameJournal(journal, labels)
+    missing = [t for t in range(video.n_frames) if not frames.holds(t)]
 
     def tasks() -> Iterator[tuple]:
         for t in missing:
@@ -143,9 +140,10 @@ def segment(
         zip(missing, in_order(_find_and_measure, tasks(), workers=workers), strict=True)
     ):
         raw[t] = found
-        write_table(nuclei, tables[t])
+        frames.write(t, nuclei)
         progress(video.n_frames - len(missing) + done + 1, video.n_frames)
-    read = [one for one in map(read_table, tables) if len(one)] or [read_table(tables[0])]
+    tables = (read_table(frames.table(t)) for t in range(video.n_frames))
+    read = [one for one in tables if len(one)] or [read_table(frames.table(0))]
     nuclei = pd.concat(read, ignore_index=True)
     nuclei = _as_masks_tell(nuclei, video)
     kept = nuclei[nuclei["area_um2"] >= min_area * nuclei["area_um2"].median()] if len(nuclei) else nuclei

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lineage.device import description
+from lineage.io.files import remove
+from lineage.io.inputs import Changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from lineage.config import Config
     from lineage.corrections.journal import Journal
+    from lineage.io.inputs import Inputs
     from lineage.io.run_folder import RunFolder
     from lineage.progress import Screen
     from lineage.schema import Video
@@ -29,6 +32,7 @@ class Job:
     config: Config
     screen: Screen
     journal: Journal
+    inputs: Inputs  # that must stay as they are
 
     def said(self, kinds: Any) -> list[Any]:
         """The corrections of some kinds that hold, in order.
@@ -83,9 +87,12 @@ class Job:
             after: the stages whose results it uses.
             depends_on: what else its result depends on: settings, checksums of weights.
             files: what it writes, in the run folder.
+
+        Raises:
+            Changed: the movie is not what it was when the run began.
         """
         key = self.folder.key(stage, settings=depends_on, after=after)
-        if self.folder.is_done(stage, key):
+        if self.folder.is_done(stage, key, *files):
             return
         if self.folder.record["stages"].get(stage, {}).get("key") == key:
             names = ", ".join(self.folder.changed(stage))
@@ -93,4 +100,20 @@ class Job:
                 f"{names}: gone, or changed since it was written; {stage} is done again", "yellow"
             )
         with self.screen.stage(stage) as progress, self.folder.record_stage(stage, key, *files) as warnings:
-            warnings.extend(work(progress))
+            warnings.extend(self._of_one_movie(work, progress))
+
+    def _of_one_movie(self, work: Callable[[Progress], Iterable[str]], progress: Progress) -> list[str]:
+        """The warnings of a stage that saw the movie as it was when the run began."""
+
+        def watching(done: int, total: int) -> None:
+            self.inputs.check_now_and_then()
+            progress(done, total)
+
+        try:
+            try:
+                return list(work(watching))
+            finally:
+                self.inputs.check()  # else whatever went wrong is because of it
+        except Changed:
+            remove(self.folder.journal)  # frames of both may lie there
+            raise

@@ -9,6 +9,7 @@ from lineage import __version__
 from lineage.corrections import journal
 from lineage.device import AUTO, CPU, device_of
 from lineage.io.files import content_sha256
+from lineage.io.inputs import Inputs
 from lineage.io.integrity import fingerprint
 from lineage.schema import InputError
 from lineage.stages.job import Job
@@ -97,6 +98,7 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
         screen.log(f"assumed: {sentence}", "yellow")
     for sentence in video.notes:
         screen.log(f"read: {sentence}")
+    inputs = Inputs(*video.inputs, *([config.labels] if config.labels else []))
     now = fingerprint(*video.inputs)
     known = folder.record.get("input", {})
     same = known.get("fingerprint") == now and "sha256" in known
@@ -113,7 +115,7 @@ def start(folder: RunFolder, video: Video, config: Config, screen: Screen) -> Jo
             "seeds": "none: no stage draws random numbers",
         }
     )
-    job = Job(folder, video, config, screen, _corrections(folder, screen))
+    job = Job(folder, video, config, screen, _corrections(folder, screen), inputs)
     if journal.held(folder.record) != job.journal.digest:
         # Killed half way, the results are not those of the earlier corrections either.
         folder.record["corrections"] = folder.record.get("corrections", {}) | {"digest": UNFINISHED}
