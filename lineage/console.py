@@ -124,7 +124,8 @@ def _in_words(error: Exception) -> str:
     if error.errno == errno.EROFS:
         return f"{error.filename} may not be written: its disk is read-only; give another place"
     if isinstance(error, PermissionError):
-        return f"{error.filename2 or error.filename} may not be read or written; look at its rights, or give another place"
+        name = error.filename2 or error.filename
+        return f"{name} may not be read or written; look at its rights, or give another place"
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename} is not there: check the name, and whether its disk is there"
     return str(error)
