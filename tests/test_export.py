@@ -14,14 +14,16 @@ import pytest
 import worlds
 import zarr
 from Bio import Phylo
+from defusedxml import ElementTree
 from exports import ctc_faults, paint
 from test_tree import annotate, event_table
 from typer.testing import CliRunner
 from worlds import as_lineage, predictions_of
 
 from lineage import tables
-from lineage.export import csv, geff, graphml, newick
+from lineage.export import csv, geff, graphml, newick, yed
 from lineage.export.__main__ import app
+from lineage.export.colours import colours
 from lineage.io.files import atomic_write
 from lineage.schema import InputError
 
@@ -105,6 +107,53 @@ def test_graphml_refuses_what_it_cannot_hold_and_leaves_the_old_file(tmp_path):
 
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
+
+
+def test_yed_draws_each_cell_over_its_life_in_the_colour_of_its_verdict(tmp_path):
+    lineage, events, _ = worlds.every_subtype()
+    tree = annotate(lineage, events, predictions_of({e.event_id: (0.25, 0.75) for e in events}))
+    yed.write(tree, tmp_path / "a.graphml")
+
+    back = nx.read_graphml(tmp_path / "a.graphml", node_type=int)
+    root = ElementTree.parse(tmp_path / "a.graphml").getroot()
+
+    y = f"{{{yed.NAMESPACE}}}"
+    of_graphml = "{http://graphml.graphdrawing.org/xmlns}"
+    keys = {key.get("id"): key.attrib for key in root.iter(f"{of_graphml}key")}
+    drawn = {int(node.get("id")): node for node in root.iter(f"{of_graphml}node")}
+    boxes = {}
+    assert set(drawn) == set(tree)
+    assert set(back.edges) == set(tree.edges)
+    for cell, life in tree.nodes.items():
+        (data,) = (d for d in drawn[cell] if len(d))
+        assert keys[data.get("key")] == {"id": "node", "for": "node", "yfiles.type": "nodegraphics"}
+        box = {k: float(v) for k, v in data.find(f".//{y}Geometry").attrib.items()}
+        boxes[cell] = (box["x"], box["y"])
+        assert box["y"] == pytest.approx(life["birth_min"] / 60 * yed.HOUR)
+        assert data.find(f".//{y}Fill").get("color") == colours(tree, "verdict")[cell]
+        assert back.nodes[cell]["label"].split("\n")[0] == str(cell)
+        assert back.nodes[cell]["label"].split("\n")[1:] == (
+            [life["subtype"].replace("_", " ")] if "subtype" in life else []
+        )
+        assert {k: v for k, v in back.nodes[cell].items() if k in life} == life
+    assert len(set(boxes.values())) == len(tree)
+    assert len({colours(tree, "verdict")[cell] for cell in tree}) > 1
+
+
+@pytest.mark.parametrize("world", worlds.WORLDS)
+def test_yed_comes_back_as_the_same_lineage(tmp_path, world):
+    tree = annotate(as_lineage(world()))
+    yed.write(tree, tmp_path / "a.graphml")
+    back = graphml.read(tmp_path / "a.graphml")
+    assert set(back.edges) == set(tree.edges)
+    assert {c: back.nodes[c]["fate"] for c in back} == {c: tree.nodes[c]["fate"] for c in tree}
+
+
+def test_command_draws_for_yed_when_asked(run_dir, tmp_path):
+    for more in ((), ("--yed",)):
+        out = tmp_path / f"a{len(more)}.graphml"
+        assert command("graphml", run_dir, out, *more).exit_code == 0
+        assert ("ShapeNode" in out.read_text(encoding="utf-8")) == bool(more)
 
 
 @pytest.mark.parametrize(

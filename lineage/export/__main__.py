@@ -49,13 +49,24 @@ def ctc(run_dir: RunDir, out_dir: OutDir, overwrite: Overwrite = False, debug: D
 
 
 @app.command()
-def graphml(run_dir: RunDir, out_file: OutPath, overwrite: Overwrite = False, debug: Debug = False) -> None:
-    """GraphML, for networkx, Gephi, Cytoscape and yEd."""
-    from lineage.export import graphml
+def graphml(
+    run_dir: RunDir,
+    out_file: OutPath,
+    for_yed: Annotated[
+        bool,
+        typer.Option("--yed", help="Drawn for yEd: boxes over time, labels, the colours of verdicts."),
+    ] = False,
+    overwrite: Overwrite = False,
+    debug: Debug = False,
+) -> None:
+    """GraphML, for networkx, igraph, Gephi and Cytoscape; with --yed for yEd."""
+    from lineage.export import graphml, yed
 
     with one_line_errors(debug=debug):
         refuse_existing(out_file, overwrite=overwrite)
-        graphml.write(tree_of(run_dir), out_file)
+        tree = tree_of(run_dir)
+        with reading(RunFolder(run_dir).graphml, REMEDY):
+            (yed if for_yed else graphml).write(tree, out_file)
         typer.echo(f"Wrote {out_file}")
 
 

@@ -26,11 +26,21 @@ def write(tree: nx.DiGraph, path: Path) -> None:
     Raises:
         TypeError: an attribute that GraphML cannot hold.
     """
+    graph = plain(tree)
+    with atomic_write(path) as part:
+        nx.write_graphml(graph, part, infer_numeric_types=True)
+
+
+def plain(tree: nx.DiGraph) -> nx.DiGraph:
+    """A copy that GraphML can hold: control characters, which XML forbids, are dropped from texts.
+
+    Raises:
+        TypeError: an attribute that is no bool, int, float or str.
+    """
     graph = nx.DiGraph(**_attributes(tree.graph))
     graph.add_nodes_from((cell, _attributes(life)) for cell, life in tree.nodes.items())
     graph.add_edges_from(tree.edges)
-    with atomic_write(path) as part:
-        nx.write_graphml(graph, part, infer_numeric_types=True)
+    return graph
 
 
 def read(path: Path) -> nx.DiGraph:
