@@ -135,9 +135,8 @@ def _boxes(detections: pd.DataFrame) -> dict[int, np.ndarray]:
     radius = np.sqrt(ordered["area_um2"].to_numpy(float) / np.pi)
     rows = np.column_stack([ordered[["frame", "y_um", "x_um"]].to_numpy(float), radius])
     cells, starts = np.unique(ordered["tracklet_id"].to_numpy(), return_index=True)
-    return {
-        cell: rows[a:b] for cell, a, b in zip(cells.tolist(), starts, [*starts[1:], len(rows)], strict=True)
-    }
+    ends = [*starts[1:], len(rows)][: len(starts)]  # none, of no cells
+    return {cell: rows[a:b] for cell, a, b in zip(cells.tolist(), starts, ends, strict=True)}
 
 
 def _around(
