@@ -326,14 +326,14 @@ def tune(out: Path, args: argparse.Namespace) -> None:
 def speed(out: Path, args: argparse.Namespace) -> None:
     """Time and memory of linking and resolving; btrack for the smaller number of nuclei alone."""
     tracking_speed.head()
-    for founders in SPEED_FOUNDERS:
+    for founders in args.speed_founders:
         told = Settings(
             frames=args.speed_frames, size=SIZE, founders=founders, dose_gy=10, seed=SPEED_SEED + founders
         )
         perfect, nuclei = nuclei_of(out, told)
         shape_um = (told.field_um, told.field_um)
         tracking_speed.ours(nuclei, perfect.usable, shape_um, told.pixel_size_um, told.minutes_per_frame)
-        if founders == min(SPEED_FOUNDERS):
+        if founders == SPEED_FOUNDERS[0]:
             for states, gap_frames in product((None, states_of(nuclei)), BTRACK_GAPS):
                 tracking_speed.btrack(nuclei, shape_um, args.glpk_limit, states, gap_frames)
 
@@ -351,6 +351,7 @@ def main() -> None:
     parser.add_argument("--tune", action="store_true", help="LapTrack's settings, on other movies")
     parser.add_argument("--speed", action="store_true", help="time and memory of 721 frames")
     parser.add_argument("--speed-frames", type=int, default=SPEED_FRAMES)
+    parser.add_argument("--speed-founders", type=int, nargs="+", default=SPEED_FOUNDERS)
     args = parser.parse_args()
     args.glpk_limit = args.glpk_limit or (600.0 if args.speed else 60.0)
     args.out.mkdir(parents=True, exist_ok=True)

@@ -139,7 +139,8 @@ def test_stardist_computes_where_its_network_is(monkeypatch, no_autocast):
 
 def test_appearance_is_told_where_its_network_is():
     net = Counted(appearance.new_network().eval())
-    p = appearance.probabilities(net, np.zeros((3, 2, 32, 32), np.float32))
+    seen = appearance.Network(net, META)
+    p = appearance.probabilities(seen, np.zeros((3, 2, 32, 32), np.float32))
     assert net.seen == [META]
     np.testing.assert_allclose(p, np.full((3, len(LOOKS)), 1 / len(LOOKS)), rtol=1e-6)
 

@@ -418,7 +418,7 @@ def test_ctrl_c_cancels_the_jobs_of_this_start_and_no_other(stand_in, movies, tm
         ('walltime = "1h"', "walltime: "),
         ('memory = "much"', "memory: "),
         ('walltime = "00:05:00"', "a movie takes longer"),
-        ("jobs =", "cannot be read as TOML"),
+        ("jobs =", "is not TOML"),
     ],
 )
 def test_a_profile_that_cannot_be_used_is_refused(tmp_path, text, words):

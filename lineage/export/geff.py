@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
-from lineage.io.files import atomic_write
+from lineage.io.files import atomic_write, write_table
 from lineage.schema import CellKey, Decision, Fate, MitosisClass, Subtype
 
 if TYPE_CHECKING:
@@ -135,8 +135,7 @@ def _write_left_out(
         ("fusion" if tree.in_degree(b) > 1 else "division", a, b, born[b], last[a], first[b])
         for a, b in edges
     ]
-    with atomic_write(path) as part:
-        pd.DataFrame(rows, columns=list(LEFT_OUT_COLUMNS)).to_csv(part, index=False)
+    write_table(pd.DataFrame(rows, columns=list(LEFT_OUT_COLUMNS)), path)
 
 
 def properties(

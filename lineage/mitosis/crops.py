@@ -135,7 +135,8 @@ def _boxes(detections: pd.DataFrame) -> dict[int, np.ndarray]:
     radius = np.sqrt(ordered["area_um2"].to_numpy(float) / np.pi)
     rows = np.column_stack([ordered[["frame", "y_um", "x_um"]].to_numpy(float), radius])
     cells, starts = np.unique(ordered["tracklet_id"].to_numpy(), return_index=True)
-    return dict(zip(cells.tolist(), np.split(rows, starts[1:]), strict=True))
+    ends = [*starts[1:], len(rows)][: len(starts)]  # none, of no cells
+    return {cell: rows[a:b] for cell, a, b in zip(cells.tolist(), starts, ends, strict=True)}
 
 
 def _around(
@@ -246,7 +247,7 @@ def resample(image: np.ndarray, corner: np.ndarray, side: float, size_px: int) -
         side: of the square, pixels.
         size_px: side of the result.
     """
-    from scipy.ndimage import gaussian_filter, map_coordinates
+    from scipy.ndimage import gaussian_filter
 
     step = side / size_px
     low = np.floor(corner).astype(int) - 4
@@ -257,8 +258,12 @@ def resample(image: np.ndarray, corner: np.ndarray, side: float, size_px: int) -
     patch = image[np.ix_(rows, columns)].astype(np.float32)
     if step > 1:
         patch = gaussian_filter(patch, 0.5 * (step - 1), mode="nearest")
-    at = [c - o + (np.arange(size_px) + 0.5) * step - 0.5 for c, o in zip(corner, low, strict=True)]
-    return map_coordinates(patch, np.meshgrid(*at, indexing="ij"), order=1, mode="nearest")
+    for c, o in zip(corner, low, strict=True):  # rows, then columns, which become rows
+        at = c - o + (np.arange(size_px) + 0.5) * step - 0.5
+        before = at.astype(int)
+        share = (at - before)[:, None]
+        patch = (patch[before] * (1 - share) + patch[before + 1] * share).T
+    return patch.astype(np.float32)
 
 
 def write(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
+from lineage.compiled import compiled
 from lineage.device import AUTO
 from lineage.schema import LOOKS
 
@@ -71,23 +72,65 @@ def crops(
     Returns:
         (N, 2, side, side) float32: grey levels over the nucleus's own mean, and where it lies itself.
     """
-    from scipy.ndimage import map_coordinates
-
     diameter = diameter_px or float(2 * np.sqrt(np.median(found.area_px) / np.pi))
     step = max(diameter, 1.0) / DIAMETER  # pixels of the image to one that is seen
     coarser = max(1, int(step))  # a mean over so many, so that nothing is passed over
-    image = _coarser(above, coarser)
+    image = np.ascontiguousarray(_coarser(above, coarser), np.float32)
     offsets = (np.arange(side) - (side - 1) / 2) * step
-    y, x = (found.position_px[:, k, None] + offsets for k in (0, 1))
-    grid = np.stack(np.broadcast_arrays(y[:, :, None], x[:, None, :]))  # (2, N, side, side)
+    return _cut(
+        image,
+        coarser,
+        np.ascontiguousarray(labels, np.int32),
+        found.label,
+        np.ascontiguousarray(found.position_px, np.float64),
+        np.maximum(found.mean, 1e-6),
+        offsets,
+    )
+
+
+@compiled
+def _cut(
+    image: np.ndarray,
+    coarser: int,
+    labels: np.ndarray,
+    names: np.ndarray,
+    positions: np.ndarray,
+    means: np.ndarray,
+    offsets: np.ndarray,
+) -> np.ndarray:
+    """(N, 2, S, S): grey levels over the mean, linear between pixels, and whether the nucleus is there.
+
+    Args:
+        image: (Y // coarser, X // coarser), grey levels.
+        coarser: pixels of `labels` to one of `image`.
+        labels: (Y, X).
+        names: (N,) the nuclei's labels.
+        positions: (N, 2) their middles, in pixels of `labels`.
+        means: (N,) their mean grey levels.
+        offsets: (S,) from the middle, in pixels of `labels`.
+    """
+    n, side = len(names), len(offsets)
+    seen = np.zeros((n, 2, side, side), np.float32)
     shift = (coarser - 1) / 2
-    grey = map_coordinates(image, (grid - shift) / coarser, order=1, mode="constant")
-    nearest = np.rint(grid).astype(np.int64)
-    inside = ((nearest >= 0) & (nearest < np.array(labels.shape)[:, None, None, None])).all(axis=0)
-    at = labels[np.clip(nearest[0], 0, labels.shape[0] - 1), np.clip(nearest[1], 0, labels.shape[1] - 1)]
-    own = inside & (at == found.label[:, None, None])
-    mean = np.maximum(found.mean, 1e-6)[:, None, None]
-    return np.stack([np.clip(grey / mean, 0, BRIGHTEST), own], axis=1).astype(np.float32)
+    bottom, right = image.shape[0] - 1, image.shape[1] - 1
+    for k in range(n):
+        for i in range(side):
+            y = positions[k, 0] + offsets[i]
+            row, v = round(y), (y - shift) / coarser
+            for j in range(side):
+                x = positions[k, 1] + offsets[j]
+                column, u = round(x), (x - shift) / coarser
+                if 0 <= v <= bottom and 0 <= u <= right:  # beyond the image it is dark
+                    above, before = min(int(v), max(bottom - 1, 0)), min(int(u), max(right - 1, 0))
+                    below, after = min(above + 1, bottom), min(before + 1, right)
+                    down, across = v - above, u - before
+                    upper = image[above, before] * (1 - across) + image[above, after] * across
+                    lower = image[below, before] * (1 - across) + image[below, after] * across
+                    grey = np.float32(upper * (1 - down) + lower * down)
+                    seen[k, 0, i, j] = min(max(grey / means[k], 0.0), BRIGHTEST)
+                if 0 <= row < labels.shape[0] and 0 <= column < labels.shape[1]:
+                    seen[k, 1, i, j] = labels[row, column] == names[k]
+    return seen
 
 
 def _coarser(image: np.ndarray, by: int) -> np.ndarray:

@@ -186,8 +186,9 @@ def _forget(folder: RunFolder, *files: Path) -> None:
         record["stages"].pop("outlines", None),
         record.get("notes", {}).pop("outlines", None),
         record.get("discarded", {}).pop("by_person", None),
+        record.get("devices", {}).pop("outlines", None),
     ]
-    if gone != [None, None, None]:
+    if gone != [None] * len(gone):
         folder.save()
     for file in files:
         remove(file)
