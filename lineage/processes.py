@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import starmap
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-Item = TypeVar("Item")
 Result = TypeVar("Result")
 MAX_WORKERS = 61 if sys.platform == "win32" else None  # Windows waits for no more at once
+_kept: dict[int, ProcessPoolExecutor] | None = None  # by their number, within `kept`
 
 
 def cores() -> int:
@@ -53,8 +53,11 @@ def in_order(
             begin(*shared)
         yield from starmap(work, tasks)
         return
+    pools = {} if _kept is None or begin else _kept
+    if workers not in pools:
+        pools[workers] = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (begin, shared))
+    pool, is_done = pools[workers], False
     under_way: deque[Future[Result]] = deque()
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _begin, (begin, shared))
     try:
         for task in tasks:
             with _signals_held():
@@ -63,13 +66,16 @@ def in_order(
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+        is_done = True
     except BrokenProcessPool as error:
         raise ChildProcessError(
             f"one of the {workers} processes that worked on the movie died, most likely because memory ran "
             "out: give the same command again, which goes on, with fewer `workers` under [segment]"
         ) from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        if pools is not _kept or not is_done:
+            pools.pop(workers, None)
+            pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
@@ -88,22 +94,20 @@ def _signals_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """`work(item)` for each item, in order; a few are worked out ahead, in threads, one a core.
-
-    Args:
-        work: numpy and its kind, which let other threads go on.
-        items: drawn in this thread, as they are needed.
-    """
-    n = cores()
-    under_way: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(n) as pool:
-        for item in items:
-            under_way.append(pool.submit(work, item))
-            if len(under_way) > n:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+@contextmanager
+def kept() -> Iterator[None]:
+    """Let processes that are started in the block go on to later tasks: starting them takes seconds."""
+    global _kept
+    if _kept is not None:
+        yield
+        return
+    _kept = {}
+    try:
+        yield
+    finally:
+        pools, _kept = _kept, None
+        for pool in pools.values():
+            pool.shutdown(cancel_futures=True)
 
 
 def _begin(begin: Callable[..., None] | None, shared: tuple[Any, ...]) -> None:

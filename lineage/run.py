@@ -10,6 +10,7 @@ from lineage.device import AUTO, CPU, is_there
 from lineage.io.files import check_space
 from lineage.io.lock import locked
 from lineage.io.run_folder import RunFolder
+from lineage.processes import kept
 from lineage.schema import InputError
 from lineage.stages.cells import propose, track
 from lineage.stages.movie import check_inputs, open_movie, start, with_channels
@@ -57,7 +58,7 @@ def run(
     video = movie if isinstance(movie, Video) else open_movie(movie, config)
     video = with_channels(video, config)
     check_inputs(video, config)
-    with locked(out):
+    with locked(out), kept():
         folder = RunFolder.open(
             out, video=video.path, overwrite=overwrite, files=video.files, position=video.position
         )

@@ -35,7 +35,7 @@ ARROWS = {
     "tables": {"tree", "mitosis"},
     "signal_courses": {"tree"},
     "export": {"io", "console", "outlines", "run"},
-    "report": {"io", "tree", "mitosis"},
+    "report": {"io", "processes", "tree", "mitosis"},
     "console": {"tracking", "progress"},
     "simulate": {"io", "tree", "export", "processes", "console", "progress"},
     "evaluate": {
@@ -45,7 +45,10 @@ ARROWS = {
         "config", "device", "progress", "processes", "io", "corrections", "video", "quality", "stardist",
         "nuclei", "tracking", "imports", "mitosis", "tree", "tables", "signal_courses", "export", "report",
     },
-    "run": {"config", "device", "progress", "io", "corrections", "video", "stages", "command", "mitosis"},
+    "run": {
+        "config", "device", "progress", "processes", "io", "corrections", "video", "stages", "command",
+        "mitosis",
+    },
     "review": {
         "config", "progress", "processes", "outlines", "console", "io", "corrections", "video", "nuclei",
         "mitosis", "tree", "report", "export", "run",

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lineage.processes import in_order
+from lineage.processes import in_order, kept
 
 remembered = 0
 
@@ -34,3 +34,23 @@ def test_an_error_reaches_the_caller(workers):
     assert next(results)[0] >= 1
     with pytest.raises(ValueError, match="seven"):
         list(results)
+
+
+def whose(_):
+    return os.getpid()
+
+
+def test_kept_processes_go_on_to_the_next_tasks():
+    with kept():
+        first = set(in_order(whose, ((n,) for n in range(8)), workers=2))
+        again = set(in_order(whose, ((n,) for n in range(8)), workers=2))
+        assert first & again
+        with pytest.raises(ValueError, match="seven"):
+            list(in_order(shifted, ((7,),), workers=2))
+        after = set(in_order(whose, ((n,) for n in range(8)), workers=2))
+        assert not first & after, "after an error there are new ones"
+        told = in_order(shifted, ((n,) for n in range(2)), workers=2, begin=remember, shared=(10,))
+        assert not {pid for _, pid in told} & after, "those that are told something are their own"
+    for pid in after:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)

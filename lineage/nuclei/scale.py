@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lineage.processes import in_order
+
 if TYPE_CHECKING:
     from lineage.schema import FrameQuality, Video
 
@@ -55,6 +57,7 @@ def estimate_scale(
     model: str = "sir-dna",
     diameter_um: float | None = None,
     device: str = "auto",
+    workers: int = 1,
 ) -> Scale:
     """Read the size of the nuclei from some frames.
 
@@ -64,16 +67,25 @@ def estimate_scale(
         model: StarDist model, as in the settings.
         diameter_um: of an interphase nucleus, where it is known.
         device: as `lineage.device.device_of` knows it.
+        workers: with more than one, the network is looked through in one of these processes, where it will be
+            needed again, and not in this one, which thus stays small.
     """
+    usable = np.flatnonzero(quality.usable)
+    picked = usable[np.linspace(0, len(usable) - 1, min(FRAMES, len(usable))).astype(int)]
+    known = diameter_um / video.pixel_size_um if diameter_um else None
+    images = [] if known else [video.frame(int(t), video.nucleus) for t in picked]
+    ((diameter, zoom),) = in_order(_measured, [(model, device, images, known)], workers=workers)
+    return Scale(diameter, zoom, diameter_um is not None)
+
+
+def _measured(
+    model: str, device: str, images: list[np.ndarray], known: float | None
+) -> tuple[float | None, float]:
+    """Diameter in pixels, which may be known, and zoom."""
     from lineage.stardist.model import of_this_process
     from lineage.stardist.scale import diameter_px, zoom_of
 
     # One thread: five frames take a second; two take thirty where another process needs a core.
     network = of_this_process(model, device)
-    usable = np.flatnonzero(quality.usable)
-    picked = usable[np.linspace(0, len(usable) - 1, min(FRAMES, len(usable))).astype(int)]
-    if diameter_um:
-        diameter: float | None = diameter_um / video.pixel_size_um
-    else:
-        diameter = diameter_px(network, [video.frame(int(t), video.nucleus) for t in picked])
-    return Scale(diameter, zoom_of(network, diameter), diameter_um is not None)
+    diameter = known or diameter_px(network, images)
+    return diameter, zoom_of(network, diameter)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from lineage.processes import cores, in_order
 from lineage.report.forest import MINUTES_PER_HOUR
 from lineage.report.strips import film_strip, tile_pixels
 from lineage.report.words import confidence, flags, heading, prediction, reasons
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pandas as pd
+
+WORTH_PROCESSES = 300  # film strips; of fewer, starting processes takes longer than they save
 
 
 def cards(mitoses: pd.DataFrame, crops_dir: Path, *, page_dir: Path) -> Iterator[dict[str, Any]]:
@@ -33,8 +36,10 @@ def cards(mitoses: pd.DataFrame, crops_dir: Path, *, page_dir: Path) -> Iterator
     events = mitoses.sort_values(["frame", "event_id"], kind="stable").to_dict("records")
     most_doubtful = sorted(events, key=doubt)
     rank = {event["event_id"]: k for k, event in enumerate(most_doubtful)}
-    for event in events:
-        crop = crops_dir / f"event_{event['event_id']:04d}.tif"
+    crops = [crops_dir / f"event_{event['event_id']:04d}.tif" for event in events]
+    drawn = ((c, e["side_um"], tile_px) for c, e in zip(crops, events, strict=True))
+    strips = in_order(_strip, drawn, workers=cores() if len(events) > WORTH_PROCESSES else 1)
+    for event, crop, strip in zip(events, crops, strips, strict=True):
         daughters = _daughters(event["daughter_ids"])
         yield {
             **{str(name): value for name, value in event.items()},
@@ -47,9 +52,13 @@ def cards(mitoses: pd.DataFrame, crops_dir: Path, *, page_dir: Path) -> Iterator
             "confidence": confidence(event["confidence"]),
             "flags": flags(event),
             "doubt": rank[event["event_id"]],
-            "strip": film_strip(crop, side_um=event["side_um"], tile_px=tile_px) if crop.exists() else None,
+            "strip": strip,
             "crop": _link(crop, page_dir) if crop.exists() else None,
         }
+
+
+def _strip(crop: Path, side_um: float, tile_px: int) -> str | None:
+    return film_strip(crop, side_um=side_um, tile_px=tile_px) if crop.exists() else None
 
 
 def doubt(event: Mapping[Any, Any]) -> tuple[bool, float, float]:

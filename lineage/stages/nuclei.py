@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
 def assess(job: Job) -> FrameQuality:
     """Find out which frames can be used, and where the stage was."""
+    from lineage.nuclei.segment import workers_for
     from lineage.quality import assess
 
     settings = job.config.quality.model_dump()
 
     def work(progress: Progress) -> Iterable[str]:
-        found = assess(job.video, **settings, progress=progress)
+        workers = job.config.segment.workers or workers_for(job.video)
+        found = assess(job.video, **settings, workers=workers, progress=progress)
         write_table(found.table, job.folder.quality)
         return found.warnings
 
@@ -42,6 +44,7 @@ def assess(job: Job) -> FrameQuality:
 def scale(job: Job, quality: FrameQuality) -> Scale:
     """Find out how large the nuclei are, and by how much the frames are resized for the network."""
     from lineage.nuclei.scale import Scale, estimate_scale
+    from lineage.nuclei.segment import workers_for
     from lineage.stardist import model
 
     path, video, settings = job.folder.scale, job.video, job.config.segment
@@ -49,7 +52,12 @@ def scale(job: Job, quality: FrameQuality) -> Scale:
     def work(_: Progress) -> Iterable[str]:
         device = job.note_device("scale")
         found = estimate_scale(
-            video, quality, model=settings.model, diameter_um=settings.nucleus_diameter_um, device=device
+            video,
+            quality,
+            model=settings.model,
+            diameter_um=settings.nucleus_diameter_um,
+            device=device,
+            workers=settings.workers or workers_for(video, device=device),
         )
         with atomic_write(path) as part:
             part.write_text(json.dumps(found.as_dict()) + "\n", encoding="utf-8")

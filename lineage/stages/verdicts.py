@@ -130,7 +130,9 @@ def _predict(
     rows: pd.DataFrame, folder: Path, weights: Path, device: str, workers: int, progress: Progress
 ) -> pd.DataFrame:
     """`event_id` and a column of probabilities for each class, one row a crop."""
-    classes = list(_classifier(weights, device).card.classes)
+    from classifier import checkpoint
+
+    classes = list(checkpoint.read_card(weights).classes)
     found = [np.zeros((0, len(classes)))]
     tasks = ((rows.iloc[i : i + BATCH], folder, weights, device) for i in range(0, len(rows), BATCH))
     for probabilities in in_order(_predict_batch, tasks, workers=workers):

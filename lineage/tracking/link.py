@@ -45,6 +45,7 @@ _KINDS = {
     4: Hypothesis.DIVISION,
     5: Hypothesis.DEATH,
 }  # btrack.constants.Fates
+AT_ONCE = 10_000  # nuclei that are objects of Python at a time
 
 
 def link(
@@ -96,7 +97,7 @@ def link(
     settings = _settings(step_um / unit_um, division_reach * DIAMETER, max_gap_frames, miss_rate, method)
     y_range, x_range = _field(table, shape_um, margin_um=min_um, unit_um=unit_um)
     tracker = _tracker(settings, (x_range, y_range, (-1e5, 1e5)))
-    tracker.append(_objects(table, time, unit_um))
+    _append(tracker, table, time, unit_um)
     tracker.track()
     tracklet = np.full(len(table), -1)
     for i, refs in enumerate(tracker.refs):
@@ -260,7 +261,8 @@ def _field(
     return y, x
 
 
-def _objects(table: pd.DataFrame, time: np.ndarray, unit_um: float) -> list[Any]:
+def _append(tracker: BayesianTracker, table: pd.DataFrame, time: np.ndarray, unit_um: float) -> None:
+    """Give btrack the nuclei; its library has copies, so that of its Python objects few are there at once."""
     import ctypes
 
     from btrack.btypes import PyTrackObject
@@ -276,18 +278,21 @@ def _objects(table: pd.DataFrame, time: np.ndarray, unit_um: float) -> list[Any]
         [1 + np.log(np.maximum(table[c] / max(table[c].median(), 1e-9), 0.1)) for c in VISUAL], axis=1
     )
     looks = np.ascontiguousarray(looks, np.float64)
+    tracker.looks = looks  # kept as long as it is pointed at
     double = ctypes.POINTER(ctypes.c_double)
-    objects = []
     labels = [_LABELS[State(name)] for name in table["state"]]
     columns = (time.tolist(), *((table[c] / unit_um).tolist() for c in ("x_um", "y_um")), labels)
-    for k, (t, x, y, label) in enumerate(zip(*columns, strict=True)):
-        one = Nucleus()
-        one.t, one.x, one.y, one.label = t, x, y, label
-        one.features = ctypes.cast(looks.ctypes.data + k * looks.strides[0], double)
-        one.n_features = looks.shape[1]
-        one.looks = looks  # kept as long as it is pointed at
-        objects.append(one)
-    return objects
+    rows = list(zip(*columns, strict=True))
+    for start in range(0, len(rows), AT_ONCE):
+        objects = []
+        for k, (t, x, y, label) in enumerate(rows[start : start + AT_ONCE], start=start):
+            one = Nucleus()
+            one.t, one.x, one.y, one.label = t, x, y, label
+            one.features = ctypes.cast(looks.ctypes.data + k * looks.strides[0], double)
+            one.n_features = looks.shape[1]
+            objects.append(one)
+        tracker.append(objects)
+        tracker._objects[start:] = [None] * len(objects)  # a kilobyte each; btrack counts them, no more
 
 
 def _hypotheses(tracker: BayesianTracker) -> pd.DataFrame:
