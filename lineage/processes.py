@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections import deque
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import starmap
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+Item = TypeVar("Item")
 Result = TypeVar("Result")
 MAX_WORKERS = 61 if sys.platform == "win32" else None  # Windows waits for no more at once
 _kept: dict[int, ProcessPoolExecutor] | None = None  # by their number, within `kept`
@@ -92,6 +93,24 @@ def _signals_held() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """`work(item)` for each item, in order; a few are worked out ahead, in threads, one a core.
+
+    Args:
+        work: numpy and its kind, which let other threads go on.
+        items: drawn in this thread, as they are needed.
+    """
+    n = cores()
+    under_way: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(n) as pool:
+        for item in items:
+            under_way.append(pool.submit(work, item))
+            if len(under_way) > n:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
 
 
 @contextmanager

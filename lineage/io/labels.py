@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lineage.schema import Geometry
 
 RAW, TRACKED = "raw", "tracked"
-AT_ONCE = 8  # frames that are written together: Zarr compresses them in threads
 
 
 class Frames(Protocol):
@@ -157,14 +156,6 @@ def chunk(path: Path, name: str, t: int) -> Path:
     return path / name / str(t) / "0" / "0"
 
 
-def _numbered(frame: np.ndarray, cells: pd.DataFrame | None) -> np.ndarray:
-    """The labels of a frame, each replaced by the number of its cell, or 0."""
-    number = np.zeros(int(frame.max()) + 1, np.uint32)
-    if cells is not None:
-        number[cells["label"]] = np.maximum(cells["tracklet_id"], 0)
-    return number[frame]
-
-
 def write_tracked(
     path: Path,
     detections: pd.DataFrame,
@@ -197,10 +188,13 @@ def write_tracked(
     _clear(path)
     out = _array(group, partial, raw.shape).with_config({"write_empty_chunks": True})
     by_frame = dict(tuple(detections.groupby("frame")[["label", "tracklet_id"]]))
-    for start in range(0, raw.shape[0], AT_ONCE):
-        end = min(start + AT_ONCE, raw.shape[0])
-        out[start:end] = np.stack([_numbered(np.asarray(raw[t]), by_frame.get(t)) for t in range(start, end)])
-        progress(end, raw.shape[0])
+    for t in range(raw.shape[0]):
+        frame = np.asarray(raw[t])
+        number = np.zeros(int(frame.max()) + 1, np.uint32)
+        if t in by_frame:
+            number[by_frame[t]["label"]] = np.maximum(by_frame[t]["tracklet_id"], 0)
+        out[t] = number[frame]
+        progress(t + 1, raw.shape[0])
     shutil.rmtree(path / TRACKED, ignore_errors=True)
     (path / partial).rename(path / TRACKED)
     _describe(group, (TRACKED, RAW), geometry)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from lineage.processes import in_order
+from lineage.processes import ahead
 from lineage.quality.drift import DriftTracker, prepare
 from lineage.quality.measures import FrameMeasures, find_bad_frames, measure
 from lineage.schema import FrameQuality
@@ -24,7 +24,6 @@ def assess(
     video: Video,
     *,
     progress: Callable[[int, int], None] | None = None,
-    workers: int = 1,
     min_peak_snr: float = 8.0,
     min_relative_contrast: float = 0.1,
     max_saturated_fraction: float = 0.02,
@@ -41,7 +40,6 @@ def assess(
     Args:
         video: the movie; drift is read from the nucleus and the phase channel together.
         progress: called with (done, total) frames, counting both readings.
-        workers: processes that look at frames, while this one reads.
         min_peak_snr: a frame is blank if nothing of the size of a nucleus stands out of the noise by this
             many standard deviations.
         min_relative_contrast: it is blank, too, below this fraction of the contrast of the frames around it.
@@ -62,8 +60,8 @@ def assess(
     report = progress or (lambda done, total: None)
     total = 2 * video.n_frames
     measures: list[FrameMeasures] = []
-    frames = ((video.frame(t, video.nucleus),) for t in range(video.n_frames))
-    for found in in_order(measure, frames, workers=workers):
+    # In threads: to send frames to processes takes longer than to look at them.
+    for found in ahead(measure, (video.frame(t, video.nucleus) for t in range(video.n_frames))):
         measures.append(found)
         report(len(measures), total)
     table = find_bad_frames(
@@ -79,7 +77,7 @@ def assess(
     usable = table["usable"] & ~missing
     tracker = DriftTracker(max_jump_px=max_jump_px, min_shift_px=min_shift_px)
     drift, unknown = _follow(
-        tracker, video, usable.to_numpy(bool), workers, lambda done: report(video.n_frames + done, total)
+        tracker, video, usable.to_numpy(bool), lambda done: report(video.n_frames + done, total)
     )
     quality = pd.DataFrame(
         {
@@ -98,13 +96,12 @@ def assess(
 
 
 def _follow(
-    tracker: DriftTracker, video: Video, usable: np.ndarray, workers: int, report: Callable[[int], None]
+    tracker: DriftTracker, video: Video, usable: np.ndarray, report: Callable[[int], None]
 ) -> tuple[np.ndarray, list[int]]:
     """(T, 2) drift in y and x, pixels; and the usable frames in which it is not known."""
     drift = np.zeros((video.n_frames, 2))
     unknown: list[int] = []
-    seen = ((_channels(video, t),) for t in np.flatnonzero(usable).tolist())
-    views = in_order(prepare, seen, workers=workers)
+    views = ahead(prepare, (_channels(video, t) for t in np.flatnonzero(usable).tolist()))
     for t in range(video.n_frames):
         if usable[t]:
             drift[t], is_known = tracker.follow(next(views))

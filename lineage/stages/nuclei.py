@@ -26,14 +26,12 @@ if TYPE_CHECKING:
 
 def assess(job: Job) -> FrameQuality:
     """Find out which frames can be used, and where the stage was."""
-    from lineage.nuclei.segment import workers_for
     from lineage.quality import assess
 
     settings = job.config.quality.model_dump()
 
     def work(progress: Progress) -> Iterable[str]:
-        workers = job.config.segment.workers or workers_for(job.video)
-        found = assess(job.video, **settings, workers=workers, progress=progress)
+        found = assess(job.video, **settings, progress=progress)
         write_table(found.table, job.folder.quality)
         return found.warnings
 
