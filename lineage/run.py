@@ -58,7 +58,7 @@ def run(
     video = movie if isinstance(movie, Video) else open_movie(movie, config)
     video = with_channels(video, config)
     check_inputs(video, config)
-    with locked(out), kept():
+    with locked(out):
         folder = RunFolder.open(
             out, video=video.path, overwrite=overwrite, files=video.files, position=video.position
         )
@@ -117,7 +117,8 @@ def _run_stages(folder: RunFolder, video: Video, config: Config, screen: Screen,
     try:
         job = start(folder, video, config, screen)
         quality = assess(job)
-        segment(job, quality)
+        with kept():  # until here: later they would hold memory that tracking needs
+            segment(job, quality)
         seen = light(job)
         outlined = outlines(job, quality)
         lineage = track(job, quality, seen, outlined)
