@@ -30,10 +30,10 @@ AUGMENTATIONS = {"ours": vary, "paper": vary_as_the_paper, "measures": vary_meas
 
 
 def autocast(device: torch.device) -> Any:
-    """Use bfloat16 where the device has it; emulated, it takes longer than float32."""
+    """Use bfloat16 where it is faster than float32: on NVIDIA's GPUs, and on processors with AMX."""
     if device.type == "cuda":
         return torch.autocast("cuda", torch.bfloat16, cache_enabled=False)
-    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    if device.type == "cpu" and torch.cpu._is_amx_tile_supported():
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()
 
