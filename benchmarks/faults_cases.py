@@ -134,7 +134,7 @@ def kill(world: World, name: str, rng: np.random.Generator, number: int) -> Endi
 
 
 def kill_a_worker(world: World, name: str, rng: np.random.Generator, _: int) -> Ending:
-    """One of two processes that find nuclei gets kill -9."""
+    """One of two processes that find nuclei gets kill -9, or the one from which they are forked."""
     words = ("--config", TWO_WORKERS)
     at = world.case(name)
     (at / TWO_WORKERS).write_text(TWO_WORKERS.text)
@@ -142,13 +142,18 @@ def kill_a_worker(world: World, name: str, rng: np.random.Generator, _: int) -> 
     worker = None
     while worker is None and not command.has_ended:
         with suppress(psutil.Error):
-            for child in psutil.Process(command.pid).children():
-                if "spawn_main" in " ".join(child.cmdline()):
-                    worker = child
+            workers = [
+                child
+                for child in psutil.Process(command.pid).children(recursive=True)
+                if any(word in " ".join(child.cmdline()) for word in ("spawn_main", "forkserver"))
+            ]
+            if len(workers) > 2:  # the one from which they are forked, too
+                worker = workers[rng.integers(len(workers))]
         time.sleep(POLL_S)
     if worker is None:
         raise Wrong(f"no worker was seen: {command.wait().said}")
-    while not command.has_ended and cpu_of(worker) < rng.uniform(0, 3):
+    until = time.monotonic() + rng.uniform(0, 3)
+    while not command.has_ended and time.monotonic() < until:
         time.sleep(POLL_S)
     with suppress(psutil.Error):
         worker.kill()
@@ -704,7 +709,7 @@ def lost_scheduler(at: Path, rng: np.random.Generator, others: list[Command]) ->
 
 FAULTS = (
     Fault("kill -9 of all processes, up to three times in a row", kill, share=1),
-    Fault("kill -9 of one of two workers", kill_a_worker, share=0.1),
+    Fault("kill -9 of a worker, or of what it is forked from", kill_a_worker, share=0.1),
     Fault("disk full", full_disk, share=0.2),
     Fault("run folder read-only", read_only, share=0.04),
     Fault("run folder vanishes", vanishing, share=0.06),

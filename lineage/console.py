@@ -77,7 +77,7 @@ def ended_by_signals() -> Iterator[list[int]]:
 
     def stop(number: int, _: object) -> None:
         heard.append(number)
-        raise KeyboardInterrupt
+        raise _Stopped
 
     before = {s: signal.getsignal(s) for s in ENDING}
     try:
@@ -88,6 +88,10 @@ def ended_by_signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class _Stopped(KeyboardInterrupt):
+    """A signal. Python ends itself by a signal, not by an exit code, if it saw KeyboardInterrupt leave `exec`."""
 
 
 def _say(line: str) -> None:

@@ -97,11 +97,13 @@ def may_be_gpu(word: str) -> bool:
 
 def is_gpu(word: str) -> bool:
     """Whether it is a GPU that computes."""
-    return device_of(word).type != CPU
+    return may_be_gpu(word) and device_of(word).type != CPU
 
 
 def description(word: str) -> str:
     """The device, with a GPU's name, for a run's record."""
+    if not may_be_gpu(word):
+        return CPU
     import torch
 
     device = device_of(word)

@@ -65,7 +65,7 @@ def halved(x: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Convolution:
-    """A convolution and its ReLU, by oneDNN: uint8 -> uint8, or float32 for those that read it so."""
+    """A convolution and its ReLU, if it has one, by oneDNN: uint8 -> uint8, or float32 if it is the last."""
 
     weight: Tensor  # int8, as oneDNN packs it
     steps: Tensor  # (C',) of the weights of each output channel
@@ -74,15 +74,17 @@ class Convolution:
     padding: int
     reads: Scale
     gives: Scale | None  # None: float32
+    relu: bool
 
     @classmethod
-    def of(cls, layer: nn.Conv2d, reads: Scale, gives: Scale | None) -> Convolution:
-        """A layer with a step of 1; a ReLU comes after it.
+    def of(cls, layer: nn.Conv2d, reads: Scale, gives: Scale | None, *, relu: bool = True) -> Convolution:
+        """A layer with a step of 1.
 
         Args:
             layer: its weights.
             reads: the scale of its input.
             gives: of its output; None for float32.
+            relu: whether a ReLU comes after it.
         """
         weight = layer.weight.detach()
         steps = weight.abs().amax(dim=(1, 2, 3)).clamp_min(1e-12) / WEIGHT_LEVELS
@@ -90,7 +92,8 @@ class Convolution:
         padding = int(layer.padding[0])
         packed = torch.ops.onednn.qconv_prepack(numbers, steps, *reads, [1, 1], [padding] * 2, [1, 1], 1)
         bias = torch.zeros(len(steps)) if layer.bias is None else layer.bias.detach().float()
-        return cls(packed, steps, torch.zeros_like(steps, dtype=torch.int64), bias, padding, reads, gives)
+        zeros = torch.zeros_like(steps, dtype=torch.int64)
+        return cls(packed, steps, zeros, bias, padding, reads, gives, relu)
 
     def __call__(self, x: Tensor) -> Tensor:
         """(B, C, Y, X) uint8 of the scale `reads` -> (B, C', Y, X)."""
@@ -99,7 +102,7 @@ class Convolution:
         weights = (self.weight, self.steps, self.zeros, self.bias)
         sizes = ([1, 1], [self.padding] * 2, [1, 1], 1)
         return torch.ops.onednn.qconv2d_pointwise(
-            x, *self.reads, *weights, *sizes, *gives, dtype, "relu", [], ""
+            x, *self.reads, *weights, *sizes, *gives, dtype, "relu" if self.relu else "none", [], ""
         )  # fmt: skip
 
 

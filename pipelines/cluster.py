@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lineage.device import AUTO, is_gpu, may_be_gpu
-from lineage.processes import cores
+from lineage.processes import cores, method, read_ahead
 from lineage.schema import InputError
-from pipelines.signals import start_forkserver, start_semaphore_tracker
+from pipelines.signals import start_semaphore_tracker
 from pipelines.worker import versions
 
 if TYPE_CHECKING:
@@ -45,26 +44,15 @@ SETTINGS = {
     # By default dask expects tasks to be short, and would let all movies wait for one SLURM job.
     "distributed.scheduler.default-task-durations": {KEY: "1h"},
 }
-# What a movie needs, in the order of a run: read once, by a process from which the workers are forked.
+# What a worker needs beside the libraries of a run: read once, by what the workers are forked from.
 PRELOADED = (
-    *("distributed.nanny", "distributed.worker", "torch", "numba", "matplotlib.pyplot", "trackpy", "btrack"),
-    *(
-        "zarr",
-        "lineage.run",
-        "classifier.predict",
-        "classifier.learn",
-        "lineage.nuclei.appearance",
-        "lineage.report",
-    ),
-    *("lineage.stardist.predict", "lineage.stardist.polygons", "lineage.nuclei.measure", "lineage.quality"),
-    *("lineage.tracking.track", "lineage.export.geff", "lineage.export.graphml", "pipelines.plate_command"),
+    *("distributed.nanny", "distributed.worker", "matplotlib.pyplot", "trackpy", "btrack", "zarr"),
+    *("lineage.run", "lineage.report", "lineage.quality", "lineage.tracking.track"),
+    *("lineage.export.geff", "lineage.export.graphml", "pipelines.plate_command"),
 )
 ENVIRONMENT = {"MPLBACKEND": "Agg"}  # of a worker
 # What dask's nanny sets for a worker unless it is given, which is too late for libraries that have been read.
-OF_NANNY = {
-    "MALLOC_TRIM_THRESHOLD_": "65536",
-    **dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1"),
-}
+TRIM = "MALLOC_TRIM_THRESHOLD_"
 MOVIES_A_GPU = 4  # at a time: each holds networks and a context in its memory, 1 to 2 GB
 EXTRA = "dask or dask-jobqueue is not installed: pip install 'mitosis-lineage[plates]'"
 
@@ -96,14 +84,6 @@ def workers_for(n_movies: int, device: str = AUTO) -> int:
     return max(1, min(cores(), n_movies, by_memory, by_gpu))
 
 
-def method() -> str:
-    """How a worker starts: on Linux forked from a process that has its libraries, elsewhere from nothing.
-
-    On macOS libraries of the system do not bear a fork, and Windows has none.
-    """
-    return "forkserver" if sys.platform == "linux" else "spawn"
-
-
 def memory_bytes() -> int:
     """Memory of this machine, or the part that this process is allowed."""
     from distributed.system import MEMORY_LIMIT
@@ -124,11 +104,8 @@ def processes_a_movie(workers: int) -> int | None:
 def local(workers: int) -> Iterator[Backend]:
     """Start workers on this machine; each is a process of one thread, with its share of the memory."""
     with _no_semaphore_warnings():
-        if method() == "forkserver":
-            given = {k: os.environ.get(k, v) for k, v in OF_NANNY.items()}
-            start_forkserver(
-                PRELOADED, given | ENVIRONMENT
-            )  # reads libraries while this process reads others
+        # While this process reads others.
+        read_ahead(PRELOADED, {TRIM: os.environ.get(TRIM, "65536")} | ENVIRONMENT)
         with _local_cluster(workers) as (client, memory):
             description = f"{workers} worker{'s' * (workers > 1)} on this machine, {memory / 1e9:.1f} GB each"
             yield Backend(

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lineage.console import ENDING
+from lineage.processes import ignored_by_children
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
 
 @contextmanager
@@ -30,40 +30,5 @@ def start_semaphore_tracker() -> None:
     """Start Python's process that counts semaphores so that a closing terminal does not end it."""
     from multiprocessing import resource_tracker
 
-    with _ignored_by_children():
+    with ignored_by_children():
         resource_tracker.ensure_running()
-
-
-def start_forkserver(modules: Sequence[str], environment: Mapping[str, str]) -> None:
-    """Start Python's process from which others are forked; it reads modules, and computes nothing.
-
-    Ctrl-C and a closing terminal, which reach all processes, do not end it: it ends with the last of those
-    that it serves.
-
-    Args:
-        modules: that it imports.
-        environment: what it is to find in its environment, where libraries look when they are read.
-    """
-    from multiprocessing import forkserver
-
-    before = dict(os.environ)
-    forkserver.set_forkserver_preload(list(modules))
-    os.environ.update(environment)
-    try:
-        with _ignored_by_children():
-            forkserver.ensure_running()
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-@contextmanager
-def _ignored_by_children() -> Iterator[None]:
-    """Let processes that the block starts ignore Ctrl-C and a closing terminal."""
-    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from lineage.io.files import atomic_write
 from lineage.io.frame_journal import FrameJournal
 from lineage.io.inputs import Changed, Inputs
 from lineage.io.run_folder import RunFolder
-from lineage.processes import in_order
+from lineage.processes import in_order, method
 from lineage.schema import Geometry, InputError
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="of Linux: forks, /proc, tmpfs")
@@ -160,6 +161,28 @@ def test_what_goes_wrong_after_a_signal_is_because_of_it(capsys):
     assert capsys.readouterr().err == "stopped; all is kept\n"
 
 
+ENDED_AMID_A_STRING = """
+import os, signal, typer
+from lineage.console import one_line_errors
+
+app = typer.Typer()
+
+@app.command()
+def command():
+    with one_line_errors(debug=False):
+        exec("os.kill(os.getpid(), signal.SIGTERM)\\nfor _ in range(10**7): pass")  # as dataclasses are made
+
+app()
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="Windows ends a process without a word")
+def test_a_signal_amid_code_that_python_reads_from_a_string_is_the_same_exit_code(tmp_path):
+    (tmp_path / "ended.py").write_text(ENDED_AMID_A_STRING)
+    done = subprocess.run([sys.executable, "-m", "ended"], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (130, "stopped; what was finished is kept\n")
+
+
 def test_a_line_that_nobody_can_read_is_no_error(monkeypatch):
     def closed(*_, **__):
         raise OSError(errno.EIO, "Input/output error")
@@ -181,6 +204,20 @@ def test_a_process_that_dies_is_one_line():
         ChildProcessError, match=r"one of the 2 processes .* died, most likely because memory"
     ):
         list(in_order(die, [(n,) for n in range(9)], workers=2))
+
+
+def die_with_the_one_it_is_forked_from(n: int) -> int:
+    if n == 2:
+        os.kill(os.getppid(), signal.SIGKILL)
+        os._exit(9)
+    return n
+
+
+@pytest.mark.skipif(method() != "forkserver", reason="processes are forked on Linux only")
+def test_the_death_of_what_processes_are_forked_from_is_one_line():
+    with pytest.raises(ChildProcessError, match=r"one of the 2 processes .* died"):
+        list(in_order(die_with_the_one_it_is_forked_from, [(n,) for n in range(9)], workers=2))
+    assert list(in_order(die, [(0,), (1,), (3,)], workers=2)) == [0, 1, 3]  # another one is started
 
 
 # --- Files

@@ -16,6 +16,7 @@ ARROWS = {
     "device": set(),
     "progress": set(),
     "int8": set(),
+    "preloaded": set(),  # it reads by name what processes need
     "processes": set(),
     "compiled": set(),
     "blur": {"compiled"},

@@ -16,6 +16,7 @@ import pytest
 from plates import HEADER, write_movie, write_plate, write_slurm
 from typer.testing import CliRunner
 
+from lineage import processes
 from lineage.console import ENDING
 from lineage.progress import Screen
 from lineage.run import run
@@ -131,7 +132,7 @@ def test_a_killed_worker_costs_nothing_but_time(alone, killed):
 
 
 def test_what_workers_are_forked_from_is_there_to_be_read():
-    missing = [name for name in cluster.PRELOADED if importlib.util.find_spec(name) is None]
+    missing = [n for n in (*cluster.PRELOADED, processes.LIBRARIES) if importlib.util.find_spec(n) is None]
     assert missing == []  # a module that is not there would be passed over in silence
 
 

@@ -214,7 +214,15 @@ def test_processes_are_begun_as_windows_begins_them():
             if name in starts:
                 found[file.relative_to(ROOT).as_posix()] = file.read_text(encoding="utf-8")
     assert set(found) == {"lineage/processes.py", "lineage/review/redo.py"}
-    assert all('get_context("spawn")' in text for text in found.values())
+    assert 'get_context("spawn")' in found["lineage/review/redo.py"]
+    assert "get_context(method())" in found["lineage/processes.py"]
+
+
+def test_only_linux_forks(monkeypatch):
+    assert processes.method() == ("forkserver" if sys.platform == "linux" else "spawn")
+    for name in ("darwin", "win32"):
+        monkeypatch.setattr(sys, "platform", name)
+        assert processes.method() == "spawn"
 
 
 # --- Files that others have open

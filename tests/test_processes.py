@@ -1,10 +1,12 @@
 """Work shared out to processes comes back in order, and its errors come back too."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
-from lineage.processes import in_order, kept
+from lineage.processes import in_order, kept, method
 
 remembered = 0
 
@@ -54,3 +56,37 @@ def test_kept_processes_go_on_to_the_next_tasks():
     for pid in after:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+FROM_A_SERVER = """
+import os, sys
+from pathlib import Path
+from lineage import processes
+
+def loaded(_):
+    parent = Path(f"/proc/{os.getppid()}")
+    threads = [(task / "comm").read_text().strip() for task in (parent / "task").iterdir()]
+    names = {"torch", "numba", "classifier.predict", "lineage.stages.verdicts"} & set(sys.modules)
+    return sorted(names), os.getppid(), [name for name in threads if name != "jemalloc_bg_thd"]
+
+if __name__ == "__main__":
+    processes.read_ahead()
+    told = [list(processes.in_order(loaded, ((n,) for n in range(4)), workers=2)) for _ in range(2)]
+    assert len({server for part in told for _, server, _ in part}) == 1
+    assert all(len(threads) == 1 for part in told for _, _, threads in part), told
+    names, server, _ = told[0][0]
+    print(server != os.getpid(), names, "torch" in sys.modules)
+"""
+
+
+@pytest.mark.skipif(method() != "forkserver", reason="processes are forked on Linux only")
+def test_processes_are_forked_from_one_of_a_single_thread_that_has_read_their_libraries(tmp_path):
+    """A fork carries over no other thread, nor what it holds locked; jemalloc's (of pyarrow) sees to that."""
+    (tmp_path / "torch.py").write_text("raise SystemExit('a module of the folder one is in was read')")
+    script = tmp_path / "script" / "given.py"
+    script.parent.mkdir()
+    script.write_text(FROM_A_SERVER)
+    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    names = ["classifier.predict", "lineage.stages.verdicts", "numba", "torch"]
+    assert done.stdout.strip() == f"True {names} False"

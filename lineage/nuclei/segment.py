@@ -83,8 +83,13 @@ def workers_for(video: Video, n_frames: int | None = None, *, device: str = AUTO
     """
     if is_gpu(device):
         return 1
+    return cores() if is_worth_processes(video, n_frames) else 1
+
+
+def is_worth_processes(video: Video, n_frames: int | None = None) -> bool:
+    """Whether frames, all if None, have pixels enough that several processes find their nuclei sooner."""
     n_frames = video.n_frames if n_frames is None else n_frames
-    return cores() if n_frames * video.shape[0] * video.shape[1] > WORTH_PROCESSES else 1
+    return n_frames * video.shape[0] * video.shape[1] > WORTH_PROCESSES
 
 
 def segment(

@@ -6,10 +6,12 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
+from lineage.device import may_be_gpu
 from lineage.io import labels
 from lineage.io.files import atomic_write, read_table, write_table
 from lineage.io.integrity import RUN_AGAIN, fingerprint, reading
 from lineage.io.records import read_quality
+from lineage.processes import read_ahead
 from lineage.schema import NUCLEUS_COLUMNS, SIGNAL_MEASURES
 
 if TYPE_CHECKING:
@@ -26,11 +28,14 @@ if TYPE_CHECKING:
 
 def assess(job: Job) -> FrameQuality:
     """Find out which frames can be used, and where the stage was."""
+    from lineage.nuclei.segment import is_worth_processes
     from lineage.quality import assess
 
     settings = job.config.quality.model_dump()
 
     def work(progress: Progress) -> Iterable[str]:
+        if not job.config.labels and not may_be_gpu(job.config.device) and is_worth_processes(job.video):
+            read_ahead()  # while this process looks at the frames
         found = assess(job.video, **settings, progress=progress)
         write_table(found.table, job.folder.quality)
         return found.warnings

@@ -1,4 +1,4 @@
-"""The U-Net of a StarDist network in whole numbers of eight bits, and the ranges that this takes."""
+"""A StarDist network in whole numbers of eight bits, but for its distances; and its ranges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from lineage.int8 import Convolution, Scale, halved, is_fast, scale_of, usual, watched, whole
+from lineage.int8 import Convolution, halved, is_fast, scale_of, usual, watched, whole
 from lineage.stardist.network import ready as in_floating_point
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class UNet:
-    """As `StarDist.unet`, several times as fast; its output, which the heads read, is float32."""
+    """As `StarDist.unet` and `StarDist.prob`, several times as fast."""
 
     def __init__(self, network: StarDist, ranges: tuple[float, ...]) -> None:
         """Round a network's weights.
@@ -32,28 +32,31 @@ class UNet:
         """
         blocks = _blocks(network)
         low, high, *tops = ranges
+        last = scale_of(0.0, tops[-1])
         ends = [sum(map(len, blocks[: k + 1])) - 1 for k in range(len(blocks))]
         self.depth = len(network.down)
         # A level's map and the one below it are laid on top of each other: both get the same scale.
         for k in range(self.depth):
             pair = ends[self.depth + k], ends[self.depth - 1 - k]
             tops[pair[0]] = tops[pair[1]] = max(tops[n] for n in pair)
-        scales: list[Scale | None] = [scale_of(0.0, top) for top in tops[:-1]]
-        scales.append(None)
-        self.grid, self.sees = network.config.grid, scale_of(low, high)
-        reads: Scale | None = self.sees
+        scales = [*(scale_of(0.0, top) for top in tops[:-1]), last]
+        self.grid, self.sees, self.step = network.config.grid, scale_of(low, high), last.step
+        self.prob = Convolution.of(network.prob, last, None, relu=False)
+        reads = self.sees
         self.blocks: list[list[Convolution]] = []
         k = 0
         for block in blocks:
             self.blocks.append([])
             for layer in block:
-                assert reads is not None  # all but the last layer give whole numbers
                 self.blocks[-1].append(Convolution.of(layer, reads, scales[k]))
                 reads = scales[k]
                 k += 1
 
-    def __call__(self, x: Tensor) -> Tensor:
-        """(B, C, Y, X) float32 -> (B, base, Y/grid, X/grid) float32."""
+    def __call__(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
+        """(B, C, Y, X) float32 -> maps (B, base, Y/grid, X/grid) uint8, their logits (B, 1, Y/grid, X/grid).
+
+        And what a step of the maps' whole numbers stands for.
+        """
         x = whole(F.pixel_unshuffle(x, self.grid), self.sees)
         skips = []
         for block in self.blocks[: self.depth]:
@@ -62,7 +65,7 @@ class UNet:
         x = _through(self.blocks[self.depth], x)
         for block, skip in zip(self.blocks[self.depth + 1 :], reversed(skips), strict=True):
             x = _through(block, torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
-        return x
+        return x, self.prob(x), self.step
 
 
 def ready(network: StarDist, device: torch.device, ranges: tuple[float, ...] | None) -> StarDist:

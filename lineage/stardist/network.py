@@ -73,7 +73,8 @@ class StarDist(nn.Module):
     def __init__(self, config: StarDistConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.int8: Callable[[Tensor], Tensor] | None = None  # in place of `unet`, for prediction
+        # For prediction, in place of `unet` and `prob`: maps, logits, what a step of the maps stands for.
+        self.int8: Callable[[Tensor], tuple[Tensor, Tensor, float]] | None = None
         depth, base, repeats = c.unet_n_depth, c.unet_n_filter_base, c.unet_n_conv_per_depth
         width = c.n_channel_in * (c.grid**2 if c.unshuffle else 1)
         self.to_grid = nn.ModuleList()
@@ -138,6 +139,13 @@ class StarDist(nn.Module):
             x = block(torch.cat([F.interpolate(x, scale_factor=2.0), skip], dim=1))
         return x
 
+    def _maps(self, x: Tensor) -> tuple[Tensor, Tensor, float]:
+        """The U-Net's maps and their logits in float32, and 1: as `int8` gives them."""
+        x = self.unet(x)
+        with torch.autocast(x.device.type, enabled=False):
+            x = x.float()
+            return x, self.prob(x), 1.0
+
     def candidates(self, x: Tensor, logit: float) -> tuple[Tensor, Tensor, Tensor]:
         """Where one image may have an object.
 
@@ -154,18 +162,20 @@ class StarDist(nn.Module):
             points = _above(logits[0, 0], logit)
             rows, columns = points.T
             return points, logits[0, 0, rows, columns], dist[0].permute(1, 2, 0)[rows, columns]
-        x = self.int8(x) if self.int8 else self.unet(x)
+        x, logits, step = self.int8(x) if self.int8 else self._maps(x)
         with torch.autocast(x.device.type, enabled=False):
-            x = x.float()
-            logits = self.prob(x)[0, 0]
+            logits = logits[0, 0]
             points = _above(logits, logit)
             rows, columns = points.T
             side = torch.arange(self.config.unet_kernel_size, device=x.device) - (
                 self.config.unet_kernel_size // 2
             )
-            patches = x[0].permute(1, 2, 0)[
-                rows[:, None, None] + side[:, None], columns[:, None, None] + side
-            ]  # (N, k, k, base)
+            patches = (
+                x[0]
+                .permute(1, 2, 0)[rows[:, None, None] + side[:, None], columns[:, None, None] + side]
+                .float()
+                * step
+            )  # (N, k, k, base)
             convolution = cast("nn.Conv2d", self.features[0])
             kernel = convolution.weight.permute(0, 2, 3, 1).flatten(1)
             features = self.features[1](F.linear(patches.flatten(1), kernel, convolution.bias))
