@@ -91,7 +91,10 @@ def ended_by_signals() -> Iterator[list[int]]:
 
 
 class _Stopped(KeyboardInterrupt):
-    """A signal. Python ends itself by a signal, not by an exit code, if it saw KeyboardInterrupt leave `exec`."""
+    """A signal was heard.
+
+    Python that sees KeyboardInterrupt itself leave `exec` ends by a signal in the end, not with an exit code.
+    """
 
 
 def _say(line: str) -> None:
