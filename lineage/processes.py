@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import sys
 from collections import deque
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import starmap
 from multiprocessing import get_context, parent_process
 from threading import Thread
@@ -167,6 +168,13 @@ def ahead(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Res
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
+
+
+def give_back_memory() -> None:
+    """Give what was freed back to the system: glibc keeps it, after tracking several hundred megabytes."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 @contextmanager

@@ -516,6 +516,11 @@ class Hypotheses:
         if not np.isfinite(self.log_odds).all():
             raise ValueError("log-odds are not all finite")
 
+    def subset(self, kept: np.ndarray) -> Hypotheses:
+        """Those of which `kept`, (H,) bool, says so."""
+        columns = (self.kind[kept], self.ends[kept], self.starts[kept], self.log_odds[kept])
+        return Hypotheses(*columns, n_given=int(kept[len(kept) - self.n_given :].sum()))
+
 
 @dataclass(frozen=True, eq=False)
 class Lineage:

@@ -282,3 +282,37 @@ def test_cells_are_numbered_by_first_frame_then_place():
     lineage = resolve(seen, hypotheses(*alone(3)))
     number = lineage.detections.groupby("label")["tracklet_id"].first().to_dict()
     assert number == {2: 1, 1: 2, 0: 3}
+
+
+def drawn(rng, n=12):
+    """Hypotheses about tracklets that may all be joined to each other, most of them unlikely."""
+    rows = alone(n, start=-3.0, end=-2.0)
+    some = [rng.permutation(n)[:3].tolist() for _ in range(60)]
+    odds = rng.normal(-5, 3, (3, 60))
+    rows += [(H.LINK, [a], [b], odds[0, k]) for k, (a, b, _) in enumerate(some)]
+    rows += [(H.DIVISION, [a], [b, c], odds[1, k]) for k, (a, b, c) in enumerate(some[:40])]
+    rows += [(H.FUSION, [a, b], [c], odds[2, k]) for k, (a, b, c) in enumerate(some[40:])]
+    return hypotheses(*rows), n
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_left_out_beforehand_is_in_no_likeliest_lineage(seed):
+    given, n = drawn(np.random.default_rng(seed))
+    left = ~program.hopeless(given, n)
+    assert 20 < (~left).sum() < 120
+    whole = solve(given, n, **FOREVER).chosen
+    assert not whole[~left].any()
+    assert np.array_equal(solve(given.subset(left), n, **FOREVER).chosen, whole[left])
+
+
+def test_half_of_a_division_may_be_likelier_as_a_link():
+    rows = [*alone(3), (H.LINK, [0], [1], -1.0)]
+    for odds, is_hopeless in ((-5.01, True), (-4.99, False)):  # the link, and a beginning: -1 - 4
+        given = hypotheses(*rows, (H.DIVISION, [0], [1, 2], odds))
+        assert program.hopeless(given, 3).tolist() == [*[True, False, False] * 3, False, is_hopeless]
+
+
+def test_what_has_no_other_explanation_is_kept():
+    rows = [r for r in alone(2) if r[0] is not H.START or r[2] != [1]]
+    given = hypotheses(*rows, (H.LINK, [0], [1], -50.0))
+    assert not program.hopeless(given, 2)[-1]

@@ -149,9 +149,18 @@ def probabilities(net: Network, seen: np.ndarray) -> np.ndarray:
 
     with torch.inference_mode(), computing(net.device):
         parts = [
-            net(part.to(net.device)).softmax(dim=1).cpu() for part in torch.from_numpy(seen).split(BATCH)
+            net(_filled(part).to(net.device))[: len(part)].softmax(dim=1).cpu()
+            for part in torch.from_numpy(seen).split(BATCH)
         ]
     return torch.cat(parts).numpy()
+
+
+def _filled(part: torch.Tensor) -> torch.Tensor:
+    """Black pictures behind some, up to a power of two: torch keeps something for each number it sees."""
+    from torch.nn import functional
+
+    wanted = 1 << max(0, len(part) - 1).bit_length()
+    return functional.pad(part, (0, 0, 0, 0, 0, 0, 0, wanted - len(part)))
 
 
 def new_network() -> torch.nn.Sequential:

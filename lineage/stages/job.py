@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from lineage.device import description
 from lineage.io.files import remove
 from lineage.io.inputs import Changed
+from lineage.processes import give_back_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -101,6 +102,7 @@ class Job:
             )
         with self.screen.stage(stage) as progress, self.folder.record_stage(stage, key, *files) as warnings:
             warnings.extend(self._of_one_movie(work, progress))
+        give_back_memory()
 
     def _of_one_movie(self, work: Callable[[Progress], Iterable[str]], progress: Progress) -> list[str]:
         """The warnings of a stage that saw the movie as it was when the run began."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import networkx as nx
@@ -14,9 +15,10 @@ from lineage.schema import Hypothesis, Lineage
 from lineage.tracking.deaths import with_deaths
 from lineage.tracking.renumber import renumbered
 from lineage.tracking.slips import is_said, without_slips
+from lineage.tracking.tracklet_arrays import NONE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection
 
     import pandas as pd
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 GAP = 0.0  # relative; HiGHS's own default of 1e-4 gives a worse lineage without a word
 BATCH = 4000  # hypotheses solved together: one program of all takes longer, many small ones too
+WHOLE = 1e-6  # so near to a whole number is one
+CLEARLY = 1e-3  # in log-odds: more than what decides among equal solutions
 HOPS = 4  # around an event, within which the next best lineage is looked for
 SURE = 20.0  # log-odds above which nobody cares how much
 PASSING_FRAMES = 3  # a cell that lives no longer between two divisions, or two fusions, is a step of one
@@ -67,6 +71,7 @@ def resolve(
     n = int(detections["tracklet_id"].max()) + 1 if len(detections) else 0
     if n == 0:
         return Lineage(detections, nx.DiGraph(), notes=("nothing to solve",))
+    n_all, hypotheses = len(hypotheses.kind), hypotheses.subset(~hopeless(hypotheses, n))
     solution = solve(hypotheses, n, time_limit_s=time_limit_s)
     warnings: tuple[str, ...] = ()
     if solution.unproven:
@@ -77,7 +82,7 @@ def resolve(
         )
     odds = against_next_best(hypotheses, solution.chosen, n, time_limit_s=time_limit_s)
     lineage = joined(detections, hypotheses, solution.chosen, odds, spared=spared)
-    note = f"HiGHS: {len(hypotheses.kind)} hypotheses about {n} tracklets, " + (
+    note = f"HiGHS: {n_all} hypotheses about {n} tracklets, " + (
         "proven optimal, gap 0" if not solution.unproven else f"gap up to {solution.gap:.2%}"
     )
     return Lineage(lineage.detections, lineage.graph, warnings, (note,))
@@ -122,6 +127,42 @@ def solve(hypotheses: Hypotheses, n_tracklets: int, *, time_limit_s: float) -> S
     return Solution(chosen, unproven, gap)
 
 
+def hopeless(hypotheses: Hypotheses, n_tracklets: int) -> np.ndarray:
+    """Which hypotheses no likeliest lineage holds: what they explain is likelier explained by others.
+
+    A tracklet's beginning and its end can be explained alone, if START and END of it are among the
+    hypotheses; of a division into two, or a fusion of two, a link can explain the one half. In a crowded
+    field most hypotheses are such, and what they seem to join falls into small parts of the program.
+
+    Args:
+        hypotheses: all of them.
+        n_tracklets: numbered from 0.
+
+    Returns:
+        (H,) bool.
+    """
+    n_ends, n_starts = ((sides >= 0).sum(axis=1) for sides in (hypotheses.ends, hypotheses.starts))
+    end, start = (np.append(np.full(n_tracklets, -np.inf), 0.0) for _ in range(2))  # the last is that of none
+    is_end, is_start = (n_ends == 1) & (n_starts == 0), (n_ends == 0) & (n_starts == 1)
+    np.maximum.at(end, hypotheses.ends[is_end, 0], hypotheses.log_odds[is_end])
+    np.maximum.at(start, hypotheses.starts[is_start, 0], hypotheses.log_odds[is_start])
+    alone = end[hypotheses.ends].sum(axis=1) + start[hypotheses.starts].sum(axis=1)
+    best = alone.copy()
+    links = (n_ends == 1) & (n_starts == 1) & (hypotheses.kind == Hypothesis.LINK)
+    pairs = hypotheses.ends[links, 0] * n_tracklets + hypotheses.starts[links, 0]
+    order = np.argsort(pairs, kind="stable")
+    pairs, linked = np.append(pairs[order], -1), np.append(hypotheses.log_odds[links][order], -np.inf)
+    for k, m in product(range(hypotheses.ends.shape[1]), range(hypotheses.starts.shape[1])):
+        a, b = hypotheses.ends[:, k], hypotheses.starts[:, m]
+        of_more = (a >= 0) & (b >= 0) & (n_ends + n_starts > 2)
+        pair = a * n_tracklets + b
+        at = np.searchsorted(pairs[:-1], pair)
+        by_link = np.where(of_more & (pairs[at] == pair), linked[at], -np.inf)
+        with np.errstate(invalid="ignore"):  # what has no END or no START
+            best = np.fmax(best, alone - end[a] - start[b] + by_link)
+    return np.asarray(hypotheses.log_odds < best - CLEARLY)
+
+
 def batches(
     hypotheses: Hypotheses, n_tracklets: int, *, part: np.ndarray | None = None, size: int | None = None
 ) -> list[np.ndarray]:
@@ -151,29 +192,25 @@ def batches(
 
 
 def _optimum(
-    hypotheses: Hypotheses,
-    part: np.ndarray,
-    *,
-    time_limit_s: float,
-    fixed: Iterable[int] = (),
+    hypotheses: Hypotheses, part: np.ndarray, *, time_limit_s: float
 ) -> tuple[np.ndarray, bool, float]:
-    """(len(part),) bool which of them hold, whether that is proven, and the gap.
-
-    `fixed` are rows (see `constraint_matrix`) that others than these explain.
-    """
+    """(len(part),) bool which of them hold, whether that is proven, and the gap."""
     from scipy.optimize import Bounds, LinearConstraint, milp
 
-    matrix = constraint_matrix(hypotheses, part, without=fixed)
+    matrix = constraint_matrix(hypotheses, part)
     odds = hypotheses.log_odds[part]
     # Among equal solutions the hypotheses' order decides, the same on every machine.
     order = np.arange(len(part)) * (1e-4 / max(len(part), 1))
-    result = milp(
-        order - odds,
-        integrality=np.ones(len(part)),
-        bounds=Bounds(0, 1),
-        constraints=LinearConstraint(matrix, 1, 1),
-        options={"mip_rel_gap": GAP, "time_limit": time_limit_s},
-    )
+    for whole in (False, True):  # most often the best numbers are whole ones anyway, which is found sooner
+        result = milp(
+            order - odds,
+            integrality=np.full(len(part), int(whole)),
+            bounds=Bounds(0, 1),
+            constraints=LinearConstraint(matrix, 1, 1),
+            options={"mip_rel_gap": GAP, "time_limit": time_limit_s, "presolve": False},
+        )
+        if result.status == 0 and np.abs(result.x - np.round(result.x)).max(initial=0) < WHOLE:
+            break
     if result.x is None:
         some = np.unique(np.c_[hypotheses.ends, hypotheses.starts][part])
         named = ", ".join(map(str, some[some >= 0][:6])) + (", ..." if (some >= 0).sum() > 6 else "")
@@ -185,21 +222,18 @@ def _optimum(
     return result.x > 0.5, bool(result.status == 0 and gap <= 1e-9), gap
 
 
-def constraint_matrix(hypotheses: Hypotheses, part: np.ndarray, *, without: Iterable[int] = ()) -> object:
+def constraint_matrix(hypotheses: Hypotheses, part: np.ndarray) -> object:
     """Sparse (rows, len(part)): a row for each tracklet's end, and beginning, that some of them explain.
-
-    Rows are known by 2 x tracklet for an end, one more for a beginning; those in `without` are left out.
 
     Args:
         hypotheses: all of them.
         part: (H,) rows of those that are columns here.
-        without: rows that are left out.
     """
     from scipy.sparse import csr_array
 
     sides = np.c_[2 * hypotheses.ends[part], 2 * hypotheses.starts[part] + 1]
     there = np.c_[hypotheses.ends[part], hypotheses.starts[part]] >= 0
-    column, side = np.nonzero(there & ~np.isin(sides, list(without)))
+    column, side = np.nonzero(there)
     rows, index = np.unique(sides[column, side], return_inverse=True)
     return csr_array((np.ones(len(index)), (index, column)), shape=(len(rows), len(part)))
 
@@ -219,40 +253,41 @@ def against_next_best(
         time_limit_s: for each.
     """
     members = np.c_[hypotheses.ends, hypotheses.starts]
-    of_tracklet: list[list[int]] = [[] for _ in range(n_tracklets)]
-    for h, t in zip(*np.nonzero(members >= 0), strict=True):
-        of_tracklet[members[h, t]].append(int(h))
-    events = [
-        int(h)
-        for h in np.flatnonzero(chosen)
-        if hypotheses.kind[h] in (Hypothesis.DIVISION, Hypothesis.FUSION)
-    ]
+    row, column = np.nonzero(members >= 0)
+    order = np.argsort(members[row, column], kind="stable")
+    starts_at = np.searchsorted(members[row, column][order], np.arange(1, n_tracklets))
+    of_tracklet = np.split(row[order], starts_at)
+    is_event = chosen & np.isin(hypotheses.kind, (Hypothesis.DIVISION, Hypothesis.FUSION))
+    events = np.flatnonzero(is_event).tolist()
+
+    def marked(tracklets: np.ndarray) -> np.ndarray:
+        """(n_tracklets + 1,) bool; the last is that of none."""
+        mask = np.zeros(n_tracklets + 1, bool)
+        mask[tracklets] = True
+        return mask
 
     def one(event: int) -> float:
         if event >= len(hypotheses.kind) - hypotheses.n_given:
             return SURE
-        inside = {int(t) for t in members[event] if t >= 0}
-        edge = set(inside)
+        inside = marked(members[event])
+        inside[NONE] = True
+        edge = members[event][members[event] >= 0]
         for _ in range(HOPS):
-            edge = {int(t) for i in edge for h in of_tracklet[i] for t in members[h] if t >= 0} - inside
-            inside |= edge
-        touched = sorted({h for t in inside for h in of_tracklet[t]})
-        whole = np.array([all(t < 0 or int(t) in inside for t in members[h]) for h in touched])
+            if not len(edge):
+                break
+            reached = np.unique(members[np.concatenate([of_tracklet[i] for i in edge])])
+            edge = reached[~inside[reached]]
+            inside[edge] = True
+        touched = np.unique(np.concatenate([of_tracklet[i] for i in np.flatnonzero(inside[:NONE])]))
+        whole = inside[members[touched]].all(axis=1)
         # Chosen hypotheses that reach further stay, and so does what they explain.
-        fixed = {
-            2 * int(t) + side
-            for h, w in zip(touched, whole, strict=True)
-            if chosen[h] and not w
-            for side, sides in ((0, hypotheses.ends[h]), (1, hypotheses.starts[h]))
-            for t in sides
-            if t >= 0
-        }
-        free = np.array([h for h, w in zip(touched, whole, strict=True) if w and h != event], int)
-        sides = np.c_[2 * hypotheses.ends[free], 2 * hypotheses.starts[free] + 1]
-        there = np.c_[hypotheses.ends[free], hypotheses.starts[free]] >= 0
-        free = free[~(np.isin(sides, list(fixed)) & there).any(axis=1)]
+        stays = touched[chosen[touched] & ~whole]
+        ended, begun = marked(hypotheses.ends[stays]), marked(hypotheses.starts[stays])
+        ended[NONE] = begun[NONE] = False
+        free = touched[whole & (touched != event)]
+        free = free[~(ended[hypotheses.ends[free]].any(axis=1) | begun[hypotheses.starts[free]].any(axis=1))]
         x, _, _ = _optimum(hypotheses, free, time_limit_s=time_limit_s)
-        kept = [h for h, w in zip(touched, whole, strict=True) if w and chosen[h]]
+        kept = touched[whole & chosen[touched]]
         lost = hypotheses.log_odds[kept].sum() - hypotheses.log_odds[free[x]].sum()
         return float(np.clip(lost, 0, SURE))
 

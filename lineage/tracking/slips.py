@@ -24,6 +24,7 @@ SLIP_FRAMES = 2  # that it lasts at most
 BEFORE_FRAMES = 3  # of which one shows a mitotic figure, if it is a division
 MITOTIC = 0.5  # probability of one
 MICRONUCLEUS = 0.12  # of the DNA of the largest daughter, at most
+SEEN = ("frame", "y_um", "x_um", "area_um2", "dna_mass", "p_mitotic")  # what is asked of nuclei here
 YOUNG_FRAMES = 3  # in which daughters are compared
 
 
@@ -38,8 +39,8 @@ def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataF
         Both anew. Of a nucleus that was cut in two the smaller part belongs to no cell; one that stood for
         two belongs to the nearer of them.
     """
-    seen = detections[detections["tracklet_id"] != NONE].sort_values("frame", kind="stable")
-    lives = {cell: seen.loc[rows] for cell, rows in seen.groupby("tracklet_id").groups.items()}
+    seen = detections.loc[detections["tracklet_id"] != NONE, ["tracklet_id", *SEEN]]
+    lives = dict(iter(seen.sort_values("frame", kind="stable").groupby("tracklet_id")))
     cells = Cells(lives, graph.copy(), {})
     for cell in sorted(cells.lives, key=lambda c: (cells.lives[c]["frame"].iloc[0], c)):
         while cell in cells.graph and any(
