@@ -40,8 +40,8 @@ def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataF
         two belongs to the nearer of them.
     """
     seen = detections.loc[detections["tracklet_id"] != NONE, ["tracklet_id", *SEEN]]
-    lives = dict(iter(seen.sort_values("frame", kind="stable").groupby("tracklet_id")))
-    cells = Cells(lives, graph.copy(), {})
+    by_cell = seen.sort_values("frame", kind="stable").groupby("tracklet_id")
+    cells = Cells({cell: by_cell.get_group(cell) for cell in by_cell.groups}, graph.copy(), {})
     for cell in sorted(cells.lives, key=lambda c: (cells.lives[c]["frame"].iloc[0], c)):
         while cell in cells.graph and any(
             undo(cell) for undo in (cells.has_micronuclei, cells.was_cut_in_two, cells.was_taken_for_one)
