@@ -374,7 +374,8 @@ class World:
                 for word in words:
                     if isinstance(word, Settings):
                         (at / word).write_text(word.text)
-                command, most = run(at, *words, real=real), 0.0
+                ended_well(run(at, *words, "--overwrite", real=real).wait())  # loops are compiled, once
+                command, most = run(at, *words, "--overwrite", real=real), 0.0
                 while not command.has_ended:
                     most = max(most, cpu_s(command.pid))
                     time.sleep(POLL_S)
