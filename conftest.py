@@ -53,3 +53,13 @@ def finished(corner: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         result = start(corner, "--out", out, "--dose-gy", 4)
     assert result.exit_code == 0, result.output
     return out
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The run of eight nuclei that `drawn_run` draws, by round weights, likewise."""
+    from drawn_run import write_run
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verdict, "load", lambda: BY_HAND)
+        return write_run(tmp_path_factory.mktemp("drawn"))
