@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,11 @@ SHIPPED = {
     "test_review_browser",
     "test_run",
 }  # modules that compare with what other processes made
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: not to look for garbage in it saves a twentieth of the time."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="module")
