@@ -128,17 +128,18 @@ def test_a_second_start_with_nothing_changed_does_nothing(corner, finished):
     assert {p: p.stat().st_mtime_ns for p in times} == times
 
 
-def test_changed_settings_redo_only_what_depends_on_them(corner, finished):
+def test_changed_settings_redo_only_what_depends_on_them(corner, finished, tmp_path):
+    out = shutil.copytree(finished, tmp_path / finished.name)
+
     def keys():
-        return {k: v["key"] for k, v in json.loads((finished / "run.json").read_text())["stages"].items()}
+        return {k: v["key"] for k, v in json.loads((out / "run.json").read_text())["stages"].items()}
 
     before = keys()
-    detections = (finished / "detections.csv").stat().st_mtime_ns
-    assert start(corner, "--out", finished, "--dose-gy", 8).exit_code == 0
-    assert nx.read_graphml(finished / "lineage.graphml").graph["dose_gy"] == 8
+    detections = (out / "detections.csv").stat().st_mtime_ns
+    assert start(corner, "--out", out, "--dose-gy", 8).exit_code == 0
+    assert nx.read_graphml(out / "lineage.graphml").graph["dose_gy"] == 8
     assert {k for k, v in keys().items() if v != before[k]} == {"tree", "report"}
-    assert (finished / "detections.csv").stat().st_mtime_ns == detections
-    assert start(corner, "--out", finished, "--dose-gy", 4).exit_code == 0
+    assert (out / "detections.csv").stat().st_mtime_ns == detections
 
 
 def test_light_is_told_and_switching_it_off_redoes_what_follows(corner, finished, tmp_path):
