@@ -21,11 +21,13 @@ docs: $(VENV)/installed-docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open build/site/index.html in a browser."
 
+# A file of tests runs in one process: what its tests share is made once.
+SHARED := -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest $(SHARED)
 
 install: $(VENV)/installed
 

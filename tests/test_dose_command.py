@@ -46,6 +46,11 @@ def rows(plate):
 
 
 @pytest.fixture(scope="module")
+def results(rows):
+    return results_of(rows, Options())
+
+
+@pytest.fixture(scope="module")
 def out(plate, tmp_path_factory):
     """The tables that the command writes."""
     folder = tmp_path_factory.mktemp("out") / "tables"
@@ -139,9 +144,9 @@ def test_a_plate_without_an_event_is_analysed(plate, tmp_path):
     assert results.tables["mitoses"].empty
 
 
-def test_a_time_of_irradiation_that_nobody_gave_is_reported(plate, rows):
+def test_a_time_of_irradiation_that_nobody_gave_is_reported(plate, rows, results):
     assert rows.movies["irradiated_min_before_start"].isna().all()
-    notes = " ".join(results_of(rows, Options()).record["notes"])
+    notes = " ".join(results.record["notes"])
     assert "irradiated_min_before_start is empty for 6 of 6 movies" in notes
     row = movies.read_map(plate).iloc[0].to_dict() | {"irradiated_min_before_start": 90.0}
     given = collect(movies.read(plate / "A1_p1.lineage", row))
@@ -225,10 +230,15 @@ def test_the_control_of_a_series_is_that_of_all_its_strata():
     assert table.loc[~early, ["n_units", "n_units_control"]].to_numpy().tolist() == [[2, 2], [2, 2]]
 
 
-def test_three_wells_of_one_dose_are_not_one_well_a_dose(rows):
+def at(dose_gy, rows):
+    """The rows of one dose."""
     names = list(rows.__dataclass_fields__)
-    control = type(rows)(**{n: (t := getattr(rows, n))[t["dose_gy"] == 0] for n in names})
-    assert not any(cautions.ONE_WELL in note for note in results_of(control, Options()).record["notes"])
+    return type(rows)(**{n: (t := getattr(rows, n))[t["dose_gy"] == dose_gy] for n in names})
+
+
+def test_three_wells_of_one_dose_are_not_one_well_a_dose(rows):
+    notes = results_of(at(0, rows), Options()).record["notes"]
+    assert not any(cautions.ONE_WELL in note for note in notes)
 
 
 def test_wells_that_are_all_alike_do_not_get_an_empty_interval():
@@ -244,13 +254,14 @@ def test_wells_that_are_all_alike_do_not_get_an_empty_interval():
 # What a person may choose
 
 
-def test_experiments_are_the_units_that_are_asked_for(plate, tmp_path):
+def test_experiments_are_the_units_that_are_asked_for(tmp_path):
     """Both wells of a dose were irradiated on one day: one unit, and nothing is tested."""
-    code, output = invoke(plate, "--out", tmp_path / "out", "--unit", "experiment")
+    write_plate(tmp_path / "runs", doses=(0, 8), founders=5, frames=75)
+    code, output = invoke(tmp_path / "runs", "--out", tmp_path / "out", "--unit", "experiment")
     assert code == 0, output
     doses, tests = read(tmp_path / "out", "doses"), read(tmp_path / "out", "tests")
     mine = doses[(doses["measure"] == "fraction_abnormal") & (doses["stratum"] == "all")]
-    assert mine["n_units"].tolist() == [1, 1, 1]
+    assert mine["n_units"].tolist() == [1, 1]
     assert tests["p"].isna().all()
     assert "experiment" in (tmp_path / "out" / "dose_report.html").read_text()
 
@@ -375,6 +386,6 @@ def test_the_power_command(tmp_path):
 
 
 def test_movies_too_short_for_reproductive_survival_are_reported(rows):
-    notes = [results_of(rows, Options(divisions=k)).record["notes"] for k in (1, 5)]
+    notes = [results_of(at(0, rows), Options(divisions=k)).record["notes"] for k in (1, 5)]
     noted = [any("too short to measure reproductive survival" in note for note in some) for some in notes]
     assert noted == [False, True]

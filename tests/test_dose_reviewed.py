@@ -12,8 +12,11 @@ from typer.testing import CliRunner
 from lineage.corrections import journal, sample
 from lineage.corrections.lines import make
 from lineage.schema import InputError
-from pipelines.dose import reviewed
+from pipelines.dose import movies, reviewed
 from pipelines.dose.__main__ import app
+from pipelines.dose.analyse import results_of
+from pipelines.dose.collect import collect, together
+from pipelines.dose.prepare import Options
 
 PRIMARY = "measure == 'fraction_abnormal' and stratum == 'all'"
 
@@ -32,10 +35,10 @@ def plate(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def out(plate, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("out") / "tables"
-    assert invoke(plate, "--out", folder)[0] == 0
-    return folder
+def unreviewed(plate):
+    """The tables without a person's classes."""
+    found, _ = movies.find(plate, movies.read_map(plate))
+    return results_of(together([collect(movies.read(root, row)) for root, row in found]), Options()).tables
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +65,7 @@ def read(out, name):
     return pd.read_csv(out / f"{name}.csv")
 
 
-def test_a_persons_classes_take_the_place_of_the_clips(plate, out, drawn, tmp_path):
+def test_a_persons_classes_take_the_place_of_the_clips(plate, unreviewed, drawn, tmp_path):
     """Two of all calls of abnormal are found to be normal."""
     said = verdicts(plate, drawn)
     abnormal = [i for i, word in enumerate(said) if word == "abnormal"]
@@ -82,7 +85,8 @@ def test_a_persons_classes_take_the_place_of_the_clips(plate, out, drawn, tmp_pa
         "n_gone": 0,
         "agreement": [],
     }  # fmt: skip
-    by_dose, before = (read(o, "doses").query(PRIMARY).set_index("dose_gy") for o in (tmp_path / "out", out))
+    both = (read(tmp_path / "out", "doses"), unreviewed["doses"])
+    by_dose, before = (doses.query(PRIMARY).set_index("dose_gy") for doses in both)
     # The correction starts from the run's own verdicts; the fraction as counted has the person's in it.
     assert by_dose["called"].to_dict() == pytest.approx(before["estimate"].to_dict())
     wrong = by_dose[by_dose["estimate"] < by_dose["called"]]

@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import drawn_run
 import numpy as np
 import pandas as pd
 import pytest
@@ -93,11 +92,6 @@ def test_several_runs_are_paired_with_their_corrected_ones(both, tmp_path):
     code, output = command(run.parent, truth.parent, "--out", tmp_path / "page.html")
     assert code == 0, output
     assert "proposals 0.500" in output
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    return drawn_run.write_run(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture

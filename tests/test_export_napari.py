@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from drawn_run import DIVIDES_AT, FRAMES, SIDE, write_run
+from drawn_run import DIVIDES_AT, FRAMES, SIDE
 
 from lineage.export import graphml, napari
 from lineage.export.colours import PLAIN, VERDICTS
@@ -22,11 +22,6 @@ from lineage.schema import InputError
 
 CHANNELS = ("channel 0", "channel 1")  # phase contrast and DNA
 ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory) -> Path:
-    return write_run(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from drawn_run import FRAMES, SIDE, write_run
+from drawn_run import FRAMES, SIDE
 
 from lineage.corrections import journal
 from lineage.corrections.lines import make
@@ -19,11 +19,6 @@ from lineage.schema import Decision, InputError
 RESULTS = ("*.csv", "lineage.graphml", "crops/*", "stages/*.csv", "labels.zarr/tracked/*/0/0")
 TRIALS = 3
 REDONE = 4  # times in each
-
-
-@pytest.fixture(scope="module")
-def drawn(tmp_path_factory):
-    return write_run(tmp_path_factory.mktemp("drawn"))
 
 
 def redo(root):

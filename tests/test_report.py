@@ -33,9 +33,9 @@ def report(tmp_path):
     return partial(page_of, tmp_path)
 
 
-@pytest.fixture
-def everything(tmp_path):
-    return page_of_every_verdict(tmp_path)
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    return page_of_every_verdict(tmp_path_factory.mktemp("everything"))
 
 
 @pytest.mark.parametrize("world", worlds.WORLDS)

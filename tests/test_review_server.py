@@ -13,7 +13,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import drawn_run
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,11 +35,6 @@ CUT = {
     "after": {"frame": 4, "y_px": 31, "x_px": 30},
 }
 CORRECTIONS = "/api/movies/0/corrections"
-
-
-@pytest.fixture(scope="session")
-def drawn(tmp_path_factory) -> Path:
-    return drawn_run.write_run(tmp_path_factory.mktemp("drawn"))
 
 
 @pytest.fixture

@@ -2,10 +2,12 @@
 
 import errno
 import json
+import os
 import re
 import shutil
-import subprocess
+import signal
 import sys
+from functools import partial
 from pathlib import Path
 
 import movies
@@ -83,35 +85,39 @@ def contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-KILLED = """
-import os, signal, sys
-from lineage.io import files
-left, replace = [int(sys.argv[1])], os.replace
-def deadly(*paths):
-    left[0] -= 1
-    if left[0] < 0:
-        os.kill(os.getpid(), signal.SIGKILL)
-    replace(*paths)
-files.os.replace = deadly
-from lineage.command import app
-app(sys.argv[2:])
-"""
+def killed_after(writes: int) -> None:
+    """Let this process kill itself in the middle of a write."""
+    left, replace = [writes], os.replace
+
+    def deadly(*paths: Path) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(*paths)
+
+    os.replace = deadly
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGKILL")
-def test_a_run_that_is_killed_again_and_again_ends_with_the_same_result(corner, finished, tmp_path):
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_result(
+    corner, finished, tmp_path, monkeypatch
+):
+    pytest.importorskip("psutil")
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    from faults_runs import start as begin
+
     # Each start is killed in the middle of a write, some tens of writes further on.
-    out = tmp_path / "killed.lineage"
+    words = (corner, "--out", tmp_path / "killed.lineage", "--dose-gy", 4)
     deaths = 0
     for writes in (0, 40, 45, 50, 10_000):
-        arguments = [str(writes), str(corner), "--out", str(out), "--dose-gy", "4"]
-        ended = subprocess.run([sys.executable, "-c", KILLED, *arguments], capture_output=True, check=False)
-        if ended.returncode == 0:
+        ended = begin("lineage.run", *words, at=tmp_path, before=partial(killed_after, writes)).wait()
+        if ended.code == 0:
             break
         deaths += 1
-    assert ended.returncode == 0, ended.stdout.decode() + ended.stderr.decode()
+        assert ended.code == -signal.SIGKILL, ended.errors
+    assert ended.code == 0, ended.said + ended.errors
     assert deaths >= 3
-    assert contents(out) == contents(finished)
+    assert contents(tmp_path / "killed.lineage") == contents(finished)
 
 
 def test_a_second_start_with_nothing_changed_does_nothing(corner, finished):
@@ -122,17 +128,18 @@ def test_a_second_start_with_nothing_changed_does_nothing(corner, finished):
     assert {p: p.stat().st_mtime_ns for p in times} == times
 
 
-def test_changed_settings_redo_only_what_depends_on_them(corner, finished):
+def test_changed_settings_redo_only_what_depends_on_them(corner, finished, tmp_path):
+    out = shutil.copytree(finished, tmp_path / finished.name)
+
     def keys():
-        return {k: v["key"] for k, v in json.loads((finished / "run.json").read_text())["stages"].items()}
+        return {k: v["key"] for k, v in json.loads((out / "run.json").read_text())["stages"].items()}
 
     before = keys()
-    detections = (finished / "detections.csv").stat().st_mtime_ns
-    assert start(corner, "--out", finished, "--dose-gy", 8).exit_code == 0
-    assert nx.read_graphml(finished / "lineage.graphml").graph["dose_gy"] == 8
+    detections = (out / "detections.csv").stat().st_mtime_ns
+    assert start(corner, "--out", out, "--dose-gy", 8).exit_code == 0
+    assert nx.read_graphml(out / "lineage.graphml").graph["dose_gy"] == 8
     assert {k for k, v in keys().items() if v != before[k]} == {"tree", "report"}
-    assert (finished / "detections.csv").stat().st_mtime_ns == detections
-    assert start(corner, "--out", finished, "--dose-gy", 4).exit_code == 0
+    assert (out / "detections.csv").stat().st_mtime_ns == detections
 
 
 def test_light_is_told_and_switching_it_off_redoes_what_follows(corner, finished, tmp_path):

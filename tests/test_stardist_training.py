@@ -65,8 +65,10 @@ def test_a_network_with_more_filters_begins_with_what_the_smaller_one_says():
 
 
 def test_training_widens_the_network_it_goes_on_from(pairs, tmp_path):
-    small = tmp_path / "small"
-    model.save(model.Model(StarDist(SMALL), 0.5, 0.4), small)
+    small, network = tmp_path / "small", StarDist(SMALL)
+    # Nearly all is background to it, as to one that is trained: else every pixel is a candidate.
+    torch.nn.init.constant_(network.prob.bias, -4.0)
+    model.save(model.Model(network, 0.5, 0.4), small)
     options = {"steps": 1, "batch": 1, "size": 64, "aside": 0.5, "start": small, "filters": 8}
     done = train_command(pairs, out=tmp_path / "large", **options)
     assert done.exit_code == 0, done.output
