@@ -375,6 +375,7 @@ def test_tools_take_what_is_clicked(shared, finished, browser):
                 page.mouse.click(middle[0] + dx, middle[1] + dy)
             page.keyboard.press("Enter")
         page.keyboard.press(".")  # another cell
+        expect(page.locator("#panel-cell h2")).not_to_have_text(mother)
         with undone(page):
             page.keyboard.press("r")
             page.keyboard.press("Enter")
