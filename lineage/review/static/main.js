@@ -180,11 +180,10 @@ function head({ name, n_frames, shape, pixel_size_um, minutes_per_frame, dose_gy
 /** Everything that a run's results change. What is selected is found again by its place. */
 async function reload() {
   const m = state.m;
-  const kept = selection();
-  const picks = places();
   const part = name => getJson(`movies/${m}/${name}`);
   const [nuclei, cells, events, list] = await Promise.all([getBuffer(`movies/${m}/nuclei`), part("cells"), part("events"), part("worklist")]);
   if (state.m !== m) return;
+  const [kept, picks] = [selection(), places()]; // of now: people go on while it is loaded
   set({ lineage: new Lineage(nuclei, cells, events, state.movie.n_frames), worklist: list });
   recall(kept);
   if (picks) pickAgain(picks);
