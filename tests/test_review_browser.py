@@ -374,6 +374,9 @@ def test_tools_take_what_is_clicked(shared, finished, browser):
             for dx, dy in ((-40, -40), (40, -40), (0, 40)):
                 page.mouse.click(middle[0] + dx, middle[1] + dy)
             page.keyboard.press("Enter")
+        # The server may have been quick enough to work in what is undone by now, which numbers cells anew.
+        expect(page.locator("#saved")).to_have_class("good", timeout=REDONE_MS)
+        expect(page.locator("#panel-cell h2")).to_have_text(mother)
         page.keyboard.press(".")  # another cell
         expect(page.locator("#panel-cell h2")).not_to_have_text(mother)
         with undone(page):
