@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from lineage.edge import diameter_um
 from lineage.mitosis import episodes
 from lineage.schema import Hypothesis
 from lineage.simulate.course import breaks_up_min
 from lineage.tracking import hypotheses, link
 from lineage.tracking.features import division_features, fusion_features
 from lineage.tracking.resolve import resolve
-from lineage.tracking.tracklet_arrays import TrackletArrays, diameter_um
+from lineage.tracking.tracklet_arrays import TrackletArrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

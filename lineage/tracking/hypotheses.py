@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from lineage.edge import diameter_um
 from lineage.schema import Hypotheses, Hypothesis
 from lineage.tracking import likelihoods
 from lineage.tracking.constraints import Constraints
 from lineage.tracking.features import division_features, ends_and_starts, fusion_features, link_features
 from lineage.tracking.rates import division_offset
-from lineage.tracking.tracklet_arrays import NONE, TrackletArrays, diameter_um, neighbours
+from lineage.tracking.tracklet_arrays import NONE, TrackletArrays, neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
