@@ -100,11 +100,13 @@ def build_hypotheses(
     # What a person says of some cells is no sign of how often the others divide.
     unsaid = cut(arrays, reach, models.divides(reach), models.fuses(reach))
     worth = worth_it(all_of(unsaid, models), len(unsaid.first))
-    models = models.with_divisions(division_offset(worth, len(unsaid.first), time_limit_s=time_limit_s))
+    offset = division_offset(worth, len(unsaid.first), time_limit_s=time_limit_s)
+    models = models.with_divisions(offset)
     shorter = constraints.cut(cut(arrays, reach, models.divides(reach), models.fuses(reach)), ids)
     table = tracklets.detections.assign(tracklet_id=shorter.number_of_detection())
     found = constraints.applied(all_of(shorter, models), shorter, ids)
-    return table, worth_it(found, len(shorter.first))
+    note = f"divisions: {offset:+.1f} on their log-odds, by how often this movie's cells divide"
+    return table, replace(worth_it(found, len(shorter.first)), notes=(note,))
 
 
 @dataclass(frozen=True)
