@@ -25,9 +25,9 @@ from nuclei_real_data import BORDER_PX
 from real_lineages import MASKS, MISTAKES, PIXELS, Real
 from tracking import matched_nuclei
 
+from lineage.edge import diameter_um
 from lineage.evaluate import ctc
 from lineage.evaluate import tracking as scoring
-from lineage.tracking.tracklet_arrays import diameter_um
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

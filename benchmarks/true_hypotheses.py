@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from lineage.edge import diameter_um
 from lineage.mitosis import episodes
 from lineage.schema import Hypothesis
 from lineage.simulate.course import breaks_up_min
 from lineage.tracking import hypotheses, link
+from lineage.tracking.features import division_features, fusion_features
 from lineage.tracking.resolve import resolve
-from lineage.tracking.tracklet_arrays import TrackletArrays, diameter_um
+from lineage.tracking.tracklet_arrays import TrackletArrays
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,20 +42,22 @@ def considered(sample: Sample, table: pd.DataFrame, cell: np.ndarray) -> list[tu
     time = link.usable_time(detections, sample.usable, s.minutes_per_frame)
     reach = hypotheses.Reach(tracklets.step_um / diameter_um(detections), 2.0, 1.5, gap_frames=4)
     whole = TrackletArrays.of(detections, time, shape_um=sample.shape_um, pixel_size_um=s.pixel_size_um)
-    cut = hypotheses.cut(whole, reach, plausible_division, plausible_fusion, at=0.0)
+    cut = hypotheses.cut(whole, reach, plausible_division, plausible_fusion)
     told = hypotheses.of_shorter(tracklets, whole, cut)
     found = hypotheses.candidates(cut, reach, btrack=told)
     return [(c, is_true(c, cut, cell[cut.row], sample.truth)) for c in found]
 
 
-def plausible_division(f: dict[str, np.ndarray]) -> np.ndarray:
+def plausible_division(p: TrackletArrays, mother: np.ndarray, start: np.ndarray) -> np.ndarray:
     """Cut generously: half to twice the DNA, not all on one side, or a mitotic mother."""
+    f = division_features(p, mother, np.c_[mother + 1, start])
     fits = (np.abs(f["share"]) < 0.9) & (f["one_sided"] < 0.95) & (f["uneven2"] < 1.5)
     return np.where(fits & (f["mother_mitotic"] + f["daughters_mitotic"] > 0.2), 1.0, -1.0)
 
 
-def plausible_fusion(f: dict[str, np.ndarray]) -> np.ndarray:
+def plausible_fusion(p: TrackletArrays, end: np.ndarray, fused: np.ndarray) -> np.ndarray:
     """Cut generously: the DNA of both."""
+    f = fusion_features(p, np.c_[end, fused - 1], fused)
     return np.where((np.abs(f["share"]) < 0.6) & (f["grows"] > 0.1), 1.0, -1.0)
 
 

@@ -508,6 +508,7 @@ class Hypotheses:
     starts: np.ndarray  # (H, 4) tracklets that begin by it, -1 for none
     log_odds: np.ndarray  # (H,)
     n_given: int = 0  # so many of the last are what a person says
+    notes: tuple[str, ...] = ()  # how they were found
 
     def __post_init__(self) -> None:
         n = len(self.kind)

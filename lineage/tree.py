@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import networkx as nx
 import numpy as np
 
+from lineage.edge import diameter_um, may_cross, to_edge
 from lineage.schema import CellKey, Decision, EventType, Fate, Subtype
 
 if TYPE_CHECKING:
@@ -33,10 +34,12 @@ def annotate(
     geometry: Geometry,
     video_name: str,
     dose_gy: float | None = None,
-    border_um: float = 20.0,
     last_frames: Collection[int] = (),
 ) -> nx.DiGraph:
     """Write on each cell what is known of its life.
+
+    A cell that is last seen where it may cross the edge of the image (`lineage.edge`), or that the stage
+    would have carried over it by the next frame, has left the field.
 
     Args:
         lineage: cells and who became whom; left as it is.
@@ -45,8 +48,6 @@ def annotate(
         geometry: of the movie.
         video_name: file name, for whoever opens the graph later.
         dose_gy: gray; left out of the graph if unknown.
-        border_um: a cell last seen this close to the edge of the image, or that the stage would have
-            carried there by the next frame, has left the field.
         last_frames: whoever is last seen in one of them may live on: the last usable frame, and those before
             long gaps; the movie's last frame if empty.
 
@@ -64,7 +65,7 @@ def annotate(
     generation, founder = _descent(tree)
     mitosis = _mitosis_of_mother(events, verdicts, cells=set(tree))
     slips, deaths = _slips_and_deaths(events, verdicts)
-    for cell, life in _lives(lineage.detections, geometry, border_um=border_um).items():
+    for cell, life in _lives(lineage.detections, geometry).items():
         tree.nodes[cell].update(
             {
                 "first_frame": life["first_frame"],
@@ -178,9 +179,7 @@ def fate(
     return (Fate.LEFT_FIELD if at_border else Fate.LOST).value
 
 
-def _lives(
-    detections: pd.DataFrame, geometry: Geometry, *, border_um: float
-) -> dict[int, dict[Hashable, Any]]:
+def _lives(detections: pd.DataFrame, geometry: Geometry) -> dict[int, dict[Hashable, Any]]:
     """Cell -> its first and last frame, first position, medians, and whether it was last seen at the edge."""
     seen = detections[detections["tracklet_id"] != -1].sort_values("frame", kind="stable")
     cells = seen.groupby("tracklet_id")
@@ -195,8 +194,8 @@ def _lives(
     last_px = cells[["y_px", "x_px"]].last().to_numpy(float)
     shape, pixel_size_um = geometry.shape, geometry.pixel_size_um
     shift = _shift_to_next_px(seen, pixel_size_um).loc[table["last_frame"]].to_numpy(float)
-    border_px = border_um / pixel_size_um
-    table["at_border"] = near_border(last_px, shape, border_px) | near_border(last_px + shift, shape, 0)
+    goes = may_cross(last_px, shape, diameter_um(seen) / pixel_size_um)
+    table["at_border"] = goes | (to_edge(last_px + shift, shape) <= 0)
     return dict(zip(table.index.tolist(), table.to_dict("records"), strict=True))
 
 
@@ -207,21 +206,6 @@ def _shift_to_next_px(seen: pd.DataFrame, pixel_size_um: float) -> pd.DataFrame:
         seen["frame"]
     )
     return drift.median().diff().shift(-1).fillna(0.0)
-
-
-def near_border(positions_px: np.ndarray, shape: tuple[int, int], border_px: float) -> np.ndarray:
-    """Whether positions (N, 2) lie within `border_px` of the edge of an image of `shape`, or outside it.
-
-    Args:
-        positions_px: (N, 2) y, x.
-        shape: (Y, X) of the image.
-        border_px: distance to its edge.
-
-    >>> near_border(np.array([[5.0, 50.0], [6.0, 50.0], [50.0, 102.0]]), (100, 100), 5)
-    array([ True, False,  True])
-    """
-    far_edge = np.asarray(shape, float) - 1
-    return np.minimum(positions_px, far_edge - positions_px).min(axis=1) <= border_px
 
 
 def _descent(graph: nx.DiGraph) -> tuple[dict[int, int], dict[int, int]]:

@@ -87,7 +87,7 @@ def test_a_division_into_two_that_is_said_is_not_made_one_of_three():
     _, edges, not_applied = tracked(drawn, line)
     assert not_applied == {}
     assert ("mother", "daughter 2") not in edges
-    assert edges[:2] == [("mother", "daughter 0"), ("mother", "daughter 1")]
+    assert {d for m, d in edges if m == "mother"} == {"daughter 0", "daughter 1"}
 
 
 def test_a_cut_track_is_two_cells():

@@ -43,6 +43,7 @@ def compare(truth, proposals, drift_px=None):
         shape=(400, 400),
         pixel_size_um=2.0,
         minutes_per_frame=10.0,
+        diameter_um=15.0,
     ).assign(movie=0)
 
 

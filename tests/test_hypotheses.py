@@ -7,17 +7,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lineage.schema import LOOK_COLUMNS, Hypothesis, Tracklets
+from lineage.schema import LOOK_COLUMNS, Hypotheses, Hypothesis, Tracklets
 from lineage.tracking import state
 from lineage.tracking.hypotheses import (
-    CUT_AT,
     FOLLOWED_FRAMES,
     Models,
     Reach,
     build_hypotheses,
+    candidates,
     cut,
     of_shorter,
+    scored,
+    worth_it,
 )
+from lineage.tracking.rates import offset
 from lineage.tracking.resolve import resolve, solve
 from lineage.tracking.tracklet_arrays import TrackletArrays
 
@@ -170,14 +173,57 @@ def test_tracklets_are_cut_only_where_something_begins_or_ends_beside_them():
     assert detections["tracklet_id"].nunique() == quiet["name"].nunique()
 
 
-def test_where_to_cut_is_a_matter_of_log_odds():
-    table = nuclei.as_tracklets(state.estimate(nuclei.mitosis()), same={"daughter 0": "mother"}).detections
-    pieces = TrackletArrays.of(table, table["frame"].to_numpy(), shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0)
+def drawn_arrays(drawn, same):
+    table = nuclei.as_tracklets(state.estimate(drawn), same=same).detections
+    time = table["frame"].to_numpy()
+    return table, TrackletArrays.of(table, time, shape_um=nuclei.SHAPE_UM, pixel_size_um=1.0)
+
+
+@pytest.mark.parametrize(("offset", "is_cut"), [(0.0, True), (-40.0, False)])
+def test_a_track_is_cut_where_a_division_is_likelier_than_going_on_beside_one_that_begins(offset, is_cut):
+    table, whole = drawn_arrays(nuclei.mitosis(), {"daughter 0": "mother"})
+    models, reach = Models.of(table).with_divisions(offset), Reach(0.7, 2.0, 1.5, 4)
+    pieces = cut(whole, reach, models.divides(reach), models.fuses(reach))
+    assert (len(pieces.first) > len(whole.first)) == is_cut
+
+
+# --- What is worth an unknown
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_left_out_is_in_no_likeliest_lineage(seed):
+    table, whole = drawn_arrays(nuclei.mitosis(4), {"daughter 0": "mother"})
     models, reach = Models.of(table), Reach(0.7, 2.0, 1.5, 4)
-    never, usual = (
-        len(cut(pieces, reach, models.division, models.fusion, at=at).first) for at in (1e6, CUT_AT)
-    )
-    assert never == len(pieces.first) < usual
+    pieces = cut(whole, reach, models.divides(reach), models.fuses(reach))
+    drawn = scored(candidates(pieces, reach, btrack={}), models)
+    every = replace(drawn, log_odds=np.random.default_rng(seed).normal(-5, 5, len(drawn.kind)))
+    n = len(pieces.first)
+    some = worth_it(every, n)
+    assert len(some.kind) < len(every.kind)
+    best, left = (h.log_odds[solve(h, n, time_limit_s=60).chosen].sum() for h in (every, some))
+    assert left == pytest.approx(best)
+
+
+def test_however_unlikely_a_division_it_stays_if_all_else_is_less_likely():
+    # A division of -12 against a beginning of -20 beside a mother that goes on.
+    kinds = [*[H.START] * 3, *[H.END] * 3, H.LINK, H.DIVISION]
+    nobody = -np.ones(4, int)
+    starts = [[k, -1, -1, -1] for k in range(3)] + [nobody] * 3 + [[1, -1, -1, -1], [1, 2, -1, -1]]
+    ends = [[-1, -1]] * 3 + [[k, -1] for k in range(3)] + [[0, -1], [0, -1]]
+    odds = np.array([0.0, -20, -20, -20, 0, 0, 3, -12])
+    known = Hypotheses(np.array(kinds, object), np.array(ends), np.array(starts), odds)
+    assert (worth_it(known, 3).kind == H.DIVISION).any()
+    likelier_alone = replace(known, log_odds=np.array([0.0, -20, -14, -20, 0, 0, 3, -12]))
+    assert not (worth_it(likelier_alone, 3).kind == H.DIVISION).any()
+
+
+# --- How often cells divide
+
+
+def test_divisions_are_as_likely_as_the_movie_shows_them_to_be():
+    assert offset(np.full(1000, -3.0), 200) == pytest.approx(np.log(200 / 800) + 3, abs=0.05)
+    assert offset(np.full(1000, -3.0), 10) < -1
+    assert abs(offset(np.full(10, -3.0), 0)) < 0.5  # of few nothing is learned
 
 
 # --- Candidates

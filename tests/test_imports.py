@@ -20,6 +20,7 @@ ARROWS = {
     "processes": set(),
     "compiled": set(),
     "blur": {"compiled"},
+    "edge": set(),
     "outlines": {"compiled"},
     "io": set(),
     "corrections": set(),
@@ -29,10 +30,10 @@ ARROWS = {
         "device", "int8", "io", "processes", "compiled", "simulate", "console", "progress",  # drawn fields
     },
     "nuclei": {"device", "int8", "io", "corrections", "video", "stardist", "processes", "compiled", "blur"},
-    "tracking": {"processes", "corrections"},
-    "mitosis": {"io", "tracking", "corrections"},
+    "tracking": {"processes", "corrections", "edge"},
+    "mitosis": {"io", "tracking", "corrections", "edge"},
     "imports": {"io", "nuclei", "tracking"},
-    "tree": {"mitosis"},
+    "tree": {"mitosis", "edge"},
     "tables": {"tree", "mitosis"},
     "signal_courses": {"tree"},
     "export": {"io", "console", "outlines", "run"},
@@ -41,6 +42,7 @@ ARROWS = {
     "simulate": {"io", "tree", "export", "processes", "console", "progress"},
     "evaluate": {
         "io", "corrections", "video", "mitosis", "tree", "export", "report", "console", "progress", "run",
+        "edge",
     },
     "stages": {
         "config", "device", "progress", "processes", "io", "corrections", "video", "quality", "stardist",

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 from synthetic.detections import detect, imperfect
 
+from lineage.mitosis.events import HALF, propose
 from lineage.schema import DETECTION_COLUMNS, NUCLEUS_COLUMNS, STATE_COLUMNS, Geometry
 from lineage.simulate.settings import Settings
 from lineage.tracking import link, state
@@ -272,3 +273,33 @@ def test_no_cell_is_followed_across_a_long_gap():
         seen = still[usable[still["frame"]]].reset_index(drop=True)
         lineage = track(seen, usable=usable, geometry=geometry)
         assert len(lineage.graph) == n_cells
+
+
+# --- A daughter who comes into sight late
+
+
+def with_a_late_daughter(unseen):
+    """mother --+-- daughter 0
+    +--   (unseen for so many frames)   -- daughter 1"""
+    drawn = nuclei.mitosis(2, until=24)
+    drawn = drawn[(drawn["name"] != "daughter 1") | (drawn["frame"] >= 8 + unseen)].reset_index(drop=True)
+    drawn["detection_id"] = np.arange(len(drawn))
+    geometry = Geometry(24, (300, 300), 1.0, 10.0)
+    lineage = track(drawn, usable=np.ones(24, bool), geometry=geometry, max_gap_frames=3)
+    seen = lineage.detections[lineage.detections["tracklet_id"] > 0].groupby("tracklet_id")["name"].first()
+    events = propose(lineage, geometry=geometry, last_frames=(23,), classified=False)
+    return seen, lineage.graph, events
+
+
+@pytest.mark.parametrize("unseen", [1, 2, 3])
+def test_a_daughter_who_comes_into_sight_within_the_frames_that_links_bridge_is_one(unseen):
+    names, graph, (event,) = with_a_late_daughter(unseen)
+    assert sorted((names[a], names[b]) for a, b in graph.edges) == DIVISION
+    assert (event.source, event.frame) == ("division", 8)
+    assert {names[d] for d in event.daughters} == {"daughter 0", "daughter 1"}
+
+
+def test_a_daughter_who_comes_into_sight_later_is_lost():
+    _, graph, (event,) = with_a_late_daughter(4)
+    assert not graph.edges
+    assert (event.source, event.daughters) == (HALF, ())

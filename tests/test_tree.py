@@ -126,7 +126,7 @@ def test_blank_frames_at_the_end_of_the_movie_lose_nobody():
 def test_left_field_is_within_the_border_of_the_image(place_px, expected):
     lineage = as_lineage(worlds.lone_cell(), positions_px={1: place_px})
 
-    assert fates(annotate(lineage, border_um=20.0)) == {1: expected}
+    assert fates(annotate(lineage)) == {1: expected}
 
 
 def test_border_is_that_of_the_image_not_of_the_dish():

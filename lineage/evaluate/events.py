@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.edge import may_cross
 from lineage.evaluate.match import Count, nearest_first
 from lineage.schema import Decision, MitosisClass
-from lineage.tree import near_border
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -37,7 +37,6 @@ WITHIN_MIN_UNSEPARATED = 60.0
 UNSEPARATED = ("slippage", "death_in_mitosis")  # and every event without daughters in the truth
 BARELY_VISIBLE = ("lagging_chromatin", "micronuclei")  # one to three pixels at 1 um a pixel
 EDGE_FRAMES = 3
-EDGE_UM = 20.0
 MISSED, NOTHING = "missed", ""  # in place of the run's class, and of the truth's
 UNKNOWN, DIVISION = "unknown", "division"  # class and subtype, where the truth has divisions only
 CALIBRATION_BINS = 10
@@ -69,6 +68,7 @@ def outcomes(
     shape: tuple[int, int],
     pixel_size_um: float,
     minutes_per_frame: float,
+    diameter_um: float,
 ) -> pd.DataFrame:
     """Find what the run made of each true event.
 
@@ -80,6 +80,7 @@ def outcomes(
         shape: (Y, X) of a frame.
         pixel_size_um: side of a pixel, micrometres.
         minutes_per_frame: interval.
+        diameter_um: of the movie's nuclei.
 
     Returns:
         OUTCOME_COLUMNS: the true events in their order, then the false proposals. A missed event has the
@@ -107,9 +108,8 @@ def outcomes(
         nothing = {"truth_event": -1, "truth_class": NOTHING, "subtype": NOTHING}
         rows.append(nothing | position | _proposed(proposals.iloc[j]))
     table = pd.DataFrame(rows, columns=list(OUTCOME_COLUMNS)).astype(OUTCOME_TYPES)
-    table["at_edge"] = near_border(
-        table[["y_px", "x_px"]].to_numpy(float), shape, EDGE_UM / pixel_size_um
-    ) | ~table["frame"].between(EDGE_FRAMES, len(drift_px) - EDGE_FRAMES - 1)
+    at_border = may_cross(table[["y_px", "x_px"]].to_numpy(float), shape, diameter_um / pixel_size_um)
+    table["at_edge"] = at_border | ~table["frame"].between(EDGE_FRAMES, len(drift_px) - EDGE_FRAMES - 1)
     return table
 
 

@@ -19,19 +19,19 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 import numpy as np
+import pandas as pd
 
+from lineage.edge import diameter_um
 from lineage.io import labels
 from lineage.io.files import read_table
 from lineage.io.integrity import RECORD, RUN_AGAIN, Damaged, check, read_record
 from lineage.io.records import read_quality
 from lineage.io.run_folder import RunFolder
 from lineage.io.tiff import read_image
-from lineage.schema import ABNORMAL_SUBTYPES, Decision, EventType, InputError
+from lineage.schema import ABNORMAL_SUBTYPES, CellKey, Decision, EventType, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    import pandas as pd
 
     from lineage.export.ctc import Track
 
@@ -78,6 +78,12 @@ class Run:
     def minutes_per_frame(self) -> float:
         """Interval."""
         return float(self.record["video"]["minutes_per_frame"])
+
+    @property
+    def diameter_um(self) -> float:
+        """Of its nuclei, from the median areas of its cells."""
+        areas = [area for _, area in self.tree.nodes(data=CellKey.AREA_UM2) if area is not None]
+        return diameter_um(pd.DataFrame({"area_um2": areas}))
 
     def drift_px(self) -> np.ndarray:
         """(T, 2) how far the run found the field to have moved, y, x; zeros where it did not measure it."""

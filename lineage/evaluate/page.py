@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lineage.edge import CROSSING
 from lineage.evaluate import events, results, tracking
 from lineage.evaluate.events import MISSED, NOTHING
 from lineage.evaluate.mistakes import KINDS, film_strips
@@ -59,7 +60,7 @@ CONSTANTS = {  # as the page's definitions name them
     "unseparated_min": events.WITHIN_MIN_UNSEPARATED,
     "slippage_min": tracking.SLIPPAGE_WITHIN_MIN,
     "edge_frames": events.EDGE_FRAMES,
-    "edge_um": events.EDGE_UM,
+    "edge": CROSSING,
 }
 REFERENCES = (
     (

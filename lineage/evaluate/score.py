@@ -143,6 +143,7 @@ def _outcomes(true_events: pd.DataFrame, run: Run) -> pd.DataFrame:
         shape=run.tracked.shape[1:],
         pixel_size_um=run.pixel_size_um,
         minutes_per_frame=run.minutes_per_frame,
+        diameter_um=run.diameter_um,
     )
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.edge import diameter_um, is_cut
 from lineage.tracking import likelihoods
-from lineage.tracking.tracklet_arrays import diameter_um
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,19 +75,18 @@ def episodes(lineage: Lineage, *, minutes_per_frame: float, last_frame: int) -> 
     return found
 
 
-def in_view(episode: Episode, life: pd.DataFrame, *, shape: tuple[int, int], margin_px: float) -> bool:
-    """Whether the nucleus was whole: what the edge of the image cuts looks small and dense.
+def in_view(episode: Episode, life: pd.DataFrame, *, shape: tuple[int, int], diameter_px: float) -> bool:
+    """Whether the nucleus was whole in half of the frames or more.
 
     Args:
         episode: of the cell.
         life: the cell's detections.
         shape: (Y, X) of the image.
-        margin_px: from a whole nucleus's middle to the edge, at least.
+        diameter_px: of the movie's nuclei.
     """
     seen = life[life["frame"].between(episode.first, episode.last)]
-    positions = seen[["y_px", "x_px"]].to_numpy(float)
-    inside = np.minimum(positions, np.asarray(shape) - 1 - positions).min(axis=1)
-    return bool(np.median(inside) >= margin_px)
+    cut = is_cut(seen[["y_px", "x_px"]].to_numpy(float), shape, diameter_px)
+    return bool(cut.mean() <= 0.5)
 
 
 def is_alone(lineage: Lineage, episode: Episode) -> bool:

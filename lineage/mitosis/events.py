@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lineage.corrections.events import WITHIN_FRAMES
+from lineage.edge import diameter_um
 from lineage.mitosis.episodes import Episode, episodes, in_view, is_alone, log_odds, onset
 from lineage.schema import DECIDED, EventType, MitosisEvent
 from lineage.tracking import likelihoods
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 HALVED = -0.4  # logarithm of DNA after over before a mitosis, below which a daughter was lost from sight
 LOST = 0.67  # of its DNA, which a cell that breaks up does not keep
-EDGE_UM = 8.0  # nearer to the edge of the image the nucleus of an attempt is cut by it
 NEAR_FRAMES = 3  # nuclei before and after an event that its DNA is measured from
 DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_division", "end_of_track"
 PERSON = "person"
@@ -63,6 +63,7 @@ def propose(
         min_log_odds = min_log_odds_unclassified
     minutes_per_frame = geometry.minutes_per_frame
     lives = _lives(lineage)
+    diameter_px = diameter_um(lineage.detections) / geometry.pixel_size_um
     found = episodes(lineage, minutes_per_frame=minutes_per_frame, last_frame=max(last_frames))
     by_cell: dict[int, list[Episode]] = {}
     for e in found:
@@ -77,7 +78,7 @@ def propose(
         for e in found
         if is_alone(lineage, e)
         and not _unfinished(e, lives, last_frames)
-        and in_view(e, lives[e.cell], shape=geometry.shape, margin_px=EDGE_UM / geometry.pixel_size_um)
+        and in_view(e, lives[e.cell], shape=geometry.shape, diameter_px=diameter_px)
     ]
     events += _of_episodes(
         alone, lives, likelihoods.kind_of(lineage.detections), minutes_per_frame, min_log_odds

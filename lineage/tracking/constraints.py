@@ -18,8 +18,9 @@ import numpy as np
 from lineage.corrections.find import Finder
 from lineage.corrections.journal import OVERRULED
 from lineage.corrections.lines import Cut, Death, Division, Fusion, Join, NoDeath, NoDivision
+from lineage.edge import diameter_um
 from lineage.schema import Hypotheses, Hypothesis
-from lineage.tracking.tracklet_arrays import NONE, diameter_um
+from lineage.tracking.tracklet_arrays import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.edge import diameter_um
 from lineage.tracking.slips import is_said
-from lineage.tracking.tracklet_arrays import NONE, diameter_um
+from lineage.tracking.tracklet_arrays import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Collection

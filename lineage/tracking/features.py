@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lineage.tracking.tracklet_arrays import TrackletArrays
 
 SAMPLES = 24  # nuclei that stand for a long tracklet
+UNSEEN = 0.4  # of the cost of a daughter's first unseen frame: each further one, as `lag` has it of links
 BORDER = 0.7  # diameters, over which the edge of the image counts less and less
 
 
@@ -118,6 +119,7 @@ def division_features(p: TrackletArrays, mother: np.ndarray, daughters: np.ndarr
     off = np.linalg.norm(middle, axis=1)
     lag = np.where(there, p.time[at] - p.time[mother][:, None], np.nan)
     uneven = _max(mass) - _min(mass)
+    later = _max(lag) - _min(lag)
     first = np.where(there, p.figure[at], np.nan)
     figure = np.fmax(np.fmax.reduce(p.late(p.figure, mother, 2), axis=1), np.fmin.reduce(first, axis=1))
     return {
@@ -133,7 +135,7 @@ def division_features(p: TrackletArrays, mother: np.ndarray, daughters: np.ndarr
         "farthest": _max(length),
         "one_sided": one_sided,
         "lag": _min(lag),
-        "uneven_lag": _max(lag) - _min(lag),
+        "uneven_lag": np.minimum(later, 1) + UNSEEN * np.maximum(later - 1, 0),
         "mother_mitotic": _max(p.late(p.mitotic, mother, EARLY)),
         "mother_dense": _max(p.late(p.dense, mother, EARLY)),
         "mother_mass": of_mother,

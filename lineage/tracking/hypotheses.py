@@ -3,22 +3,27 @@
 btrack's hypotheses are binary, and it often lets a mother go on as one of her daughters. So its tracklets are
 cut wherever a division or a fusion would explain what begins or ends beside them, and to its hypotheses are
 added: going on across the cut, division into two, three and four, fusion, and death. Each hypothesis explains
-the ends of some tracklets and the beginnings of others; its log-odds come from the likelihoods' models.
+the ends of some tracklets and the beginnings of others; its log-odds come from the likelihoods' models, those
+of divisions moved by how often the movie's own cells divide. However unlikely, a hypothesis stays unless what
+it explains is likelier explained one by one: such ones, and only such, no likeliest lineage can have.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from lineage.edge import diameter_um
 from lineage.schema import Hypotheses, Hypothesis
 from lineage.tracking import likelihoods
 from lineage.tracking.constraints import Constraints
 from lineage.tracking.features import division_features, ends_and_starts, fusion_features, link_features
-from lineage.tracking.tracklet_arrays import NONE, TrackletArrays, diameter_um, neighbours
+from lineage.tracking.rates import division_offset
+from lineage.tracking.resolve import hopeless
+from lineage.tracking.tracklet_arrays import NONE, TrackletArrays, neighbours
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,19 +32,19 @@ if TYPE_CHECKING:
 
     from lineage.schema import Tracklets
 
-DIVISION_FRAMES = 3  # from a mother's last frame to a daughter's first, at most
 FUSION_FRAMES = 2  # from a parent's last frame to the fused cell's first, at most
 LINK_REACH = 1.7  # steps, from an end to the beginning that goes on from it: sisters leave each other faster
 MAX_DAUGHTERS = 4
-NEAREST = 6  # beginnings around a mother that are combined
-CUT_AT = -5.0  # log-odds of a division or fusion, for which a tracklet is cut
-KEPT_AT = -7.0  # log-odds below which a hypothesis is not worth an unknown
+NEAREST = 6  # beginnings around a mother that are combined, the earliest and nearest
 # Added to the log-odds that a tracklet is false. Of the simulated nuclei that the likelihoods were fitted on
 # a fiftieth is debris, which looks like daughters that part for a frame or two; in real movies it is rarer,
 # and such daughters are what is looked for. Chosen on the fitting movies and on mosaics of another fold.
 DEBRIS = -3.0
 FOLLOWED_FRAMES = 6  # what is followed for so long is no debris
 NOTHING_SAID = Constraints()
+
+Joins: TypeAlias = "Callable[[TrackletArrays, np.ndarray, np.ndarray], np.ndarray]"
+"""Tracklets, indices of nuclei, as many others -> log-odds."""
 
 BtrackScores = dict[tuple[Hypothesis, int, int, int], float]
 """Of btrack: kind, tracklet, first, second -> log-likelihood."""
@@ -52,7 +57,7 @@ class Reach:
     step: float  # between two frames, nearly always less
     division: float  # from a mother to a daughter's first position
     fusion: float  # from a parent to the fused cell
-    gap_frames: int  # from an end to the beginning that goes on from it
+    gap_frames: int  # from an end to the beginning that goes on from it, or of a daughter
 
 
 def build_hypotheses(
@@ -64,6 +69,7 @@ def build_hypotheses(
     division_reach: float = 2.0,
     fusion_reach: float = 1.5,
     max_gap_frames: int = 3,
+    time_limit_s: float = 600.0,
     constraints: Constraints = NOTHING_SAID,
 ) -> tuple[pd.DataFrame, Hypotheses]:
     """List what may have happened.
@@ -75,7 +81,9 @@ def build_hypotheses(
         pixel_size_um: of the image.
         division_reach: from a mother to a daughter's first position, in diameters of the movie's nuclei.
         fusion_reach: from a parent to the fused cell's first position, likewise.
-        max_gap_frames: without a nucleus, between an end and the beginning that goes on from it.
+        max_gap_frames: without a nucleus, between an end and the beginning that goes on from it, and before a
+            daughter is seen.
+        time_limit_s: for each part of the program that says how often the cells divide.
         constraints: what a person says of these nuclei.
 
     Returns:
@@ -86,10 +94,20 @@ def build_hypotheses(
     reach = Reach(step, division_reach, fusion_reach, max_gap_frames + 1)
     arrays = TrackletArrays.of(tracklets.detections, time, shape_um=shape_um, pixel_size_um=pixel_size_um)
     ids = tracklets.detections["detection_id"].to_numpy(int)
-    shorter = constraints.cut(cut(arrays, reach, models.division, models.fusion), ids)
+
+    def all_of(p: TrackletArrays, by: Models) -> Hypotheses:
+        return scored(candidates(p, reach, btrack=of_shorter(tracklets, arrays, p)), by)
+
+    # What a person says of some cells is no sign of how often the others divide.
+    unsaid = cut(arrays, reach, models.divides(reach), models.fuses(reach))
+    worth = worth_it(all_of(unsaid, models), len(unsaid.first))
+    offset = division_offset(worth, len(unsaid.first), time_limit_s=time_limit_s)
+    models = models.with_divisions(offset)
+    shorter = constraints.cut(cut(arrays, reach, models.divides(reach), models.fuses(reach)), ids)
     table = tracklets.detections.assign(tracklet_id=shorter.number_of_detection())
-    found = scored(candidates(shorter, reach, btrack=of_shorter(tracklets, arrays, shorter)), models)
-    return table, constraints.applied(found, shorter, ids)
+    found = constraints.applied(all_of(shorter, models), shorter, ids)
+    note = f"divisions: {offset:+.1f} on their log-odds, by how often this movie's cells divide"
+    return table, replace(worth_it(found, len(shorter.first)), notes=(note,))
 
 
 @dataclass(frozen=True)
@@ -104,28 +122,50 @@ class Models:
         kind = likelihoods.kind_of(detections)
         return cls({h: likelihoods.load(kind, h.value) for h in Hypothesis})
 
-    @property
-    def division(self) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
-        """Log-odds from features."""
-        return self.by_kind[Hypothesis.DIVISION].log_odds
+    def with_divisions(self, offset: float) -> Models:
+        """In which every division has so much higher log-odds."""
+        one = self.by_kind[Hypothesis.DIVISION]
+        return Models({**self.by_kind, Hypothesis.DIVISION: replace(one, offset=one.offset + offset)})
 
-    @property
-    def fusion(self) -> Callable[[Mapping[str, np.ndarray]], np.ndarray]:
-        """Log-odds from features."""
-        return self.by_kind[Hypothesis.FUSION].log_odds
+    def divides(self, reach: Reach) -> Joins:
+        """(mothers' last nuclei, first ones beside) -> log-odds over going on, and beginning anew."""
+        starts, link, division = (
+            self.by_kind[h].log_odds for h in (Hypothesis.START, Hypothesis.LINK, Hypothesis.DIVISION)
+        )
+
+        def gain(p: TrackletArrays, mother: np.ndarray, start: np.ndarray) -> np.ndarray:
+            daughters = np.c_[mother + 1, start, np.full((len(start), MAX_DAUGHTERS - 2), NONE)]
+            alone = ends_and_starts(p, start, p.last[p.tracklet[start]])
+            goes_on = link_features(p, mother, mother + 1, reach.step)
+            together = division(division_features(p, mother, daughters))
+            return together - link(_unasked(goes_on)) - starts(_unasked(alone))
+
+        return gain
+
+    def fuses(self, reach: Reach) -> Joins:
+        """(parents' last nuclei, fused ones beside) -> log-odds over ending, and going on."""
+        ends, link, fusion = (
+            self.by_kind[h].log_odds for h in (Hypothesis.END, Hypothesis.LINK, Hypothesis.FUSION)
+        )
+
+        def gain(p: TrackletArrays, end: np.ndarray, fused: np.ndarray) -> np.ndarray:
+            alone = ends_and_starts(p, p.first[p.tracklet[end]], end)
+            goes_on = link_features(p, fused - 1, fused, reach.step)
+            together = fusion(fusion_features(p, np.c_[end, fused - 1], fused))
+            return together - link(_unasked(goes_on)) - ends(_unasked(alone))
+
+        return gain
+
+
+def _unasked(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """With what btrack thinks of it not known."""
+    return {**features, "btrack": np.full(len(next(iter(features.values()))), np.nan)}
 
 
 # --- Where to cut
 
 
-def cut(
-    p: TrackletArrays,
-    reach: Reach,
-    division: Callable[[Mapping[str, np.ndarray]], np.ndarray],
-    fusion: Callable[[Mapping[str, np.ndarray]], np.ndarray],
-    *,
-    at: float = CUT_AT,
-) -> TrackletArrays:
+def cut(p: TrackletArrays, reach: Reach, divides: Joins, fuses: Joins) -> TrackletArrays:
     """Cut tracklets where they went without a nucleus, and where one may be what begins or ends beside it.
 
     Fusions come after divisions, so that parents are measured without their mother.
@@ -133,36 +173,30 @@ def cut(
     Args:
         p: tracklets.
         reach: how far things may be from each other.
-        division: features -> log-odds.
-        fusion: features -> log-odds.
-        at: log-odds from which on is cut.
+        divides: nuclei, and ones that begin beside their next -> log-odds that these are sisters.
+        fuses: nuclei that end, and ones beside them -> log-odds that they went into these.
     """
     goes_on = np.setdiff1d(np.arange(len(p.row)), p.last)
     bridged = goes_on[p.time[goes_on + 1] > p.time[goes_on] + 1] + 1
     p = p.split(bridged)
-    p = p.split(_at_divisions(p, reach, division, at))
-    return p.split(_at_fusions(p, reach, fusion, at))
+    p = p.split(_at_divisions(p, reach, divides))
+    return p.split(_at_fusions(p, reach, fuses))
 
 
-def _at_divisions(
-    p: TrackletArrays, reach: Reach, division: Callable[[Mapping[str, np.ndarray]], np.ndarray], at: float
-) -> np.ndarray:
+def _at_divisions(p: TrackletArrays, reach: Reach, divides: Joins) -> np.ndarray:
     """Nuclei that may be the sister of one that begins beside them."""
     goes_on = np.setdiff1d(np.arange(len(p.row)), p.last)
     starts = p.first[p.time[p.first] > 0]
     found = []
-    for lag in (1, 2):
+    for lag in range(1, reach.gap_frames + 1):
         mother, start = neighbours(p, goes_on, starts, within=reach.division, lag=lag)
         other = p.tracklet[mother] != p.tracklet[start]
         mother, start = mother[other], start[other]
-        daughters = np.c_[mother + 1, start, np.full((len(start), MAX_DAUGHTERS - 2), NONE)]
-        found.append(mother[division(division_features(p, mother, daughters)) > at] + 1)
+        found.append(mother[divides(p, mother, start) > 0] + 1)
     return np.concatenate(found)
 
 
-def _at_fusions(
-    p: TrackletArrays, reach: Reach, fusion: Callable[[Mapping[str, np.ndarray]], np.ndarray], at: float
-) -> np.ndarray:
+def _at_fusions(p: TrackletArrays, reach: Reach, fuses: Joins) -> np.ndarray:
     """Nuclei into which one that ends beside them may have gone."""
     ends = p.last[p.time[p.last] < p.time.max(initial=0)]
     has_past = np.setdiff1d(np.arange(len(p.row)), p.first)
@@ -171,7 +205,7 @@ def _at_fusions(
         end, fused = neighbours(p, ends, has_past, within=reach.fusion, lag=lag)
         other = p.tracklet[end] != p.tracklet[fused]
         end, fused = end[other], fused[other]
-        found.append(fused[fusion(fusion_features(p, np.c_[end, fused - 1], fused)) > at])
+        found.append(fused[fuses(p, end, fused) > 0])
     return np.concatenate(found)
 
 
@@ -231,15 +265,13 @@ def candidates(p: TrackletArrays, reach: Reach, *, btrack: BtrackScores) -> list
 
 
 def scored(found: list[Candidates], models: Models) -> Hypotheses:
-    """Give each its log-odds; what joins tracklets and is most unlikely goes."""
+    """Give each its log-odds."""
     kinds, ends, starts, odds = [], [], [], []
     for c in found:
         log_odds = models.by_kind[c.kind].log_odds(c.features)
+        kept = np.ones(len(log_odds), bool)
         if c.kind is Hypothesis.FALSE_POSITIVE:
             log_odds = log_odds + DEBRIS
-        joins = c.kind in (Hypothesis.LINK, Hypothesis.DIVISION, Hypothesis.FUSION)
-        kept = log_odds > KEPT_AT if joins else np.ones(len(log_odds), bool)
-        if c.kind is Hypothesis.FALSE_POSITIVE:
             kept = c.features["length"] < np.log(FOLLOWED_FRAMES)
         kinds.append(np.full(int(kept.sum()), c.kind, object))
         ends.append(c.ends[kept])
@@ -248,6 +280,20 @@ def scored(found: list[Candidates], models: Models) -> Hypotheses:
     return Hypotheses(
         np.concatenate(kinds), np.concatenate(ends), np.concatenate(starts), np.concatenate(odds)
     )
+
+
+def worth_it(hypotheses: Hypotheses, n_tracklets: int) -> Hypotheses:
+    """Without links, divisions and fusions that the likeliest lineage cannot have, whatever the others are.
+
+    These are less likely than that each end and beginning which they explain is one by itself; or, of
+    divisions and fusions, than that one end goes on as one beginning, and the others are by themselves.
+
+    Args:
+        hypotheses: what a person says is among the last, and stays.
+        n_tracklets: numbered from 0.
+    """
+    joins = np.isin(hypotheses.kind, (Hypothesis.LINK, Hypothesis.DIVISION, Hypothesis.FUSION))
+    return hypotheses.subset(~(joins & hopeless(hypotheses, n_tracklets)))
 
 
 def _one(kind: Hypothesis, alone: np.ndarray, features: Mapping[str, np.ndarray]) -> Candidates:
@@ -286,7 +332,7 @@ def links(p: TrackletArrays, reach: Reach, btrack: BtrackScores) -> tuple[np.nda
 def divisions(p: TrackletArrays, reach: Reach, btrack: BtrackScores) -> tuple[np.ndarray, np.ndarray]:
     """Mothers (H,) and daughters (H, MAX_DAUGHTERS).
 
-    Every two, three and four of the beginnings nearest to an end, and those of btrack.
+    Every two, three and four of the beginnings next to an end in time and place, and those of btrack.
 
     Args:
         p: tracklets, cut.
@@ -295,11 +341,12 @@ def divisions(p: TrackletArrays, reach: Reach, btrack: BtrackScores) -> tuple[np
     """
     pairs = [
         neighbours(p, p.last, p.first, within=reach.division, lag=lag)
-        for lag in range(1, DIVISION_FRAMES + 1)
+        for lag in range(1, reach.gap_frames + 1)
     ]
     mother, start = (p.tracklet[np.concatenate([pair[k] for pair in pairs])] for k in (0, 1))
     far = np.linalg.norm(p.position[p.first[start]] - p.position[p.last[mother]], axis=1)
-    order = np.lexsort((far, mother))
+    later = p.time[p.first[start]] - p.time[p.last[mother]]
+    order = np.lexsort((far, later, mother))
     mother, start = mother[order], start[order]
     theirs = {(m, frozenset((a, b))) for kind, m, a, b in btrack if kind is Hypothesis.DIVISION}
     mothers: list[int] = []

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.edge import diameter_um
 from lineage.schema import (
     DETECTION_COLUMNS,
     HYPOTHESIS_COLUMNS,
@@ -20,7 +21,6 @@ from lineage.schema import (
     check_columns,
     long_gaps,
 )
-from lineage.tracking.tracklet_arrays import diameter_um
 
 if TYPE_CHECKING:
     from btrack import BayesianTracker

@@ -85,7 +85,7 @@ def resolve(
     note = f"HiGHS: {n_all} hypotheses about {n} tracklets, " + (
         "proven optimal, gap 0" if not solution.unproven else f"gap up to {solution.gap:.2%}"
     )
-    return Lineage(lineage.detections, lineage.graph, warnings, (note,))
+    return Lineage(lineage.detections, lineage.graph, warnings, (*hypotheses.notes, note))
 
 
 # --- The program

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lineage.edge import diameter_um, to_edge
 from lineage.schema import MITOTIC_STATES
 
 if TYPE_CHECKING:
@@ -20,15 +21,6 @@ MITOTIC_LOOKS = tuple(f"look_{s.value}" for s in MITOTIC_STATES)
 AT_ONCE = 5  # nuclei: where so many more are seen, and twice as many, frames before were not found whole
 LATE, EARLY = 5, 3  # nuclei that what ends, and what begins, is measured from
 NONE = -1
-
-
-def diameter_um(nuclei: pd.DataFrame) -> float:
-    """Of the circle with the nuclei's median area; the unit of every length in tracking.
-
-    Args:
-        nuclei: with `area_um2`.
-    """
-    return float(2 * np.sqrt(nuclei["area_um2"].median() / np.pi)) if len(nuclei) else 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +65,8 @@ class TrackletArrays:
         row = row[tracklet[row] >= 0]
         diameter = diameter_um(table)
         position = table[["y_um", "x_um"]].to_numpy(float)[row] / diameter
-        seen = table[["y_px", "x_px"]].to_numpy(float)[row] * pixel_size_um
-        border = np.minimum(seen, np.asarray(shape_um) - seen).min(axis=1) if len(row) else np.zeros(0)
+        shape = (round(shape_um[0] / pixel_size_um), round(shape_um[1] / pixel_size_um))
+        border = to_edge(table[["y_px", "x_px"]].to_numpy(float)[row], shape) * pixel_size_um
 
         def log(column: str, floor: float) -> np.ndarray:
             values = table[column].to_numpy(float)[row]
