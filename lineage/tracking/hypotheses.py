@@ -69,7 +69,6 @@ def build_hypotheses(
     division_reach: float = 2.0,
     fusion_reach: float = 1.5,
     max_gap_frames: int = 3,
-    time_limit_s: float = 600.0,
     constraints: Constraints = NOTHING_SAID,
 ) -> tuple[pd.DataFrame, Hypotheses]:
     """List what may have happened.
@@ -83,7 +82,6 @@ def build_hypotheses(
         fusion_reach: from a parent to the fused cell's first position, likewise.
         max_gap_frames: without a nucleus, between an end and the beginning that goes on from it, and before a
             daughter is seen.
-        time_limit_s: for each part of the program that says how often the cells divide.
         constraints: what a person says of these nuclei.
 
     Returns:
@@ -101,7 +99,7 @@ def build_hypotheses(
     # What a person says of some cells is no sign of how often the others divide.
     unsaid = cut(arrays, reach, models.divides(reach), models.fuses(reach))
     worth = worth_it(all_of(unsaid, models), len(unsaid.first))
-    offset = division_offset(worth, len(unsaid.first), time_limit_s=time_limit_s)
+    offset = division_offset(worth, len(unsaid.first))
     models = models.with_divisions(offset)
     shorter = constraints.cut(cut(arrays, reach, models.divides(reach), models.fuses(reach)), ids)
     table = tracklets.detections.assign(tracklet_id=shorter.number_of_detection())

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lineage.schema import Hypothesis
-from lineage.tracking.resolve import solve
+from lineage.tracking.resolve import relaxed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,22 +22,20 @@ SPREAD = 1.0  # of the log-odds by which movies differ, before anything is seen 
 BOUND = 20.0  # log-odds
 
 
-def division_offset(hypotheses: Hypotheses, n_tracklets: int, *, time_limit_s: float) -> float:
+def division_offset(hypotheses: Hypotheses, n_tracklets: int) -> float:
     """What to add to the log-odds of every division.
 
     Args:
         hypotheses: about the movie's tracklets.
         n_tracklets: numbered from 0.
-        time_limit_s: for each part of the program.
     """
     is_division = hypotheses.kind == Hypothesis.DIVISION
     if not is_division.any():
         return 0.0
-    solution = solve(hypotheses, n_tracklets, time_limit_s=time_limit_s)
-    return offset(hypotheses.log_odds[is_division], int(solution.chosen[is_division].sum()))
+    return offset(hypotheses.log_odds[is_division], relaxed(hypotheses, n_tracklets)[is_division].sum())
 
 
-def offset(log_odds: np.ndarray, n_true: int) -> float:
+def offset(log_odds: np.ndarray, n_true: float) -> float:
     """With which as many of them are expected to be true as are, drawn towards 0 where they are few.
 
     >>> import numpy as np

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     import pandas as pd
+    from scipy.optimize import OptimizeResult
 
     from lineage.schema import Hypotheses
 
@@ -191,24 +192,26 @@ def batches(
     return [some for some in np.split(part[order], split) if len(some)]
 
 
+def relaxed(hypotheses: Hypotheses, n_tracklets: int) -> np.ndarray:
+    """(H,) from 0 to 1: what `solve` chooses, were a hypothesis allowed to hold in part; few do.
+
+    Args:
+        hypotheses: as `solve` takes them.
+        n_tracklets: numbered from 0.
+    """
+    shares = np.zeros(len(hypotheses.kind))
+    possible = np.flatnonzero(~hopeless(hypotheses, n_tracklets))
+    for part in batches(hypotheses, n_tracklets, part=possible):
+        shares[part] = _program(hypotheses, part, whole=False).x
+    return shares
+
+
 def _optimum(
     hypotheses: Hypotheses, part: np.ndarray, *, time_limit_s: float
 ) -> tuple[np.ndarray, bool, float]:
     """(len(part),) bool which of them hold, whether that is proven, and the gap."""
-    from scipy.optimize import Bounds, LinearConstraint, milp
-
-    matrix = constraint_matrix(hypotheses, part)
-    odds = hypotheses.log_odds[part]
-    # Among equal solutions the hypotheses' order decides, the same on every machine.
-    order = np.arange(len(part)) * (1e-4 / max(len(part), 1))
     for whole in (False, True):  # most often the best numbers are whole ones anyway, which is found sooner
-        result = milp(
-            order - odds,
-            integrality=np.full(len(part), int(whole)),
-            bounds=Bounds(0, 1),
-            constraints=LinearConstraint(matrix, 1, 1),
-            options={"mip_rel_gap": GAP, "time_limit": time_limit_s, "presolve": False},
-        )
+        result = _program(hypotheses, part, whole=whole, time_limit_s=time_limit_s)
         if result.status == 0 and np.abs(result.x - np.round(result.x)).max(initial=0) < WHOLE:
             break
     if result.x is None:
@@ -220,6 +223,24 @@ def _optimum(
         )
     gap = float(result.mip_gap or 0.0)
     return result.x > 0.5, bool(result.status == 0 and gap <= 1e-9), gap
+
+
+def _program(
+    hypotheses: Hypotheses, part: np.ndarray, *, whole: bool, time_limit_s: float = np.inf
+) -> OptimizeResult:
+    """How far each hypothesis of a part holds: entirely or not at all, or by a number between 0 and 1."""
+    from scipy.optimize import Bounds, LinearConstraint, milp
+
+    # Among equal solutions the hypotheses' order decides, the same on every machine.
+    order = np.arange(len(part)) * (1e-4 / max(len(part), 1))
+    return milp(
+        order - hypotheses.log_odds[part],
+        integrality=np.full(len(part), int(whole)),
+        bounds=Bounds(0, 1),
+        constraints=LinearConstraint(constraint_matrix(hypotheses, part), 1, 1),
+        # HiGHS's own preparation takes longer than it saves.
+        options={"mip_rel_gap": GAP, "time_limit": time_limit_s, "presolve": False},
+    )
 
 
 def constraint_matrix(hypotheses: Hypotheses, part: np.ndarray) -> object:

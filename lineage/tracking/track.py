@@ -72,7 +72,6 @@ def track(
         division_reach=division_reach,
         fusion_reach=fusion_reach,
         max_gap_frames=max_gap_frames,
-        time_limit_s=time_limit_s,
         constraints=constraints,
     )
     lineage = resolve(detections, hypotheses, time_limit_s=time_limit_s, spared=constraints.spared)

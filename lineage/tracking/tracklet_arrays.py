@@ -172,9 +172,11 @@ def neighbours(
     if not len(ends) or not len(starts):
         return np.zeros(0, int), np.zeros(0, int)
     frames_apart = 10 * within  # so that another frame is out of reach
-    later = np.c_[p.position[ends], (p.time[ends] + lag) * frames_apart]
-    tree = cKDTree(np.c_[p.position[starts], p.time[starts] * frames_apart])
-    found = tree.query_ball_point(later, within, return_sorted=True)
-    counts = np.array([len(f) for f in found], int)
-    second = np.concatenate([*found, []]).astype(int)
-    return np.repeat(ends, counts), starts[second]
+    first = np.c_[p.position[ends], (p.time[ends] + lag) * frames_apart]
+    second = np.c_[p.position[starts], p.time[starts] * frames_apart]
+    few, many = sorted((first, second), key=len)
+    found = cKDTree(many).query_ball_point(few, within)
+    pair = np.repeat(np.arange(len(few)), [len(f) for f in found]), np.concatenate([*found, []]).astype(int)
+    end, start = pair if few is first else pair[::-1]
+    order = np.lexsort((start, end))
+    return ends[end[order]], starts[start[order]]
