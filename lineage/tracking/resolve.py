@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 GAP = 0.0  # relative; HiGHS's own default of 1e-4 gives a worse lineage without a word
 BATCH = 4000  # hypotheses solved together: one program of all takes longer, many small ones too
-HOPS = 4  # around an event, within which the next best lineage is looked for
+HOPS = 3  # around an event, within which the next best lineage is looked for
 SURE = 20.0  # log-odds above which nobody cares how much
 PASSING_FRAMES = 3  # a cell that lives no longer between two divisions, or two fusions, is a step of one
 
