@@ -29,7 +29,7 @@ GAP = 0.0  # relative; HiGHS's own default of 1e-4 gives a worse lineage without
 BATCH = 4000  # hypotheses solved together: one program of all takes longer, many small ones too
 WHOLE = 1e-6  # so near to a whole number is one
 CLEARLY = 1e-3  # in log-odds: more than what decides among equal solutions
-HOPS = 4  # around an event, within which the next best lineage is looked for
+HOPS = 3  # around an event, within which the next best lineage is looked for
 SURE = 20.0  # log-odds above which nobody cares how much
 PASSING_FRAMES = 3  # a cell that lives no longer between two divisions, or two fusions, is a step of one
 
