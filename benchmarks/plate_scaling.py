@@ -93,6 +93,12 @@ def measured(command: list[str]) -> tuple[float, float, float]:
     return seconds, computed() - before, peak / 1e9
 
 
+def adopt() -> None:
+    """Let processes that outlive a command be waited for here: those that others were forked from."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+
+
 def computed() -> float:
     """Seconds that the processes which have ended took of all cores."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -156,8 +162,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--size", type=int, default=256)
     args = parser.parse_args()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
+    adopt()
     starts = [(m, w, "") for m in args.movies for w in args.workers]
     starts.append((args.movies[0], args.workers[-1], ", done before"))
     rows: list[Row] = []

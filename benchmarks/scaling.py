@@ -91,6 +91,7 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     plate_scaling.LOOK_EVERY_S = 0.5
+    plate_scaling.adopt()
     done: dict[tuple[int, int], Row] = {}
     for grows, movies in (
         ("frames", [(n, SIDE) for n in args.frames]),

@@ -96,10 +96,13 @@ def build_hypotheses(
     def all_of(p: TrackletArrays, by: Models) -> Hypotheses:
         return scored(candidates(p, reach, btrack=of_shorter(tracklets, arrays, p)), by)
 
-    # What a person says of some cells is no sign of how often the others divide.
-    unsaid = cut(arrays, reach, models.divides(reach), models.fuses(reach))
-    worth = worth_it(all_of(unsaid, models), len(unsaid.first))
-    offset = division_offset(worth, len(unsaid.first))
+    def more_often() -> float:
+        """What a person says of some cells is no sign of how often the others divide."""
+        unsaid = cut(arrays, reach, models.divides(reach), models.fuses(reach))
+        n = len(unsaid.first)
+        return division_offset(worth_it(all_of(unsaid, models), n), n)
+
+    offset = more_often()
     models = models.with_divisions(offset)
     shorter = constraints.cut(cut(arrays, reach, models.divides(reach), models.fuses(reach)), ids)
     table = tracklets.detections.assign(tracklet_id=shorter.number_of_detection())
