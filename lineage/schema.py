@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -519,8 +519,8 @@ class Hypotheses:
 
     def subset(self, kept: np.ndarray) -> Hypotheses:
         """Those of which `kept`, (H,) bool, says so."""
-        columns = (self.kind[kept], self.ends[kept], self.starts[kept], self.log_odds[kept])
-        return Hypotheses(*columns, n_given=int(kept[len(kept) - self.n_given :].sum()))
+        columns = {name: getattr(self, name)[kept] for name in ("kind", "ends", "starts", "log_odds")}
+        return replace(self, **columns, n_given=int(kept[len(kept) - self.n_given :].sum()))
 
 
 @dataclass(frozen=True, eq=False)

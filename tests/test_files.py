@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from lineage.io import files
 from lineage.io.files import read_table, write_table
 from lineage.schema import InputError
 
@@ -50,3 +51,16 @@ def test_a_table_cut_short_is_refused(tmp_path):
     (tmp_path / "a.npz").write_bytes((tmp_path / "a.npz").read_bytes()[:300])
     with pytest.raises(InputError, match=r"a\.npz is damaged"):
         read_table(tmp_path / "a.npz")
+
+
+def test_a_long_table_is_written_in_parts_and_is_the_same(tmp_path, monkeypatch):
+    table = pd.DataFrame(
+        {"n": range(7), "x": [0.1, None, 2 / 3, 4.0, 1e-9, None, 7.5], "name": list("ab=cdef")}
+    )
+    whole, parts, empty = (tmp_path / f"{name}.csv" for name in ("whole", "parts", "empty"))
+    files.write_table(table, whole)
+    monkeypatch.setattr(files, "ROWS", 3)
+    files.write_table(table, parts)
+    files.write_table(table[:0], empty)
+    assert parts.read_bytes() == whole.read_bytes()
+    assert empty.read_text() == "n,x,name\n"

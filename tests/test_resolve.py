@@ -1,5 +1,6 @@
 """The likeliest lineage, how sure each event is, and nothing less without a word."""
 
+from dataclasses import replace
 from itertools import count
 
 import numpy as np
@@ -316,3 +317,10 @@ def test_what_has_no_other_explanation_is_kept():
     rows = [r for r in alone(2) if r[0] is not H.START or r[2] != [1]]
     given = hypotheses(*rows, (H.LINK, [0], [1], -50.0))
     assert not program.hopeless(given, 2)[-1]
+
+
+def test_how_the_hypotheses_were_found_is_said_first():
+    given = replace(hypotheses(*alone(1)), notes=("found so",))
+    said = resolve(nuclei_of([range(3)]), given, **FOREVER).notes
+    assert said[0] == "found so"
+    assert "proven optimal" in said[1]

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BYTES_PER_PIXEL = 0.3  # of disk, a frame: both label arrays, compressed, crops and tables beside them
 MIN_BYTES = 20_000_000
 TYPED = ".npz"
+ROWS = 20_000  # of a CSV, made text together: of a long movie's table all at once takes half a gigabyte
 # Every position of a file is a run of its own, and each would read all of the file for its sum.
 LARGE_BYTES = 2**33
 IS_WINDOWS = sys.platform == "win32"
@@ -112,7 +113,11 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
             with part.open("wb") as file:
                 np.savez(file, **{str(name): _typed(column) for name, column in table.items()})  # type: ignore[arg-type]
         else:
-            with_seven_digits(guarded_table(table)).to_csv(part, index=False, lineterminator="\n")
+            table = guarded_table(table)
+            with part.open("w", encoding="utf-8", newline="") as file:
+                for first in range(0, max(len(table), 1), ROWS):
+                    some = with_seven_digits(table.iloc[first : first + ROWS])
+                    some.to_csv(file, index=False, header=first == 0, lineterminator="\n")
 
 
 def with_seven_digits(table: pd.DataFrame) -> pd.DataFrame:
