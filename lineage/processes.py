@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from itertools import starmap
 from multiprocessing import get_context, parent_process
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -54,16 +54,21 @@ def read_ahead(modules: Sequence[str] = (), environment: Mapping[str, str] | Non
         return
     from multiprocessing import forkserver
 
-    before = dict(os.environ)
     forkserver.set_forkserver_preload([*modules, LIBRARIES])
-    os.environ.update({name: "1" for name in ONE_THREAD if name not in before})
-    os.environ.update({"PYTHONSAFEPATH": "1", **(environment or {})})  # no module of the folder one is in
+    given = {name: "1" for name in ONE_THREAD if name not in os.environ}
+    given |= {"PYTHONSAFEPATH": "1", **(environment or {})}  # no module of the folder one is in
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
     try:
-        with ignored_by_children():
+        # A worker of a plate runs its movies in a thread, and only the main one may say what signals do.
+        with ignored_by_children() if current_thread() is main_thread() else _signals_held():
             forkserver.ensure_running()
     finally:
-        os.environ.clear()
-        os.environ.update(before)
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager

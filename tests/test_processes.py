@@ -59,7 +59,7 @@ def test_kept_processes_go_on_to_the_next_tasks():
 
 
 FROM_A_SERVER = """
-import os, sys
+import os, sys, threading
 from pathlib import Path
 from lineage import processes
 
@@ -70,7 +70,12 @@ def loaded(_):
     return sorted(names), os.getppid(), [name for name in threads if name != "jemalloc_bg_thd"]
 
 if __name__ == "__main__":
-    processes.read_ahead()
+    if sys.argv[1] == "thread":
+        thread = threading.Thread(target=processes.read_ahead)
+        thread.start()
+        thread.join()
+    else:
+        processes.read_ahead()
     told = [list(processes.in_order(loaded, ((n,) for n in range(4)), workers=2)) for _ in range(2)]
     assert len({server for part in told for _, server, _ in part}) == 1
     assert all(len(threads) == 1 for part in told for _, _, threads in part), told
@@ -80,13 +85,14 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(method() != "forkserver", reason="processes are forked on Linux only")
-def test_processes_are_forked_from_one_of_a_single_thread_that_has_read_their_libraries(tmp_path):
+@pytest.mark.parametrize("where", ["main", "thread"])  # in a thread a worker of a plate runs its movies
+def test_processes_are_forked_from_one_of_a_single_thread_that_has_read_their_libraries(tmp_path, where):
     """A fork carries over no other thread, nor what it holds locked; jemalloc's (of pyarrow) sees to that."""
     (tmp_path / "torch.py").write_text("raise SystemExit('a module of the folder one is in was read')")
     script = tmp_path / "script" / "given.py"
     script.parent.mkdir()
     script.write_text(FROM_A_SERVER)
-    done = subprocess.run([sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, str(script), where], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     names = ["classifier.predict", "lineage.stages.verdicts", "numba", "torch"]
     assert done.stdout.strip() == f"True {names} False"
