@@ -1,6 +1,7 @@
 import nuclei
 import numpy as np
 import pytest
+import torch
 
 from lineage.nuclei import appearance
 from lineage.nuclei.measure import measures_of
@@ -67,3 +68,22 @@ def test_what_the_pixels_say_moves_the_state_and_nothing_said_leaves_it():
         assert (seen[column][of_one] > 5 * plain[column][of_one]).all()
         assert seen[column][~of_one].tolist() == plain[column][~of_one].tolist()
     assert set(plain["state"]) <= {s.value for s in State}
+
+
+def test_the_network_sees_few_different_numbers_of_nuclei():
+    """torch keeps something for each: memory would grow with the movie."""
+    seen_at_once = []
+
+    class Net:
+        device = torch.device("cpu")
+
+        def __call__(self, seen):
+            seen_at_once.append(len(seen))
+            return seen.flatten(1)[:, : len(appearance.LOOKS)]
+
+    for n in range(40):
+        pictures = np.random.default_rng(n).random((n, 2, appearance.SIDE, appearance.SIDE), np.float32)
+        found = appearance.probabilities(Net(), pictures)
+        assert found.shape == (n, len(appearance.LOOKS))
+        assert np.allclose(found.sum(axis=1), 1)
+    assert set(seen_at_once) <= {1, 2, 4, 8, 16, 32, 64}

@@ -5,7 +5,7 @@ cut wherever a division or a fusion would explain what begins or ends beside the
 added: going on across the cut, division into two, three and four, fusion, and death. Each hypothesis explains
 the ends of some tracklets and the beginnings of others; its log-odds come from the likelihoods' models, those
 of divisions moved by how often the movie's own cells divide. However unlikely, a hypothesis stays unless what
-it explains is likelier explained one by one: such ones, and only such, no likeliest lineage can have.
+it explains is likelier explained by others one by one: then no likeliest lineage holds it.
 """
 
 from __future__ import annotations
