@@ -82,23 +82,33 @@ def read(real: Path, name: str, kind: str, *, store: Path, model: str = "sir-dna
             labels, probability = find(t, image)
         else:
             labels = mistaken(mask, rng) if kind == MISTAKES else mask
-        table = measure(
-            labels, image, np.resize(probability, int(labels.max())), frame=t,
-            pixel_size_um=video.pixel_size_um, minutes_per_frame=video.minutes_per_frame,
-            drift_px=np.zeros(2),
-        )  # fmt: skip
+        table = measured(video, t, image, labels, probability)
         own, also = covered(mask, labels)
         cell_of = np.zeros(int(mask.max()) + 1, int)
         known = [n for n in truth.cell_of if n < len(cell_of)]
         cell_of[known] = known
         tables.append(table.assign(cell=cell_of[own[table["label"]]], also=cell_of[also[table["label"]]]))
-    nuclei = pd.concat(tables, ignore_index=True)
-    nuclei = nuclei[nuclei["area_um2"] >= SegmentSettings().min_area * nuclei["area_um2"].median()]
-    nuclei = nuclei.assign(detection_id=np.arange(len(nuclei))).reset_index(drop=True)
-    found = Real(name, nuclei, truth, video.shape, video.pixel_size_um, video.minutes_per_frame)
+    found = Real(name, large_enough(tables), truth, video.shape, video.pixel_size_um, video.minutes_per_frame)
     store.mkdir(parents=True, exist_ok=True)
     kept.write_bytes(pickle.dumps(found))
     return found
+
+
+def measured(
+    video: Video, t: int, image: np.ndarray, labels: np.ndarray, probability: np.ndarray
+) -> pd.DataFrame:
+    """NUCLEUS_COLUMNS of one frame; the movie is taken not to drift."""
+    return measure(
+        labels, image, np.resize(probability, int(labels.max())), frame=t,
+        pixel_size_um=video.pixel_size_um, minutes_per_frame=video.minutes_per_frame, drift_px=np.zeros(2),
+    )  # fmt: skip
+
+
+def large_enough(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """All frames' nuclei, numbered through, without what is as small as a run leaves out."""
+    nuclei = pd.concat(tables, ignore_index=True)
+    nuclei = nuclei[nuclei["area_um2"] >= SegmentSettings().min_area * nuclei["area_um2"].median()]
+    return nuclei.assign(detection_id=np.arange(len(nuclei))).reset_index(drop=True)
 
 
 def zoom(video: Video, model: str) -> float:
