@@ -81,7 +81,8 @@ def test_a_micronucleus_is_no_daughter(share):
     }
     dna = {"nucleus": 1000.0, "small": 1000.0 * share}
     edges = [("mother", "nucleus"), ("mother", "small")]
-    table, graph = without_slips(*lineage_of(cells, edges, dna_mass=dna, p_mitotic={"mother": 0.9}))
+    small = {"area_um2": {"small": 30.0}, "p_mitotic": {"mother": 0.9}}
+    table, graph = without_slips(*lineage_of(cells, edges, dna_mass=dna, **small))
     if share > 0.1:
         assert graph.number_of_edges() == 2
         return
@@ -97,5 +98,55 @@ def test_a_micronucleus_beside_two_daughters_makes_no_third():
         "small": nuclei.still((60, 50), range(5, 12)),
     }
     edges = [("mother", d) for d in ("left", "right", "small")]
-    _, graph = without_slips(*lineage_of(cells, edges, dna_mass={"small": 80.0}))
+    small = {"dna_mass": {"small": 80.0}, "area_um2": {"small": 30.0}}
+    _, graph = without_slips(*lineage_of(cells, edges, **small))
     assert sorted(graph.edges) == [(0, 1), (0, 2)]
+
+
+@pytest.mark.parametrize(("area", "stays"), [(30.0, False), (100.0, True)])
+def test_a_pale_nucleus_that_comes_into_sight_is_no_daughter_and_stays_a_cell(area, stays):
+    cells = {
+        "mother": nuclei.still((50, 50), range(5)),
+        "nucleus": nuclei.still((50, 52), range(5, 12)),
+        "pale": nuclei.still((60, 50), range(5, 12)),
+    }
+    measures = {"dna_mass": {"nucleus": 1000.0, "pale": 30.0}, "area_um2": {"nucleus": 110.0, "pale": area}}
+    edges = [("mother", "nucleus"), ("mother", "pale")]
+    told = lineage_of(cells, edges, **measures)
+    assert told[1].number_of_edges() == 2
+    table, graph = without_slips(*told)
+    assert not graph.edges
+    cell = table.groupby("name")["tracklet_id"].first()
+    assert cell["nucleus"] == cell["mother"]
+    assert (cell["pale"] in graph) is stays
+    assert (cell["pale"] >= 0) == stays
+
+
+def test_what_begins_as_a_speck_and_goes_on_as_a_nucleus_stays_a_cell():
+    cells = {
+        "mother": nuclei.still((50, 50), range(5)),
+        "nucleus": nuclei.still((50, 52), range(5, 14)),
+        "grows": nuclei.still((60, 50), range(5, 14)),
+    }
+    table, graph = lineage_of(cells, [("mother", "nucleus"), ("mother", "grows")])
+    young = (table["name"] == "grows") & (table["frame"] < 8)
+    table.loc[young, ["dna_mass", "area_um2"]] *= 0.05
+    table, graph = without_slips(table, graph)
+    assert not graph.edges
+    assert (table["tracklet_id"] >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("frames", "is_daughter"), [((5,), False), ((5, 6), False), ((5, 6, 7), True), ((10, 11), True)]
+)
+def test_a_seventh_of_the_dna_for_a_frame_is_no_daughter_unless_the_movie_ends(frames, is_daughter):
+    cells = {
+        "mother": nuclei.still((50, 50), range(frames[0])),
+        "nucleus": nuclei.still((50, 52), range(frames[0], 12)),
+        "speck": nuclei.still((60, 50), frames),
+    }
+    measures = {"dna_mass": {"nucleus": 700.0, "speck": 100.0}, "area_um2": {"speck": 30.0}}
+    edges = [("mother", "nucleus"), ("mother", "speck")]
+    table, graph = without_slips(*lineage_of(cells, edges, **measures))
+    assert graph.number_of_edges() == 2 * is_daughter
+    assert (table.loc[table["name"] == "speck", "tracklet_id"] >= 0).all() == is_daughter

@@ -2,7 +2,8 @@
 
 A nucleus that is cut in two for a frame or two seems to divide and to fuse again; two that are taken for one
 for as long seem to fuse and to divide. What divides is condensed before; where nothing was, nothing did.
-A body with a tenth of its sister's DNA is no daughter, unless it divides.
+A body with a tenth of its sister's DNA is no daughter, unless it divides; and no cell, unless it goes on as
+large as a nucleus: then it is a pale one that came into sight beside her.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ SLIP_FRAMES = 2  # that it lasts at most
 BEFORE_FRAMES = 3  # of which one shows a mitotic figure, if it is a division
 MITOTIC = 0.5  # probability of one
 MICRONUCLEUS = 0.12  # of the DNA of the largest daughter, at most
+SPECK = 0.2  # likewise, of one of two daughters that is seen for no longer than a slip
+AS_LARGE = (
+    0.4  # of her area over their lives, a pale nucleus; with so little DNA a body has a quarter at most
+)
 SEEN = ("frame", "y_um", "x_um", "area_um2", "dna_mass", "p_mitotic")  # what is asked of nuclei here
 YOUNG_FRAMES = 3  # in which daughters are compared
 
@@ -41,7 +46,8 @@ def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataF
     """
     seen = detections.loc[detections["tracklet_id"] != NONE, ["tracklet_id", *SEEN]]
     by_cell = seen.sort_values("frame", kind="stable").groupby("tracklet_id")
-    cells = Cells({cell: by_cell.get_group(cell) for cell in by_cell.groups}, graph.copy(), {})
+    lives = {cell: by_cell.get_group(cell) for cell in by_cell.groups}
+    cells = Cells(lives, graph.copy(), {}, int(detections["frame"].max()) if len(detections) else 0)
     for cell in sorted(cells.lives, key=lambda c: (cells.lives[c]["frame"].iloc[0], c)):
         while cell in cells.graph and any(
             undo(cell) for undo in (cells.has_micronuclei, cells.was_cut_in_two, cells.was_taken_for_one)
@@ -66,21 +72,32 @@ class Cells:
     lives: dict[Hashable, pd.DataFrame]  # detections of each, in order of frame
     graph: nx.DiGraph
     becomes: dict[Hashable, Hashable]  # cell -> the one that it is part of, or NONE
+    last_frame: int  # of the movie
 
     def has_micronuclei(self, cell: Hashable) -> bool:
-        """Take bodies that are too small for a nucleus from the daughters of `cell`."""
+        """Take bodies with too little DNA for a nucleus from the daughters of `cell`."""
         daughters = [d for d in self.graph.successors(cell) if self.graph.in_degree(d) == 1]
         dna = {d: float(self.lives[d]["dna_mass"].iloc[:YOUNG_FRAMES].median()) for d in daughters}
+        least = {d: SPECK if self._is_brief(d) and len(daughters) == 2 else MICRONUCLEUS for d in daughters}
         small = [
-            d for d in daughters if dna[d] < MICRONUCLEUS * max(dna.values()) and not self.graph.out_degree(d)
+            d for d in daughters if dna[d] < least[d] * max(dna.values()) and not self.graph.out_degree(d)
         ]
         small = [d for d in small if not is_said(self.graph, d)]
+        area = {d: float(self.lives[d]["area_um2"].median()) for d in daughters}
         for d in small:
-            self._drop(d, NONE)
+            if area[d] < AS_LARGE * area[max(dna, key=dna.__getitem__)]:
+                self._drop(d, NONE)
+            else:
+                self.graph.remove_edge(cell, d)
         left = list(self.graph.successors(cell))
         if small and len(left) == 1 and self.graph.in_degree(left[0]) == 1:
             self._join(cell, left[0])
         return bool(small)
+
+    def _is_brief(self, cell: Hashable) -> bool:
+        """Whether a cell is seen for no longer than a slip, and not because the movie ends."""
+        frames = self.lives[cell]["frame"]
+        return len(frames) <= SLIP_FRAMES and int(frames.iloc[-1]) < self.last_frame
 
     def was_cut_in_two(self, cell: Hashable) -> bool:
         """Undo a division of `cell` whose daughters soon fuse, unless it was in mitosis."""
