@@ -9,7 +9,7 @@ from synthetic.detections import detect, imperfect
 from lineage.mitosis.events import HALF, propose
 from lineage.schema import DETECTION_COLUMNS, NUCLEUS_COLUMNS, STATE_COLUMNS, Geometry
 from lineage.simulate.settings import Settings
-from lineage.tracking import link, state
+from lineage.tracking import link, state, tracklet_arrays
 from lineage.tracking.hypotheses import build_hypotheses
 from lineage.tracking.resolve import resolve
 from lineage.tracking.track import track
@@ -303,3 +303,41 @@ def test_a_daughter_who_comes_into_sight_later_is_lost():
     _, graph, (event,) = with_a_late_daughter(4)
     assert not graph.edges
     assert (event.source, event.daughters) == (HALF, ())
+
+
+# --- Masks that are markers
+
+
+def with_markers(drawn):
+    """Masks; the mother's last two, the daughters' first two and some bystanders' are squares of 8 um2."""
+    born = drawn.loc[drawn["name"] == "daughter 0", "frame"].min()
+    family = drawn["name"].isin(["mother", "daughter 0", "daughter 1"])
+    marker = family & drawn["frame"].between(born - 2, born + 1)
+    marker |= drawn["name"].isin(["bystander 3", "bystander 7"]) & drawn["frame"].between(2, 8)
+    left = (8.0 / drawn["area_um2"]).where(marker, 1.0)
+    return drawn.assign(probability=1.0, dna_mass=drawn["dna_mass"] * left, area_um2=drawn["area_um2"] * left)
+
+
+def test_what_is_within_a_marker_is_no_measure(monkeypatch):
+    drawn = nuclei.mitosis()
+    born = edges(drawn)
+    assert born == [("mother", "daughter 0"), ("mother", "daughter 1")]
+    assert edges(with_markers(drawn)) == born
+    monkeypatch.setattr(tracklet_arrays, "are_markers", lambda table, _: np.zeros(len(table), bool))
+    assert edges(with_markers(drawn)) != born
+
+
+def test_markers_are_small_all_alike_and_certain():
+    areas = [*range(80, 180), *[16] * 12, *[25] * 9, *[10, 11, 12] * 12, *[150] * 30]
+    table = pd.DataFrame({"area_um2": areas, "probability": 1.0})
+
+    def found(table, pixel_size_um=1.0):
+        marker = tracklet_arrays.are_markers(table, pixel_size_um)
+        return sorted(set(table.loc[marker, "area_um2"]))
+
+    assert found(table) == [16], (
+        "nine are too few, of 10 to 12 pixels there are as many, 150 is no small area"
+    )
+    assert found(table.assign(area_um2=table["area_um2"] * 0.25), 0.5) == [4]
+    assert found(table.assign(probability=0.99)) == []
+    assert found(table.iloc[:0]) == []

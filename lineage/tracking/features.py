@@ -1,7 +1,7 @@
 """Tracklets -> features that hypotheses about them are scored by: an array a feature, a number a hypothesis.
 
 DNA, size and density are logarithms over the movie's median; lengths are in diameters of its nuclei, or in
-steps.
+steps. What is not known is NaN.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def ends_and_starts(p: TrackletArrays, first: np.ndarray, last: np.ndarray) -> d
         last: (P,) index of its last.
     """
     length = last - first + 1
-    overall = np.nanmedian(_sampled(p, p.mass, first, last), axis=1) if len(first) else np.zeros(0)
+    overall = _median(_sampled(p, p.mass, first, last))
     late = _median(p.late(p.mass, last))
     return {
         "length": np.log(length),
@@ -47,9 +47,9 @@ def ends_and_starts(p: TrackletArrays, first: np.ndarray, last: np.ndarray) -> d
         "starts_mitotic": _max(p.early(p.mitotic, first)),
         "ends_mitotic": _max(p.late(p.mitotic, last)),
         "ends_dead": _median(p.late(p.dead, last)),
-        "dead": np.nanmean(_sampled(p, p.dead, first, last), axis=1) if len(first) else np.zeros(0),
+        "dead": _mean(_sampled(p, p.dead, first, last)),
         "faded": late - overall,
-        "sure": np.nanmean(_sampled(p, p.sure, first, last), axis=1) if len(first) else np.zeros(0),
+        "sure": _mean(_sampled(p, p.sure, first, last)),
     }
 
 
@@ -107,7 +107,7 @@ def division_features(p: TrackletArrays, mother: np.ndarray, daughters: np.ndarr
         return np.where(there, flat, np.nan)
 
     mass = each(p.mass, _median, EARLY)
-    together = np.log(np.nansum(np.exp(mass), axis=1)) if len(mass) else np.zeros(0)
+    together = np.log(np.where(there, np.exp(mass), 0).sum(axis=1))  # unknown if one is
     of_mother = _median(p.late(p.mass, mother))
     share = together - of_mother
     position = np.where(there[:, :, None], p.position[at], np.nan)
@@ -118,7 +118,7 @@ def division_features(p: TrackletArrays, mother: np.ndarray, daughters: np.ndarr
     one_sided = np.linalg.norm(_mean(outward / np.maximum(length, 1e-6)[:, :, None]), axis=1)
     off = np.linalg.norm(middle, axis=1)
     lag = np.where(there, p.time[at] - p.time[mother][:, None], np.nan)
-    uneven = _max(mass) - _min(mass)
+    uneven = np.where(there, mass, -np.inf).max(axis=1) - np.where(there, mass, np.inf).min(axis=1)
     later = _max(lag) - _min(lag)
     first = np.where(there, p.figure[at], np.nan)
     figure = np.fmax(np.fmax.reduce(p.late(p.figure, mother, 2), axis=1), np.fmin.reduce(first, axis=1))
@@ -157,7 +157,8 @@ def fusion_features(p: TrackletArrays, parents: np.ndarray, fused: np.ndarray) -
         fused: (F,) index of the fused cell's first.
     """
     one, two = (_median(p.late(p.mass, parents[:, k])) for k in (0, 1))
-    share = _median(p.early(p.mass, fused)) - np.logaddexp(one, two)
+    with np.errstate(invalid="ignore"):  # where one is not known
+        share = _median(p.early(p.mass, fused)) - np.logaddexp(one, two)
     grows = _median(p.early(p.mass, fused)) - np.maximum(one, two)
     apart = np.linalg.norm(p.position[parents[:, 0]] - p.position[parents[:, 1]], axis=1)
     off = np.linalg.norm(p.position[parents].mean(axis=1) - p.position[fused], axis=1)
@@ -191,16 +192,25 @@ def fusion_features(p: TrackletArrays, parents: np.ndarray, fused: np.ndarray) -
 
 
 def _median(values: np.ndarray) -> np.ndarray:
-    return np.nanmedian(values, axis=1) if len(values) else np.zeros(0)
+    return _of_known(np.nanmedian, values)
 
 
 def _mean(values: np.ndarray) -> np.ndarray:
-    return np.nanmean(values, axis=1)
+    return _of_known(np.nanmean, values)
 
 
 def _max(values: np.ndarray) -> np.ndarray:
-    return np.nanmax(values, axis=1) if len(values) else np.zeros(0)
+    return np.fmax.reduce(values, axis=1) if len(values) else np.zeros(0)
 
 
 def _min(values: np.ndarray) -> np.ndarray:
-    return np.nanmin(values, axis=1) if len(values) else np.zeros(0)
+    return np.fmin.reduce(values, axis=1) if len(values) else np.zeros(0)
+
+
+def _of_known(how: Callable[..., np.ndarray], values: np.ndarray) -> np.ndarray:
+    """By row of (N, ...) along its second axis; NaN where nothing of it is known."""
+    found = np.full((len(values), *values.shape[2:]), np.nan)
+    known = ~np.isnan(values).all(axis=tuple(range(1, values.ndim)))
+    if known.any():
+        found[known] = how(values[known], axis=1)
+    return found

@@ -21,6 +21,9 @@ MITOTIC_LOOKS = tuple(f"look_{s.value}" for s in MITOTIC_STATES)
 AT_ONCE = 5  # nuclei: where so many more are seen, and twice as many, frames before were not found whole
 LATE, EARLY = 5, 3  # nuclei that what ends, and what begins, is measured from
 NONE = -1
+MARKER = 0.25  # of the median area, at most; what is a marker and no outline
+ALIKE = 10  # nuclei that have exactly its area, at least, and PEAK times as many as have a pixel more or less
+PEAK = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,7 @@ class TrackletArrays:
     time: np.ndarray  # (N,) usable frames
     position: np.ndarray  # (N, 2) y, x; diameters
     border: np.ndarray  # (N,) diameters to the edge of the image
+    # NaN, as all up to `figure`, where a mask is a marker: what is within is no measure.
     mass: np.ndarray  # log, over the median
     size: np.ndarray  # log, over the median
     dense: np.ndarray  # log condensation
@@ -68,11 +72,16 @@ class TrackletArrays:
         shape = (round(shape_um[0] / pixel_size_um), round(shape_um[1] / pixel_size_um))
         border = to_edge(table[["y_px", "x_px"]].to_numpy(float)[row], shape) * pixel_size_um
 
+        marker = are_markers(table, pixel_size_um)[row]
+
+        def measure(values: np.ndarray) -> np.ndarray:
+            return np.where(marker, np.nan, values)
+
         def log(column: str, floor: float) -> np.ndarray:
             values = table[column].to_numpy(float)[row]
             positive = values[values > 0]
             middle = float(np.median(positive)) if len(positive) else 1.0
-            return np.log(np.maximum(values, floor * middle) / middle)
+            return measure(np.log(np.maximum(values, floor * middle) / middle))
 
         same = tracklet[row]
         first = np.flatnonzero(np.r_[True, same[1:] != same[:-1]]) if len(row) else np.zeros(0, int)
@@ -84,10 +93,10 @@ class TrackletArrays:
             border=border / diameter,
             mass=log("dna_mass", 0.02),
             size=log("area_um2", 0.02),
-            dense=np.log(np.clip(table["condensation"].to_numpy(float)[row], 0.05, 20)),
-            mitotic=table["p_mitotic"].to_numpy(float)[row],
-            dead=table["p_dead"].to_numpy(float)[row],
-            figure=table[list(MITOTIC_LOOKS)].sum(axis=1, skipna=False).to_numpy(float)[row],
+            dense=measure(np.log(np.clip(table["condensation"].to_numpy(float)[row], 0.05, 20))),
+            mitotic=measure(table["p_mitotic"].to_numpy(float)[row]),
+            dead=measure(table["p_dead"].to_numpy(float)[row]),
+            figure=measure(table[list(MITOTIC_LOOKS)].sum(axis=1, skipna=False).to_numpy(float)[row]),
             sure=table["probability"].to_numpy(float)[row],
             track=same,
             first=first,
@@ -141,6 +150,24 @@ class TrackletArrays:
         index = at[:, None] + np.arange(n)
         inside = index <= self.last[self.tracklet[at]][:, None]
         return np.where(inside, values[np.minimum(index, len(values) - 1)], np.nan)
+
+
+def are_markers(table: pd.DataFrame, pixel_size_um: float) -> np.ndarray:
+    """(rows,) which nuclei have no mask but a marker: a small square or disc, the same for all of them.
+
+    Only masks that are given may be such: a segmentation's are never certain.
+
+    Args:
+        table: DETECTION_COLUMNS.
+        pixel_size_um: of the image.
+    """
+    area = np.round(table["area_um2"].to_numpy(float) / pixel_size_um**2).astype(int)
+    usual = np.median(area) if len(area) else 0
+    is_small = (table["probability"].to_numpy(float) == 1) & (area <= MARKER * usual)
+    n = np.bincount(area[is_small], minlength=2)
+    beside = np.maximum(np.r_[n[1:], 0], np.r_[0, n[:-1]])
+    markers = np.flatnonzero((n >= ALIKE) & (n >= PEAK * beside))
+    return is_small & np.isin(area, markers)
 
 
 def _far_more(n: np.ndarray, beside: np.ndarray) -> np.ndarray:
