@@ -18,10 +18,9 @@ from lineage.tracking.hypotheses import (
     cut,
     of_shorter,
     scored,
-    worth_it,
 )
 from lineage.tracking.rates import offset
-from lineage.tracking.resolve import resolve, solve
+from lineage.tracking.resolve import resolve, solve, worth_it
 from lineage.tracking.tracklet_arrays import TrackletArrays
 
 H = Hypothesis

@@ -4,8 +4,8 @@ btrack's hypotheses are binary, and it often lets a mother go on as one of her d
 cut wherever a division or a fusion would explain what begins or ends beside them, and to its hypotheses are
 added: going on across the cut, division into two, three and four, fusion, and death. Each hypothesis explains
 the ends of some tracklets and the beginnings of others; its log-odds come from the likelihoods' models, those
-of divisions moved by how often the movie's own cells divide. However unlikely, a hypothesis stays unless what
-it explains is likelier explained by others one by one: then no likeliest lineage holds it.
+of divisions moved by how often the movie's own cells divide. However unlikely, none is left out here:
+`resolve.worth_it` leaves out what no likeliest lineage holds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ from lineage.tracking import likelihoods
 from lineage.tracking.constraints import Constraints
 from lineage.tracking.features import division_features, ends_and_starts, fusion_features, link_features
 from lineage.tracking.rates import division_offset
-from lineage.tracking.resolve import hopeless
 from lineage.tracking.tracklet_arrays import NONE, TrackletArrays, neighbours
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ def build_hypotheses(
         """What a person says of some cells is no sign of how often the others divide."""
         unsaid = cut(arrays, reach, models.divides(reach), models.fuses(reach))
         n = len(unsaid.first)
-        return division_offset(worth_it(all_of(unsaid, models), n), n)
+        return division_offset(all_of(unsaid, models), n)
 
     offset = more_often()
     models = models.with_divisions(offset)
@@ -108,7 +107,7 @@ def build_hypotheses(
     table = tracklets.detections.assign(tracklet_id=shorter.number_of_detection())
     found = constraints.applied(all_of(shorter, models), shorter, ids)
     note = f"divisions: {offset:+.1f} on their log-odds, by how often this movie's cells divide"
-    return table, replace(worth_it(found, len(shorter.first)), notes=(note,))
+    return table, replace(found, notes=(note,))
 
 
 @dataclass(frozen=True)
@@ -281,20 +280,6 @@ def scored(found: list[Candidates], models: Models) -> Hypotheses:
     return Hypotheses(
         np.concatenate(kinds), np.concatenate(ends), np.concatenate(starts), np.concatenate(odds)
     )
-
-
-def worth_it(hypotheses: Hypotheses, n_tracklets: int) -> Hypotheses:
-    """Without links, divisions and fusions that the likeliest lineage cannot have, whatever the others are.
-
-    These are less likely than that each end and beginning which they explain is one by itself; or, of
-    divisions and fusions, than that one end goes on as one beginning, and the others are by themselves.
-
-    Args:
-        hypotheses: what a person says is among the last, and stays.
-        n_tracklets: numbered from 0.
-    """
-    joins = np.isin(hypotheses.kind, (Hypothesis.LINK, Hypothesis.DIVISION, Hypothesis.FUSION))
-    return hypotheses.subset(~(joins & hopeless(hypotheses, n_tracklets)))
 
 
 def _one(kind: Hypothesis, alone: np.ndarray, features: Mapping[str, np.ndarray]) -> Candidates:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lineage.schema import Hypothesis
-from lineage.tracking.resolve import relaxed
+from lineage.tracking.resolve import relaxed, worth_it
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +29,7 @@ def division_offset(hypotheses: Hypotheses, n_tracklets: int) -> float:
         hypotheses: about the movie's tracklets.
         n_tracklets: numbered from 0.
     """
+    hypotheses = worth_it(hypotheses, n_tracklets)
     is_division = hypotheses.kind == Hypothesis.DIVISION
     if not is_division.any():
         return 0.0

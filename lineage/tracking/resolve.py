@@ -72,7 +72,7 @@ def resolve(
     n = int(detections["tracklet_id"].max()) + 1 if len(detections) else 0
     if n == 0:
         return Lineage(detections, nx.DiGraph(), notes=("nothing to solve",))
-    n_all, hypotheses = len(hypotheses.kind), hypotheses.subset(~hopeless(hypotheses, n))
+    n_all, hypotheses = len(hypotheses.kind), worth_it(hypotheses, n)
     solution = solve(hypotheses, n, time_limit_s=time_limit_s)
     warnings: tuple[str, ...] = ()
     if solution.unproven:
@@ -126,6 +126,11 @@ def solve(hypotheses: Hypotheses, n_tracklets: int, *, time_limit_s: float) -> S
             unproven += not proven
             gap = max(gap, their_gap)
     return Solution(chosen, unproven, gap)
+
+
+def worth_it(hypotheses: Hypotheses, n_tracklets: int) -> Hypotheses:
+    """Those that are not hopeless; what a person says is among the last, and stays."""
+    return hypotheses.subset(~hopeless(hypotheses, n_tracklets))
 
 
 def hopeless(hypotheses: Hypotheses, n_tracklets: int) -> np.ndarray:
@@ -200,8 +205,7 @@ def relaxed(hypotheses: Hypotheses, n_tracklets: int) -> np.ndarray:
         n_tracklets: numbered from 0.
     """
     shares = np.zeros(len(hypotheses.kind))
-    possible = np.flatnonzero(~hopeless(hypotheses, n_tracklets))
-    for part in batches(hypotheses, n_tracklets, part=possible):
+    for part in batches(hypotheses, n_tracklets):
         shares[part] = _program(hypotheses, part, whole=False).x
     return shares
 
