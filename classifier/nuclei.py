@@ -24,6 +24,7 @@ __all__ = ["find_nuclei", "measures_of", "model_digests", "nuclei_measures"]
 
 GAP_PX = 8  # between the frames that are laid side by side
 COLUMNS = 4  # frames in a row
+ZOOM = 1.5  # nuclei are shown to the network this much larger, so that daughters side by side are two
 RADII_PX = (8, 14, 22)  # 9, 16 and 25 um from the middle: the cell, its daughters, their surroundings
 MAX_DISTANCE_PX = 27  # nuclei farther from the middle are not measured
 NEAREST = 4  # nuclei nearest to the middle that are measured one by one
@@ -73,7 +74,7 @@ def nuclei_measures(pixels: np.ndarray, pixel_size_um: float, *, device: str = A
 def find_nuclei(dna: np.ndarray, *, device: str = AUTO) -> Nuclei:
     """Outline and measure the nuclei of all frames, (T, VIEW_PX, VIEW_PX), on a device."""
     image = side_by_side(dna)
-    labels, _ = predict(_model(device), image)
+    labels, _ = predict(_model(device), image, zoom=ZOOM)
     above = image - background(image, labels, pixel_size_um=PIXEL_UM)
     found = measures_of(labels, above)
     pitch = VIEW_PX + GAP_PX

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 DIAMETER_RANGE_PX = (8.0, 60.0)  # nuclei are shown to the network at any size between these
+BEST_SEEN_PX = (14.0, 60.0)  # of another diameter they are found better once the image is resized
 ZOOM_RANGE = (0.3, 3.0)
 OWN_SIZE = 0.5  # share of the patches whose nuclei keep about their own size
 UNDISTURBED = 0.3  # share of the patches whose grey levels are not changed

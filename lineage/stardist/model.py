@@ -35,7 +35,7 @@ class Model:
     prob_threshold: float
     nms_threshold: float
     normalisation: Normalisation = "arcsinh"  # see `lineage.stardist.normalise`
-    diameters_px: tuple[float, float] | None = None  # of nuclei it was trained on; images are zoomed to them
+    diameters_px: tuple[float, float] | None = None  # of nuclei that it finds best; others are resized
     half: bool = False  # bfloat16 where that is faster; StarDist's own keep float32, and its very labels
     ranges: tuple[float, ...] | None = None  # as `lineage.stardist.int8.ranges_of`; None: no whole numbers
     facts: dict[str, Any] = field(default_factory=dict)  # what it was trained on, and its scores

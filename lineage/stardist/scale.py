@@ -21,7 +21,7 @@ MIN_NUCLEI = 5  # for their size to be known
 SAME = 0.2  # |log| of two diameters, below which they are the same
 BETTER = 1.3  # a smaller zoom must explain this much more of the image than a larger one
 FRAGMENT = 0.45  # objects below this part of the usual diameter are no nuclei
-MIDDLE_PX = 20.0  # nuclei of another size than the model knows are brought to this one
+MIDDLE_PX = 20.0  # nuclei of another size than those that the model finds best are brought to this one
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ def diameter_px(model: Model, images: Sequence[np.ndarray]) -> float | None:
 def zoom_of(model: Model, diameter: float | None) -> float:
     """By how much images with nuclei of this diameter are resized for the model.
 
-    1 if the model was trained on nuclei of this size, or if the diameter is not known.
+    1 if the model finds nuclei of this size best, or if the diameter is not known.
 
     >>> from types import SimpleNamespace
     >>> zoom_of(SimpleNamespace(diameters_px=(8.0, 60.0)), 80.0)
