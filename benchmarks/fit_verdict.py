@@ -154,7 +154,8 @@ def of_simulated(source: Source, run: Run) -> list[Known]:
     # All are proposals here, so that what was rejected finds its mitosis, too.
     found = matching.outcomes(
         truth.events, run.events.assign(verdict=Decision.UNDECIDED.value), drift_px=run.drift_px(),
-        shape=run.tracked.shape[1:], pixel_size_um=run.pixel_size_um, minutes_per_frame=run.minutes_per_frame,
+        shape=run.tracked.shape[1:], pixel_size_um=run.pixel_size_um, diameter_um=run.diameter_um,
+        minutes_per_frame=run.minutes_per_frame,
     )  # fmt: skip
     rows = found[found["run_event"] >= 0].set_index("run_event")
     known = []
