@@ -290,7 +290,7 @@ CARD = {
 
 Outlines nuclei in one plane of a DNA stain; made for movies of SiR-DNA, in which mitotic figures
 are four to five times as bright as interphase nuclei. Takes grey levels as they are (the
-normalisation is within), at which nuclei are 8 to 60 pixels wide; zoom other images first. Sides
+normalisation is within), at which nuclei are 14 to 60 pixels wide; zoom other images first. Sides
 are multiples of 32.
 
 ## Validation
