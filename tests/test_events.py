@@ -104,8 +104,30 @@ def test_frames_without_the_nucleus_do_not_cut_an_attempt_in_two():
 
 
 def test_a_nucleus_that_seems_at_rest_for_a_frame_does_not_cut_an_attempt_in_two():
-    assert len(events_of(condensed(lone(), 1, [15, 16, 17, 19, 20, 21]))) == 1
-    assert len(events_of(condensed(lone(), 1, [15, 16, 17, 30, 31, 32]))) == 2
+    (event,) = events_of(condensed(lone(), 1, [15, 16, 17, 19, 20, 21]))
+    assert event.evidence["lasts_min"] == 70
+    (event,) = events_of(condensed(lone(), 1, [15, 16, 17, 30, 31, 32]))
+    assert event.evidence["lasts_min"] == 30
+
+
+def long(lives, condensed_at):
+    """A cell that is seen for 21 hours."""
+    lineage = condensed(as_lineage(worlds.lone_cell(), lives={1: range(lives)}), 1, condensed_at)
+    geometry = Geometry(lives, worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
+    return propose(lineage, geometry=geometry, last_frames=(lives - 1,))
+
+
+def test_a_cell_that_looks_condensed_again_and_again_attempts_to_divide_once():
+    apart = [*range(20, 26), *range(40, 42), *range(60, 62)]
+    (event,) = long(126, apart)
+    assert event.onset_frame == 20  # the surest
+    assert [e.onset_frame for e in long(126, [*apart, *range(90, 96)])] == [20, 90]  # 11 hours later
+
+
+def test_what_looks_condensed_some_hours_before_a_division_is_no_attempt():
+    lineage = as_lineage(worlds.one_division(), lives={1: range(30), 2: range(30, 40), 3: range(30, 40)})
+    (event,) = events_of(condensed(lineage, 1, [*range(8, 14), *range(26, 30)]))
+    assert event.source == DIVISION
 
 
 def dies_in_mitosis():

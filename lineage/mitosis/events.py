@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 HALVED = -0.4  # logarithm of DNA after over before a mitosis, below which a daughter was lost from sight
 LOST = 0.67  # of its DNA, which a cell that breaks up does not keep
 NEAR_FRAMES = 3  # nuclei before and after an event that its DNA is measured from
+AGAIN_MIN = 480.0  # no cell enters mitosis twice within eight hours
 DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_division", "end_of_track"
 PERSON = "person"
 
@@ -46,7 +47,8 @@ def propose(
     of their division; a later fusion is an event of its own. A cell whose chromatin condenses and that
     neither divides nor is being born is an event, too: it slips out of mitosis, dies in it, or lost a
     daughter from sight. One that is still condensed in the last frame is none yet, and one at the edge of the
-    image none at all: what the edge cuts looks condensed.
+    image none at all: what the edge cuts looks condensed. A cell attempts it once in eight hours: what looks
+    condensed before a division, or before or after an attempt that is surer, is none.
 
     Args:
         lineage: with STATE_COLUMNS on its detections.
@@ -80,9 +82,10 @@ def propose(
         and not _unfinished(e, lives, last_frames)
         and in_view(e, lives[e.cell], shape=geometry.shape, diameter_px=diameter_px)
     ]
-    events += _of_episodes(
+    attempts = _of_episodes(
         alone, lives, likelihoods.kind_of(lineage.detections), minutes_per_frame, min_log_odds
     )
+    events += _once(attempts, {e.mother: e.frame for e in events}, minutes_per_frame)
     dead = {e.mother for e in events if e.died_after_min is not None and not e.daughters}
     dead |= {e.mother for e in events if e.event_type is EventType.DEATH}
     events += [
@@ -257,6 +260,27 @@ def _of_episodes(
             )
         )
     return events
+
+
+def _once(
+    attempts: list[MitosisEvent], divides: Mapping[int, int], minutes_per_frame: float
+) -> list[MitosisEvent]:
+    """Those that end in death, and of each cell's others that are less than AGAIN_MIN apart the surest.
+
+    Args:
+        attempts: as `_of_episodes` gives them.
+        divides: cell -> frame in which its daughters are first seen; an attempt shortly before is none.
+        minutes_per_frame: of the movie.
+    """
+    taken = {cell: [frame] for cell, frame in divides.items()}
+    kept = []
+    for event in sorted(attempts, key=lambda e: (e.died_after_min is None, -e.confidence)):
+        others = taken.setdefault(event.mother, [])
+        is_near = any(abs(event.frame - frame) * minutes_per_frame < AGAIN_MIN for frame in others)
+        if event.died_after_min is not None or not is_near:
+            others.append(event.frame)
+            kept.append(event)
+    return kept
 
 
 def _breaks_up(life: pd.DataFrame) -> pd.Series:
