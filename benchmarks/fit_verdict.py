@@ -49,7 +49,7 @@ JUDGED = (Decision.NORMAL.value, Decision.ABNORMAL.value)
 FURTHER = 0.2  # weight of a mosaic's events beside the clips' mitoses as false ones: some are true
 STRENGTH = 2.0  # of the penalty on the distance from PRIOR, over two
 LARGEST = 6.0  # weight
-# Cautious: where three daughters are tracked, half of real mitoses are abnormal, of simulated ones nearly all.
+# Cautious: where three daughters are tracked, half of real mitoses are abnormal, nearly all simulated ones.
 HAND_SET = dict(zip(FACTS, (1.2, 1.0, 0.7, 0.8, 0.8, 1.0, 0.1, 0.2, 0.2, 2.0, 2.0), strict=True))
 PRIOR = {
     "with_classifier": {"offset": 0.0, CLASSIFIER: 1.0} | HAND_SET,
