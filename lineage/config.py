@@ -135,6 +135,9 @@ class TrackSettings(_Settings):
     miss_rate: float = Field(
         0.01, gt=0, lt=1, description="the share of nuclei that the segmentation misses, or makes up"
     )
+    min_life_min: float = Field(
+        240.0, ge=0, description="minutes after its birth before which no cell divides"
+    )
     time_limit_s: float = Field(
         600.0,
         gt=0,

@@ -130,6 +130,12 @@ def test_what_looks_condensed_some_hours_before_a_division_is_no_attempt():
     assert event.source == DIVISION
 
 
+def test_a_cell_that_divides_has_not_died_in_mitosis_before():
+    lineage = as_lineage(worlds.one_division(), lives={1: range(30), 2: range(30, 40), 3: range(30, 40)})
+    lineage = pyknotic(condensed(lineage, 1, range(15, 20)), 1, range(20, 29))
+    assert [e.source for e in events_of(lineage)] == [DIVISION]
+
+
 def dies_in_mitosis():
     return pyknotic(condensed(lone(range(25)), 1, range(15, 20)), 1, range(20, 25))
 
@@ -242,9 +248,15 @@ def test_clones_that_fuse_undo_no_division():
     assert division.refusion_after_min is None
 
 
-def test_a_fused_cell_that_divides_is_an_event():
-    mothers = [e.mother for e in events_of(as_lineage(worlds.sisters_fuse())) if e.source == DIVISION]
-    assert mothers == [1, 4]
+@pytest.mark.parametrize(("parts", "mothers"), [(20, [1]), (57, [1]), (58, [1, 4])])
+def test_a_fused_cell_that_divides_is_an_event_unless_it_is_the_same_mitosis(parts, mothers):
+    """Its daughters separate in frame 10, are one cell again in 14, and part again."""
+    lives = {1: range(10), 2: range(10, 14), 3: range(10, 14), 4: range(14, parts)}
+    lives |= {5: range(parts, 70), 6: range(parts, 70)}
+    lineage = as_lineage(worlds.sisters_fuse(), lives=lives)
+    geometry = Geometry(70, worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
+    events = propose(lineage, geometry=geometry, last_frames=(69,))
+    assert [e.mother for e in events if e.source == DIVISION] == mothers
 
 
 def test_what_the_edge_of_the_image_cuts_is_no_attempt():

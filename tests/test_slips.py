@@ -150,3 +150,54 @@ def test_a_seventh_of_the_dna_for_a_frame_is_no_daughter_unless_the_movie_ends(f
     table, graph = without_slips(*lineage_of(cells, edges, **measures))
     assert graph.number_of_edges() == 2 * is_daughter
     assert (table.loc[table["name"] == "speck", "tracklet_id"] >= 0).all() == is_daughter
+
+
+def divided_twice(birth, division, *, lasts=6):
+    """`first` and `second`, sisters; `second` divides after `lasts` frames. Log-odds of both divisions."""
+    later = range(5 + lasts, 30)
+    cells = {
+        "mother": nuclei.still((50, 50), range(5)),
+        "first": nuclei.still((44, 50), range(5, 30)),
+        "second": nuclei.still((54, 50), range(5, 5 + lasts)),
+        "near": nuclei.still((53, 50), later),
+        "far": nuclei.still((66, 50), later),
+    }
+    born = [("mother", "first"), ("mother", "second")]
+    table, graph = lineage_of(cells, [*born, ("second", "near"), ("second", "far")])
+    for a, b in graph.edges:
+        graph.edges[a, b]["log_odds"] = birth if a == 0 else division
+    return table, graph
+
+
+def cells_of(table):
+    return table.groupby("name")["tracklet_id"].first().to_dict()
+
+
+def test_a_cell_that_seems_to_divide_soon_after_its_birth_goes_on():
+    table, graph = without_slips(*divided_twice(5.0, 2.0), min_life_frames=24)
+    cell = cells_of(table)
+    assert cell["near"] == cell["second"]
+    assert sorted(graph.edges) == [(cell["mother"], cell["first"]), (cell["mother"], cell["second"])]
+    assert cell["far"] in graph  # it came into sight beside her
+
+
+def test_of_two_divisions_in_a_row_the_surer_is_one():
+    table, graph = without_slips(*divided_twice(2.0, 5.0), min_life_frames=24)
+    cell = cells_of(table)
+    assert cell["mother"] == cell["second"]  # the nearer of the two
+    assert sorted(graph.edges) == [(cell["second"], cell["near"]), (cell["second"], cell["far"])]
+    assert cell["first"] in graph
+
+
+@pytest.mark.parametrize(("lasts", "min_life_frames"), [(6, 6), (6, 0), (24, 24)])
+def test_a_cell_that_lives_long_enough_divides(lasts, min_life_frames):
+    told = divided_twice(5.0, 2.0, lasts=lasts)
+    _, graph = without_slips(*told, min_life_frames=min_life_frames)
+    assert sorted(graph.edges) == sorted(told[1].edges)
+
+
+def test_what_a_person_says_of_a_young_cell_stays():
+    table, graph = divided_twice(5.0, 2.0)
+    for edge in list(graph.out_edges(2)):
+        graph.edges[edge]["said"] = True
+    assert without_slips(table, graph, min_life_frames=24)[1].number_of_edges() == 4

@@ -48,7 +48,8 @@ def propose(
     neither divides nor is being born is an event, too: it slips out of mitosis, dies in it, or lost a
     daughter from sight. One that is still condensed in the last frame is none yet, and one at the edge of the
     image none at all: what the edge cuts looks condensed. A cell attempts it once in eight hours: what looks
-    condensed before a division, or before or after an attempt that is surer, is none.
+    condensed before a division, or before or after an attempt that is surer, is none, nor is it one when
+    daughters that fused part again.
 
     Args:
         lineage: with STATE_COLUMNS on its detections.
@@ -82,6 +83,7 @@ def propose(
         and not _unfinished(e, lives, last_frames)
         and in_view(e, lives[e.cell], shape=geometry.shape, diameter_px=diameter_px)
     ]
+    events = _first_separations(lineage.graph, events, minutes_per_frame)
     attempts = _of_episodes(
         alone, lives, likelihoods.kind_of(lineage.detections), minutes_per_frame, min_log_odds
     )
@@ -203,6 +205,30 @@ def _reunion(graph: nx.DiGraph, daughters: list[int], lives: Mapping[int, pd.Dat
     return min(frames, default=None)
 
 
+def _first_separations(
+    graph: nx.DiGraph, divisions: list[MitosisEvent], minutes_per_frame: float
+) -> list[MitosisEvent]:
+    """Those that are no later separation of a mitosis: daughters that fused, and soon part again.
+
+    Args:
+        graph: of the lineage.
+        divisions: one a mother.
+        minutes_per_frame: of the movie.
+    """
+    begun: dict[int, int] = {}  # mother -> frame in which the mitosis that this belongs to first separated
+    kept = []
+    for event in sorted(divisions, key=lambda e: (e.frame, e.mother)):
+        parents = list(graph.predecessors(event.mother))
+        common = set.intersection(*(set(graph.predecessors(p)) for p in parents)) if parents[1:] else set()
+        first = min((begun[m] for m in common if m in begun), default=None)
+        if first is not None and (event.frame - first) * minutes_per_frame < AGAIN_MIN:
+            begun[event.mother] = first
+        else:
+            begun[event.mother] = event.frame
+            kept.append(event)
+    return kept
+
+
 # --- Attempts that no division follows
 
 
@@ -267,6 +293,8 @@ def _once(
 ) -> list[MitosisEvent]:
     """Those that end in death, and of each cell's others that are less than AGAIN_MIN apart the surest.
 
+    A cell that divides has not died of an attempt.
+
     Args:
         attempts: as `_of_episodes` gives them.
         divides: cell -> frame in which its daughters are first seen; an attempt shortly before is none.
@@ -277,7 +305,7 @@ def _once(
     for event in sorted(attempts, key=lambda e: (e.died_after_min is None, -e.confidence)):
         others = taken.setdefault(event.mother, [])
         is_near = any(abs(event.frame - frame) * minutes_per_frame < AGAIN_MIN for frame in others)
-        if event.died_after_min is not None or not is_near:
+        if (event.died_after_min is not None and event.mother not in divides) or not is_near:
             others.append(event.frame)
             kept.append(event)
     return kept

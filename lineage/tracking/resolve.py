@@ -52,6 +52,7 @@ def resolve(
     hypotheses: Hypotheses,
     *,
     time_limit_s: float = 600.0,
+    min_life_frames: float = 0.0,
     spared: Collection[int] = (),
 ) -> Lineage:
     """Choose the hypotheses of the greatest joint log-odds and join the tracklets by them.
@@ -60,6 +61,7 @@ def resolve(
         detections: DETECTION_COLUMNS; `tracklet_id` from 0, -1 for none.
         hypotheses: about these tracklets.
         time_limit_s: for each part of the program.
+        min_life_frames: no cell divides sooner after its birth.
         spared: `detection_id` of nuclei whose cells do not die, whatever they look like.
 
     Returns:
@@ -82,7 +84,9 @@ def resolve(
             "[track] time_limit_s",
         )
     odds = against_next_best(hypotheses, solution.chosen, n, time_limit_s=time_limit_s)
-    lineage = joined(detections, hypotheses, solution.chosen, odds, spared=spared)
+    lineage = joined(
+        detections, hypotheses, solution.chosen, odds, min_life_frames=min_life_frames, spared=spared
+    )
     note = f"HiGHS: {n_all} hypotheses about {n} tracklets, " + (
         "proven optimal, gap 0" if not solution.unproven else f"gap up to {solution.gap:.2%}"
     )
@@ -329,6 +333,7 @@ def joined(
     chosen: np.ndarray,
     odds: dict[int, float],
     *,
+    min_life_frames: float = 0.0,
     spared: Collection[int] = (),
 ) -> Lineage:
     """Tracklets joined by links become cells; divisions and fusions become edges.
@@ -340,6 +345,7 @@ def joined(
         hypotheses: about these tracklets.
         chosen: (H,) bool.
         odds: chosen division or fusion -> its log-odds against the next best lineage.
+        min_life_frames: no cell divides sooner after its birth.
         spared: `detection_id` of nuclei whose cells do not die.
     """
     kind = hypotheses.kind
@@ -361,7 +367,8 @@ def joined(
     for t in hypotheses.ends[chosen & (kind == Hypothesis.DEATH), 0].tolist():
         graph.nodes[cell_of[t]]["dies"] = True
     cell = detections["tracklet_id"].map(cell_of).fillna(-1).astype(np.int64)
-    whole = without_slips(*in_one_step(detections.assign(tracklet_id=cell), graph))
+    steps = in_one_step(detections.assign(tracklet_id=cell), graph)
+    whole = without_slips(*steps, min_life_frames=min_life_frames)
     return renumbered(*with_deaths(*whole, spared=spared))
 
 

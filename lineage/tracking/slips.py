@@ -2,6 +2,7 @@
 
 A nucleus that is cut in two for a frame or two seems to divide and to fuse again; two that are taken for one
 for as long seem to fuse and to divide. What divides is condensed before; where nothing was, nothing did.
+No cell divides within hours of its birth: of two such divisions the surer is one.
 A body with a tenth of its sister's DNA is no daughter, unless it divides; and no cell, unless it goes on as
 large as a nucleus: then it is a pale one that came into sight beside her.
 """
@@ -33,12 +34,15 @@ SEEN = ("frame", "y_um", "x_um", "area_um2", "dna_mass", "p_mitotic")  # what is
 YOUNG_FRAMES = 3  # in which daughters are compared
 
 
-def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFrame, nx.DiGraph]:
+def without_slips(
+    detections: pd.DataFrame, graph: nx.DiGraph, *, min_life_frames: float = 0.0
+) -> tuple[pd.DataFrame, nx.DiGraph]:
     """Join what was one cell all along, and part what was two.
 
     Args:
         detections: DETECTION_COLUMNS; `tracklet_id` is the cell.
         graph: of the cells.
+        min_life_frames: no cell divides sooner after its birth.
 
     Returns:
         Both anew. Of a nucleus that was cut in two the smaller part belongs to no cell; one that stood for
@@ -47,10 +51,17 @@ def without_slips(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataF
     seen = detections.loc[detections["tracklet_id"] != NONE, ["tracklet_id", *SEEN]]
     by_cell = seen.sort_values("frame", kind="stable").groupby("tracklet_id")
     lives = {cell: by_cell.get_group(cell) for cell in by_cell.groups}
-    cells = Cells(lives, graph.copy(), {}, int(detections["frame"].max()) if len(detections) else 0)
+    last_frame = int(detections["frame"].max()) if len(detections) else 0
+    cells = Cells(lives, graph.copy(), {}, last_frame, min_life_frames)
     for cell in sorted(cells.lives, key=lambda c: (cells.lives[c]["frame"].iloc[0], c)):
         while cell in cells.graph and any(
-            undo(cell) for undo in (cells.has_micronuclei, cells.was_cut_in_two, cells.was_taken_for_one)
+            undo(cell)
+            for undo in (
+                cells.has_micronuclei,
+                cells.was_cut_in_two,
+                cells.was_taken_for_one,
+                cells.divided_too_soon,
+            )
         ):
             pass
     for cell, now in reversed(cells.becomes.items()):  # what a cell became may have become another
@@ -73,6 +84,7 @@ class Cells:
     graph: nx.DiGraph
     becomes: dict[Hashable, Hashable]  # cell -> the one that it is part of, or NONE
     last_frame: int  # of the movie
+    min_life_frames: float  # from a birth to the division
 
     def has_micronuclei(self, cell: Hashable) -> bool:
         """Take bodies with too little DNA for a nucleus from the daughters of `cell`."""
@@ -135,6 +147,33 @@ class Cells:
         for earlier, goes_on in zip(before, later, strict=True):
             self._join(earlier, goes_on)
         return True
+
+    def divided_too_soon(self, cell: Hashable) -> bool:
+        """Undo the less sure of two divisions: that of `cell`, or that of a daughter soon after her birth."""
+        born = self._divides(cell)
+        for daughter in self.graph.successors(cell):
+            frames = self.lives[daughter]["frame"]
+            is_brief = frames.iloc[-1] - frames.iloc[0] + 1 < self.min_life_frames
+            divides = self._divides(daughter)
+            if born and divides and is_brief and not is_said(self.graph, daughter):
+                self._undo_division(cell if born < divides else daughter)
+                return True
+        return False
+
+    def _divides(self, cell: Hashable) -> float:
+        """Log-odds of its division; 0 where there is none, or what it was divided into fused."""
+        edges = list(self.graph.out_edges(cell, data=True))
+        later = [c for _, d, _ in edges for c in self.graph.successors(d)]
+        if len(edges) < 2 or any(self.graph.in_degree(c) > 1 for c in (*(d for _, d, _ in edges), *later)):
+            return 0.0
+        return float(min(data["log_odds"] for *_, data in edges))
+
+    def _undo_division(self, cell: Hashable) -> None:
+        """The cell goes on as the nearest daughter, the others come from nowhere."""
+        daughters = list(self.graph.successors(cell))
+        far = np.linalg.norm(self._positions(daughters, 0) - self._positions([cell], -1), axis=1)
+        self.graph.remove_edges_from([(cell, d) for d in daughters])
+        self._join(cell, daughters[int(far.argmin())])
 
     def _only(self, short: list[Hashable], before: list[Hashable], after: list[Hashable]) -> bool:
         """Whether `short` are short, no others come before and after them, and no person says so."""

@@ -29,6 +29,7 @@ def track(
     fusion_reach: float = 1.5,
     max_gap_frames: int = 3,
     miss_rate: float = 0.01,
+    min_life_min: float = 240.0,
     time_limit_s: float = 600.0,
     constraints: Constraints = NOTHING_SAID,
 ) -> Lineage:
@@ -44,6 +45,7 @@ def track(
         fusion_reach: from a parent to the fused cell's first position, in diameters.
         max_gap_frames: for so many frames in a row a cell may go without a nucleus.
         miss_rate: share of nuclei that the segmentation misses or makes up.
+        min_life_min: no cell divides sooner after its birth.
         time_limit_s: for each part of the integer program; after it the best lineage found is taken.
         constraints: what a person says of these nuclei (`lineage.tracking.constraints.constraints_of`).
 
@@ -74,7 +76,13 @@ def track(
         max_gap_frames=max_gap_frames,
         constraints=constraints,
     )
-    lineage = resolve(detections, hypotheses, time_limit_s=time_limit_s, spared=constraints.spared)
+    lineage = resolve(
+        detections,
+        hypotheses,
+        time_limit_s=time_limit_s,
+        min_life_frames=min_life_min / geometry.minutes_per_frame,
+        spared=constraints.spared,
+    )
     further = [c for c in nuclei.columns if c not in lineage.detections]
     if further:
         also = nuclei[["detection_id", *further]]
