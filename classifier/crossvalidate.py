@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from classifier.tensors import ClipTensors
     from classifier.trial import Start
 
-BY = ("fold", "line", "date")
+CLIP = "clip"  # at random: clips of one field, which may show the same cells, on both sides
+BY = ("fold", "line", "date", CLIP)
 
 app = typer.Typer(add_completion=False)
 
@@ -40,7 +41,7 @@ def parts(clips: Sequence[Clip], by: str, n_folds: int) -> dict[str, np.ndarray]
     Args:
         clips: N.
         by: one of BY.
-        n_folds: number of parts, where they are folds.
+        n_folds: number of parts, where they are folds, or clips dealt out at random.
 
     Returns:
         Name -> (N,) bool.
@@ -54,6 +55,7 @@ def parts(clips: Sequence[Clip], by: str, n_folds: int) -> dict[str, np.ndarray]
         "fold": lambda: folds(clips, n_folds).tolist(),
         "line": lambda: [c.name.line for c in clips],
         "date": lambda: [c.name.date or "undated" for c in clips],
+        CLIP: lambda: (np.random.default_rng(0).permutation(len(clips)) % n_folds).tolist(),
     }[by]()
     return {f"{by} {k}": np.array([key == k for key in keys]) for k in sorted(set(keys))}
 
@@ -68,22 +70,34 @@ class Material:
     sources: np.ndarray  # index of the clip that each decoy was cut from
 
 
-def read_material(clips: Sequence[Clip], recipe: Recipe, device: torch.device) -> Material:
+def read_material(
+    clips: Sequence[Clip], recipe: Recipe, device: torch.device, *, dying: Sequence[np.ndarray] = ()
+) -> Material:
     """Read and measure the clips, and cut decoys if the recipe needs them; all of it on one device."""
     from classifier.tensors import clip_tensors, decoy_tensors
 
-    decoys, sources = decoy_tensors(clips, recipe, device) if recipe.none_share else (None, np.zeros(0, int))
+    decoys, sources = None, np.zeros(0, int)
+    if recipe.none_share:
+        decoys, sources = decoy_tensors(clips, recipe, device, dying=dying)
     return Material(list(clips), clip_tensors(clips, recipe, device), decoys, sources)
 
 
 def held_out_rows(
-    material: Material, held_out: np.ndarray, name: str, recipe: Recipe, *, seed: int, start: Start
+    material: Material,
+    held_out: np.ndarray,
+    name: str,
+    recipe: Recipe,
+    *,
+    seed: int,
+    start: Start,
+    whole_fields: bool = True,
 ) -> pd.DataFrame:
     """Train without the fields of some clips, and predict these.
 
     Args:
         material: N clips and their decoys.
         held_out: (N,) bool.
+        whole_fields: whether no other clips of their fields are learned from, either.
         name: one of `model.MODELS`.
         recipe: how it is trained.
         seed: of everything random.
@@ -102,7 +116,8 @@ def held_out_rows(
 
     clips, decoys, sources = material.clips, material.decoys, material.sources
     fields = {c.field for c, out in zip(clips, held_out, strict=True) if out}
-    seen = np.array([c.field not in fields for c in clips])
+    of_others = np.array([c.field not in fields for c in clips])
+    seen = of_others if whole_fields else ~held_out
     training, test = material.tensors.subset(seen), material.tensors.subset(held_out)
     seen_decoys = decoys.subset(seen[sources]) if decoys is not None else None
     model, _ = train_network(name, training, seen_decoys, recipe, seed=seed, start=start, progress=_progress)
@@ -173,8 +188,13 @@ def main(
     out: Annotated[Path, typer.Option(help="Folder for out_of_fold.csv and what a resumption needs.")],
     model: Annotated[str, typer.Option(help="Network to train.")] = DEFAULT,
     pretrained: Annotated[str | None, typer.Option(help="Published weights: a file or an address.")] = None,
-    by: Annotated[str, typer.Option(help="What is held out together: fold, line or date.")] = "fold",
+    by: Annotated[
+        str, typer.Option(help="What is held out together: fold, line, date, or clip (at random).")
+    ] = "fold",
     n_folds: Annotated[int, typer.Option("--folds", min=2, help="Folds that fields are dealt into.")] = 5,
+    dying: Annotated[
+        Path | None, typer.Option(help="Folder of pictures of dying nuclei, which are no mitoses either.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How often, each time from another seed.")] = 3,
     epochs: Annotated[
         int | None, typer.Option(min=1, help="At most so many; by default the recipe's.")
@@ -185,6 +205,7 @@ def main(
     """Cross-validate, field by field; started again on the same folder, it goes on where it stopped."""
     import pandas as pd
 
+    from classifier.dying import digest, read_pictures
     from classifier.pretrained import fetch, read_weights
     from classifier.recipes import recipe
     from classifier.trial import Start
@@ -192,12 +213,14 @@ def main(
     with one_line_errors(debug=debug, stopped="the same command goes on"):
         place = device_of(device)
         found = find_clips(clips)
+        pictures = read_pictures(dying) if dying else []
         plan = recipe(model, pretrained=pretrained is not None).shortened(epochs, None)
         weights = read_weights(fetch(pretrained)) if pretrained else None
         identity = {"model": model, "recipe": repr(plan), "data": data_hash(found), "pretrained": pretrained}
+        identity["dying"] = digest(pictures)
         prepare_folder(out, identity)
         typer.echo(f"reading {len(found)} clips ...")
-        material = read_material(found, plan, place)
+        material = read_material(found, plan, place, dying=pictures)
         tables = []
         for seed in range(seeds):
             for name, held_out in parts(found, by, n_folds).items():
@@ -206,7 +229,15 @@ def main(
                     typer.echo(f"{name}, seed {seed}: {held_out.sum()} clips held out")
                     start = Start(weights, path.with_suffix(".pt"), identity | {"part": path.stem})
                     with one_line_failures(place):
-                        rows = held_out_rows(material, held_out, model, plan, seed=seed, start=start)
+                        rows = held_out_rows(
+                            material,
+                            held_out,
+                            model,
+                            plan,
+                            seed=seed,
+                            start=start,
+                            whole_fields=by != CLIP,
+                        )
                     rows.insert(0, "seed", seed)
                     rows.insert(0, "held_out", name)
                     guarded_table(rows).to_csv(path, index=False, float_format="%.5f")

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
+from classifier.dying import dies
 from classifier.pixels import VIEW_PX, background_only
 from lineage.schema import CROP_FRAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SIDES_PX = (40, 34, 28)  # of windows without a mitosis; the widest that fits is taken
 CONDENSED = 0.45  # share of the clip's brightest chromatin; what is brighter is taken for mitotic
@@ -14,27 +20,34 @@ TAIL = 4  # last frames of a clip, played back and forth
 DECONDENSED = 0.6  # likewise; below it no chromatin is condensed any more
 
 
-def decoys(pixels: np.ndarray, rng: np.random.Generator, *, normal: bool) -> list[np.ndarray]:
+def decoys(
+    pixels: np.ndarray, rng: np.random.Generator, *, normal: bool, dying: Sequence[np.ndarray] = ()
+) -> list[np.ndarray]:
     """Cut crops without a mitosis out of a clip of a mitosis.
 
-    There are two kinds. A window around an interphase neighbour, in which nothing condenses; the clip's own
-    mitosis may lie at its edge, and half of them get drifting debris. And, where the daughters of a normal
-    mitosis are far into interphase, the last frames, back and forth: as if cut too late.
+    There are three kinds. A window around an interphase neighbour, in which nothing condenses; the clip's own
+    mitosis may lie at its edge, and half of them get drifting debris. The same with the neighbour dying. And,
+    where the daughters of a normal mitosis are far into interphase, the last frames, back and forth: as if
+    cut too late.
 
     Args:
         pixels: (12, 2, H, W), channels (phase, dna), raw intensities.
         rng: source of everything random.
         normal: whether the clip's mitosis is normal.
+        dying: pictures of dying nuclei, as `classifier.dying.read_pictures` gives them; without them no
+            neighbour dies.
 
     Returns:
-        At most two crops, (12, 2, h, w) float32.
+        Crops, (12, 2, h, w) float32, at most one of each kind.
     """
     found = []
+    (deaths,) = rng.spawn(1)
     window = quiet_window(pixels)
     if window is not None:
         y, x, side = window
         crop = crop_around(pixels, y + side // 2, x + side // 2)
         found.append(with_debris(crop, rng) if rng.random() < 0.5 else crop)
+        found += [dies(crop, dying, deaths)] if len(dying) else []
     if normal and mitosis_is_over(pixels):
         found.append(pixels[back_and_forth(rng)])
     return found

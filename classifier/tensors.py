@@ -66,7 +66,7 @@ def clip_tensors(clips: Sequence[Clip], recipe: Recipe, device: torch.device) ->
 
 
 def decoy_tensors(
-    clips: Sequence[Clip], recipe: Recipe, device: torch.device
+    clips: Sequence[Clip], recipe: Recipe, device: torch.device, *, dying: Sequence[np.ndarray] = ()
 ) -> tuple[ClipTensors, np.ndarray]:
     """Cut crops without a mitosis out of the clips, and prepare them.
 
@@ -74,6 +74,7 @@ def decoy_tensors(
         clips: to cut from.
         recipe: one that knows the class `none`.
         device: where the tensors are kept.
+        dying: pictures of dying nuclei, as `classifier.dying.read_pictures` gives them.
 
     Returns:
         M decoys, and (M,) the index of the clip that each was cut from.
@@ -81,7 +82,8 @@ def decoy_tensors(
     raw, sources = [], []
     for i, clip in enumerate(clips):
         rng = np.random.default_rng(i)
-        found = decoys(read_clip(clip.path), rng, normal=clip.label == MitosisClass.NORMAL)
+        normal = clip.label == MitosisClass.NORMAL
+        found = decoys(read_clip(clip.path), rng, normal=normal, dying=dying)
         raw += [(pixels, pixel_size(clip.path)) for pixels in found]
         sources += [i] * len(found)
     none = recipe.classes.index(MitosisClass.NONE)

@@ -53,6 +53,7 @@ def train_classifier(
     seed: int,
     start: Start,
     validation: Sequence[Clip] = (),
+    dying: Sequence[np.ndarray] = (),
     curves: Path | None = None,
     device: str = AUTO,
 ) -> Classifier:
@@ -65,6 +66,7 @@ def train_classifier(
         seed: of the first network and of the forest; the others count on from it.
         start: first weights, and the folder for the states of the trainings.
         validation: the epoch that is best on these is kept; without them, the last.
+        dying: pictures of dying nuclei, as `classifier.dying.read_pictures` gives them.
         curves: PNG of the losses, drawn anew after each network; None: none.
         device: that trains, as `lineage.device.device_of` knows it.
 
@@ -78,7 +80,7 @@ def train_classifier(
     place = device_of(device)
     tensors = clip_tensors(clips, recipe, place)
     validation_tensors = clip_tensors(validation, recipe, place) if validation else None
-    decoys = decoy_tensors(clips, recipe, place)[0] if recipe.none_share else None
+    decoys = decoy_tensors(clips, recipe, place, dying=dying)[0] if recipe.none_share else None
     models, histories = [], []
     for member in range(recipe.members):
         path = start.state_path and start.state_path / f"member_{member}.pt"
@@ -230,6 +232,9 @@ def main(
         list[Path] | None,
         typer.Option(help="Run folder whose events with a person's verdict are added; repeatable."),
     ] = None,
+    dying: Annotated[
+        Path | None, typer.Option(help="Folder of pictures of dying nuclei, which are no mitoses either.")
+    ] = None,
     calibration: Annotated[
         Path | None, typer.Option(help="Table of classifier.crossvalidate on the same clips.")
     ] = None,
@@ -237,6 +242,7 @@ def main(
     debug: Annotated[bool, typer.Option(help="Show the traceback of an error.")] = False,
 ) -> None:
     """Train a mitosis classifier; started again on the same folder, a killed training goes on."""
+    from classifier.dying import digest, read_pictures
     from classifier.pretrained import fetch, read_weights
     from classifier.recipes import recipe
     from classifier.trial import Start
@@ -254,9 +260,11 @@ def main(
             training += [clip for clip in added if clip.label.value in plan.classes]
         if len({clip.label for clip in training if clip.label != MitosisClass.NONE}) < 2:
             raise InputError(f"the {len(training)} clips left for training lack a class; hold out less")
+        pictures = read_pictures(dying) if dying else []
         out.mkdir(parents=True, exist_ok=True)
         identity = {
             "model": model,
+            "dying": digest(pictures),
             "recipe": repr(plan),
             "data": data_hash(training),
             "stop_by": data_hash(stop_by),
@@ -271,6 +279,7 @@ def main(
             seed=seed,
             start=start,
             validation=stop_by,
+            dying=pictures,
             curves=out / "curves.png",
             device=device,
         )
@@ -280,6 +289,7 @@ def main(
             "recipe": asdict(plan),
             "data_sha256": data_hash(training),
             "clips": dict(Counter(clip.label.value for clip in training)),
+            "dying": len(pictures),
             "hold_out_fold": hold_out_fold,
             "device": description(device),
         }

@@ -117,6 +117,21 @@ def test_nuclei_of_any_size_are_found(bundled, diameter):
     assert (overlaps(labels, masks) > 0.6).all()
 
 
+def test_nuclei_that_the_edge_cuts_are_found_and_once(bundled):
+    """Their middles lie up to a sixth of a diameter beyond the edge, or just inside it."""
+    image, masks = drawn(
+        nucleus(-2, 40),
+        nucleus(3, 100),
+        nucleus(70, -3),
+        nucleus(120, 157),
+        nucleus(161, 60),
+        nucleus(80, 80),
+    )
+    labels = found(bundled, image)
+    assert labels.max() == 6
+    assert (overlaps(labels, masks) > 0.6).all()
+
+
 def test_the_depth_of_the_pixels_does_not_matter(bundled):
     image, _ = nucleus_field(np.random.default_rng(5), size=192, n_nuclei=15)
     eight = np.clip(image, 0, 255).round().astype(np.uint8)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 DIAMETER_RANGE_PX = (8.0, 60.0)  # nuclei are shown to the network at any size between these
 BEST_SEEN_PX = (14.0, 60.0)  # of another diameter they are found better once the image is resized
+MARGIN_PX = 16  # by which images go on, mirrored, so that nuclei that the edge cuts are found
 ZOOM_RANGE = (0.3, 3.0)
 OWN_SIZE = 0.5  # share of the patches whose nuclei keep about their own size
 UNDISTURBED = 0.3  # share of the patches whose grey levels are not changed

@@ -24,6 +24,7 @@ BUNDLED = "sir-dna"
 _WEIGHTS = Path(__file__).parent / "weights"
 CONFIG, THRESHOLDS, FACTS, TENSORS = "config.json", "thresholds.json", "training.json", "weights.safetensors"
 
+LARGEST_MARGIN_PX = 256
 Normalisation = Literal["arcsinh", "percentile"]
 
 
@@ -36,6 +37,7 @@ class Model:
     nms_threshold: float
     normalisation: Normalisation = "arcsinh"  # see `lineage.stardist.normalise`
     diameters_px: tuple[float, float] | None = None  # of nuclei that it finds best; others are resized
+    margin_px: int = 0  # the image goes on by so much, mirrored, so that nuclei that its edge cuts are found
     half: bool = False  # bfloat16 where that is faster; StarDist's own keep float32, and its very labels
     ranges: tuple[float, ...] | None = None  # as `lineage.stardist.int8.ranges_of`; None: no whole numbers
     facts: dict[str, Any] = field(default_factory=dict)  # what it was trained on, and its scores
@@ -94,6 +96,7 @@ def load(name: str | Path = BUNDLED, device: torch.device | None = None) -> Mode
             options = {
                 "normalisation": settings["normalisation"],
                 "diameters_px": settings["diameters_px"],
+                "margin_px": settings.get("margin_px", 0),
                 "half": settings["half"],
                 "ranges": _ranges(settings.get("ranges")),
             }
@@ -145,6 +148,7 @@ def _check(
     config: StarDistConfig,
     normalisation: Any,
     diameters_px: Any,
+    margin_px: Any,
     half: Any,
     ranges: tuple[float, ...] | None,
 ) -> None:
@@ -156,6 +160,8 @@ def _check(
     low, high = diameters_px or (1.0, 2.0)
     if not 0 < float(low) < float(high) < math.inf:
         raise ValueError(f"diameters_px {diameters_px}")
+    if type(margin_px) is not int or not 0 <= margin_px <= LARGEST_MARGIN_PX:
+        raise ValueError(f"margin_px {margin_px!r}")
     if not isinstance(half, bool):
         raise ValueError(f"half {half!r}")
     if ranges is not None:
@@ -196,6 +202,7 @@ def save(model: Model, folder: Path) -> None:
         "network": asdict(model.network.config),
         "normalisation": model.normalisation,
         "diameters_px": model.diameters_px,
+        "margin_px": model.margin_px,
         "half": model.half,
     } | ({"ranges": model.ranges} if model.ranges else {})
     thresholds = {"prob": model.prob_threshold, "nms": model.nms_threshold}

@@ -68,10 +68,11 @@ def candidates(
     seen = getattr(normalise, model.normalisation)(image)
     if zoom != 1:
         seen = resized(seen, (max(1, round(shape[0] * zoom)), max(1, round(shape[1] * zoom))))
-    scale = np.array(shape) / seen.shape[:2]
+    scale, size, margin = np.array(shape) / seen.shape[:2], seen.shape[:2], model.margin_px
+    seen = np.pad(seen, [(margin, margin)] * 2 + [(0, 0)] * (seen.ndim - 2), mode="reflect")
     corner = np.zeros(2, int)
     if near is not None:
-        middle = (near / scale).astype(int)
+        middle = (near / scale).astype(int) + margin
         # From such a corner on, the network's coarser levels lie as they do in the whole image.
         corner = (
             np.maximum(middle - HALO_PX, 0) // model.network.config.multiple * model.network.config.multiple
@@ -80,7 +81,8 @@ def candidates(
     found = [_tile(model, seen, y, x, min_probability) for y, x in _corners(seen.shape)]
     points, probability, rays = (np.concatenate(part) for part in zip(*found, strict=True))
     inside = (points < seen.shape[:2]).all(axis=1)
-    points = points + corner
+    points = points + corner - margin
+    inside &= ((points >= 0) & (points < size)).all(axis=1)
     return Candidates(
         points[inside] * scale, probability[inside], rays[inside] * np.float32(scale.mean()), shape
     )

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from lineage.device import AUTO, device_of
 from lineage.simulate.nuclei import nucleus_field
 from lineage.stardist import normalise
-from lineage.stardist.data import BEST_SEEN_PX, disturb, patch, targets
+from lineage.stardist.data import BEST_SEEN_PX, MARGIN_PX, disturb, patch, targets
 from lineage.stardist.model import Model, with_ranges
 from lineage.stardist.network import StarDist, StarDistConfig, half_precision, ready
 from lineage.stardist.predict import predict
@@ -110,7 +110,7 @@ class Learner:
     def model(self, device: torch.device) -> Model:
         """What has been learned so far, with StarDist's own thresholds."""
         network = ready(cast("StarDist", self.smooth.module), device)
-        return Model(network, 0.5, 0.4, diameters_px=BEST_SEEN_PX, half=True)
+        return Model(network, 0.5, 0.4, diameters_px=BEST_SEEN_PX, margin_px=MARGIN_PX, half=True)
 
 
 def train(

@@ -8,6 +8,7 @@ import pytest
 import tifffile
 from clips import clips_folder, rgb_clip
 
+from classifier.crossvalidate import parts
 from classifier.data import (
     Clip,
     data_hash,
@@ -152,6 +153,16 @@ def test_a_field_is_never_parted_and_folds_are_even():
     for label in (MitosisClass.NORMAL, MitosisClass.ABNORMAL):
         counts = Counter(k for clip, k in zip(clips, fold, strict=True) if clip.label == label)
         assert max(counts.values()) <= 1.35 * min(counts.values())
+
+
+def test_clips_dealt_at_random_come_once_each_and_part_fields():
+    clips = many_clips()
+    dealt = parts(clips, "clip", 5)
+    assert np.array_equal(sum(held_out.astype(int) for held_out in dealt.values()), np.ones(len(clips)))
+    sizes = [held_out.sum() for held_out in dealt.values()]
+    assert max(sizes) - min(sizes) <= 1
+    fields = [{clips[i].field for i in np.flatnonzero(held_out)} for held_out in dealt.values()]
+    assert sum(map(len, fields)) > len({clip.field for clip in clips})
 
 
 def test_folds_do_not_depend_on_the_order_of_the_clips():
