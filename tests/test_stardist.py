@@ -152,6 +152,20 @@ def test_nuclei_larger_than_the_model_knows_are_measured_and_found(bundled):
     assert labels.max() == 12
 
 
+def test_squares_of_haze_around_nuclei_are_no_huge_nuclei(bundled):
+    """As in movies that are laid out of cut-out films, and in a field of clumps that glow."""
+    rng = np.random.default_rng(3)
+    image = np.full((560, 560), 6.0)
+    for y in range(70, 540, 100):
+        for x in range(70, 540, 100):
+            square = np.s_[y - 40 : y + 40, x - 40 : x + 40]
+            image[square] += rng.uniform(25, 45)
+            bodies = [nucleus(40 + dy, 40 + dx, 13.0, 60.0) for dy, dx in rng.uniform(-25, 25, (3, 2))]
+            image[square] += paint(enumerate(bodies, start=1), (80, 80))[0]
+    image = np.clip(image + rng.normal(0, 1, image.shape), 0, 255).round().astype(np.uint8)
+    assert 9 < scale.diameter_px(bundled, [image]) < 25
+
+
 def test_a_size_is_not_made_up_where_nothing_is_seen(bundled):
     noise = np.random.default_rng(0).normal(100, 3, (128, 128))
     assert scale.diameter_px(bundled, [noise]) is None

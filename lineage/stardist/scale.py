@@ -20,6 +20,7 @@ SMALLER, LARGER = (1.0, 0.5, 0.25), (2.0, 4.0)  # zooms to try; the larger ones 
 MIN_NUCLEI = 5  # for their size to be known
 SAME = 0.2  # |log| of two diameters, below which they are the same
 BETTER = 1.3  # a smaller zoom must explain this much more of the image than a larger one
+GROWTH = 2.0  # of fragments, as large as the network can see, from a zoom to half of it
 FRAGMENT = 0.45  # objects below this part of the usual diameter are no nuclei
 MIDDLE_PX = 20.0  # nuclei of another size than those that the model finds best are brought to this one
 
@@ -79,19 +80,21 @@ def look(model: Model, images: Sequence[np.ndarray]) -> Look:
     best = at(SMALLER[0])
     for zoom in SMALLER[1:]:
         other = at(zoom)
-        if _is_same(best.diameter_px, other.diameter_px):
-            break  # fragments grow as the image shrinks; what stays as large are nuclei
-        if other.diameter_px and other.explained > BETTER * best.explained:
+        is_better = bool(other.diameter_px) and other.explained > BETTER * best.explained
+        # Fragments grow as the image shrinks, and what they are of explains more; what does not are nuclei.
+        within = SAME if is_better else np.log(GROWTH)
+        if (
+            best.diameter_px
+            and other.diameter_px
+            and abs(np.log(other.diameter_px / best.diameter_px)) < within
+        ):
+            break
+        if is_better:
             best = other
     for zoom in LARGER:
         if best.diameter_px is None:
             best = at(zoom)
     return best
-
-
-def _is_same(one: float | None, other: float | None) -> bool:
-    """Whether two diameters are about equal; not where one is unknown."""
-    return bool(one and other and abs(np.log(other / one)) < SAME)
 
 
 def diameter_px(model: Model, images: Sequence[np.ndarray]) -> float | None:
