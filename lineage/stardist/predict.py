@@ -12,7 +12,7 @@ from lineage.stardist import normalise
 if TYPE_CHECKING:
     from lineage.stardist.model import Model
 
-TILE_PX = 2048  # larger images are taken in squares of this side
+TILE_PX = 2080  # larger images are taken in squares of this side; a camera's 2048 and margins fit in
 HALO_PX = 128  # a tile is read this much beyond its square: more than the network's field of view
 
 
