@@ -183,6 +183,7 @@ def test_what_is_corrected_counts_and_outlives_a_killed_server(corner, run, brow
         press_and_save(page, "u")
         press_and_save(page, "Shift+U")
         wait_for(page, lambda: "tree" not in json.loads((run / "run.json").read_text())["stages"])
+        page.close()  # it asks every second how far the run is, and a server that is dead cannot answer
         process.kill()  # in the middle of the run
         process.wait()
 
