@@ -59,13 +59,13 @@ class NucleiLSTM(Network):
         self.spread.copy_(x.std((0, 1)) + 1e-3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, 12, F) measures -> logits."""
+        """(B, T, F) measures, T any number of frames -> logits."""
         with torch.autocast(x.device.type, enabled=False):
             x = (signed_log(x.float()) - self.mean) / self.spread
             if self.training:
                 x = x + self.noise * torch.randn_like(x)
-            x, _ = self.lstm(self.backbone(x))  # (B, 12, 2 hidden)
-            weights = self.attention(x).softmax(dim=1)  # (B, 12, 1)
+            x, _ = self.lstm(self.backbone(x))  # (B, T, 2 hidden)
+            weights = self.attention(x).softmax(dim=1)  # (B, T, 1)
             return self.head(torch.cat([(weights * x).sum(dim=1), x.amax(dim=1)], dim=1))
 
 

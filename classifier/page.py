@@ -103,12 +103,12 @@ def describe_mistake(clip: Clip, p: float, classifier: Classifier) -> dict[str, 
         "p": f"{p:.2f}",
         "line": f"{clip.name.line}, {clip.name.dose_gy:g} Gy",
         "frames": ", ".join(str(t) for t in np.sort(np.argsort(-shares)[:3])),
-        "strip": jpeg_address(film_strip(pixels, heat)),
+        "strip": jpeg_address(film_strip(pixels[: len(heat)], heat)),
     }
 
 
 def film_strip(pixels: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """(12, 2, H, W) and (12, S, S) -> (3 * 96, 12 * 96, 3) uint8: phase, DNA, DNA under the map `heat`."""
+    """(T, 2, H, W) and (T, S, S) -> (3 * 96, T * 96, 3) uint8: phase, DNA, DNA under the map `heat`."""
     crop = by_percentiles(resample(pixels, (FRAME_PX, FRAME_PX)))
     phase = np.clip(crop[:, PHASE] / 3 + 0.5, 0, 1)
     dna = np.clip(crop[:, DNA], 0, 1)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lineage.io.tiff import finite, open_tiff, read_image
-from lineage.schema import CROP_FRAMES, InputError
+from lineage.schema import CROP_FRAMES, MAX_CLIP_FRAMES, InputError
 from lineage.video.units import CREDIBLE_UM, is_credible, length
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ SAME_SCALE = 0.01  # scales that differ by less count as one
 
 
 def read_clip(path: Path) -> np.ndarray:
-    """Read a clip's raw intensities: (12, 2, H, W) float32, channels (phase, dna).
+    """Read a clip's raw intensities: (T, 2, H, W) float32, channels (phase, dna).
 
-    Takes the paper's RGB composites, (12, H, W, 3) with G = phase and R = phase + SiR-DNA, and
-    two-channel stacks, (12, 2, H, W).
+    Takes the paper's RGB composites, (T, H, W, 3) with G = phase and R = phase + SiR-DNA, and
+    two-channel stacks, (T, 2, H, W), as a run cuts them; T from CROP_FRAMES to MAX_CLIP_FRAMES.
 
     Raises:
         InputError: not a TIFF, or of another shape.
@@ -40,14 +40,14 @@ def read_clip(path: Path) -> np.ndarray:
         raise InputError(
             f"{path.name} has {stack.dtype} pixels; grey values (8 or 16 bit, or float) are wanted"
         )
-    if stack.ndim == 4 and stack.shape[0] == CROP_FRAMES:
+    if stack.ndim == 4 and CROP_FRAMES <= stack.shape[0] <= MAX_CLIP_FRAMES:
         if stack.shape[3] == 3:
             return decode(np.stack([finite(frame) for frame in stack]))
         if stack.shape[1] == 2:
             return np.stack([[finite(c) for c in frame] for frame in stack]).astype(np.float32)
     raise InputError(
-        f"{path.name} is {stack.shape}; wanted {CROP_FRAMES} RGB frames, ({CROP_FRAMES}, H, W, 3), "
-        f"or {CROP_FRAMES} of phase and DNA, ({CROP_FRAMES}, 2, H, W)"
+        f"{path.name} is {stack.shape}; wanted {CROP_FRAMES} to {MAX_CLIP_FRAMES} RGB frames, "
+        f"({CROP_FRAMES}, H, W, 3), or as many of phase and DNA, ({CROP_FRAMES}, 2, H, W)"
     )
 
 

@@ -19,7 +19,7 @@ from lineage.device import AUTO, CPU, HELP, computing, device_of
 from lineage.io.integrity import check, read_record
 from lineage.io.spreadsheets import guarded
 from lineage.progress import Screen
-from lineage.schema import InputError, MitosisClass, Predictions, mitosis_class, p_abnormal
+from lineage.schema import CROP_FRAMES, InputError, MitosisClass, Predictions, mitosis_class, p_abnormal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -46,14 +46,15 @@ class Classifier:
     device: str = CPU  # where `models` are, as `lineage.device.device_of` knows it
 
     def network_input(self, pixels: np.ndarray, pixel_size_um: float = PIXEL_UM) -> np.ndarray:
-        """A crop, (12, 2, H, W) -> what the networks take: measures, (12, F), or pixels, (12, C, S, S)."""
+        """A crop, (T, 2, H, W) -> what the networks take: measures, (T, F), or pixels, (12, C, S, S)."""
         if self.takes_measures:
             return measures(pixels, pixel_size_um, device=self.device)
-        return normalised(pixels, side_px=self.card.side_px, normalisation=self.card.normalisation["name"])
+        names = {"side_px": self.card.side_px, "normalisation": self.card.normalisation["name"]}
+        return normalised(pixels[:CROP_FRAMES], **names)
 
     @property
     def takes_measures(self) -> bool:
-        """Whether the networks take measures, (12, F), instead of pixels."""
+        """Whether the networks take measures, (T, F), of films of any length, instead of pixels."""
         return not self.card.side_px
 
     def probabilities(self, pixels: np.ndarray, pixel_size_um: float = PIXEL_UM) -> np.ndarray:
@@ -64,7 +65,8 @@ class Classifier:
         classified one by one, so that a result does not depend on the others.
 
         Args:
-            pixels: (12, 2, H, W), channels (phase, DNA), raw intensities.
+            pixels: (T, 2, H, W), channels (phase, DNA), raw intensities; networks that take pixels see the
+                first 12 frames.
             pixel_size_um: side of a pixel; by default that of the paper's clips.
 
         Returns:
@@ -85,7 +87,7 @@ class Classifier:
         return calibrated(by_networks, self.forest_probability(rows), self.card)[0]
 
     def forest_probability(self, rows: np.ndarray | None) -> np.ndarray | None:
-        """(12, F) measures -> (1,) the forest's probability of abnormal; None without a forest or DNA."""
+        """(T, F) measures -> (1,) the forest's probability of abnormal; None without a forest or DNA."""
         if self.forest is None or rows is None or not rows.any():
             return None
         return self.forest.p_abnormal(time_summary(rows)[None])
@@ -153,7 +155,7 @@ def classify(crops: Crops, *, classifier: Classifier | None = None) -> Predictio
     """Classify the mitosis that each crop shows.
 
     Args:
-        crops: pixels (N, 12, 2, H, W), raw intensities, any H and W, and their sides in micrometres; a
+        crops: pixels (N, T, 2, H, W), raw intensities, any H and W, and their sides in micrometres; a
             channel that the movie lacks is zeros.
         classifier: by default the bundled one, loaded for this call.
 
@@ -198,7 +200,8 @@ def clips_folder(clips_or_run: Path) -> Path:
 @app.command()
 def main(
     clips_or_run: Annotated[
-        Path, typer.Argument(help="Folder of 12-frame TIFF clips, its subfolders included, or a run folder.")
+        Path,
+        typer.Argument(help="Folder of TIFF clips of 12 to 24 frames, with its subfolders, or a run folder."),
     ],
     out: Annotated[Path, typer.Option(help="Table to write: clip, mitosis_class, p_abnormal, p_none.")],
     model: Annotated[Path | None, typer.Option(help="Checkpoint; by default the bundled one.")] = None,

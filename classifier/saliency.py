@@ -20,12 +20,12 @@ def saliency(
 
     Args:
         classifier: any but the volume, which has no feature maps of single frames.
-        pixels: (12, 2, H, W), raw intensities.
+        pixels: (T, 2, H, W), raw intensities.
         pixel_size_um: side of a pixel.
 
     Returns:
-        (12,) each frame's share, and (12, S, S) maps in 0..1, S the side of the network's input; maps of
-        zeros, (12, 1, 1), where it takes measures.
+        (T,) each frame's share, and (T, S, S) maps in 0..1, S the side of the network's input; maps of
+        zeros, (T, 1, 1), where it takes measures.
 
     Source: Selvaraju et al. 2017, Grad-CAM: visual explanations from deep networks.
     """
@@ -64,7 +64,7 @@ def saliency(
 
 
 def _frame_shares(model: torch.nn.Module, crop: torch.Tensor, classes: tuple[str, ...]) -> np.ndarray:
-    """(12,) how much each frame's measures speak for or against abnormal, by gradient times value."""
+    """(T,) how much each frame's measures speak for or against abnormal, by gradient times value."""
     x = crop[None].clone().requires_grad_(True)
     logits = model(x)[0]
     abnormal, normal = (classes.index(c) for c in (MitosisClass.ABNORMAL, MitosisClass.NORMAL))

@@ -52,14 +52,14 @@ def clip_tensors(clips: Sequence[Clip], recipe: Recipe, device: torch.device) ->
     """Read and prepare every clip.
 
     Args:
-        clips: N, their labels among the recipe's classes.
+        clips: N, their labels among the recipe's classes; of longer ones the first CROP_FRAMES count.
         recipe: says whether measures, pixels or both are needed, and at which size.
         device: where the tensors are kept.
 
     Returns:
         N clips, in the order given.
     """
-    raw = [(read_clip(clip.path), pixel_size(clip.path)) for clip in clips]
+    raw = [(read_clip(clip.path)[:CROP_FRAMES], pixel_size(clip.path)) for clip in clips]
     labels = [recipe.classes.index(clip.label) for clip in clips]
     separations = [TYPICAL_SEPARATION.get(clip.name.line, SEPARATION_INDEX) for clip in clips]
     return _prepare(raw, labels, separations, recipe, device)
@@ -83,7 +83,7 @@ def decoy_tensors(
     for i, clip in enumerate(clips):
         rng = np.random.default_rng(i)
         normal = clip.label == MitosisClass.NORMAL
-        found = decoys(read_clip(clip.path), rng, normal=normal, dying=dying)
+        found = decoys(read_clip(clip.path)[:CROP_FRAMES], rng, normal=normal, dying=dying)
         raw += [(pixels, pixel_size(clip.path)) for pixels in found]
         sources += [i] * len(found)
     none = recipe.classes.index(MitosisClass.NONE)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CROP_FRAMES = 12  # a mitosis is classified on two hours at ten minutes a frame, as the paper's clips are
-SEPARATION_INDEX = 3  # index, within those frames, of the first frame with separated chromatin
+MAX_CLIP_FRAMES = 24  # of clips that somebody else has cut; a run's crops have CROP_FRAMES
+SEPARATION_INDEX = 3  # index, within a crop, of the first frame with separated chromatin
 DECIDED = 0.5  # the probability from which a class is taken
 # In the ImageJ metadata of a crop that reaches over the image's edge, as JSON: what of each frame lies within
 # the image, as first row, end, first column, end, half-open.
@@ -586,13 +587,14 @@ class Crops:
     """What the classifier sees of each event. Channels are (phase, dna); a missing channel is zeros."""
 
     event_ids: np.ndarray  # (N,) int64
-    pixels: np.ndarray  # (N, 12, 2, H, W), the movie's own numbers
+    pixels: np.ndarray  # (N, T, 2, H, W), T from CROP_FRAMES to MAX_CLIP_FRAMES, the movie's own numbers
     side_um: np.ndarray  # (N,) float64, side of the square
     flags: tuple[str, ...]  # (N,) words, space-separated: what was padded, missing or resampled
 
     def __post_init__(self) -> None:
-        n = len(self.event_ids)
-        if self.pixels.shape[:3] != (n, CROP_FRAMES, 2) or len(self.side_um) != n or len(self.flags) != n:
+        n, shape = len(self.event_ids), self.pixels.shape
+        is_film = len(shape) == 5 and shape[2] == 2 and CROP_FRAMES <= shape[1] <= MAX_CLIP_FRAMES
+        if not is_film or {len(self.pixels), len(self.side_um), len(self.flags)} != {n}:
             raise ValueError(f"{n} events, pixels {self.pixels.shape}, {len(self.side_um)} sides")
 
 

@@ -219,7 +219,16 @@ def test_predict_shows_progress_on_stderr_if_it_takes_longer(
         assert run.stderr.startswith("classify   1 of 5, 12.0 s left\n")
 
 
-@pytest.mark.parametrize("shape", [(12, 8, 8), (11, 8, 8, 3)])
+def test_clips_may_go_on_for_longer(tmp_path):
+    clip = rgb_clip(0, 40)
+    for n in (12, 16, 24):
+        tifffile.imwrite(tmp_path / f"{n}.tif", np.concatenate([clip, clip[:1].repeat(n - 12, axis=0)]))
+    classifier = predict.load()
+    p = [float(predict.row(tmp_path / f"{n}.tif", classifier)[2]) for n in (12, 16, 24)]
+    assert len(set(p)) == 3  # what comes later counts
+
+
+@pytest.mark.parametrize("shape", [(12, 8, 8), (11, 8, 8, 3), (25, 8, 8, 3)])
 def test_predict_on_what_is_no_clip_is_one_line_and_exit_2(tmp_path, weights, shape):
     tifffile.imwrite(tmp_path / "odd.tif", np.zeros(shape, np.uint8))
     run = CliRunner().invoke(
