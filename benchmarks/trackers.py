@@ -101,7 +101,7 @@ def ours(
     by_id = found.detections.set_index("detection_id")["tracklet_id"]
     tracked = of_cells(nuclei, by_id.loc[nuclei["detection_id"]].to_numpy(int), found.graph)
     last_frames = (int(np.flatnonzero(usable)[-1]),)
-    events = propose(found, geometry=geometry, last_frames=last_frames, classified=False)
+    events, _ = propose(found, geometry=geometry, last_frames=last_frames, classified=False)
     rows = [
         {
             "event_id": event.event_id,

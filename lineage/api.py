@@ -27,7 +27,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import TYPE_CHECKING, Any, overload
 
-from lineage.schema import InputError, Predictions, Video
+from lineage.schema import InputError, LeftOut, Predictions, Video
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -386,6 +386,7 @@ def _tracks(lineage: Lineage, nuclei: Nuclei, movie: str | Path | Video | None, 
     import numpy as np
 
     from lineage import tables
+    from lineage.mitosis import discarded
     from lineage.mitosis.event_table import event_table
     from lineage.mitosis.events import propose
     from lineage.mitosis.micronuclei import look_beside_daughters
@@ -393,7 +394,7 @@ def _tracks(lineage: Lineage, nuclei: Nuclei, movie: str | Path | Video | None, 
     from lineage.tree import annotate
 
     quality, geometry = nuclei.quality, nuclei.geometry
-    events = propose(lineage, geometry=geometry, last_frames=quality.last_frames, classified=False)
+    events, left_out = propose(lineage, geometry=geometry, last_frames=quality.last_frames, classified=False)
     if movie is not None:
         with screen.stage("events") as progress:
             events = look_beside_daughters(
@@ -411,7 +412,9 @@ def _tracks(lineage: Lineage, nuclei: Nuclei, movie: str | Path | Video | None, 
     )
     table = event_table(events, verdicts, minutes_per_frame=geometry.minutes_per_frame)
     cells, lineages = tables.tables(tree, table)
-    return Tracks(tree, lineage.detections, table, cells, lineages, lineage.notes, lineage.warnings)
+    in_no_table = {LeftOut.DIVIDED_TOO_SOON: lineage.n_divided_too_soon, **left_out}
+    notes = (*lineage.notes, *discarded.notes(in_no_table))
+    return Tracks(tree, lineage.detections, table, cells, lineages, notes, lineage.warnings)
 
 
 def analyse(

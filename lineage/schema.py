@@ -61,6 +61,14 @@ class Decision(StrEnum):
     NOT_A_MITOSIS = "not_a_mitosis"
 
 
+class LeftOut(StrEnum):
+    """Why what looks like one mitosis more is none; such events are in no table."""
+
+    DIVIDED_TOO_SOON = "divided_too_soon"  # the less sure of two divisions in a row, which is undone
+    SEPARATED_AGAIN = "separated_again"  # a later separation of a mitosis, whose daughters had fused
+    ATTEMPTED_AGAIN = "attempted_again"  # an attempt near a surer one, or near the cell's division
+
+
 class Flag(StrEnum):
     """What to be wary of in an event; in words in `lineage.report.words`."""
 
@@ -530,13 +538,15 @@ class Lineage:
 
     `detections` has DETECTION_COLUMNS; `tracklet_id` is the cell, -1 where a detection belongs to none.
     `graph` has a node for each cell and an edge from mother to daughter, with `log_odds` against the next
-    best lineage; a cell that was seen to die has `dies`. `notes` says how it was found.
+    best lineage; a cell that was seen to die has `dies`. `notes` says how it was found, and
+    `n_divided_too_soon` how many divisions tracking undid since a daughter divides too soon.
     """
 
     detections: pd.DataFrame
     graph: nx.DiGraph
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    n_divided_too_soon: int = 0
 
     def __post_init__(self) -> None:
         check_columns(self.detections, DETECTION_COLUMNS, "detections")

@@ -17,6 +17,7 @@ from pages import Page, quality
 from test_tree import event_table
 from typer.testing import CliRunner
 
+import lineage
 from lineage.config import Config
 from lineage.corrections import journal
 from lineage.corrections.lines import make
@@ -24,6 +25,7 @@ from lineage.io.files import read_table
 from lineage.mitosis.discarded import ADDED, FOUND, KEPT, account, adds_up, rows
 from lineage.progress import Screen
 from lineage.run import run
+from lineage.schema import LeftOut
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +45,8 @@ def counts_of(root: Path) -> dict[str, dict[str, int]]:
     assert counted["nuclei"][KEPT] == (detections["tracklet_id"] > 0).sum()
     assert len(detections) == counted["nuclei"][KEPT] + counted["nuclei"]["debris"]
     assert counted["events"][KEPT] == (events["verdict"] != "not_a_mitosis").sum()
-    assert counted["events"][FOUND] + counted["events"][ADDED] == len(events)
+    in_no_table = sum(counted["events"][why] for why in LeftOut)
+    assert counted["events"][FOUND] + counted["events"][ADDED] == len(events) + in_no_table
     frames = pd.read_csv(root / "stages" / "quality.csv")
     assert counted["frames"][KEPT] == frames["usable"].sum()
     assert counted["classified"][KEPT] == len(pd.read_csv(root / "stages" / "predictions.csv"))
@@ -116,7 +119,7 @@ def test_what_a_person_overrules_is_counted_as_theirs(drawn: Path, tmp_path: Pat
     counted = counts_of(root)
     assert before["events"]["rejected_by_person"] == before["events"][ADDED] == 0
     assert counted["events"] | {"rejected": 0} == {
-        FOUND: 1, ADDED: 1, KEPT: 1, "rejected": 0, "rejected_by_person": 1,
+        FOUND: 1, ADDED: 1, KEPT: 1, "rejected": 0, "rejected_by_person": 1, **dict.fromkeys(LeftOut, 0),
     }  # fmt: skip
     assert "1 +1 by a person" in shown(root)
     assert "1 no mitosis, says a person" in shown(root)
@@ -140,12 +143,18 @@ def test_every_reason_is_counted_once() -> None:
     sides = {e.event_id: 80.0 for e in events if e.event_id != fifth}
     table = event_table(lineage, events, predictions, side_um=sides, flags=flags)
     detections = pd.DataFrame({"tracklet_id": [1, 1, 2, -1]})
+    in_no_table = {"divided_too_soon": 1, "separated_again": 2, "attempted_again": 3}
     counted = account(
-        {"measured": 5, "too_small": 1}, quality=quality([3, 4]).table, detections=detections, events=table
+        {"measured": 5, "too_small": 1, **in_no_table},
+        quality=quality([3, 4]).table,
+        detections=detections,
+        events=table,
     )
     assert all(map(adds_up, counted.values()))
     assert counted["frames"]["blank"] == 2
     assert counted["events"]["rejected"] == 8  # every kind of event under `none`
+    assert counted["events"][FOUND] == len(table) + 6
+    assert {why: counted["events"][why] for why in LeftOut} == in_no_table
     assert counted["classified"] == {
         FOUND: len(events), KEPT: len(events) - 2, "interval_too_long": 1, "no_intensities": 1,
     }  # fmt: skip
@@ -153,6 +162,82 @@ def test_every_reason_is_counted_once() -> None:
     assert counted["crops"]["window_padded"] == 0
     assert not adds_up(counted["nuclei"] | {"debris": 7})
     assert rows({"measured": 5, "too_small": 1}) == []  # of an earlier version
+
+
+def test_an_earlier_run_that_did_not_count_them_does_not_say_that_there_were_none() -> None:
+    lineage, events, predictions = worlds.every_verdict()
+    table = event_table(lineage, events, predictions, side_um={}, flags={})
+    counted = account(
+        {"measured": 1, "too_small": 0},
+        quality=quality([]).table,
+        detections=pd.DataFrame({"tracklet_id": [1]}),
+        events=table,
+    )
+    assert adds_up(counted["events"])
+    assert not set(LeftOut) & set(counted["events"])
+
+
+def _again_and_again(t: int) -> np.ndarray:
+    """Five cells that rest, and three of whom each has one mitosis that seems two.
+
+    6 is condensed in frames 6 to 10, and in 18 and 19; of 7, which divides in 8, a daughter divides in 16; 10
+    divides in 8, is one cell again from 12 on, and parts in 18.
+    """
+    mask = np.zeros((SIDE, SIDE), int)
+
+    def draw(label: int, y: float, x: float, a: float, b: float | None = None) -> None:
+        rows, columns = np.indices(mask.shape)
+        mask[((rows - y - 0.3 * t) / a) ** 2 + ((columns - x) / (b or a)) ** 2 <= 1] = label
+
+    for label, (y, x) in enumerate([(30, 30), (30, 130), (130, 30), (130, 80), (130, 130)], 1):
+        draw(label, y, x, 8)
+    draw(6, 30, 80, *((5, 4) if 6 <= t < 11 or t in (18, 19) else (8, 8)))
+    if t < DIVIDES_AT:
+        draw(7, 80, 40, 9 if t < 6 else 6)
+    else:
+        apart = 8 + 0.5 * (min(t, 14) - DIVIDES_AT)
+        draw(7, 80, 40 - apart, 6)
+        draw(8, 80 if t < 16 else 74, 40 + apart, 6 if t < 14 else 5 if t < 16 else 4.5)
+        if t >= 16:
+            draw(9, 86, 40 + apart, 4.5)
+    if t < DIVIDES_AT or 12 <= t < 18:
+        draw(10, 80, 120, 6 if t in (6, 7, 16, 17) else 9)
+    else:
+        apart = 8 + 0.5 * (t - (DIVIDES_AT if t < 12 else 18))
+        draw(10, 80, 120 - apart, 6)
+        draw(11, 80, 120 + apart, 6)
+    return mask
+
+
+def test_what_seems_one_mitosis_more_is_counted_and_said_also_by_a_run_that_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    masks, root = tmp_path / "masks.tif", tmp_path / "masks.lineage"
+    tifffile.imwrite(masks, np.stack([_again_and_again(t) for t in range(36)]).astype(np.uint16))
+    settings: dict[str, Any] = {
+        "labels": masks,
+        "video": {"pixel_size_um": 1.0, "minutes_per_frame": 10.0},
+        "events": {"min_log_odds_unclassified": -4.0},
+    }
+    run(masks, root, Config(**settings), screen=Screen())
+    counts = counts_of(root)["events"]
+    assert (counts["divided_too_soon"], counts["separated_again"]) == (1, 1)
+    assert counts["attempted_again"] > 0
+    words = f"1 divided too soon, 1 separated again, {counts['attempted_again']} attempted again"
+    line = f"events: {counts[KEPT]} of {counts[FOUND]}; left out: {words}"
+    assert line in capsys.readouterr().out.splitlines()
+    assert f"events {counts[FOUND]} {counts[KEPT]} {words}" in shown(root)
+    told = lineage.track(lineage.from_masks(masks, **settings["video"], quiet=True), quiet=True).notes
+    assert any(note.startswith("events left out: 1 divided too soon, 1 separated again") for note in told)
+    (root / "report.html").unlink()
+    run(masks, root, Config(**settings | {"dose_gy": 2.0}), screen=Screen())
+    said = capsys.readouterr().out.splitlines()
+    assert not any(text.startswith(("track ", "events ")) for text in said)  # no stage of them is run again
+    assert line in said
+    assert counts_of(root)["events"] == counts
+    assert f"events {counts[FOUND]} {counts[KEPT]} {words}" in shown(root)
+    run(masks, root, Config(**settings | {"track": {"min_life_min": 0.0}}), screen=Screen(quiet=True))
+    assert counts_of(root)["events"]["divided_too_soon"] == 0
 
 
 def test_an_analysis_accounts_for_movies_wells_and_cells(tmp_path: Path) -> None:

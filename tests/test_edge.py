@@ -51,7 +51,7 @@ def test_an_attempt_is_one_where_the_edge_does_not_cut_the_nucleus(size, diamete
     lineage, _ = seen_at(diameters, size)
     condensed = worlds.condensed(lineage, 1, range(15, 23))
     again = condensed.detections.assign(area_um2=lineage.detections["area_um2"])
-    found = propose(Lineage(again, condensed.graph), geometry=GEOMETRY, last_frames=(39,))
+    found, _ = propose(Lineage(again, condensed.graph), geometry=GEOMETRY, last_frames=(39,))
     assert bool(found) == is_seen
 
 

@@ -10,11 +10,11 @@ from lineage.mitosis.subtypes import subtype
 from lineage.schema import EventType, Geometry, Lineage, Subtype
 
 LAST = 39
+GEOMETRY = Geometry(LAST + 1, worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
 
 
 def events_of(lineage, **settings):
-    geometry = Geometry(LAST + 1, worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
-    return propose(lineage, geometry=geometry, **{"last_frames": (LAST,)} | settings)
+    return propose(lineage, geometry=GEOMETRY, **{"last_frames": (LAST,)} | settings)[0]
 
 
 def kinds(events):
@@ -111,7 +111,7 @@ def test_a_nucleus_that_seems_at_rest_for_a_frame_does_not_cut_an_attempt_in_two
 
 
 def long(lives, condensed_at):
-    """A cell that is seen for 21 hours."""
+    """A cell that is seen for 21 hours: its events, and how many were left out."""
     lineage = condensed(as_lineage(worlds.lone_cell(), lives={1: range(lives)}), 1, condensed_at)
     geometry = Geometry(lives, worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
     return propose(lineage, geometry=geometry, last_frames=(lives - 1,))
@@ -119,15 +119,21 @@ def long(lives, condensed_at):
 
 def test_a_cell_that_looks_condensed_again_and_again_attempts_to_divide_once():
     apart = [*range(20, 26), *range(40, 42), *range(60, 62)]
-    (event,) = long(126, apart)
+    (event,), left_out = long(126, apart)
     assert event.onset_frame == 20  # the surest
-    assert [e.onset_frame for e in long(126, [*apart, *range(90, 96)])] == [20, 90]  # 11 hours later
+    assert left_out == {"separated_again": 0, "attempted_again": 2}
+    events, left_out = long(126, [*apart, *range(90, 96)])
+    assert [e.onset_frame for e in events] == [20, 90]  # 11 hours later
+    assert left_out["attempted_again"] == 2
+    assert long(126, range(20, 26))[1] == {"separated_again": 0, "attempted_again": 0}
 
 
 def test_what_looks_condensed_some_hours_before_a_division_is_no_attempt():
     lineage = as_lineage(worlds.one_division(), lives={1: range(30), 2: range(30, 40), 3: range(30, 40)})
-    (event,) = events_of(condensed(lineage, 1, [*range(8, 14), *range(26, 30)]))
+    lineage = condensed(lineage, 1, [*range(8, 14), *range(26, 30)])
+    (event,), left_out = propose(lineage, geometry=GEOMETRY, last_frames=(LAST,))
     assert event.source == DIVISION
+    assert left_out == {"separated_again": 0, "attempted_again": 1}
 
 
 def test_a_cell_that_divides_has_not_died_in_mitosis_before():
@@ -255,8 +261,9 @@ def test_a_fused_cell_that_divides_is_an_event_unless_it_is_the_same_mitosis(par
     lives |= {5: range(parts, 70), 6: range(parts, 70)}
     lineage = as_lineage(worlds.sisters_fuse(), lives=lives)
     geometry = Geometry(70, worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
-    events = propose(lineage, geometry=geometry, last_frames=(69,))
+    events, left_out = propose(lineage, geometry=geometry, last_frames=(69,))
     assert [e.mother for e in events if e.source == DIVISION] == mothers
+    assert left_out == {"separated_again": 2 - len(mothers), "attempted_again": 0}
 
 
 def test_what_the_edge_of_the_image_cuts_is_no_attempt():

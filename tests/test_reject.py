@@ -94,6 +94,14 @@ def test_a_false_division_that_a_fusion_undid_leaves_a_tree():
     assert {e.mother for e in told} <= set(mended.graph)
 
 
+def test_what_tracking_said_of_the_lineage_stays_said():
+    lineage, events = world()
+    said = {"warnings": ("not proven",), "notes": ("solved",), "n_divided_too_soon": 3}
+    mended, _ = reject_divisions(replace(lineage, **said), events, {events[0].event_id})
+    assert mended.graph.number_of_edges() < lineage.graph.number_of_edges()
+    assert {name: getattr(mended, name) for name in said} == said
+
+
 def test_what_is_given_is_left_alone():
     lineage, events = world()
     before = lineage.detections.copy(), sorted(lineage.graph.edges)

@@ -241,14 +241,14 @@ def test_nothing_resolves_to_nothing():
 # --- Masks come apart one by one
 
 
-def two_divisions(between):
+def two_divisions(between, **settings):
     """0 --+-- 2               into two; one of them lives `between` frames and is two again
     +-- 1 --+-- 3
             +-- 4"""
     frames = [range(5), range(5, 5 + between), range(5, 20), *[range(5 + between, 20)] * 2]
     seen = nuclei_of(frames, places=[100, 110, 90, 104, 120])
     rows = [*alone(5), (H.DIVISION, [0], [1, 2], -1.0), (H.DIVISION, [1], [3, 4], -3.0)]
-    return resolve(seen, hypotheses(*rows))
+    return resolve(seen, hypotheses(*rows), **settings)
 
 
 def two_fusions(between):
@@ -276,6 +276,13 @@ def test_what_becomes_one_step_is_as_sure_as_its_weaker_part():
     apart = {d["log_odds"] for *_, d in two_divisions(between=4).graph.edges(data=True)}
     assert len(apart) == 2
     assert min(d["log_odds"] for *_, d in two_divisions(between=3).graph.edges(data=True)) == min(apart)
+
+
+def test_how_many_divisions_are_undone_since_they_are_too_soon_is_said():
+    whole = two_divisions(between=4)
+    assert (whole.graph.number_of_edges(), whole.n_divided_too_soon) == (4, 0)
+    undone = two_divisions(between=4, min_life_frames=5)
+    assert (undone.graph.number_of_edges(), undone.n_divided_too_soon) == (2, 1)
 
 
 def test_cells_are_numbered_by_first_frame_then_place():

@@ -287,7 +287,7 @@ def with_a_late_daughter(unseen):
     geometry = Geometry(24, (300, 300), 1.0, 10.0)
     lineage = track(drawn, usable=np.ones(24, bool), geometry=geometry, max_gap_frames=3)
     seen = lineage.detections[lineage.detections["tracklet_id"] > 0].groupby("tracklet_id")["name"].first()
-    events = propose(lineage, geometry=geometry, last_frames=(23,), classified=False)
+    events, _ = propose(lineage, geometry=geometry, last_frames=(23,), classified=False)
     return seen, lineage.graph, events
 
 

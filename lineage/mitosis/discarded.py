@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from lineage.mitosis.verdict import PERSON
-from lineage.schema import Decision, EventType, Flag
+from lineage.schema import Decision, EventType, Flag, LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +28,7 @@ _WORDS = {
     "debris": "taken for debris or pieces",
     "rejected": "judged no mitosis",
     "rejected_by_person": "no mitosis, says a person",
+    **{why.value: why.replace("_", " ") for why in LeftOut},
     Flag.INTERVAL_TOO_LONG.value: "frame interval too long",
     "no_intensities": "of masks alone",
     Flag.SQUARE_PADDED.value: "in part beyond the image's edge",
@@ -59,7 +60,8 @@ def account(
 
     Args:
         objects: that were measured, and those that were too small; `by_person`, how many more there are
-            since a person corrected outlines.
+            since a person corrected outlines; by LeftOut, events that are in no table, where they were
+            counted.
         quality: QUALITY_COLUMNS.
         detections: `tracklet_id`, -1 of nuclei in no cell.
         events: EVENT_COLUMNS, rejected proposals included.
@@ -67,6 +69,7 @@ def account(
     Returns:
         Kind -> counts; in each, `found` + `added_by_person` = `kept` + all others.
     """
+    in_no_table = {why.value: int(objects[why]) for why in LeftOut if why in objects}
     reasons = quality.loc[~quality["usable"].astype(bool), "reason"].value_counts()
     mitoses = events[events["event_type"] == EventType.MITOSIS]
     rejected = mitoses["verdict"] == Decision.NOT_A_MITOSIS
@@ -90,11 +93,12 @@ def account(
             "debris": int((detections["tracklet_id"] < 0).sum()),
         },
         "events": {
-            FOUND: int((events["source"] != PERSON).sum()),
+            FOUND: int((events["source"] != PERSON).sum()) + sum(in_no_table.values()),
             ADDED: int((events["source"] == PERSON).sum()),
             KEPT: len(events) - int(rejected.sum()),
             "rejected": int((rejected & ~by_person).sum()),
             "rejected_by_person": int(by_person.sum()),
+            **in_no_table,
         },
         "classified": {
             FOUND: len(mitoses),
@@ -157,6 +161,16 @@ def in_words(counts: Mapping[str, Any]) -> str:
     objects = counts["measured"] + counts.get("by_person", 0)
     in_cells = objects - small - debris
     return f"of {objects} objects {in_cells} are in cells; left out: {small} too small, {debris} {why}"
+
+
+def notes(left_out: Mapping[LeftOut, int]) -> tuple[str, ...]:
+    """One sentence on events that are in no table; none where there are none.
+
+    >>> notes({LeftOut.DIVIDED_TOO_SOON: 2, LeftOut.SEPARATED_AGAIN: 0, LeftOut.ATTEMPTED_AGAIN: 1})
+    ('events left out: 2 divided too soon, 1 attempted again',)
+    """
+    words = ", ".join(f"{n} {_WORDS[why]}" for why, n in left_out.items() if n)
+    return (f"events left out: {words}",) if words else ()
 
 
 def warnings(counts: Mapping[str, Any]) -> list[str]:

@@ -10,7 +10,7 @@ import numpy as np
 from lineage.corrections.events import WITHIN_FRAMES
 from lineage.edge import diameter_um
 from lineage.mitosis.episodes import Episode, episodes, in_view, is_alone, log_odds, onset
-from lineage.schema import DECIDED, EventType, MitosisEvent
+from lineage.schema import DECIDED, EventType, LeftOut, MitosisEvent
 from lineage.tracking import likelihoods
 from lineage.tracking.resolve import SURE
 
@@ -40,7 +40,7 @@ def propose(
     regression_min: float = 120.0,
     min_log_odds: float = -4.0,
     min_log_odds_unclassified: float = 0.0,
-) -> list[MitosisEvent]:
+) -> tuple[list[MitosisEvent], dict[LeftOut, int]]:
     """List the events of a lineage, numbered from 1 in order of frame, then position.
 
     A separation of one frame counts. Two daughters that are one cell again within `regression_min` are part
@@ -61,6 +61,10 @@ def propose(
         min_log_odds: from which on a condensed stretch is proposed as a mitosis, if it will be
             classified.
         min_log_odds_unclassified: likewise, if it will not.
+
+    Returns:
+        The events; and how many are left out since they are part of another: later separations, and further
+        attempts.
     """
     if not classified:
         min_log_odds = min_log_odds_unclassified
@@ -71,7 +75,7 @@ def propose(
     by_cell: dict[int, list[Episode]] = {}
     for e in found:
         by_cell.setdefault(e.cell, []).append(e)
-    events = [
+    divisions = [
         _division(lineage.graph, m, lives, by_cell, minutes_per_frame, regression_min)
         for m in lineage.graph
         if len(_daughters(lineage.graph, m)) > 1
@@ -83,11 +87,16 @@ def propose(
         and not _unfinished(e, lives, last_frames)
         and in_view(e, lives[e.cell], shape=geometry.shape, diameter_px=diameter_px)
     ]
-    events = _first_separations(lineage.graph, events, minutes_per_frame)
+    events = _first_separations(lineage.graph, divisions, minutes_per_frame)
     attempts = _of_episodes(
         alone, lives, likelihoods.kind_of(lineage.detections), minutes_per_frame, min_log_odds
     )
-    events += _once(attempts, {e.mother: e.frame for e in events}, minutes_per_frame)
+    once = _once(attempts, {e.mother: e.frame for e in events}, minutes_per_frame)
+    left_out = {
+        LeftOut.SEPARATED_AGAIN: len(divisions) - len(events),
+        LeftOut.ATTEMPTED_AGAIN: len(attempts) - len(once),
+    }
+    events += once
     dead = {e.mother for e in events if e.died_after_min is not None and not e.daughters}
     dead |= {e.mother for e in events if e.event_type is EventType.DEATH}
     events += [
@@ -99,7 +108,7 @@ def propose(
     for cell, frame in also:
         if not any(cell in (e.mother, *e.daughters) and _is_mitosis_at(e, frame) for e in events):
             events.append(_by_person(cell, frame, lives[cell]))
-    return _numbered(events)
+    return _numbered(events), left_out
 
 
 def _is_mitosis_at(event: MitosisEvent, frame: int) -> bool:

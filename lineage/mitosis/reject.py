@@ -75,7 +75,7 @@ def reject_divisions(
         )
         for e in events
     ]
-    return replace(corrected, warnings=lineage.warnings, notes=lineage.notes), renamed
+    return replace(lineage, detections=corrected.detections, graph=corrected.graph), renamed
 
 
 def _reunion(graph: nx.DiGraph, daughters: Sequence[int]) -> int | None:

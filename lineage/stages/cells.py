@@ -14,7 +14,7 @@ from lineage.io.files import read_table, remove, write_table
 from lineage.io.integrity import RUN_AGAIN, fingerprint, reading
 from lineage.mitosis import discarded
 from lineage.mitosis.event_table import event_table, events_of
-from lineage.schema import EVENT_COLUMNS
+from lineage.schema import EVENT_COLUMNS, LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,7 +55,7 @@ def track(job: Job, quality: FrameQuality, light: Light, outlined: Outlined) -> 
         constraints = constraints.checked(lineage.detections, lineage.graph)
         job.note_not_applied("track", constraints.not_applied)
         folder.record.setdefault("notes", {})["track"] = list(lineage.notes)
-        folder.record["discarded"]["debris"] = _in_no_cell(lineage)
+        folder.record["discarded"] |= _left_out(lineage)
         folder.record["discarded"].pop("given", None)  # of an earlier run with --tracks
         records.write_lineage(lineage, **folder.tracked)
         return [*lineage.warnings, *discarded.warnings(folder.record["discarded"])]
@@ -88,7 +88,7 @@ def _given(job: Job, quality: FrameQuality, light: Light, outlined: Outlined, tr
         lineage = placed.lineage
         job.note_not_applied("track", {line.id: NOT_OURS for line in said})
         folder.record.setdefault("notes", {})["track"] = list(lineage.notes)
-        folder.record["discarded"] |= {"debris": _in_no_cell(lineage), "given": 1}
+        folder.record["discarded"] |= {**_left_out(lineage), "given": 1}
         records.write_lineage(lineage, **folder.tracked)
         write_table(placed.spots, folder.given_spots)
         return [*lineage.warnings, *discarded.warnings(folder.record["discarded"])]
@@ -99,8 +99,11 @@ def _given(job: Job, quality: FrameQuality, light: Light, outlined: Outlined, tr
     return _tracked(job, light, outlined)
 
 
-def _in_no_cell(lineage: Lineage) -> int:
-    return int((lineage.detections["tracklet_id"] < 0).sum())
+def _left_out(lineage: Lineage) -> dict[str, int]:
+    return {
+        "debris": int((lineage.detections["tracklet_id"] < 0).sum()),
+        LeftOut.DIVIDED_TOO_SOON: lineage.n_divided_too_soon,
+    }
 
 
 def _tracked(job: Job, light: Light, outlined: Outlined) -> Lineage:
@@ -128,7 +131,7 @@ def propose(job: Job, quality: FrameQuality, lineage: Lineage, outlined: Outline
     def work(progress: Progress) -> Iterable[str]:
         also, not_applied = mitoses_of(said, lineage.detections, pixel_size_um=video.pixel_size_um)
         job.note_not_applied("events", not_applied)
-        found = propose(
+        found, left_out = propose(
             lineage,
             also=also,
             geometry=video.geometry,
@@ -140,6 +143,7 @@ def propose(job: Job, quality: FrameQuality, lineage: Lineage, outlined: Outline
         found = micronuclei.look_beside_daughters(
             found, lineage, video, quality, lambda t: np.asarray(raw[t]), progress=progress
         )
+        folder.record["discarded"] |= left_out
         write_table(event_table(found, minutes_per_frame=video.minutes_per_frame), folder.proposed)
         return ()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING
 
@@ -90,7 +90,7 @@ def resolve(
     note = f"HiGHS: {n_all} hypotheses about {n} tracklets, " + (
         "proven optimal, gap 0" if not solution.unproven else f"gap up to {solution.gap:.2%}"
     )
-    return Lineage(lineage.detections, lineage.graph, warnings, (*hypotheses.notes, note))
+    return replace(lineage, warnings=warnings, notes=(*hypotheses.notes, note))
 
 
 # --- The program
@@ -368,8 +368,9 @@ def joined(
         graph.nodes[cell_of[t]]["dies"] = True
     cell = detections["tracklet_id"].map(cell_of).fillna(-1).astype(np.int64)
     steps = in_one_step(detections.assign(tracklet_id=cell), graph)
-    whole = without_slips(*steps, min_life_frames=min_life_frames)
-    return renumbered(*with_deaths(*whole, spared=spared))
+    *whole, n_too_soon = without_slips(*steps, min_life_frames=min_life_frames)
+    lineage = renumbered(*with_deaths(*whole, spared=spared))
+    return replace(lineage, n_divided_too_soon=n_too_soon)
 
 
 def in_one_step(detections: pd.DataFrame, graph: nx.DiGraph) -> tuple[pd.DataFrame, nx.DiGraph]:

@@ -36,7 +36,7 @@ YOUNG_FRAMES = 3  # in which daughters are compared
 
 def without_slips(
     detections: pd.DataFrame, graph: nx.DiGraph, *, min_life_frames: float = 0.0
-) -> tuple[pd.DataFrame, nx.DiGraph]:
+) -> tuple[pd.DataFrame, nx.DiGraph, int]:
     """Join what was one cell all along, and part what was two.
 
     Args:
@@ -45,8 +45,8 @@ def without_slips(
         min_life_frames: no cell divides sooner after its birth.
 
     Returns:
-        Both anew. Of a nucleus that was cut in two the smaller part belongs to no cell; one that stood for
-        two belongs to the nearer of them.
+        Both anew, and how many divisions are undone since a daughter divides too soon. Of a nucleus that was
+        cut in two the smaller part belongs to no cell; one that stood for two belongs to the nearer of them.
     """
     seen = detections.loc[detections["tracklet_id"] != NONE, ["tracklet_id", *SEEN]]
     by_cell = seen.sort_values("frame", kind="stable").groupby("tracklet_id")
@@ -67,7 +67,7 @@ def without_slips(
     for cell, now in reversed(cells.becomes.items()):  # what a cell became may have become another
         cells.becomes[cell] = cells.becomes.get(now, now)
     number = detections["tracklet_id"].map(lambda c: cells.becomes.get(c, c))
-    return detections.assign(tracklet_id=number.astype(np.int64)), cells.graph
+    return detections.assign(tracklet_id=number.astype(np.int64)), cells.graph, cells.n_divided_too_soon
 
 
 def is_said(graph: nx.DiGraph, cell: Hashable) -> bool:
@@ -85,6 +85,7 @@ class Cells:
     becomes: dict[Hashable, Hashable]  # cell -> the one that it is part of, or NONE
     last_frame: int  # of the movie
     min_life_frames: float  # from a birth to the division
+    n_divided_too_soon: int = 0  # divisions that are undone
 
     def has_micronuclei(self, cell: Hashable) -> bool:
         """Take bodies with too little DNA for a nucleus from the daughters of `cell`."""
@@ -157,6 +158,7 @@ class Cells:
             divides = self._divides(daughter)
             if born and divides and is_brief and not is_said(self.graph, daughter):
                 self._undo_division(cell if born < divides else daughter)
+                self.n_divided_too_soon += 1
                 return True
         return False
 
