@@ -99,9 +99,21 @@ def run_of(**changes):
 
 
 def write_page(
-    folder, lineage, events, predictions=NOTHING, *, flags=None, unusable=(), n_frames=N_FRAMES, **run
+    folder,
+    lineage,
+    events,
+    predictions=NOTHING,
+    *,
+    flags=None,
+    unusable=(),
+    n_frames=N_FRAMES,
+    spoilt=None,
+    **run,
 ):
-    """The page of a lineage and its events, with a crop for every event but event 8."""
+    """The page of a lineage and its events, with a crop for every event but event 8.
+
+    `spoilt` says of which events the crop is damaged, and by what.
+    """
     table = event_table(
         lineage,
         events,
@@ -114,6 +126,8 @@ def write_page(
     for event_id in set(table["event_id"]) - {8}:
         pixels = rng.integers(1, 255, (12, 2, 32, 32), np.uint8)
         tifffile.imwrite(folder / f"crops/event_{event_id:04d}.tif", pixels, imagej=True)
+    for event_id, spoil in (spoilt or {}).items():
+        spoil(folder / f"crops/event_{event_id:04d}.tif")
     write_report(
         folder / "report.html",
         tree=annotate(lineage, events, predictions, n_frames=n_frames),

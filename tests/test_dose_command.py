@@ -72,6 +72,7 @@ def test_the_named_tables_are_there_with_the_maps_columns(out):
 def test_fractions_are_those_of_the_events(plate, out):
     wells = read(out, "wells")
     mine = wells[(wells["measure"] == "fraction_abnormal") & (wells["stratum"] == "all")].set_index("well")
+    assert list(mine.index) == [f"A{w}" for w in range(1, 7)]
     for well in mine.index:
         events = pd.read_csv(plate / f"{well}_p1.lineage" / "events.csv")
         classes = events.loc[events["event_type"] == "mitosis", "mitosis_class"].value_counts()

@@ -9,10 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import tifffile
-from dose_plates import write_plate
+from damaged_crops import DAMAGES
+from dose_plates import write_crops, write_plate
+from markupsafe import escape
 from synthetic.runs import write_run
 from typer.testing import CliRunner
 
+from lineage.io.run_folder import RunFolder
+from lineage.mitosis.crops import name as crop_name
 from lineage.simulate.settings import Settings
 from pipelines.dose.__main__ import app
 from pipelines.report import words
@@ -147,7 +151,7 @@ def test_typical_strips_are_medians_and_doubtful_ones_come_first(out):
         confidence=[9.0, 9.0, 9.0, 0.5, -0.2],
     )
     roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
-    typical, doubtful = strips(mine, roots)
+    typical, doubtful, _ = strips(mine, roots)
     assert [s.figure.data["p_abnormal"].item() for s in typical] == [0.2]
     assert [s.figure.data["confidence"].item() for s in doubtful[:2]] == [-0.2, 0.5]
     assert "data:image/jpeg" in typical[0].figure.svg
@@ -172,6 +176,57 @@ def test_typical_strips_are_complete_where_any_is(out):
     padded = ["no_phase", "square_padded", "no_phase window_padded", "frame_replaced"]
     assert chosen(padded) == [0.1]
     assert chosen(["square_padded"] * 4) == [0.3]  # none is whole: as before
+
+
+def test_a_damaged_crop_costs_its_strip_and_is_named(out):
+    mitoses = pd.read_csv(out / "mitoses.csv", dtype={"position": str})
+    mine = mitoses[mitoses["movie"] == "A1_p1"].head(3).reset_index(drop=True)
+    mine = mine.assign(
+        mitosis_class="normal",
+        counted_class="normal",
+        judged=True,
+        side_um=60.0,
+        p_verdict=0.1,
+        confidence=[0.5, 8.0, 9.0],
+    )
+    roots = {"A1_p1": out.parent / "runs" / "A1_p1.lineage"}
+    named = [RunFolder(roots["A1_p1"]).crops / crop_name(i) for i in mine["event_id"]]
+    kept = [crop.read_bytes() for crop in named]
+    typical, doubtful, damaged = strips(mine, roots)
+    assert (len(typical), len(doubtful), damaged) == (1, 3, [])
+    try:
+        DAMAGES["cut_short"](named[2])  # the most confident: typical and, as there are few, doubtful as well
+        named[1].unlink()
+
+        typical, doubtful, damaged = strips(mine, roots)
+    finally:
+        for crop, content in zip(named, kept, strict=True):
+            crop.write_bytes(content)
+
+    assert typical == []
+    assert [s.figure.data["event_id"].item() for s in doubtful] == [mine["event_id"][0]]
+    (sentence,) = damaged
+    assert f"A1_p1.lineage/crops/{named[2].name} is damaged" in sentence
+
+
+def test_a_plate_of_damaged_crops_is_analysed_and_they_are_named(tmp_path):
+    write_plate(tmp_path / "runs", doses=(0, 4), wells=1, founders=5, frames=75)
+    write_crops(tmp_path / "runs")
+    for crop in (tmp_path / "runs").glob("*/crops/*.tif"):
+        DAMAGES["eleven_frames"](crop)
+
+    code, output = invoke(tmp_path / "runs", "--out", tmp_path / "out")
+
+    assert code == 0, output
+    assert "A1_p1.lineage/crops/event_" in output
+    notes = json.loads((tmp_path / "out" / "analysis.json").read_text())["notes"]
+    html = (tmp_path / "out" / "dose_report.html").read_text(encoding="utf-8")
+    damaged = [note for note in notes if "is damaged" in note]
+    assert damaged
+    assert len(set(damaged)) == len(damaged)
+    for note in damaged:
+        assert html.count(str(escape(note[1:]))) == 1
+    assert "The runs have no crops." not in html
 
 
 def test_a_plate_with_a_drug_has_a_chapter_each_and_one_comparison(tmp_path):
@@ -309,8 +364,8 @@ def test_a_strip_is_shown_under_the_class_it_counts_under(out):
         p_verdict=0.9,
         verdict_because="three_daughters",
     )
-    (strip,), _ = strips(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
+    (strip,), *_ = strips(mine, {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
     assert strip.counted_class == "abnormal"
     assert "probability of abnormal: 0.90 (three daughters)" in strip.facts
-    of_person, _ = strips(mine.assign(verdict="normal"), {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
+    of_person, *_ = strips(mine.assign(verdict="normal"), {"A1_p1": out.parent / "runs" / "A1_p1.lineage"})
     assert "class given by a person" in of_person[0].facts

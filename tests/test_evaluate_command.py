@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import tifffile
 import worlds
+from damaged_crops import DAMAGES
 from folders import write_run, write_truth
 from pages import Page
 from typer.testing import CliRunner
@@ -134,6 +135,19 @@ def test_a_mitosis_that_was_rejected_is_shown_by_the_run_s_own_film(folders):
     page = Page((run / "evaluation.html").read_text(encoding="utf-8"))
     assert "normal, rejected as no mitosis, p(none) 0.75" in page.text
     assert len(page.having("image")) == 1
+
+
+def test_a_damaged_crop_costs_its_film_and_is_named(folders):
+    run, truth = folders
+    rejected = pd.read_csv(run / "events.csv").assign(verdict="not_a_mitosis", p_none=0.75)
+    rejected.to_csv(run / "events.csv", index=False)
+    DAMAGES["eleven_frames"](run / "crops" / "event_0007.tif")
+
+    assert command(run, truth).exit_code == 0
+
+    page = Page((run / "evaluation.html").read_text(encoding="utf-8"))
+    assert not page.having("image")
+    assert page.text.count("crops/event_0007.tif is damaged") == 1
 
 
 def test_truth_of_the_challenge_gives_what_it_can(folders):

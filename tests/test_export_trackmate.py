@@ -134,7 +134,9 @@ def test_verdicts_are_numbers_and_colours_of_the_mothers_nuclei(tmp_path):
 def test_outlines_lie_around_the_nuclei_in_micrometres(tmp_path):
     _, _, root, _ = write(tmp_path, worlds.one_division)
 
-    for spot in root.iter("Spot"):
+    spots = list(root.iter("Spot"))
+    assert len(spots) > 20
+    for spot in spots:
         corners = np.array(spot.text.split(), float).reshape(-1, 2)
         assert len(corners) == int(spot.get("ROI_N_POINTS"))
         # Squares of 7 pixels of 2 um around the middle.

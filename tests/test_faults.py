@@ -218,7 +218,7 @@ def die_with_the_one_it_is_forked_from(n: int) -> int:
 def test_the_death_of_what_processes_are_forked_from_is_one_line():
     with pytest.raises(ChildProcessError, match=r"one of the 2 processes .* died"):
         list(in_order(die_with_the_one_it_is_forked_from, [(n,) for n in range(9)], workers=2))
-    for _ in range(100):  # another one is started, as soon as the system has done away with the dead one
+    for _ in range(600):  # another one is started, as soon as the system has done away with the dead one
         try:
             found = list(in_order(die, [(0,), (1,), (3,)], workers=2))
         except ChildProcessError:

@@ -13,12 +13,12 @@ from lineage.io.lock import locked
 from lineage.schema import InputError
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from lineage.io.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
-    time.sleep(60)
+    sys.stdin.read()  # until whoever started it says so, or is gone
 """
 
 
@@ -31,12 +31,15 @@ def impatient(monkeypatch):
 def holder(tmp_path):
     """A process that holds `m.lineage`."""
     process = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(tmp_path / "m.lineage")], stdout=subprocess.PIPE
+        [sys.executable, "-c", HOLDER, str(tmp_path / "m.lineage")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     assert process.stdout.readline() == b"held\n"
     yield process
     process.kill()
     process.wait()
+    process.stdin.close()
     process.stdout.close()
 
 

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -168,8 +169,12 @@ def of_group(group: int) -> list:
     """The processes of a group that still live."""
     import psutil
 
-    processes = [p for p in psutil.process_iter(["status"]) if p.info["status"] != psutil.STATUS_ZOMBIE]
-    return [p for p in processes if p.pid and os.getpgid(p.pid) == group]
+    found = []
+    for process in psutil.process_iter(["status"]):
+        with suppress(ProcessLookupError):  # one of another test, which has ended since it was listed
+            if process.info["status"] != psutil.STATUS_ZOMBIE and process.pid:
+                found += [process] * (os.getpgid(process.pid) == group)
+    return found
 
 
 def heed_signals() -> None:
@@ -198,7 +203,7 @@ def ended_by(number: int, *arguments: str, when: str, whole_terminal: bool = Tru
             if when in line:
                 (os.killpg if whole_terminal else os.kill)(process.pid, number)
         found = process.stderr.read()
-    return process.returncode, found, psutil.wait_procs(of_group(process.pid), timeout=20)[1]
+    return process.returncode, found, psutil.wait_procs(of_group(process.pid), timeout=120)[1]
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from itertools import pairwise
 import pandas as pd
 import pytest
 import worlds
+from damaged_crops import DAMAGES
 from pages import page_of, page_of_every_verdict, quality, run_of, write_page
 from test_tree import annotate
 from worlds import as_lineage, divisions, predictions_of
@@ -67,6 +68,18 @@ def test_report_shows_each_event_with_its_verdict(report):
     assert "There is no crop of this event." in page.text
     assert "−30" in page.text
     assert "20 µm" in page.text
+
+
+def test_a_damaged_crop_costs_its_strip_and_no_other(tmp_path):
+    lineage = as_lineage(worlds.two_generations())
+    whole = write_page(tmp_path, lineage, divisions(lineage))
+    assert len(whole.having("image")) == 1  # event 8 has no crop
+
+    page = write_page(tmp_path, lineage, divisions(lineage), spoilt={7: DAMAGES["cut_short"]})
+
+    assert not page.having("image")
+    assert "crops/event_0007.tif is damaged" in page.articles[7][1]
+    assert "There is no crop of this event." in page.articles[8][1]
 
 
 def test_report_puts_assumptions_and_warnings_first(report):

@@ -7,9 +7,11 @@ import re
 import movies
 import numpy as np
 import pytest
+import tifffile
+from damaged_crops import DAMAGES
 
 from lineage.mitosis import crops
-from lineage.report.strips import film_strip, montage
+from lineage.report.strips import film_strip, montage, strip_or_reason
 
 
 def test_montage_leaves_out_a_missing_phase_and_stretches_each_channel_over_all_frames():
@@ -78,3 +80,41 @@ def test_padding_does_not_change_the_contrast_of_the_image():
     inside[:, 2:] = True
     image = montage(np.where(inside[:, None], pixels, 0), 8)
     assert (image[2:4].max(), image[4:8].min(), image[:2].max()) == (0, 255, 0)
+
+
+@pytest.fixture
+def crop(tmp_path):
+    """A whole crop of a run."""
+    path = tmp_path / "A1.lineage" / "crops" / "event_0007.tif"
+    path.parent.mkdir(parents=True)
+    tifffile.imwrite(path, np.arange(12 * 2 * 64, dtype=np.uint16).reshape(12, 2, 8, 8), imagej=True)
+    return path
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_of_a_damaged_crop_there_is_a_reason_and_no_strip(crop, damage, capfd):
+    strip, reason = strip_or_reason(crop, side_um=60.0, tile_px=8)
+    assert "data:image/jpeg" in strip
+    assert reason == ""
+
+    DAMAGES[damage](crop)
+
+    strip, reason = strip_or_reason(crop, side_um=60.0, tile_px=8)
+    assert strip == ""
+    assert reason.startswith("A1.lineage/crops/event_0007.tif is damaged (")
+    assert "copy it again" in reason
+    assert "python -m lineage.run" in reason
+    assert "\n" not in reason
+    assert capfd.readouterr() == ("", "")  # what tifffile thinks of it is nobody's concern
+
+
+def test_the_reason_says_what_was_found_and_what_is_wanted(crop):
+    DAMAGES["eleven_frames"](crop)
+    _, reason = strip_or_reason(crop, side_um=60.0, tile_px=8)
+    assert "(11, 2, 24, 24)" in reason
+    assert "wanted (12, 2, H, W)" in reason
+
+
+def test_without_a_crop_there_is_no_strip(crop):
+    crop.unlink()
+    assert strip_or_reason(crop, side_um=60.0, tile_px=8) == ("", "There is no crop of this event.")

@@ -107,7 +107,7 @@ def test_no_more_than_two_are_made_at_a_time():
     def make():
         under_way.append(1)
         most.append(len(under_way))
-        both.wait(10)
+        both.wait(60)
         under_way.pop()
         return b""
 

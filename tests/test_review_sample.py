@@ -189,6 +189,7 @@ def opened(folder):
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         page, troubles = browser.new_page(viewport={"width": 1280, "height": 800}), []
+        page.set_default_timeout(60_000)  # a slow machine, or a busy one
         page.on("console", lambda m: troubles.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: troubles.append(error.message))
         try:

@@ -247,7 +247,7 @@ def test_an_item_is_done_once_somebody_said_something_about_it(client):
     assert client.get("/api/movies/0/worklist").json()["n_left"] == 1
 
 
-def until(client, path, holds, seconds: float = 120.0):
+def until(client, path, holds, seconds: float = 300.0):
     """What is answered once it is as wanted: it is asked for again and again, as the page does."""
     end = time.monotonic() + seconds
     while not holds(found := client.get(path).json()):
@@ -571,7 +571,7 @@ def started(*arguments: object) -> tuple[subprocess.Popen, int, str]:
 def ended(server: subprocess.Popen, how: int = signal.SIGKILL) -> int:
     server.send_signal(how)
     server.stdout.close()
-    return server.wait(30)
+    return server.wait(120)
 
 
 def asked(port: int, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, bytes]:

@@ -306,7 +306,9 @@ def test_names_in_a_file_never_become_paths(tmp_path: Path) -> None:
     path = containers.write_ome_series(
         tmp_path / "m.ome.tif", containers.fields()[:3], ["../../x", "/etc/y", "a\\..\\b"]
     )
-    for position in positions(path):
+    found = positions(path)
+    assert len(found) == 3
+    for position in found:
         assert Path(position.name).name == position.name
         assert not set(position.name) & set('/\\:*?"<>|\0\n\x1b')
 

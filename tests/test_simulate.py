@@ -142,6 +142,7 @@ def test_graph_reads_back_and_agrees_with_events(
 
 
 def test_a_birth_out_of_sight_has_no_parent_in_the_truth(graph: nx.DiGraph) -> None:
+    assert graph.edges
     for mother, daughter in graph.edges:
         apart = graph.nodes[daughter][CellKey.FIRST_FRAME] - graph.nodes[mother][CellKey.LAST_FRAME]
         assert apart in (1, 2)

@@ -195,6 +195,7 @@ def test_conda_and_docker_install_what_pyproject_names():
 
 def test_what_is_imported_is_the_wheel(run, python):
     files = run("-c", f"import {', '.join(PACKAGES)}; print(*(p.__file__ for p in ({', '.join(PACKAGES)})))")
+    assert len(files.split()) == len(PACKAGES)
     for file in files.split():
         assert Path(file).is_relative_to(python.parents[1]), file
 

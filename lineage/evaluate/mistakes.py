@@ -171,13 +171,16 @@ def film_strips(
         tile_px: side of one frame on the page, pixels.
 
     Returns:
-        Index of a mistake -> its film strip, SVG; and a sentence for each movie that cannot be shown.
+        Index of a mistake -> its film strip, SVG; and a sentence for each movie and each crop that cannot be
+        shown.
     """
     strips: dict[int, str] = {}
     notes = []
     for movie, rows in shown.groupby("movie"):
         run = runs[int(str(movie))]
-        strips |= _from_run(rows[rows["run_event"] >= 0], run, tile_px)
+        drawn, damaged = _from_run(rows[rows["run_event"] >= 0], run, tile_px)
+        strips |= drawn
+        notes += damaged
         missed = rows[rows["run_event"] < 0]
         if len(missed):
             video = _video(run)
@@ -191,19 +194,23 @@ def film_strips(
     return strips, notes
 
 
-def _from_run(rows: pd.DataFrame, run: Run, tile_px: int) -> dict[int, str]:
-    """Strips of the crops that the run folder holds."""
-    from lineage.report.strips import film_strip
+def _from_run(rows: pd.DataFrame, run: Run, tile_px: int) -> tuple[dict[int, str], list[str]]:
+    """Strips of the crops that the run folder holds, and a sentence for each crop that is damaged."""
+    from lineage.report.strips import strip_or_reason
 
     known = run.events.set_index("event_id")
     side = known["side_um"].to_dict() if "side_um" in known else {}
-    strips = {}
+    strips, damaged = {}, []
     for index, event in zip(rows.index, rows["run_event"].astype(int), strict=True):
         crop = run.folder.crops / crops.name(event)
         if crop.exists():
             side_um = float(side.get(event, 0.0))
-            strips[int(index)] = film_strip(crop, side_um=side_um, tile_px=tile_px)
-    return strips
+            strip, reason = strip_or_reason(crop, side_um=side_um, tile_px=tile_px)
+            if strip:
+                strips[int(index)] = strip
+            else:
+                damaged.append(reason)
+    return strips, damaged
 
 
 def _from_movie(rows: pd.DataFrame, run: Run, video: Video, tile_px: int) -> dict[int, str]:

@@ -190,16 +190,24 @@ def damaged(path: Path, why: str) -> InputError:
 
 @contextmanager
 def _errors_are_damage(path: Path) -> Iterator[None]:
-    """Tifffile meets damage with whatever its parsing runs into; what it logs meanwhile is kept quiet."""
+    """Tifffile meets damage with whatever its parsing runs into."""
+    with quiet():
+        try:
+            yield
+        except InputError:
+            raise
+        except Exception as error:
+            raise damaged(path, str(error) or type(error).__name__) from error
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Let tifffile log nothing: it warns of much that is harmless, and of damage there is a line of ours."""
     logger = logging.getLogger("tifffile")
     was = logger.disabled
     logger.disabled = True
     try:
         yield
-    except InputError:
-        raise
-    except Exception as error:
-        raise damaged(path, str(error) or type(error).__name__) from error
     finally:
         logger.disabled = was
 

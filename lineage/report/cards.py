@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from lineage.processes import cores, in_order
 from lineage.report.forest import MINUTES_PER_HOUR
-from lineage.report.strips import film_strip, tile_pixels
+from lineage.report.strips import strip_or_reason, tile_pixels
 from lineage.report.words import confidence, flags, heading, prediction, reasons
 from lineage.schema import DECIDED, Decision
 
@@ -30,7 +30,7 @@ def cards(mitoses: pd.DataFrame, crops_dir: Path, *, page_dir: Path) -> Iterator
         page_dir: where the page will lie; links to crops are relative to it.
 
     Yields:
-        The columns of `mitoses`, and words, film strip and link of the mitosis.
+        The columns of `mitoses`, and words, film strip (or why there is none) and link of the mitosis.
     """
     tile_px = tile_pixels(len(mitoses))
     events = mitoses.sort_values(["frame", "event_id"], kind="stable").to_dict("records")
@@ -39,7 +39,7 @@ def cards(mitoses: pd.DataFrame, crops_dir: Path, *, page_dir: Path) -> Iterator
     crops = [crops_dir / f"event_{event['event_id']:04d}.tif" for event in events]
     drawn = ((c, e["side_um"], tile_px) for c, e in zip(crops, events, strict=True))
     strips = in_order(_strip, drawn, workers=cores() if len(events) > WORTH_PROCESSES else 1)
-    for event, crop, strip in zip(events, crops, strips, strict=True):
+    for event, crop, (strip, no_strip) in zip(events, crops, strips, strict=True):
         daughters = _daughters(event["daughter_ids"])
         yield {
             **{str(name): value for name, value in event.items()},
@@ -53,12 +53,13 @@ def cards(mitoses: pd.DataFrame, crops_dir: Path, *, page_dir: Path) -> Iterator
             "flags": flags(event),
             "doubt": rank[event["event_id"]],
             "strip": strip,
+            "no_strip": no_strip,
             "crop": _link(crop, page_dir) if crop.exists() else None,
         }
 
 
-def _strip(crop: Path, side_um: float, tile_px: int) -> str | None:
-    return film_strip(crop, side_um=side_um, tile_px=tile_px) if crop.exists() else None
+def _strip(crop: Path, side_um: float, tile_px: int) -> tuple[str, str]:
+    return strip_or_reason(crop, side_um=side_um, tile_px=tile_px)
 
 
 def doubt(event: Mapping[Any, Any]) -> tuple[bool, float, float]:

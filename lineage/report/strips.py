@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
+from lineage.io.integrity import RUN_AGAIN, Damaged, reading
+from lineage.io.tiff import quiet
 from lineage.report.svg import hatching, picture, tag, text
 from lineage.schema import CROP_FRAMES, CROP_INTERVAL_MIN, IMAGE_BOXES, SEPARATION_INDEX
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TILE, SEAM = 90.0, 2.0  # SVG units
 LEFT, TOP, BOTTOM = 58.0, 10.0, 22.0
@@ -23,6 +22,8 @@ BAR_UM = 20.0
 HATCH, HATCH_STEP = "#5B6675", 7.0
 OUTSIDE = "#20262E"  # colour beneath the hatching
 PHASE, DNA = 0, 1  # order of the channels in a crop
+NO_CROP = "There is no crop of this event."
+ADVICE = f"copy it again from where it came, or delete its folder, {RUN_AGAIN}, and it is made anew"
 
 
 def tile_pixels(n_events: int) -> int:
@@ -76,6 +77,25 @@ def jpeg_uri(image: np.ndarray, quality: int = 82) -> str:
         "data:image/jpeg;base64,"
         + b64encode(jpeg8_encode(np.ascontiguousarray(image), level=quality)).decode()
     )
+
+
+def strip_or_reason(crop: Path, *, side_um: float, tile_px: int) -> tuple[str, str]:
+    """The film strip of one event; where its crop is not there or damaged "", and the reason in a sentence.
+
+    A page is made without a strip, which is no result, and says so.
+
+    Args:
+        crop: of a run folder.
+        side_um: as in `film_strip`.
+        tile_px: likewise.
+    """
+    if not crop.exists():
+        return "", NO_CROP
+    try:
+        with reading(Path(*crop.parts[-3:]), ADVICE):  # run folder, its folder of crops, the file
+            return film_strip(crop, side_um=side_um, tile_px=tile_px), ""
+    except Damaged as damaged:
+        return "", str(damaged)
 
 
 def film_strip(crop: Path, *, side_um: float, tile_px: int) -> str:
@@ -134,15 +154,21 @@ def film(crop: Path, tile_px: int) -> bytes:
 
 
 def read_crop(crop: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels (12, 2, H, W), and what of each frame lies within the image: (12, 4), see IMAGE_BOXES."""
+    """Pixels (12, 2, H, W), and what of each frame lies within the image: (12, 4), see IMAGE_BOXES.
+
+    Raises:
+        ValueError: it has another shape; of a file that is no TIFF, or cut short, whatever tifffile raises.
+    """
     import tifffile
 
-    with tifffile.TiffFile(crop) as tif:
+    with quiet(), tifffile.TiffFile(crop) as tif:
         pixels = tif.asarray()
         stated = (tif.imagej_metadata or {}).get(IMAGE_BOXES)
+    if pixels.ndim != 4 or pixels.shape[:2] != (CROP_FRAMES, 2):
+        raise ValueError(f"its pixels are {pixels.shape}; wanted ({CROP_FRAMES}, 2, H, W)")
     height, width = pixels.shape[-2:]
     boxes = json.loads(stated) if stated else [[0, height, 0, width]] * CROP_FRAMES
-    return pixels.reshape(CROP_FRAMES, 2, height, width), np.array(boxes)
+    return pixels, np.array(boxes)
 
 
 def _inside(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

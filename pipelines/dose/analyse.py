@@ -72,8 +72,10 @@ def analyse(folder: Path, out: Path, options: Options, *, screen: Screen, overwr
     for sentence in results.record["notes"]:
         screen.log(sentence, "yellow")
     with screen.stage("write") as progress:
-        write(results, out, {row["movie"]: root for root, row in found})
+        more = write(results, out, {row["movie"]: root for root, row in found})
         progress(1, 1)
+    for sentence in more:
+        screen.log(sentence, "yellow")
     return results
 
 
@@ -127,13 +129,16 @@ def results_of(
     return Results(tables, record_of(plate, notes))
 
 
-def write(results: Results, out: Path, roots: Mapping[str, Path]) -> None:
+def write(results: Results, out: Path, roots: Mapping[str, Path]) -> list[str]:
     """Every table as CSV, the report and its figures; the record last, so that it stands for all of them.
 
     Args:
         results: of `results_of`.
         out: folder.
         roots: movie -> its run folder.
+
+    Returns:
+        What the report lacks, in sentences; the record's notes have them, too.
     """
     from pipelines.report.page import write_report
 
@@ -141,6 +146,8 @@ def write(results: Results, out: Path, roots: Mapping[str, Path]) -> None:
     (out / RECORD).unlink(missing_ok=True)
     for name, table in results.tables.items():
         write_table(table, out / f"{name}.csv")
-    write_report(out, results.tables, results.record, roots)
+    lacking = write_report(out, results.tables, results.record, roots)
+    record = results.record | {"notes": [*results.record["notes"], *lacking]}
     with atomic_write(out / RECORD) as part:
-        part.write_text(json.dumps(results.record, indent=1, default=str) + "\n", encoding="utf-8")
+        part.write_text(json.dumps(record, indent=1, default=str) + "\n", encoding="utf-8")
+    return lacking

@@ -42,6 +42,7 @@ class Chapter:
     lineages: list[Figure]
     typical: list[Strip]
     doubtful: list[Strip]
+    damaged: list[str]  # why others have no strip
 
     def figures(self) -> Iterator[Figure]:
         """All figures of the chapter."""
@@ -51,7 +52,7 @@ class Chapter:
 
 def write_report(
     out: Path, tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], roots: Mapping[str, Path]
-) -> None:
+) -> list[str]:
     """Write the page, one self-contained file, and each figure by itself.
 
     Args:
@@ -59,6 +60,9 @@ def write_report(
         tables: of `pipelines.dose.analyse`, by name.
         record: of the analysis.
         roots: movie -> its run folder.
+
+    Returns:
+        A sentence for each film strip that could not be drawn; the page has them, too.
     """
     records = words.run_records(roots.values())
     chapters = [_chapter(name, of_series, record, roots) for name, of_series in _series(tables)]
@@ -89,6 +93,7 @@ def write_report(
     )
     with atomic_write(out / PAGE) as part:
         part.write_text(html, encoding="utf-8")
+    return [sentence for chapter in chapters for sentence in chapter.damaged]
 
 
 def template(name: str = "dose_report.html.j2") -> Template:
@@ -123,7 +128,7 @@ def _series(tables: Mapping[str, pd.DataFrame]) -> Iterator[tuple[str, dict[str,
 def _chapter(
     name: str, tables: Mapping[str, pd.DataFrame], record: Mapping[str, Any], roots: Mapping[str, Path]
 ) -> Chapter:
-    typical, doubtful = strips(tables["mitoses"], roots)
+    typical, doubtful, damaged = strips(tables["mitoses"], roots)
     return Chapter(
         name=name,
         summary=words.summary(tables, record, name),
@@ -157,6 +162,7 @@ def _chapter(
         lineages=forests(tables["fates"], tables["mitoses"], tables["movies"]),
         typical=typical,
         doubtful=doubtful,
+        damaged=damaged,
     )
 
 

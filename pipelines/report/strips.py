@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from lineage.io.run_folder import RunFolder
-from lineage.report.strips import film_strip
+from lineage.report.strips import strip_or_reason
 from lineage.report.words import reasons
 from lineage.schema import Flag
 from pipelines.report.drawing import Figure, dose_words
@@ -51,30 +51,45 @@ class Strip:
     facts: tuple[str, ...]
 
 
-def strips(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Strip], list[Strip]]:
+def strips(mitoses: pd.DataFrame, roots: Mapping[str, Path]) -> tuple[list[Strip], list[Strip], list[str]]:
     """Strips of typical mitoses, one of each class and dose, and of the most doubtful of all.
 
     The class is the one that a mitosis is counted under. Typical is the median of a class and dose by the
     verdict's probability, among judged mitoses with a high confidence of the tracking and, if there are any,
-    with a complete crop. Doubtful are those with the lowest confidence of the tracking.
+    with a complete crop. Doubtful are those with the lowest confidence of the tracking. Those without a crop
+    are passed over.
 
     Args:
         mitoses: of one series.
         roots: movie -> its run folder.
+
+    Returns:
+        Typical, doubtful, and a sentence for each of these whose crop is damaged: it has no strip.
     """
     names = zip(mitoses["movie"].tolist(), mitoses["event_id"].tolist(), strict=True)
     cropped = mitoses[[_crop(roots[movie], event).exists() for movie, event in names]]
     if not len(cropped):
-        return [], []
+        return [], [], []
     cropped = cropped.assign(confidence=pd.to_numeric(cropped["confidence"], errors="coerce"))
     judged = cropped[cropped["judged"]]
     confident = judged[~(judged["confidence"].abs() < MIN_CONFIDENCE)]
     typical = [_median(_complete(t)) for _, t in confident.groupby(["dose_gy", "counted_class"])]
     doubtful = cropped[cropped["confidence"].notna()].sort_values("confidence", key=abs, kind="stable")
-    return (
-        [_strip(row, "typical", roots) for row in typical],
-        [_strip(row, "doubtful", roots) for _, row in doubtful.head(N_DOUBTFUL).iterrows()],
-    )
+    chosen = {
+        "typical": typical,
+        "doubtful": [row for _, row in doubtful.head(N_DOUBTFUL).iterrows()],
+    }
+    found: dict[str, list[Strip]] = {kind: [] for kind in chosen}
+    damaged = []
+    for kind, rows in chosen.items():
+        for row in rows:
+            crop = _crop(roots[row["movie"]], row["event_id"])
+            svg, reason = strip_or_reason(crop, side_um=float(row["side_um"]), tile_px=TILE_PX)
+            if svg:
+                found[kind].append(_strip(row, kind, svg))
+            else:
+                damaged.append(f"no film strip of event {row['event_id']} of {row['movie']}: {reason}")
+    return found["typical"], found["doubtful"], list(dict.fromkeys(damaged))  # one may be both
 
 
 def _crop(root: Path, event_id: int) -> Path:
@@ -93,7 +108,7 @@ def _median(rows: pd.DataFrame) -> pd.Series:
     return rows.sort_values(["p_verdict", "movie", "event_id"]).iloc[len(rows) // 2]
 
 
-def _strip(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Strip:
+def _strip(row: pd.Series, kind: str, svg: str) -> Strip:
     facts = (
         dose_words(row["dose_gy"]),
         str(row["subtype"]).replace("_", " "),
@@ -103,9 +118,6 @@ def _strip(row: pd.Series, kind: str, roots: Mapping[str, Path]) -> Strip:
         f"{row['hours']:.1f} h",
     )
     name = f"{kind}_{row['movie']}_event_{row['event_id']:04d}"
-    svg = film_strip(
-        _crop(roots[row["movie"]], row["event_id"]), side_um=float(row["side_um"]), tile_px=TILE_PX
-    )
     data = row.reindex(COLUMNS).to_frame().T
     known = tuple(filter(None, facts))
     return Strip(Figure(name, ", ".join(known), "", svg, data), str(row["counted_class"]), known)
