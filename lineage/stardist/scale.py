@@ -21,6 +21,9 @@ MIN_NUCLEI = 5  # for their size to be known
 SAME = 0.2  # |log| of two diameters, below which they are the same
 BETTER = 1.3  # a smaller zoom must explain this much more of the image than a larger one
 GROWTH = 2.0  # of fragments, as large as the network can see, from a zoom to half of it
+LOST = (
+    0.5  # nuclei of which a smaller zoom explains less than this are now too small to be found: no fragments
+)
 FRAGMENT = 0.45  # objects below this part of the usual diameter are no nuclei
 MIDDLE_PX = 20.0  # nuclei of another size than those that the model finds best are brought to this one
 
@@ -80,6 +83,8 @@ def look(model: Model, images: Sequence[np.ndarray]) -> Look:
     best = at(SMALLER[0])
     for zoom in SMALLER[1:]:
         other = at(zoom)
+        if best.diameter_px and other.explained < LOST * best.explained:
+            break
         is_better = bool(other.diameter_px) and other.explained > BETTER * best.explained
         # Fragments grow as the image shrinks, and what they are of explains more; what does not are nuclei.
         within = SAME if is_better else np.log(GROWTH)

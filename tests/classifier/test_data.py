@@ -89,7 +89,7 @@ def test_a_clip_reads_back_from_rgb_and_from_two_channels(tmp_path):
 
 def test_a_clip_of_another_length_says_what_is_wanted(tmp_path):
     tifffile.imwrite(tmp_path / "short.tif", rgb_clip(0)[:7], photometric="rgb")
-    with pytest.raises(InputError, match=r"short.tif is \(7, 20, 20, 3\); wanted 12 RGB frames"):
+    with pytest.raises(InputError, match=r"short.tif is \(7, 20, 20, 3\); wanted 12 to 24 RGB frames"):
         read_clip(tmp_path / "short.tif")
 
 
