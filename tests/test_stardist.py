@@ -114,7 +114,7 @@ def test_nuclei_of_any_size_are_found(bundled, diameter):
     image, masks = drawn(*[nucleus(y, x, diameter) for y, x in places], size=round(3.2 * step))
     labels = found(bundled, image)
     assert labels.max() == 9
-    assert (overlaps(labels, masks) > 0.6).all()
+    assert (overlaps(labels, masks) > 0.55).all()
 
 
 def test_nuclei_that_the_edge_cuts_are_found_and_once(bundled):

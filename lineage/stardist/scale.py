@@ -25,7 +25,7 @@ LOST = (
     0.5  # nuclei of which a smaller zoom explains less than this are now too small to be found: no fragments
 )
 FRAGMENT = 0.45  # objects below this part of the usual diameter are no nuclei
-MIDDLE_PX = 20.0  # nuclei of another size than those that the model finds best are brought to this one
+MIDDLE_PX = 20.0  # nuclei larger than those that the model finds best are brought to this size
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,13 +118,16 @@ def zoom_of(model: Model, diameter: float | None) -> float:
     1 if the model finds nuclei of this size best, or if the diameter is not known.
 
     >>> from types import SimpleNamespace
-    >>> zoom_of(SimpleNamespace(diameters_px=(8.0, 60.0)), 80.0)
-    0.25
+    >>> model = SimpleNamespace(diameters_px=(14.0, 60.0))
+    >>> [zoom_of(model, diameter) for diameter in (80.0, 20.0, 7.0)]
+    [0.25, 1.0, 2.0]
     """
     if diameter is None or model.diameters_px is None:
         return 1.0
     low, high = model.diameters_px
-    return 1.0 if low <= diameter <= high else MIDDLE_PX / diameter
+    if diameter < low:
+        return low / diameter
+    return 1.0 if diameter <= high else MIDDLE_PX / diameter
 
 
 def at_own_size(model: Model, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
