@@ -49,8 +49,8 @@ class Classifier:
         """A crop, (T, 2, H, W) -> what the networks take: measures, (T, F), or pixels, (12, C, S, S)."""
         if self.takes_measures:
             return measures(pixels, pixel_size_um, device=self.device)
-        names = {"side_px": self.card.side_px, "normalisation": self.card.normalisation["name"]}
-        return normalised(pixels[:CROP_FRAMES], **names)
+        shown = pixels[:CROP_FRAMES]
+        return normalised(shown, side_px=self.card.side_px, normalisation=self.card.normalisation["name"])
 
     @property
     def takes_measures(self) -> bool:

@@ -21,9 +21,7 @@ MIN_NUCLEI = 5  # for their size to be known
 SAME = 0.2  # |log| of two diameters, below which they are the same
 BETTER = 1.3  # a smaller zoom must explain this much more of the image than a larger one
 GROWTH = 2.0  # of fragments, as large as the network can see, from a zoom to half of it
-LOST = (
-    0.5  # nuclei of which a smaller zoom explains less than this are now too small to be found: no fragments
-)
+LOST = 0.5  # a smaller zoom that explains less than this part loses nuclei: they were no fragments
 FRAGMENT = 0.45  # objects below this part of the usual diameter are no nuclei
 MIDDLE_PX = 20.0  # nuclei larger than those that the model finds best are brought to this size
 
