@@ -30,10 +30,11 @@ AUGMENTATIONS = {"ours": vary, "paper": vary_as_the_paper, "measures": vary_meas
 
 
 def autocast(device: torch.device) -> Any:
-    """Use bfloat16 where it is faster than float32: on NVIDIA's GPUs, and on processors with AMX."""
+    """Use bfloat16 where it is faster than float32: NVIDIA's GPUs, processors that have it (AMX, AVX-512)."""
     if device.type == "cuda":
         return torch.autocast("cuda", torch.bfloat16, cache_enabled=False)
-    if device.type == "cpu" and torch.cpu._is_amx_tile_supported():
+    is_fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    if device.type == "cpu" and is_fast:
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()
 

@@ -171,7 +171,8 @@ def as_composite(pixels: np.ndarray) -> np.ndarray:
     >>> as_composite(np.array([[[[51]], [[204]]]])).ravel().tolist()
     [1.0, 0.20000000298023224, 0.20000000298023224]
     """
-    if pixels.max(initial=0) > LEVELS:
+    # Resampling rounds, and may leave a little more than the brightest pixel had.
+    if pixels.max(initial=0) >= LEVELS + 0.5:
         raise InputError(
             f"a value of {pixels.max():g}: the paper's networks want 8-bit clips; use the default one"
         )

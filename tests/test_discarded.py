@@ -249,6 +249,10 @@ def test_an_analysis_accounts_for_movies_wells_and_cells(tmp_path: Path) -> None
     pd.concat([plate.iloc[:-1], gone]).to_csv(runs / "plate.csv", index=False)
     record = json.loads((runs / "A2_p1.lineage" / "run.json").read_text())
     (runs / "A2_p1.lineage" / "run.json").write_text(json.dumps(record | {"stages": {}}))
+    in_no_table = {"divided_too_soon": 2, "separated_again": 0, "attempted_again": 3}
+    record = json.loads((runs / "A1_p1.lineage" / "run.json").read_text())  # A3 is of an earlier version
+    record |= {"discarded": {"events": in_no_table}}
+    (runs / "A1_p1.lineage" / "run.json").write_text(json.dumps(record))
     result = CliRunner().invoke(app, [str(runs), "--out", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     counted = json.loads((tmp_path / "out" / "analysis.json").read_text())["discarded"]
@@ -262,6 +266,8 @@ def test_an_analysis_accounts_for_movies_wells_and_cells(tmp_path: Path) -> None
         len(pd.read_csv(runs / f"{w}_p1.lineage" / "events.csv").query("event_type == 'mitosis'"))
         for w in ("A1", "A3")
     )
-    assert counted["mitoses"][FOUND] == mitoses > 0
+    assert counted["mitoses"][FOUND] == mitoses + 5 > 5
+    assert {why: counted["mitoses"][why] for why in in_no_table} == in_no_table
     text = Page((tmp_path / "out" / "dose_report.html").read_text(encoding="utf-8")).text
     assert "movies of the plate map 4 2 1 not run, 1 run not finished" in text
+    assert "2 divided too soon, 3 attempted again" in text

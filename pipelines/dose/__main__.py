@@ -71,7 +71,7 @@ def analyse_command(
     from pipelines.dose.analyse import analyse
     from pipelines.dose.prepare import Options
 
-    with one_line_errors(debug=debug, stopped="nothing was written"):
+    with one_line_errors(debug=debug, stopped="the analysis is unfinished; the same command starts it anew"):
         if unit not in (None, "well", "experiment"):
             raise InputError(f"--unit {unit}: wanted well or experiment")
         options = Options(plate, unit, divisions, arrest_h, correct, reviewed)

@@ -335,6 +335,7 @@ def _facts(movie: Movie, mitoses: pd.DataFrame, cells: pd.DataFrame) -> pd.DataF
         "n_rejected": int(rejected.sum()),
         "n_rejected_by_person": int((rejected & by_person).sum()),
         "n_verdicts_by_person": int(by_person.sum()),
+        **movie.n_left_out,
         **movie.n_corrections,
         "n_without_onset": int(mitoses["least_min"].isna().sum()),
     }

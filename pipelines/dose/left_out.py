@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lineage.mitosis.discarded import FOUND, KEPT
-from lineage.schema import Decision, Fate
+from lineage.schema import Decision, Fate, LeftOut
 from pipelines.columns import RUN_FOLDER
 from pipelines.dose.movies import NO_FOLDER, NOT_FINISHED, SUFFIX, UNREADABLE, why_unusable
 
@@ -36,6 +36,7 @@ WORDS: dict[str, str] = {
     "rejected": "judged no mitosis",
     "undecided": "undecided",
     "not_classified": "not classified",
+    **{why.value: why.replace("_", " ") for why in LeftOut},
     Fate.LEFT_FIELD.value: "left the image",
     Fate.LOST.value: "lost from sight",
     Fate.END_OF_MOVIE.value: "still there in the last frame",
@@ -71,6 +72,7 @@ def account(
     judged = mitoses["judged"].astype(bool)
     rejected = int(movies["n_rejected"].sum()) + int(reviewed_none.sum())
     n_frames, n_unusable = int(movies["n_frames"].sum()), int(movies["n_unusable_frames"].sum())
+    in_no_table = {why.value: int(n) for why in LeftOut if (n := movies[f"n_{why}"].sum(min_count=1)) >= 0}
     unseen = [Fate.LEFT_FIELD.value, Fate.LOST.value, Fate.END_OF_MOVIE.value]
     return {
         "movies": {FOUND: len(plate), KEPT: len(found)} | _counted(of_map),
@@ -78,11 +80,12 @@ def account(
         "wells": {FOUND: len(wells), KEPT: len(analysed), "no_movie_left": len(wells - analysed)},
         "frames": {FOUND: n_frames, KEPT: n_frames - n_unusable, "unusable": n_unusable},
         "mitoses": {
-            FOUND: len(mitoses) + int(movies["n_rejected"].sum()),
+            FOUND: len(mitoses) + int(movies["n_rejected"].sum()) + sum(in_no_table.values()),
             KEPT: int(judged.sum()),
             "rejected": rejected,
             "undecided": int((undecided & ~judged).sum()),
             "not_classified": int((~judged & ~undecided & ~reviewed_none).sum()),
+            **in_no_table,
         },
         "cells": {
             FOUND: len(rows.cells),

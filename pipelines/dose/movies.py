@@ -20,6 +20,7 @@ from lineage.schema import (
     SIGNAL_COLUMNS,
     TRACKLET_COLUMNS,
     InputError,
+    LeftOut,
 )
 from pipelines.columns import NUMBERS, RUN_FOLDER
 from pipelines.dose import corrections
@@ -61,6 +62,7 @@ class Movie:
     quality: pd.DataFrame
     bleaching: np.ndarray  # (T,) share of the stain's light that the run took to be left, 1 where none
     n_corrections: Mapping[str, int]  # of `corrections.counts`
+    n_left_out: Mapping[str, float]  # `n_` and a LeftOut -> events; NaN where the run did not count them
     signals: pd.DataFrame | None = None  # where further channels were measured
 
 
@@ -160,8 +162,15 @@ def read(root: Path, row: Mapping[str, Any]) -> Movie:
         quality=_table(run.quality, QUALITY_COLUMNS, text=("reason",)),
         bleaching=_bleaching(run.light, n_frames=int(record["video"]["n_frames"])),
         n_corrections=corrections.counts(root, record),
+        n_left_out=_left_out(record),
         signals=_table(run.signals, SIGNAL_COLUMNS, text=("channel",)) if run.signals.exists() else None,
     )
+
+
+def _left_out(record: Mapping[str, Any]) -> dict[str, float]:
+    """`n_left_out` of a run by its record; runs of earlier versions lack some of it."""
+    counted = record.get("discarded", {}).get("events", {})
+    return {f"n_{why}": float(counted.get(why, "nan")) for why in LeftOut}
 
 
 def _bleaching(path: Path, *, n_frames: int) -> np.ndarray:

@@ -211,6 +211,12 @@ def test_the_paper_s_composite_wants_8_bit():
         as_composite(np.full((12, 2, 4, 4), 3000.0))
 
 
+def test_overexposed_8_bit_clips_stay_8_bit_when_they_are_resampled():
+    overexposed = resample(np.full((12, 2, 111, 111), 255.0), (78, 78))
+    assert overexposed.max() > 255  # by what rounding adds
+    assert as_composite(overexposed).max() == pytest.approx(1.0)
+
+
 @pytest.mark.parametrize(
     ("written", "size_um"),
     [
