@@ -9,7 +9,7 @@ What a package holds is less than what a run does:
 
     nuclei    grey levels -> probability and rays, and by StarDist's post-processing labels: what a run has at
               zoom 1, in float32; nuclei wider than 60 or narrower than 8 pixels need a zoom before
-    mitosis   114 measures in each of 12 frames -> normal, abnormal, none, by the five networks alone. The
+    mitosis   132 measures in each of 12 frames -> normal, abnormal, none, by the five networks alone. The
               measures are worked out by `classifier.measures`, which sees nuclei by two more models; the
               forest, and the calibration of both together, are not in it
 """
@@ -79,7 +79,7 @@ def _percentile(x: Tensor, percent: float) -> Tensor:
 
 
 class Mitosis(nn.Module):
-    """Measures (B, 12, 114) -> (B, 3): the mean of five networks' probabilities."""
+    """Measures (B, 12, 132) -> (B, 3): the mean of five networks' probabilities."""
 
     def __init__(self, networks: list[Any]) -> None:
         super().__init__()
@@ -312,8 +312,8 @@ Challenge, single nuclei of MitoCheck (CC BY 4.0), clips of Delgado-Rodriguez et
 """,
     "mitosis": """# Normal or abnormal mitosis, networks on measures
 
-Five LSTMs on 114 measures of the nuclei in each of 12 frames, the first separated frame at index 3.
-The measures are worked out by `classifier.measures.measures` of mitosis-lineage, by its nucleus
+Five LSTMs on measures of the nuclei in each of 12 frames, the first 114 of 132; the first separated frame is
+at index 3. The measures are worked out by `classifier.measures.measures` of mitosis-lineage, by its nucleus
 model and its model of appearance: tools that know `rdf.yaml` alone can run this with the test
 tensor, and not from a movie.
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMAT", "Card", "load", "read_card", "save", "sha256"]
 
-FORMAT = "mitosis-classifier-4"
+FORMAT = "mitosis-classifier-5"
 FOREST = "forest."
 
 

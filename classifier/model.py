@@ -12,7 +12,7 @@ from classifier.backbones.mobilenet import MobileNetV2
 from classifier.backbones.resnet import ResNet50
 from classifier.backbones.vgg import VGG16
 from classifier.backbones.xception import Xception
-from classifier.measures import N_MEASURES
+from classifier.measures import N_OF_NETWORK
 from lineage.schema import InputError
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ class NucleiLSTM(Network):
         self.noise = noise
         self.mean: torch.Tensor
         self.spread: torch.Tensor
-        self.register_buffer("mean", torch.zeros(N_MEASURES))
-        self.register_buffer("spread", torch.ones(N_MEASURES))
+        self.register_buffer("mean", torch.zeros(N_OF_NETWORK))
+        self.register_buffer("spread", torch.ones(N_OF_NETWORK))
         self.backbone = nn.Sequential(
-            nn.Dropout(0.3), nn.Linear(N_MEASURES, hidden), nn.ReLU(), nn.Dropout(0.3)
+            nn.Dropout(0.3), nn.Linear(N_OF_NETWORK, hidden), nn.ReLU(), nn.Dropout(0.3)
         )
         self.lstm = nn.LSTM(hidden, hidden, batch_first=True, bidirectional=True)
         self.attention = nn.Linear(2 * hidden, 1)
@@ -54,14 +54,14 @@ class NucleiLSTM(Network):
 
     def standardise(self, measures: torch.Tensor) -> None:
         """Set mean and spread from the (M, 12, F) measures of the training clips."""
-        x = signed_log(measures)
+        x = signed_log(measures[..., :N_OF_NETWORK])
         self.mean.copy_(x.mean((0, 1)))
         self.spread.copy_(x.std((0, 1)) + 1e-3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, T, F) measures, T any number of frames -> logits."""
+        """(B, T, F) measures, T any number of frames -> logits; the first N_OF_NETWORK measures count."""
         with torch.autocast(x.device.type, enabled=False):
-            x = (signed_log(x.float()) - self.mean) / self.spread
+            x = (signed_log(x[..., :N_OF_NETWORK].float()) - self.mean) / self.spread
             if self.training:
                 x = x + self.noise * torch.randn_like(x)
             x, _ = self.lstm(self.backbone(x))  # (B, T, 2 hidden)
@@ -189,7 +189,7 @@ class Volume(Network):
     def __init__(self, n_classes: int) -> None:
         super().__init__()
         try:
-            from monai.networks.nets import resnet50
+            from monai.networks.nets.resnet import resnet50
         except ImportError as error:
             raise InputError(
                 "3D ResNet50 needs monai, which is not installed: pip install 'mitosis-lineage[train]'"

@@ -5,35 +5,72 @@ import pytest
 
 from classifier.calibrate import Calibration, cross_fitted, fit
 from classifier.forest import grow
-from classifier.measures import bodies, time_summary
+from classifier.measures import ABSENT_PX, blobs, bodies, measures, time_summary
+from classifier.pixels import PIXEL_UM, VIEW_PX
+from lineage.schema import CROP_FRAMES
 
 
-def crop(bodies: int) -> np.ndarray:
+def dna(n: int) -> np.ndarray:
+    """So many round spots in a row, 11 px apart and each dimmer than the one before, in all frames."""
+    y, x = np.mgrid[:VIEW_PX, :VIEW_PX]
+    frame = np.zeros((VIEW_PX, VIEW_PX), np.float32)
+    for i in range(n):
+        frame += (1 - 0.1 * i) * np.exp(-((y - 30) ** 2 + (x - 19 - 11 * i) ** 2) / (2 * 2.5**2))
+    return np.repeat(frame[None], CROP_FRAMES, axis=0)
+
+
+def squares(n: int) -> np.ndarray:
     """So many bright squares, in all frames."""
-    x = np.zeros((12, 2, 96, 96), np.float32)
-    for i in range(bodies):
-        x[:, 1, 30 : 30 + 8 + i, 26 + 18 * i : 34 + 18 * i] = 1.0
+    x = np.zeros((12, 96, 96), np.float32)
+    for i in range(n):
+        x[:, 30 : 30 + 8 + i, 26 + 18 * i : 34 + 18 * i] = 1.0
     return x
 
 
 @pytest.mark.parametrize("n", [0, 1, 2, 3])
 def test_bodies_are_counted_and_measured(n):
-    row = bodies(crop(n))[0]
+    row = bodies(squares(n))[0]
     assert row[0] == n
     assert row[4] == pytest.approx(row[1:4].sum())
     assert (row[7] > 10) == (n > 1)  # how far apart
 
 
+def test_bodies_of_one_frame_are_not_those_of_the_next():
+    x = squares(3)
+    x[1] = squares(1)[0]
+    x[2, -1], x[3, 0] = 1.0, 1.0  # at the edges that frames share where they lie below each other
+    found = bodies(x)
+    assert found[:4, 0].tolist() == [3, 1, 3, 3]
+    np.testing.assert_array_equal(found[0, :24], found[2, :24])
+
+
+@pytest.mark.parametrize("n", [0, 1, 2, 3])
+def test_blobs_are_counted_by_how_they_stand_out_and_their_distances_measured(n):
+    row = blobs(dna(n))[0]
+    strengths, (first, _, third, least) = row[:5], row[5:9]
+    assert np.count_nonzero(strengths > 0.2) == n
+    assert (np.diff(strengths) <= 0).all()
+    assert first == pytest.approx(11 if n > 1 else ABSENT_PX, abs=1)
+    assert third == pytest.approx(11 if n > 2 else ABSENT_PX, abs=1)
+    assert least == min(first, third)
+
+
+def test_blobs_far_from_the_middle_belong_to_neighbours():
+    np.testing.assert_array_equal(blobs(np.roll(dna(1), 25, axis=1))[0], blobs(dna(0))[0])
+
+
 def test_phase_is_not_looked_at():
-    x = crop(2)
-    x[:, 0] = np.random.default_rng(0).normal(size=x[:, 0].shape)
-    np.testing.assert_array_equal(bodies(x), bodies(crop(2)))
+    x = np.stack([np.zeros_like(dna(2)), dna(2)], axis=1)
+    y = x.copy()
+    y[:, 0] = np.random.default_rng(0).normal(size=y[:, 0].shape)
+    np.testing.assert_array_equal(measures(y, PIXEL_UM), measures(x, PIXEL_UM))
 
 
 def test_a_summary_over_time_sees_when_the_number_changes():
-    rows = np.concatenate([bodies(crop(1))[:6], bodies(crop(2))[:6]])
+    rows = np.concatenate([blobs(dna(1))[:6], blobs(dna(2))[:6]])
     assert time_summary(rows).shape == (8 * rows.shape[1],)
-    assert time_summary(rows)[-rows.shape[1]] == pytest.approx(1 / 11)
+    second = rows[6, 1] - rows[0, 1]
+    assert time_summary(rows)[-rows.shape[1] + 1] == pytest.approx(second / 11) != 0
 
 
 def test_the_arrays_say_what_scikit_learn_would():
