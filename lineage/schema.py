@@ -67,6 +67,7 @@ class LeftOut(StrEnum):
     DIVIDED_TOO_SOON = "divided_too_soon"  # the less sure of two divisions in a row, which is undone
     SEPARATED_AGAIN = "separated_again"  # a later separation of a mitosis, whose daughters had fused
     ATTEMPTED_AGAIN = "attempted_again"  # an attempt near a surer one, or near the cell's division
+    STILL_IN_MITOSIS = "still_in_mitosis"  # when the cell goes out of sight or the movie ends
 
 
 class Flag(StrEnum):

@@ -143,7 +143,7 @@ def test_every_reason_is_counted_once() -> None:
     sides = {e.event_id: 80.0 for e in events if e.event_id != fifth}
     table = event_table(lineage, events, predictions, side_um=sides, flags=flags)
     detections = pd.DataFrame({"tracklet_id": [1, 1, 2, -1]})
-    in_no_table = {"divided_too_soon": 1, "separated_again": 2, "attempted_again": 3}
+    in_no_table = {"divided_too_soon": 1, "separated_again": 2, "attempted_again": 3, "still_in_mitosis": 4}
     counted = account(
         {"measured": 5, "too_small": 1, **in_no_table},
         quality=quality([3, 4]).table,
@@ -153,7 +153,7 @@ def test_every_reason_is_counted_once() -> None:
     assert all(map(adds_up, counted.values()))
     assert counted["frames"]["blank"] == 2
     assert counted["events"]["rejected"] == 8  # every kind of event under `none`
-    assert counted["events"][FOUND] == len(table) + 6
+    assert counted["events"][FOUND] == len(table) + 10
     assert {why: counted["events"][why] for why in LeftOut} == in_no_table
     assert counted["classified"] == {
         FOUND: len(events), KEPT: len(events) - 2, "interval_too_long": 1, "no_intensities": 1,

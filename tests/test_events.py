@@ -121,11 +121,11 @@ def test_a_cell_that_looks_condensed_again_and_again_attempts_to_divide_once():
     apart = [*range(20, 26), *range(40, 42), *range(60, 62)]
     (event,), left_out = long(126, apart)
     assert event.onset_frame == 20  # the surest
-    assert left_out == {"separated_again": 0, "attempted_again": 2}
+    assert left_out == {"separated_again": 0, "attempted_again": 2, "still_in_mitosis": 0}
     events, left_out = long(126, [*apart, *range(90, 96)])
     assert [e.onset_frame for e in events] == [20, 90]  # 11 hours later
     assert left_out["attempted_again"] == 2
-    assert long(126, range(20, 26))[1] == {"separated_again": 0, "attempted_again": 0}
+    assert long(126, range(20, 26))[1] == {"separated_again": 0, "attempted_again": 0, "still_in_mitosis": 0}
 
 
 def test_what_looks_condensed_some_hours_before_a_division_is_no_attempt():
@@ -133,7 +133,7 @@ def test_what_looks_condensed_some_hours_before_a_division_is_no_attempt():
     lineage = condensed(lineage, 1, [*range(8, 14), *range(26, 30)])
     (event,), left_out = propose(lineage, geometry=GEOMETRY, last_frames=(LAST,))
     assert event.source == DIVISION
-    assert left_out == {"separated_again": 0, "attempted_again": 1}
+    assert left_out == {"separated_again": 0, "attempted_again": 1, "still_in_mitosis": 0}
 
 
 def test_a_cell_that_divides_has_not_died_in_mitosis_before():
@@ -151,6 +151,26 @@ def test_a_cell_whose_condensed_chromatin_breaks_down_dies_in_mitosis():
     assert kinds([event]) == [Subtype.DEATH_IN_MITOSIS]
     assert (event.source, event.frame) == (ENDED, 24)
     assert event.died_after_min == 90  # from its onset
+
+
+@pytest.mark.parametrize(
+    ("first", "n_frames", "events"),
+    [(22, 39, 0), (22, 40, 1), (0, 40, 0)],  # for 170 min; for three hours; since the cell is seen
+)
+def test_a_cell_arrested_in_mitosis_when_the_movie_ends_is_an_event(first, n_frames, events):
+    lineage = condensed(lone(range(n_frames)), 1, range(first, n_frames))
+    found, left_out = propose(lineage, geometry=GEOMETRY, last_frames=(n_frames - 1,))
+    assert left_out["still_in_mitosis"] == 1 - events
+    assert [(e.source, e.frame, e.onset_frame) for e in found] == [(ENDED, 31, 22)] * events
+    assert [(e.evidence["lasts_min"], e.returned, e.separated) for e in found] == [
+        (180, False, False)
+    ] * events
+
+
+def test_nobody_has_died_who_is_arrested_to_the_last_frame():
+    lineage = pyknotic(condensed(lone(range(40)), 1, range(15, 35)), 1, range(35, 40))
+    (event,) = events_of(lineage)
+    assert (event.source, event.frame, event.died_after_min) == (ENDED, 31, None)
 
 
 @pytest.mark.parametrize("last_usable_frame", [39, 36])
@@ -263,7 +283,7 @@ def test_a_fused_cell_that_divides_is_an_event_unless_it_is_the_same_mitosis(par
     geometry = Geometry(70, worlds.SHAPE, worlds.PIXEL_UM, worlds.MINUTES)
     events, left_out = propose(lineage, geometry=geometry, last_frames=(69,))
     assert [e.mother for e in events if e.source == DIVISION] == mothers
-    assert left_out == {"separated_again": 2 - len(mothers), "attempted_again": 0}
+    assert left_out == {"separated_again": 2 - len(mothers), "attempted_again": 0, "still_in_mitosis": 0}
 
 
 def test_what_the_edge_of_the_image_cuts_is_no_attempt():

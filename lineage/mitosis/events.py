@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,15 @@ import numpy as np
 from lineage.corrections.events import WITHIN_FRAMES
 from lineage.edge import diameter_um
 from lineage.mitosis.episodes import Episode, episodes, in_view, is_alone, log_odds, onset
-from lineage.schema import DECIDED, EventType, LeftOut, MitosisEvent
+from lineage.schema import (
+    CROP_FRAMES,
+    CROP_INTERVAL_MIN,
+    DECIDED,
+    SEPARATION_INDEX,
+    EventType,
+    LeftOut,
+    MitosisEvent,
+)
 from lineage.tracking import likelihoods
 from lineage.tracking.resolve import SURE
 
@@ -25,6 +34,8 @@ if TYPE_CHECKING:
 HALVED = -0.4  # logarithm of DNA after over before a mitosis, below which a daughter was lost from sight
 LOST = 0.67  # of its DNA, which a cell that breaks up does not keep
 NEAR_FRAMES = 3  # nuclei before and after an event that its DNA is measured from
+ARREST_MIN = 180.0  # a cell in mitosis for so long is arrested: no normal mitosis takes half of it
+AFTER_MIN = (CROP_FRAMES - SEPARATION_INDEX - 1) * CROP_INTERVAL_MIN  # that a crop shows after the event
 AGAIN_MIN = 480.0  # no cell enters mitosis twice within eight hours
 DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_division", "end_of_track"
 PERSON = "person"
@@ -46,10 +57,10 @@ def propose(
     A separation of one frame counts. Two daughters that are one cell again within `regression_min` are part
     of their division; a later fusion is an event of its own. A cell whose chromatin condenses and that
     neither divides nor is being born is an event, too: it slips out of mitosis, dies in it, or lost a
-    daughter from sight. One that is still condensed in the last frame is none yet, and one at the edge of the
-    image none at all: what the edge cuts looks condensed. A cell attempts it once in eight hours: what looks
-    condensed before a division, or before or after an attempt that is surer, is none, nor is it one when
-    daughters that fused part again.
+    daughter from sight. One that is still condensed in the last frame is none yet, unless it has been so for
+    ARREST_MIN and was seen before it was. One at the edge of the image is none at all: what the edge cuts
+    looks condensed. A cell attempts it once in eight hours: what looks condensed before a division, or before
+    or after an attempt that is surer, is none, nor is it one when daughters that fused part again.
 
     Args:
         lineage: with STATE_COLUMNS on its detections.
@@ -63,8 +74,8 @@ def propose(
         min_log_odds_unclassified: likewise, if it will not.
 
     Returns:
-        The events; and how many are left out since they are part of another: later separations, and further
-        attempts.
+        The events; and how many are left out: later separations and further attempts, since they are part of
+        another event, and mitoses that have not ended.
     """
     if not classified:
         min_log_odds = min_log_odds_unclassified
@@ -83,18 +94,27 @@ def propose(
     alone = [
         e
         for e in found
-        if is_alone(lineage, e)
-        and not _unfinished(e, lives, last_frames)
-        and in_view(e, lives[e.cell], shape=geometry.shape, diameter_px=diameter_px)
+        if is_alone(lineage, e) and in_view(e, lives[e.cell], shape=geometry.shape, diameter_px=diameter_px)
     ]
+    going_on = [
+        e for e in alone if _unfinished(e, lives, last_frames) and not _is_arrested(e, minutes_per_frame)
+    ]
+    ended = [e for e in alone if e not in going_on]
     events = _first_separations(lineage.graph, divisions, minutes_per_frame)
-    attempts = _of_episodes(
-        alone, lives, likelihoods.kind_of(lineage.detections), minutes_per_frame, min_log_odds
+    proposed = partial(
+        _of_episodes,
+        lives=lives,
+        kind=likelihoods.kind_of(lineage.detections),
+        minutes_per_frame=minutes_per_frame,
+        last_frame=max(last_frames),
+        min_log_odds=min_log_odds,
     )
+    attempts = proposed(ended)
     once = _once(attempts, {e.mother: e.frame for e in events}, minutes_per_frame)
     left_out = {
         LeftOut.SEPARATED_AGAIN: len(divisions) - len(events),
         LeftOut.ATTEMPTED_AGAIN: len(attempts) - len(once),
+        LeftOut.STILL_IN_MITOSIS: len(proposed(going_on)),
     }
     events += once
     dead = {e.mother for e in events if e.died_after_min is not None and not e.daughters}
@@ -247,27 +267,38 @@ def _unfinished(e: Episode, lives: Mapping[int, pd.DataFrame], last_frames: Coll
     return not e.goes_on and (last in last_frames or last > max(last_frames))
 
 
+def _is_arrested(e: Episode, minutes_per_frame: float) -> bool:
+    """In mitosis for far too long, and seen before it was."""
+    return not e.features["opens"] and (e.last - e.first + 1) * minutes_per_frame >= ARREST_MIN
+
+
 def _of_episodes(
     found: list[Episode],
     lives: Mapping[int, pd.DataFrame],
     kind: str,
     minutes_per_frame: float,
+    last_frame: int,
     min_log_odds: float,
 ) -> list[MitosisEvent]:
     mitosis, death = log_odds(found, kind)
     events = []
     for e, odds, dies in zip(found, mitosis.tolist(), death.tolist(), strict=True):
-        is_mitosis, is_death = odds > min_log_odds, dies > 0
+        is_mitosis = odds > min_log_odds
+        is_death = dies > 0 and e.last < last_frame  # what goes on to the last frame may be alive
         if not (is_mitosis or is_death):
             continue
         life = lives[e.cell]
         later = life[life["frame"] > e.last]
+        inside = life[life["frame"].between(e.first, e.last)]
         if is_death:
             at = _breaks_up(life[life["frame"] >= e.first])
+        elif len(later):
+            at = later.iloc[0]
         else:
-            at = later.iloc[0] if len(later) else life[life["frame"] == e.last].iloc[0]
+            # Of an arrested cell so early that the movie has all that a crop shows.
+            until = e.last - AFTER_MIN / minutes_per_frame if e.last >= last_frame else e.last
+            at = inside[inside["frame"] <= max(e.first, until)].iloc[-1]
         half = not is_death and bool(e.features["mass_in_all"] < HALVED)
-        inside = life[life["frame"].between(e.first, e.last)]
         lasts_min = (e.last - e.first + 1) * minutes_per_frame
         events.append(
             MitosisEvent(
