@@ -19,6 +19,7 @@ REACH = 0.42  # share of the side; what lies farther from the middle belongs to 
 N_BODY_MEASURES = 8 * len(LEVELS) + 4
 SIGMAS_PX = (2.5, 4.0)  # of blobs, 2.9 and 4.6 um: daughters, and a nucleus between two divisions
 STRONGEST = 5  # blobs of each scale that are measured
+BLOB_REACH = 0.4  # as REACH, of blobs
 WEAKEST = 0.01  # of the brightest chromatin; noise is left out
 ABSENT_PX = 60.0  # stands for a distance to a blob that is not there
 N_BLOB_MEASURES = (STRONGEST + 4) * len(SIGMAS_PX)
@@ -138,7 +139,7 @@ def _of_scale(dna: np.ndarray, sigma_px: float) -> np.ndarray:
 
 def _strongest(response: np.ndarray, peaks: np.ndarray) -> list[float]:
     """Of one frame: (S, S) and (N, 2) y, x of its peaks."""
-    near = peaks[np.hypot(*(peaks - (VIEW_PX - 1) / 2).T) < 0.4 * VIEW_PX]
+    near = peaks[np.hypot(*(peaks - (VIEW_PX - 1) / 2).T) < BLOB_REACH * VIEW_PX]
     strength = response[tuple(near.T)]
     order = np.argsort(-strength, kind="stable")[:STRONGEST]
     near, strengths = near[order], strength[order].tolist()
