@@ -11,6 +11,7 @@ from torch import nn
 
 from classifier.augment import vary, vary_as_the_paper, vary_measures
 from classifier.state import State
+from lineage.schema import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,11 +31,13 @@ AUGMENTATIONS = {"ours": vary, "paper": vary_as_the_paper, "measures": vary_meas
 
 
 def autocast(device: torch.device) -> Any:
-    """Use bfloat16 where it is faster than float32: NVIDIA's GPUs, processors that have it (AMX, AVX-512)."""
+    """Use bfloat16 where it is faster than float32: on NVIDIA's GPUs, and on processors with AMX.
+
+    Not with AVX-512's: there the gradient of a convolution in 3D ResNet50 was now and then not a number.
+    """
     if device.type == "cuda":
         return torch.autocast("cuda", torch.bfloat16, cache_enabled=False)
-    is_fast = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
-    if device.type == "cpu" and is_fast:
+    if device.type == "cpu" and torch.cpu._is_amx_tile_supported():
         return torch.autocast("cpu", torch.bfloat16)
     return nullcontext()
 
@@ -165,7 +168,7 @@ def train(
         Losses and accuracies by epoch.
 
     Raises:
-        InputError: `state_path` holds a training of other clips or settings.
+        InputError: `state_path` holds a training of other clips or settings, or the loss is not a number.
     """
     device = clips.pixels.device
     model.to(device)
@@ -200,6 +203,11 @@ def train(
                 state.optimiser.step()
                 state.update_average()
                 loss += step_loss.detach() / batches.steps
+            if not torch.isfinite(loss):
+                raise InputError(
+                    f"the loss of epoch {len(state.history.loss) + 1} is not a number: the training has "
+                    "diverged; give another --device, or fewer --epochs and another --out"
+                )
             accuracy = None
             if validation is not None:
                 accuracy, validation_loss = validate(state.result, validation)

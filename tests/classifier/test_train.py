@@ -11,7 +11,7 @@ from clips import clips_folder, small_folder
 from judged import say, write_run
 from typer.testing import CliRunner
 
-from classifier import checkpoint, crossvalidate, evaluate, protocol, recipes, train
+from classifier import checkpoint, crossvalidate, evaluate, learn, protocol, recipes, train
 from classifier.data import find_clips
 from classifier.predict import BUNDLED
 from classifier.recipes import NUCLEI, PIXELS, Stage
@@ -145,6 +145,21 @@ def test_a_class_that_is_wholly_held_out_is_refused(tmp_path):
     run = start(train.app, folder, "--out", tmp_path / "out", "--hold-out-fold", 0, "--folds", 2)
     assert run.exit_code == 2
     assert "the 1 clips left for training lack a class" in run.output
+
+
+def test_a_training_that_diverges_ends_with_a_line_and_keeps_the_epochs_before(tmp_path, monkeypatch):
+    real = learn.weighted_cross_entropy
+    losses = []
+
+    def diverging(*arguments):
+        losses.append(real(*arguments))
+        return losses[-1] * (float("nan") if len(losses) > 1 else 1)
+
+    monkeypatch.setattr(learn, "weighted_cross_entropy", diverging)
+    with pytest.raises(InputError, match="the loss of epoch 2 is not a number: the training has diverged"):
+        weights_of(small_folder(tmp_path / "clips"), tmp_path)
+    state = torch.load(tmp_path / "member_0.pt", weights_only=True)
+    assert len(state["history"]["loss"]) == 1
 
 
 @pytest.fixture
