@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,10 +139,15 @@ def to_the_first_event(page: Page) -> None:
         goes_on.uncheck()  # after a verdict the page stays here
 
 
-def to_the_first_event_in_peace(page: Page) -> None:
-    """Once nothing that another test said and undid is still being worked in, which numbers cells anew."""
-    expect(page.locator("#saved")).to_have_class("good", timeout=REDONE_MS)
-    to_the_first_event(page)
+@contextmanager
+def in_peace(browser: Browser, shared: tuple[Path, str]) -> Iterator[Page]:
+    """The page at the first event, opened when nothing is left to be worked in, which numbers cells anew."""
+    run, address = shared
+    wait_for(None, lambda: not lines_of(run) or holds_all_that_is_said(run))
+    with opened(browser, address) as page:
+        expect(page.locator("#saved")).to_have_class("good", timeout=REDONE_MS)
+        to_the_first_event(page)
+        yield page
 
 
 def events_of(run: Path) -> pd.DataFrame:
@@ -157,12 +163,12 @@ def holds_all_that_is_said(run: Path) -> bool:
     return "tree" in record["stages"] and journal.held(record) == journal.read(run / journal.NAME).digest
 
 
-def wait_for(page: Page, holds: Callable[[], bool]) -> None:
-    """Wait until something holds on the disk."""
+def wait_for(page: Page | None, holds: Callable[[], bool]) -> None:
+    """Wait until something holds on the disk; a page that is open goes on meanwhile."""
     for _ in range(REDONE_MS // 20):
         if holds():
             return
-        page.wait_for_timeout(20)
+        page.wait_for_timeout(20) if page else time.sleep(0.02)
     raise AssertionError("it does not come to hold")
 
 
@@ -313,9 +319,8 @@ def state_of(page: Page, what: str) -> object:
 
 def test_a_verdict_needs_a_mitosis_that_is_near(shared, browser):
     """A cell is not judged long before its mitosis; the mitosis is, from the work list as well."""
-    run, address = shared
-    with added(run) as lines, opened(browser, address) as page:
-        to_the_first_event_in_peace(page)
+    run, _ = shared
+    with added(run) as lines, in_peace(browser, shared) as page:
         page.keyboard.press("q")
         page.keyboard.press("q")
         expect(page.locator("#at-hand .verdict")).to_have_count(4)
@@ -331,9 +336,7 @@ def test_a_verdict_needs_a_mitosis_that_is_near(shared, browser):
 
 
 def test_an_event_is_played_in_a_loop(shared, browser):
-    _, address = shared
-    with opened(browser, address) as page:
-        to_the_first_event_in_peace(page)
+    with in_peace(browser, shared) as page:
         frame = state_of(page, "frame")
         page.keyboard.press("l")
         expect(page.get_by_label("The event in a loop")).to_have_attribute("aria-pressed", "true")
@@ -348,9 +351,8 @@ def test_an_event_is_played_in_a_loop(shared, browser):
 
 
 def test_tools_refuse_what_makes_no_sense(shared, browser):
-    run, address = shared
-    with added(run) as lines, opened(browser, address) as page:
-        to_the_first_event_in_peace(page)
+    run, _ = shared
+    with added(run) as lines, in_peace(browser, shared) as page:
         box = page.locator("#movie").bounding_box()
         page.route("**/candidate", lambda _: None)  # the network does not answer yet
         page.keyboard.press("a")
@@ -368,9 +370,8 @@ def test_tools_refuse_what_makes_no_sense(shared, browser):
 
 
 def test_tools_take_what_is_clicked(shared, finished, browser):
-    run, address = shared
-    with added(run) as lines, opened(browser, address) as page:
-        to_the_first_event_in_peace(page)
+    run, _ = shared
+    with added(run) as lines, in_peace(browser, shared) as page:
         box = page.locator("#movie").bounding_box()
         middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2  # where the selected nucleus is
         mother = page.locator("#panel-cell h2").inner_text()
@@ -413,9 +414,8 @@ def test_tools_take_what_is_clicked(shared, finished, browser):
 
 
 def test_daughters_are_taken_one_frame_on(shared, finished, browser):
-    run, address = shared
-    with added(run) as lines, opened(browser, address) as page:
-        to_the_first_event_in_peace(page)
+    run, _ = shared
+    with added(run) as lines, in_peace(browser, shared) as page:
         page.keyboard.press("y")  # takes the mother, and goes one frame on
         page.keyboard.press("ArrowDown")
         page.keyboard.press("i")
