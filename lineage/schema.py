@@ -62,7 +62,7 @@ class Decision(StrEnum):
 
 
 class LeftOut(StrEnum):
-    """Why what looks like one mitosis more is none; such events are in no table."""
+    """Why what looks like a mitosis is no event; it is in no table."""
 
     DIVIDED_TOO_SOON = "divided_too_soon"  # the less sure of two divisions in a row, which is undone
     SEPARATED_AGAIN = "separated_again"  # a later separation of a mitosis, whose daughters had fused

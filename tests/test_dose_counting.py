@@ -154,6 +154,19 @@ def test_how_many_are_in_no_fraction_is_reported(overruled, results, tmp_path):
     assert "seen to be abnormal and not classified" in cautions
 
 
+def test_a_mitosis_on_at_the_end_has_lasted_as_long_as_it_was_seen(tmp_path):
+    plate = write_plate(tmp_path, doses=(0,), wells=1, founders=4, frames=60)
+    root = tmp_path / plate["run_folder"].iloc[0]
+    events = pd.read_csv(root / "events.csv")
+    timed = events.index[(events["event_type"] == "mitosis") & events["onset_min"].notna()][0]
+    events.loc[timed, ["source", "subtype", "evidence_lasts_min"]] = ["end_of_track", "abnormal", 200.0]
+    events.to_csv(root / "events.csv", index=False)
+    row = movies.read_map(tmp_path).iloc[0].to_dict() | {"movie": "one"}
+    mitoses = collect(movies.read(root, row), {}).mitoses
+    arrested = mitoses[mitoses["event_id"] == events.loc[timed, "event_id"]].iloc[0]
+    assert (arrested["least_min"], arrested["most_min"]) == (180, 220)  # 20 min a frame
+
+
 def test_cells_clones_and_durations_follow_the_same_rule(results):
     mitoses, cells = results.tables["mitoses"], results.tables["fates"]
     abnormal = mitoses["counted_class"] == "abnormal"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 HALVED = -0.4  # logarithm of DNA after over before a mitosis, below which a daughter was lost from sight
 LOST = 0.67  # of its DNA, which a cell that breaks up does not keep
 NEAR_FRAMES = 3  # nuclei before and after an event that its DNA is measured from
-ARREST_MIN = 180.0  # a cell in mitosis for so long is arrested: no normal mitosis takes half of it
+ARREST_MIN = 180.0  # a cell in mitosis for so long is arrested: normal ones seldom take half of it
 AFTER_MIN = (CROP_FRAMES - SEPARATION_INDEX - 1) * CROP_INTERVAL_MIN  # that a crop shows after the event
 AGAIN_MIN = 480.0  # no cell enters mitosis twice within eight hours
 DIVISION, FUSION, ALONE, HALF, ENDED = "division", "fusion", "condensed", "half_division", "end_of_track"

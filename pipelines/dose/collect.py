@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from lineage.mitosis.events import ENDED
 from lineage.mitosis.verdict import PERSON
-from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, Decision, Fate, MitosisClass, State
+from lineage.schema import ABNORMAL_SUBTYPES, MITOTIC_STATES, Decision, Fate, MitosisClass, State, Subtype
 from pipelines.dose import signal_courses
 from pipelines.dose.columns import UNSPECIFIED
 from pipelines.dose.motility import displacements
@@ -121,6 +122,10 @@ def _mitoses(movie: Movie, reviewed: Mapping[int, str]) -> pd.DataFrame:
     table["judged"] = table["counted_class"].isin(JUDGED) & (is_classified(table) | table["by_person"])
     table["pixel_size_um"] = movie.pixel_size_um
     duration = table["time_min"] - pd.to_numeric(table["onset_min"], errors="coerce")
+    # A cell that is arrested when the movie ends has its event earlier, where a crop can show it.
+    arrested = (table["source"] == ENDED) & (table["subtype"] != Subtype.DEATH_IN_MITOSIS.value)
+    lasts = pd.to_numeric(table["evidence_lasts_min"], errors="coerce")
+    duration = duration.mask(arrested & duration.notna(), lasts)
     # Onset and separation happened up to one frame before they were seen.
     table["least_min"] = (duration - movie.minutes_per_frame).clip(lower=0)
     table["most_min"] = duration + movie.minutes_per_frame

@@ -26,6 +26,8 @@ EVENTS_NEEDED = (
     "onset_min",
     "n_micronuclei",
     "bridge",
+    "evidence_lasts_min",
+    "source",
 )
 
 # Kinds of abnormal mitosis, as events.csv names them.
